@@ -1,0 +1,20 @@
+"""The kinds of error that reach a user, and the exit code of each.
+
+Only :func:`dimcli.cli.main` turns these into process exits; library code raises them.
+"""
+
+
+class DimError(Exception):
+    """Something failed and the message says what in one line. Our fault unless a subclass says."""
+
+    exit_code = 1
+
+
+class InputError(DimError):
+    """The user's input is at fault: the message names the flag or file, the fault and the fix."""
+
+    exit_code = 2
+
+
+class MissingDependencyError(InputError):
+    """An optional package is not installed: the message carries the install line."""
