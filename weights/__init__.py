@@ -1,1 +1,58 @@
-"""Bundled weights and data files."""
+"""Bundled weights and data files: where they are, and whether they are what they should be."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dimcli.errors import DimError, InputError
+
+DEFAULT_LISTENER = "listener-small"
+_HERE = Path(__file__).parent
+
+
+@cache
+def registry() -> dict[str, Any]:
+    """The registry's content: ``files`` and ``runs``, each a mapping of name to its facts."""
+    return yaml.safe_load((_HERE / "registry.yaml").read_text())
+
+
+@cache
+def _verified(path: Path, sha256: str) -> Path:
+    """``path`` if it hashes to ``sha256``. Raises DimError with the fix where it does not."""
+    if not path.is_file():
+        raise DimError(f"bundled file {path} is missing; reinstall the package")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != sha256:
+        raise DimError(
+            f"bundled file {path} has sha256 {digest[:12]}..., expected {sha256[:12]}...; "
+            "reinstall the package"
+        )
+    return path
+
+
+def path(name: str) -> Path:
+    """Path of a bundled file by its registry name, verified. Raises KeyError if unknown."""
+    return _verified(_HERE / name, registry()["files"][name]["sha256"])
+
+
+def resolve(name: str) -> Path:
+    """Directory of a run: a directory given as such, or a name in the registry (then verified).
+
+    Raises InputError that lists the known names.
+    """
+    runs = registry()["runs"]
+    if name in runs:
+        _verified(_HERE / name / "model.safetensors", runs[name]["sha256"])
+        return _HERE / name
+    directory = Path(name)
+    if directory.is_dir():
+        return directory
+    raise InputError(
+        f"--weights {name}: neither a run directory nor a bundled name "
+        f"(bundled: {', '.join(sorted(runs)) or 'none'})"
+    )
