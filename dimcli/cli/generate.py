@@ -1,0 +1,73 @@
+"""``dim generate-listener``: a clip of somebody talking in, a video of somebody listening out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dimcli.cli import console
+from dimcli.cli.options import (
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    Layout,
+    OutputOption,
+    SeedOption,
+    SizeOption,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command("generate-listener")(generate_listener)
+
+
+def generate_listener(
+    speaker: Annotated[Path, typer.Argument(help="Video of somebody talking.")],
+    ref: Annotated[
+        Path | None,
+        typer.Option(help="Picture of the listener (not needed with --renderer mesh)."),
+    ] = None,
+    output: OutputOption = None,
+    weights: Annotated[str, typer.Option(help="Bundled name or run directory.")] = "listener-small",
+    renderer: Annotated[str, typer.Option(help="portrait or mesh.")] = "portrait",
+    layout: Annotated[Layout, typer.Option(help="What the video shows.")] = Layout.listener,
+    samples: Annotated[int, typer.Option(min=1, max=100, help="How many to make.")] = 1,
+    seed: SeedOption = 0,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, max=2.0, help="Variety of the motion; 0 is the surest.")
+    ] = 1.0,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Sampling steps. Default: the model's own.")
+    ] = None,
+    size: SizeOption = None,
+    save_motion: Annotated[
+        Path | None, typer.Option(help="Keep the listener's motion in this .npz.")
+    ] = None,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch a speaker and make the video of a listener who reacts."""
+    from dimcli.pipeline import generate_listener_videos
+
+    with console.progress_display() as progress:
+        videos = generate_listener_videos(
+            speaker,
+            ref,
+            output,
+            weights=weights,
+            renderer=renderer,
+            side_by_side=layout is Layout.side_by_side,
+            samples=samples,
+            seed=seed,
+            temperature=temperature,
+            steps=steps,
+            size=size,
+            save_motion=save_motion,
+            device=device.value,
+            force=force,
+            progress=progress,
+        )
+    console.report_videos(videos, as_json=as_json)

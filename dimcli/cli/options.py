@@ -1,0 +1,41 @@
+"""Options that several commands share: the same word means the same thing everywhere."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where the model runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Layout(StrEnum):
+    """What the video shows."""
+
+    listener = "listener"
+    side_by_side = "side-by-side"
+
+
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="File to write.", show_default=False)
+]
+RunOption = Annotated[Path, typer.Option("--output", "-o", help="Run directory to write.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
+DeviceOption = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--size", min=64, max=4096, help="Longer side of the picture, in pixels. Default: its own."
+    ),
+]
+ReferenceOption = Annotated[
+    Path, typer.Option("--ref", help="Picture of the face to move.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
