@@ -347,12 +347,11 @@ def _quiet_opencv() -> Iterator[None]:
         cv2.utils.logging.setLogLevel(level)
 
 
-@contextmanager
-def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
-    """A temporary path beside ``path``, renamed to it when the block ends, removed if it raises.
+def check_output(path: Path, *, force: bool) -> Path:
+    """``path``, if a file may be written there: worth asking before long work.
 
-    Raises InputError where ``path`` exists (without ``force``), is a folder, or lies in a folder
-    that does not exist or cannot be written.
+    Raises InputError where it exists (without ``force``), is a folder, or lies in a folder that
+    does not exist or cannot be written.
     """
     path = Path(path)
     if path.is_dir():
@@ -363,6 +362,16 @@ def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
         raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written")
+    return path
+
+
+@contextmanager
+def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
+    """A temporary path beside ``path``, renamed to it when the block ends, removed if it raises.
+
+    Raises InputError as :func:`check_output` does.
+    """
+    path = check_output(path, force=force)
     temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield temporary
