@@ -17,6 +17,8 @@ from dimcli.progress import Progress
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from dimcli.pipeline import MotionResult, VideoResult
+
 
 def say(message: str) -> None:
     """One line for people."""
@@ -84,3 +86,47 @@ def seconds(value: float) -> str:
     if value < 60:
         return f"{value:.1f} s"
     return f"{int(value // 60)} min {value % 60:.0f} s"
+
+
+def report_videos(videos: list[VideoResult], *, as_json: bool) -> None:
+    """Say which videos were written, how long each is and how long it took."""
+    for video in videos:
+        for remark in video.remarks:
+            say(f"note: {remark}")
+        say(f"wrote {video.path}, {seconds(video.duration_s)}, {seconds(video.taken_s)} taken")
+    if as_json:
+        print_json(
+            {
+                "videos": [
+                    {
+                        "path": str(video.path),
+                        "duration_s": video.duration_s,
+                        "frames": video.frames,
+                        "taken_s": round(video.taken_s, 3),
+                        "remarks": list(video.remarks),
+                    }
+                    for video in videos
+                ]
+            }
+        )
+
+
+def report_motion(result: MotionResult, *, as_json: bool) -> None:
+    """Say which motion file was written and in how much of it a face was seen."""
+    motion = result.motion
+    seen = float(motion.valid.mean())
+    say(
+        f"wrote {result.path}, {seconds(motion.duration_s)} at {motion.fps:g} frames a second, "
+        f"face seen in {100 * seen:.1f} % of {len(motion)} frames, {seconds(result.taken_s)} taken"
+    )
+    if as_json:
+        print_json(
+            {
+                "path": str(result.path),
+                "frames": len(motion),
+                "fps": motion.fps,
+                "space": motion.space,
+                "valid_share": seen,
+                "taken_s": round(result.taken_s, 3),
+            }
+        )

@@ -1,0 +1,5 @@
+"""``python -m dimcli`` is ``dim``."""
+
+from dimcli.cli import main
+
+main()

@@ -1,0 +1,188 @@
+"""A user's mistake gets one clear line and exit 2, and leaves nothing behind."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dimcli.motion import MOTION_DIM, Motion
+
+
+def refused(ended, *words: str) -> None:
+    assert ended.code == 2, ended.err
+    errors = [line for line in ended.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, ended.err
+    assert "Traceback" not in ended.err
+    for word in words:
+        assert word in errors[0], f"{word!r} is not in: {errors[0]}"
+
+
+@pytest.fixture
+def listener(examples):
+    return examples / "listener.png"
+
+
+@pytest.fixture
+def speaker(examples):
+    return examples / "speaker.mp4"
+
+
+@pytest.fixture
+def faceless_clip(tmp_path):
+    from dimcli.media import VideoWriter
+
+    path = tmp_path / "wall.mp4"
+    generator = np.random.default_rng(0)
+    wall = cv2.GaussianBlur(generator.integers(90, 160, (240, 320, 3), np.uint8), (0, 0), 9)
+    with VideoWriter(path, fps=25) as writer:
+        for _ in range(15):
+            writer.write(wall)
+    return path
+
+
+@pytest.fixture
+def motion_file(tmp_path):
+    path = tmp_path / "motion.npz"
+    Motion(np.zeros((10, MOTION_DIM), np.float32), fps=25).save(path)
+    return path
+
+
+def test_a_file_that_is_not_a_video_is_named(dim, tmp_path, listener):
+    path = tmp_path / "notes.mp4"
+    path.write_text("not a video at all\n" * 50)
+    refused(dim("generate-listener", path, "--ref", listener), "notes.mp4", "not a video")
+
+
+def test_an_empty_file_is_named(dim, tmp_path, listener):
+    path = tmp_path / "empty.mp4"
+    path.touch()
+    refused(dim("generate-listener", path, "--ref", listener), "empty.mp4", "empty")
+
+
+def test_a_missing_file_is_named(dim, listener):
+    refused(dim("generate-listener", "nowhere.mp4", "--ref", listener), "nowhere.mp4", "no such")
+
+
+def test_a_truncated_video_is_named(dim, tmp_path, speaker, listener):
+    path = tmp_path / "cut.mp4"
+    whole = speaker.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    refused(dim("generate-listener", path, "--ref", listener), "cut.mp4", "cut short")
+
+
+@pytest.mark.parametrize("command", ["extract", "generate-listener"])
+def test_a_clip_without_a_face_says_so(dim, command, faceless_clip, listener, tmp_path):
+    more = ["--ref", listener] if command == "generate-listener" else []
+    before = set(tmp_path.iterdir())
+    refused(dim(command, faceless_clip, *more), "wall.mp4", "face")
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_picture_without_a_face_says_so(dim, tmp_path, speaker):
+    path = tmp_path / "wall.png"
+    cv2.imwrite(str(path), np.full((200, 200, 3), 128, np.uint8))
+    refused(dim("generate-listener", speaker, "--ref", path), "wall.png", "face")
+
+
+def test_of_two_faces_the_largest_is_taken_and_told(dim, tmp_path, listener, motion_file):
+    face = cv2.imread(str(listener))
+    small = cv2.resize(face, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    both = np.full((face.shape[0], face.shape[1] + small.shape[1], 3), 90, np.uint8)
+    both[:, : face.shape[1]] = face
+    both[: small.shape[0], face.shape[1] :] = small
+    path = tmp_path / "two.png"
+    cv2.imwrite(str(path), both)
+    ended = dim("render", motion_file, "--ref", path)
+    assert ended.code == 0, ended.err
+    assert "2 faces; the largest was taken" in ended.err
+
+
+def test_an_output_that_exists_is_kept(dim, tmp_path, speaker, listener):
+    path = tmp_path / "kept.mp4"
+    path.write_text("precious")
+    refused(
+        dim("generate-listener", speaker, "--ref", listener, "-o", path), "kept.mp4", "--force"
+    )
+    assert path.read_text() == "precious"
+
+
+def test_a_folder_that_does_not_exist_is_named(dim, speaker, listener):
+    refused(
+        dim("generate-listener", speaker, "--ref", listener, "-o", "nowhere/out.mp4"),
+        "nowhere",
+        "does not exist",
+    )
+
+
+def test_unknown_weights_list_the_known_ones(dim, speaker, listener):
+    refused(
+        dim("generate-listener", speaker, "--ref", listener, "--weights", "huge"),
+        "huge",
+        "listener-small",
+    )
+
+
+def test_an_unknown_renderer_lists_the_known_ones(dim, speaker, listener):
+    refused(
+        dim("generate-listener", speaker, "--ref", listener, "--renderer", "magic"),
+        "magic",
+        "portrait, mesh",
+    )
+
+
+def test_a_missing_reference_is_asked_for(dim, speaker):
+    refused(dim("generate-listener", speaker), "--ref")
+
+
+def write_motion(path, **changes):
+    arrays = {
+        "values": np.zeros((10, MOTION_DIM), np.float32),
+        "fps": 25.0,
+        "space": "arkit",
+        "valid": np.ones(10, bool),
+        "meta": "{}",
+    }
+    arrays.update(changes)
+    np.savez(path, **arrays)
+    return path
+
+
+def test_nan_in_a_motion_file_is_counted(dim, tmp_path):
+    values = np.zeros((10, MOTION_DIM), np.float32)
+    values[4:6, 2] = np.nan
+    path = write_motion(tmp_path / "nan.npz", values=values)
+    refused(dim("visualize", path), "nan.npz", "NaN", "2 of 10", "frame 4")
+
+
+def test_motion_of_the_wrong_width_is_told(dim, tmp_path):
+    path = write_motion(tmp_path / "wide.npz", values=np.zeros((10, 60), np.float32))
+    refused(dim("visualize", path), "wide.npz", "(10, 60)", "56")
+
+
+def test_motion_of_another_space_is_told(dim, tmp_path, listener):
+    path = write_motion(tmp_path / "flame.npz", space="flame")
+    refused(dim("render", path, "--ref", listener), "flame", "arkit")
+    unknown = write_motion(tmp_path / "odd.npz", space="smplx")
+    refused(dim("visualize", unknown), "smplx", "arkit, flame")
+
+
+def test_a_pickled_motion_file_is_refused_and_not_run(dim, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "owned"), "w"))
+
+    path = tmp_path / "evil.npz"
+    np.savez(path, values=np.array([Evil()], dtype=object), fps=25.0, space="arkit")
+    refused(dim("visualize", path), "evil.npz", "not a motion file")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_file_that_is_not_motion_is_told(dim, tmp_path):
+    path = tmp_path / "text.npz"
+    path.write_text("hello")
+    refused(dim("visualize", path), "text.npz", "not a motion file", "dim extract")
+
+
+def test_a_wrong_option_is_one_line(dim, speaker):
+    refused(dim("generate-listener", speaker, "--samples", "0"), "samples")
+    refused(dim("generate-listener", speaker, "--sampels", "2"), "--sampels")
+    refused(dim("nonsense"), "nonsense")
