@@ -1,0 +1,91 @@
+"""Clips: what a conversation data set is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dimcli.config import ATTITUDES, ROLES
+from dimcli.errors import InputError
+from dimcli.motion import Motion
+
+Floats = NDArray[np.float32]
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """One line of ``clips.jsonl``: where a clip lies in its conversation, and what it is.
+
+    Frames ``start`` to ``stop`` (exclusive) of conversation ``conversation``; ``speaker`` and
+    ``listener`` are the persons' ids; ``attitude`` is one of ATTITUDES.
+    """
+
+    id: str
+    conversation: str
+    start: int
+    stop: int
+    split: str
+    speaker: str
+    listener: str
+    attitude: str = "unknown"
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise InputError(f"clip {self.id}: split '{self.split}'; known: {', '.join(SPLITS)}")
+        if self.attitude not in ATTITUDES:
+            raise InputError(
+                f"clip {self.id}: attitude '{self.attitude}'; known: {', '.join(ATTITUDES)}"
+            )
+        if not 0 <= self.start < self.stop:
+            raise InputError(
+                f"clip {self.id}: frames {self.start}..{self.stop}; expected 0 <= start < stop"
+            )
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One dyad in memory: both motions and the audio have the same T and rate.
+
+    ``speaker_audio`` float32 [T, D] are features of the speaker's sound by ``audio_encoder``;
+    ``start`` is the frame of the clip at which these arrays begin.
+    """
+
+    record: ClipRecord
+    speaker: Motion
+    listener: Motion
+    speaker_audio: Floats
+    audio_encoder: str
+    start: int = 0
+
+    def __post_init__(self) -> None:
+        frames = len(self.speaker_audio)
+        for role in ROLES:
+            motion = self.motion(role)
+            if len(motion) != frames:
+                raise InputError(
+                    f"clip {self.record.id}: {len(motion)} frames of {role} motion but {frames} "
+                    "of audio; they must match"
+                )
+        if self.speaker.space != self.listener.space or self.speaker.fps != self.listener.fps:
+            raise InputError(
+                f"clip {self.record.id}: speaker and listener differ in space or frame rate"
+            )
+
+    def __len__(self) -> int:
+        return len(self.speaker_audio)
+
+    @property
+    def attitude(self) -> str:
+        """The listener's attitude, one of ATTITUDES."""
+        return self.record.attitude
+
+    def motion(self, role: str) -> Motion:
+        """The ``speaker``'s or the ``listener``'s motion."""
+        return self.speaker if role == "speaker" else self.listener
