@@ -365,18 +365,6 @@ def check_output(path: Path, *, force: bool) -> Path:
     return path
 
 
-def check_output(path: Path, *, force: bool) -> None:
-    """Raise InputError where :func:`atomic_output` would: to be called before long work starts."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected a file name")
-    if path.exists() and not force:
-        raise InputError(f"{path}: already exists; pass --force to replace it")
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"{path}: the folder {path.parent} cannot be written")
-
-
 @contextmanager
 def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
     """A temporary path beside ``path``, renamed to it when the block ends, removed if it raises.

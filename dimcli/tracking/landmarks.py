@@ -1,0 +1,270 @@
+"""The built-in tracker: pictures and videos to landmarks, blendshapes, head rotation and motion."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation, Slerp
+
+from dimcli.errors import InputError
+from dimcli.media import probe_video, read_frames
+from dimcli.motion import ARKIT_EXPRESSIONS, HEAD, JAW_OPEN_RAD, MOTION_DIM, NUM_POSE, Motion
+from dimcli.progress import Progress, silent
+from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, CanonicalFace, Floats
+from dimcli.tracking.detector import FaceDetector
+from dimcli.tracking.face_mesh import (
+    BLENDSHAPES,
+    JAW_OPEN,
+    MIN_PRESENCE,
+    BlendshapeNetwork,
+    FaceMesh,
+)
+from dimcli.tracking.following import Follower, enlarged
+from dimcli.tracking.geometry import head_rotations, region_of_landmarks
+from dimcli.tracking.jaw import lip_gap, steady_jaw_open
+from dimcli.tracking.smoothing import smooth_motion
+
+TRACKER = "mediapipe-face-landmarker"
+
+MIN_SEEN = 0.5
+"""A video that shows a face in less than this share of its frames is refused."""
+
+_EXPRESSION_COLUMNS = np.array([BLENDSHAPES.index(name) for name in ARKIT_EXPRESSIONS])
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class FaceObservation:
+    """The largest face of one picture.
+
+    ``landmarks`` float32 [478, 3] px (x right, y down, z depth at the same scale); ``blendshapes``
+    float32 [52] in 0..1 (names: ``face_mesh.BLENDSHAPES``); ``rotation`` float32 [3] axis-angle
+    radians in the frame of :mod:`dimcli.motion`; ``presence`` 0..1; ``faces`` how many there are.
+    """
+
+    landmarks: Floats
+    blendshapes: Floats
+    rotation: Floats
+    presence: float
+    faces: int
+
+    @property
+    def values(self) -> Floats:
+        """The face as one frame of motion in the ``arkit`` space, float32 [56]."""
+        return motion_values(
+            self.rotation[None], self.blendshapes[None], self.blendshapes[None, JAW_OPEN]
+        )[0]
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """The followed face of a video.
+
+    ``motion`` is what the rest of the project takes. ``blendshapes`` float32 [T, 52] are the
+    network's own numbers and ``landmarks`` float32 [T, 478, 3] px, where they were asked for; both
+    are NaN where no face was seen.
+    """
+
+    motion: Motion
+    blendshapes: Floats
+    landmarks: Floats | None
+
+
+def motion_values(rotations: Floats, blendshapes: Floats, jaw_open: Floats) -> Floats:
+    """Motion [T, 56] in the ``arkit`` space from head rotations [T, 3] rad, blendshapes [T, 52] and
+    how far the jaw is open [T] 0..1.
+    """
+    values = np.zeros((len(rotations), MOTION_DIM), np.float32)
+    values[:, HEAD] = rotations
+    values[:, HEAD.stop] = jaw_open * JAW_OPEN_RAD
+    values[:, NUM_POSE:] = blendshapes[:, _EXPRESSION_COLUMNS]
+    return values
+
+
+def observe_picture(image: NDArray[np.uint8]) -> FaceObservation:
+    """The largest face of an RGB picture [H, W, 3]. Raises InputError where there is none.
+
+    Landmarks are fitted twice, the second time in the region that the first ones give: the
+    detector's box is coarse.
+    """
+    size = (image.shape[1], image.shape[0])
+    image, factor = enlarged(image)
+    bundle = Bundle.shipped()
+    mesh = FaceMesh(bundle, threads=2)
+    fits = []
+    for face in FaceDetector(bundle)(image, thorough=True):
+        landmarks, presence = mesh(image, face.region())
+        if presence >= MIN_PRESENCE:
+            fits.append((np.ptp(landmarks[:, :2], axis=0).prod(), landmarks, presence))
+    if not fits:
+        raise InputError("no face can be seen in the picture; expected one, looking at the camera")
+    _, landmarks, presence = max(fits, key=lambda fit: fit[0])
+    again, presence_again = mesh(image, region_of_landmarks(landmarks))
+    if presence_again >= MIN_PRESENCE:
+        landmarks, presence = again, presence_again
+    landmarks = landmarks / np.float32(factor)
+    rotation, _ = head_rotations(landmarks[None], size, bundle.canonical_face)
+    blendshapes = BlendshapeNetwork(bundle)(landmarks)
+    return FaceObservation(landmarks, blendshapes, rotation[0], presence, faces=len(fits))
+
+
+def track_video(
+    path: Path,
+    *,
+    smooth: bool = False,
+    region: tuple[int, int, int, int] | None = None,
+    progress: Progress = silent,
+) -> Motion:
+    """Motion of the largest face of a video; see :func:`track_face`."""
+    return track_face(path, smooth=smooth, region=region, progress=progress).motion
+
+
+def track_face(
+    path: Path,
+    *,
+    smooth: bool = False,
+    region: tuple[int, int, int, int] | None = None,
+    keep_landmarks: bool = False,
+    threads: int = 2,
+    progress: Progress = silent,
+) -> FaceTrack:
+    """Follow the largest face of a video, streamed: memory holds some hundred numbers a frame.
+
+    ``region`` (x, y, width, height px) looks at a part of the picture only, as one half of a pair.
+    ``smooth`` applies :func:`dimcli.tracking.smoothing.smooth_motion`. The motion's ``camera``
+    [T, 3] is the face's centre x, y and its size (the mean of width and height), relative to the
+    picture's width, height and the mean of the two. Frames without a face are marked in ``valid``
+    and interpolated (rotation by slerp). Raises InputError where the video cannot be read or more
+    than half of its frames show no face.
+    """
+    info = probe_video(path)
+    size = (info.width, info.height) if region is None else (region[2], region[3])
+    bundle = Bundle.shipped()
+    follower = Follower(bundle, info.fps, threads=threads)
+    analysis = _Analysis(BlendshapeNetwork(bundle), bundle.canonical_face, size)
+    expected = max(1, round(info.duration_s * info.fps))
+    kept: list[Floats] = []
+    seen: list[bool] = []
+    with analysis:
+        for count, frame in enumerate(read_frames(path, region=region), start=1):
+            landmarks = follower(frame)
+            seen.append(landmarks is not None)
+            if landmarks is not None:
+                analysis.add(landmarks)
+            if keep_landmarks:
+                kept.append(_NOWHERE if landmarks is None else landmarks)
+            progress("tracking", count, max(expected, count))
+    valid = np.array(seen)
+    if valid.mean() < MIN_SEEN:
+        raise InputError(
+            f"{path}: {1 - valid.mean():.0%} of its frames show no face; expected a face in at "
+            "least half of them"
+        )
+    numbers = np.full((len(valid), analysis.WIDTH), np.nan, np.float32)
+    numbers[valid] = analysis.result()
+    motion, blendshapes = _assemble(numbers, valid, info.fps)
+    motion.meta.update(
+        source=str(path),
+        tracker=TRACKER,
+        width=size[0],
+        height=size[1],
+        frames_without_face=round(1 - float(valid.mean()), 4),
+        most_faces=follower.most_faces,
+        **({} if region is None else {"region": list(region)}),
+    )
+    return FaceTrack(
+        motion=smooth_motion(motion) if smooth else motion,
+        blendshapes=blendshapes,
+        landmarks=np.stack(kept) if keep_landmarks else None,
+    )
+
+
+_NOWHERE: Floats = np.full((NUM_LANDMARKS, 3), np.nan, np.float32)
+
+
+class _Analysis:
+    """Blendshapes and head rotation of landmarks, in a thread beside the one that follows."""
+
+    WIDTH = 3 + 3 + 1 + len(BLENDSHAPES)
+    """Rotation, camera, lip gap, blendshapes."""
+
+    def __init__(
+        self, network: BlendshapeNetwork, face: CanonicalFace, size: tuple[int, int]
+    ) -> None:
+        self._network = network
+        self._face = face
+        self._size = size
+        self._queue: Queue[list[Floats] | None] = Queue(maxsize=4)
+        self._batch: list[Floats] = []
+        self._results: list[Floats] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> _Analysis:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._queue.put(self._batch)
+        self._queue.put(None)
+        self._thread.join()
+
+    def add(self, landmarks: Floats) -> None:
+        """Take the landmarks [478, 3] px of one more frame."""
+        self._batch.append(landmarks)
+        if len(self._batch) == _BATCH:
+            self._queue.put(self._batch)
+            self._batch = []
+
+    def result(self) -> Floats:
+        """Numbers [T, WIDTH] of all frames; to be called after the block."""
+        if self._error is not None:
+            raise self._error
+        return np.concatenate(self._results)
+
+    def _run(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            if batch and self._error is None:
+                try:
+                    self._results.append(self._analyse(np.stack(batch)))
+                except BaseException as error:
+                    self._error = error
+
+    def _analyse(self, landmarks: Floats) -> Floats:
+        rotations, _ = head_rotations(landmarks, self._size, self._face)
+        low, high = landmarks[..., :2].min(axis=1), landmarks[..., :2].max(axis=1)
+        size = np.asarray(self._size, np.float32)
+        centre = (low + high) / 2 / size
+        extent = (high - low).mean(axis=1, keepdims=True) / size.mean()
+        blendshapes = np.stack([self._network(face) for face in landmarks])
+        return np.concatenate(
+            [rotations, centre, extent, lip_gap(landmarks)[:, None], blendshapes], axis=1
+        )
+
+
+def _assemble(numbers: Floats, valid: NDArray[np.bool_], fps: float) -> tuple[Motion, Floats]:
+    """Motion and raw blendshapes from the analysis [T, WIDTH], NaN where ``valid`` is not."""
+    raw = numbers[:, 7:].copy()
+    filled = numbers.copy()
+    times = np.arange(len(valid))
+    for column in range(numbers.shape[1]):
+        filled[:, column] = np.interp(times, times[valid], numbers[valid, column])
+    if valid.sum() > 1:
+        turns = Slerp(times[valid], Rotation.from_rotvec(numbers[valid, :3]))
+        inside = times.clip(times[valid][0], times[valid][-1])
+        filled[:, :3] = turns(inside).as_rotvec()
+    rotations, camera, gaps, blendshapes = np.split(filled, [3, 6, 7], axis=1)
+    jaw_open, from_lips = steady_jaw_open(blendshapes[:, JAW_OPEN], gaps[:, 0], fps)
+    motion = Motion(
+        motion_values(rotations, blendshapes, jaw_open),
+        fps=fps,
+        valid=valid,
+        camera=camera,
+        meta={"jaw": "lips" if from_lips else "jawOpen"},
+    )
+    return motion, raw
