@@ -1,0 +1,120 @@
+"""The tracker's canonical face: 468 landmarks in centimetres, its triangles, its named contours.
+
+The face looks along +z, +y is up, +x is to the subject's left. It is read from the bundled
+landmarker file, whose geometry metadata is a protocol buffer of which we need two fields.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+import weights
+
+Floats = NDArray[np.float32]
+
+FACE_OVAL = np.array(
+    [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377]
+    + [152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
+)
+"""The face's outline from the forehead's middle over the subject's left cheek and the chin."""
+
+INNER_LIP_UPPER = np.array([78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308])
+INNER_LIP_LOWER = np.array([78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308])
+OUTER_LIP_UPPER = np.array([61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291])
+OUTER_LIP_LOWER = np.array([61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291])
+"""Lip contours from the subject's right corner to the left one."""
+
+
+@dataclass(frozen=True)
+class EyeContour:
+    """Landmark numbers of one eye: lids from the outer to the inner corner, brow, iris."""
+
+    upper: NDArray[np.int64]
+    lower: NDArray[np.int64]
+    brow: NDArray[np.int64]
+    iris: NDArray[np.int64]
+
+
+EYES = {
+    "Right": EyeContour(
+        upper=np.array([33, 246, 161, 160, 159, 158, 157, 173, 133]),
+        lower=np.array([33, 7, 163, 144, 145, 153, 154, 155, 133]),
+        brow=np.array([46, 53, 52, 65, 55]),
+        iris=np.array([468, 469, 470, 471, 472]),
+    ),
+    "Left": EyeContour(
+        upper=np.array([263, 466, 388, 387, 386, 385, 384, 398, 362]),
+        lower=np.array([263, 249, 390, 373, 374, 380, 381, 382, 362]),
+        brow=np.array([276, 283, 282, 295, 285]),
+        iris=np.array([473, 474, 475, 476, 477]),
+    ),
+}
+"""The subject's right eye is at the image's left."""
+
+
+@dataclass(frozen=True)
+class CanonicalFace:
+    """``vertices`` float32 [468, 3] in centimetres; ``triangles`` int32 [898, 3]."""
+
+    vertices: Floats
+    triangles: NDArray[np.int32]
+
+
+def _varint(buffer: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = buffer[position]
+        position += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, position
+
+
+def _fields(buffer: bytes) -> Iterator[tuple[int, int | float | bytes]]:
+    """Field numbers and values of one protocol-buffer message."""
+    position = 0
+    while position < len(buffer):
+        key, position = _varint(buffer, position)
+        value: int | float | bytes
+        if key & 7 == 0:
+            value, position = _varint(buffer, position)
+        elif key & 7 == 5:
+            value = struct.unpack_from("<f", buffer, position)[0]
+            position += 4
+        else:
+            length, position = _varint(buffer, position)
+            value = buffer[position : position + length]
+            position += length
+        yield key >> 3, value
+
+
+@cache
+def canonical_face() -> CanonicalFace:
+    """The canonical face of the bundled landmarker."""
+    with zipfile.ZipFile(weights.path("face_landmarker.task")) as bundle:
+        metadata = bundle.read("geometry_pipeline_metadata_landmarks.binarypb")
+    mesh = next(value for number, value in _fields(metadata) if number == 1)
+    assert isinstance(mesh, bytes)
+    floats = [value for number, value in _fields(mesh) if number == 3]
+    corners = [value for number, value in _fields(mesh) if number == 4]
+    vertices = np.array(floats, np.float32).reshape(-1, 5)[:, :3]  # x y z u v
+    return CanonicalFace(vertices, np.array(corners, np.int32).reshape(-1, 3))
+
+
+def fit_similarity(source: Floats, target: Floats) -> tuple[float, Floats]:
+    """Scale and rotation [3, 3] of the least-squares map of ``source`` to ``target`` [K, 3]."""
+    centred = source - source.mean(0)
+    moment = (target - target.mean(0)).T @ centred
+    left, _, right = np.linalg.svd(moment)
+    turn = np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))])
+    rotation = left @ turn @ right
+    scale = float(np.trace(rotation.T @ moment) / (centred**2).sum())
+    return scale, rotation.astype(np.float32)

@@ -1,0 +1,145 @@
+"""Zero-shot portrait: one picture moves as motion says, without training.
+
+The picture is a mesh with depth (:mod:`renderers.portrait_mesh`). Turning it and adding the face
+units' displacements says where each part of it goes; rasterised at reduced resolution this is a
+backward motion field, and the picture is sampled once through it at full resolution. Eyes and the
+inside of the mouth are layers, painted where the picture shows none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from dimcli.motion import HEAD
+from renderers.base import Reference
+from renderers.canonical import EYES
+from renderers.portrait_expression import FaceExpression
+from renderers.portrait_eyes import Eye, eye_state
+from renderers.portrait_mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, smoothstep
+
+Floats = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+FLOW_SAMPLES = 256
+"""Longest side of the motion field, in samples; the head's box is at most this fine."""
+
+FLOW_BLUR = 1.1
+"""Smoothing of the field, in samples: soft where a nose passes over a cheek, instead of jagged."""
+
+
+class PortraitRenderer:
+    """Renders motion in the ``arkit`` space with one picture. Implements ``base.Renderer``."""
+
+    def __init__(self, size: tuple[int, int] | None = None) -> None:
+        """``size``: width and height of the frames; the picture's own when None."""
+        self._size = size
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames, in pixels."""
+        if self._size is None:
+            raise RuntimeError("the size is the picture's: call prepare first")
+        return self._size
+
+    def prepare(self, reference: Reference) -> None:
+        """Take in the picture; everything that does not depend on the motion happens here."""
+        height, width = reference.image.shape[:2]
+        self._size = self._size or (width, height)
+        image, landmarks = reference.image, reference.landmarks.astype(np.float32)
+        if self._size != (width, height):
+            shrinks = self._size[0] < width
+            method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            image = cv2.resize(image, self._size, interpolation=method)
+            across, down = self._size[0] / width, self._size[1] / height
+            landmarks = landmarks * np.float32([across, down, across])
+        self._image: Picture = np.ascontiguousarray(image)
+        self._own = reference.values.astype(np.float32)
+        self._own_turn = Rotation.from_rotvec(self._own[HEAD])
+        self._mesh = HeadMesh(landmarks)
+        resting = (self._mesh.rest[:NUM_FACE] - self._mesh.pivot) @ self._mesh.axes
+        self._expression = FaceExpression(self._own, resting / self._mesh.scale)
+        self._raster = FlowRaster(self._mesh.points, self._mesh.triangles)
+        self._box = Box.around(self._mesh.points, self._size, FLOW_SAMPLES)
+        self._eyes = {side: Eye(self._image, landmarks, EYES[side]) for side in EYES}
+        if self._box is not None:
+            self._fade = self._border_fade(self._box)
+            pixels = np.meshgrid(np.arange(self._box.width), np.arange(self._box.height))
+            corner = np.float32([self._box.left, self._box.top]) + 0.5
+            self._pixels = np.stack(pixels, -1).astype(np.float32) + corner
+
+    def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
+        """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
+        for frame_values in np.asarray(values, np.float32):
+            yield self._frame(frame_values)
+
+    def _frame(self, values: Floats) -> Picture:
+        frame = self._image.copy()
+        if self._box is None:
+            return frame
+        turn = (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv()).as_matrix()
+        offsets = self._expression.offsets(values)
+        placement = self._mesh.place(turn.astype(np.float32), offsets)
+        flow = self._flow(placement, self._box)
+        view = frame[self._box.window]
+        painted = []
+        for side, eye in self._eyes.items():
+            state = eye_state(values, self._own, side)
+            part = self._drawn_part(placement, eye.reach())
+            if state.at_rest or part is None:
+                continue
+            place = self._pixels[part] + flow[part]
+            lids = eye.lids(place, state)
+            flow[part] += lids.rise[..., None] * eye.up
+            painted.append((eye, part, place, lids, state))
+        cv2.remap(
+            self._image[self._box.window],
+            flow,
+            None,
+            cv2.INTER_CUBIC | cv2.WARP_RELATIVE_MAP,
+            dst=view,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        for eye, part, place, lids, state in painted:
+            eye.draw(view[part], place, lids, state)
+        return frame
+
+    def _flow(self, placement: Placement, box: Box) -> Floats:
+        """Backward motion [height, width, 2] px of every pixel in the head's box."""
+        coarse = self._raster.draw(placement, box) * self._fade
+        coarse = cv2.GaussianBlur(coarse, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
+        return cv2.resize(coarse, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
+
+    def _drawn_part(self, placement: Placement, corners: Floats) -> tuple[slice, slice] | None:
+        """Rows and columns of the head's box where ``corners`` [K, 2] px of the picture are now."""
+        assert self._box is not None
+        rest = self._mesh.points[:NUM_FACE]
+        low, high = corners.min(0), corners.max(0)
+        near = ((rest >= low) & (rest <= high)).all(1)
+        if not near.any():
+            return None
+        moved = placement.points[:NUM_FACE][near] - rest[near]
+        origin = np.float32([self._box.left, self._box.top])
+        first = np.floor(low + moved.min(0) - origin).astype(int)
+        last = np.ceil(high + moved.max(0) - origin).astype(int) + 1
+        left, top = np.maximum(first, 0).tolist()
+        right, bottom = np.minimum(last, [self._box.width, self._box.height]).tolist()
+        if right <= left or bottom <= top:
+            return None
+        return slice(top, bottom), slice(left, right)
+
+    def _border_fade(self, box: Box) -> Floats:
+        """Share [rows, columns, 1] of the motion that is left close to the picture's border: the
+        border itself never moves, and a head close to it settles over a shorter way."""
+        width, height = self.size
+        columns = box.left + (np.arange(box.columns) + 0.5) * box.width / box.columns
+        rows = box.top + (np.arange(box.rows) + 0.5) * box.height / box.rows
+        still = 1.5 * box.width / box.columns
+        way = self._mesh.scale * 5
+        across = smoothstep(np.minimum(columns, width - columns), still, still + way)
+        down = smoothstep(np.minimum(rows, height - rows), still, still + way)
+        return (down[:, None] * across)[..., None]

@@ -1,0 +1,145 @@
+"""What expressions do to the 468 face landmarks of a portrait, and to its lids and irises.
+
+The displacements are those of the open head's face units. Lids and irises are not among them: the
+eyes of a portrait are painted as layers (:mod:`renderers.portrait_eyes`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+import weights
+from dimcli.motion import (
+    ARKIT_EXPRESSIONS,
+    EXPRESSION,
+    JAW,
+    JAW_OPEN_RAD,
+    NUM_EXPRESSION,
+    expression_index,
+)
+from renderers.canonical import INNER_LIP_LOWER, INNER_LIP_UPPER, canonical_face
+from renderers.portrait_mesh import NUM_FACE, smoothstep
+
+Floats = NDArray[np.float32]
+
+NUM_UNITS = NUM_EXPRESSION + 1
+JAW_UNIT = NUM_EXPRESSION
+
+LAYERED = ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide")
+"""Units that the eye layers show instead of the mesh."""
+
+CLOSED_GAP_CM = 0.03
+
+UNIT_GAINS: dict[str, float] = {}
+"""How much of a unit's displacement the portrait takes, where not all of it."""
+
+
+@cache
+def landmark_units() -> Floats:
+    """Displacements float32 [51, 468, 3] (centimetres on the canonical face, the head's axes) at 1
+    of each expression and of ``jawOpen``, made alike for left and right."""
+    with np.load(weights.path("open_head.npz"), allow_pickle=False) as archive:
+        corners = archive["faces"][archive["landmark_face"][:NUM_FACE]]
+        barycentric = archive["landmark_barycentric"][:NUM_FACE, :, None]
+        rest = archive["template"][corners]
+        units = archive["units"][:, corners].astype(np.float32)
+        jaw_share = archive["weights"][corners][..., 3:4].astype(np.float32)
+        jaw = archive["joints"][3]
+    open_jaw = rest + units[JAW_UNIT] - jaw
+    cosine, sine = np.cos(JAW_OPEN_RAD), np.sin(JAW_OPEN_RAD)
+    turn = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+    units[JAW_UNIT] += jaw_share * (open_jaw @ turn.T - open_jaw)
+    moved = (units * barycentric).sum(axis=2)
+    points = (rest * barycentric).sum(axis=1)
+    canonical = canonical_face().vertices
+    to_canonical = np.linalg.norm(canonical[263] - canonical[33])
+    moved *= to_canonical / np.linalg.norm(points[263] - points[33])
+    for unit, name in enumerate((*ARKIT_EXPRESSIONS, "jawOpen")):
+        moved[unit] *= 0 if name.startswith(LAYERED) else UNIT_GAINS.get(_plain(name), 1.0)
+    return _symmetric(moved.astype(np.float32))
+
+
+def _plain(name: str) -> str:
+    """A unit's name without its side."""
+    return name.removesuffix("Left").removesuffix("Right")
+
+
+def _symmetric(units: Floats) -> Floats:
+    """Each unit averaged with the mirror image of its counterpart."""
+    flip = np.float32([-1, 1, 1])
+    vertices = canonical_face().vertices
+    mirrored = np.linalg.norm(vertices[:, None] - vertices * flip, axis=-1).argmin(1)
+    names = [*ARKIT_EXPRESSIONS, "jawOpen"]
+    swap = str.maketrans({"<": "Right", ">": "Left"})
+    other = [
+        names.index(n.replace("Left", "<").replace("Right", ">").translate(swap)) for n in names
+    ]
+    return (units + units[other][:, mirrored] * flip) / 2
+
+
+class FaceExpression:
+    """Landmark offsets of one reference: what a frame's expression adds to the picture's own."""
+
+    def __init__(self, own: Floats, resting: Floats) -> None:
+        """``own`` [56], the picture's motion frame; ``resting`` [468, 3] its landmarks in the head's
+        frame, centimetres."""
+        self._units = landmark_units().reshape(NUM_UNITS, -1)
+        self._own = self._coefficients(own)
+        self._gap = (resting[INNER_LIP_UPPER] - resting[INNER_LIP_LOWER])[:, 1]
+        self._own_part = self._parting(self._own @ self._units)
+        self._upper, self._lower = _lip_shares()
+
+    @staticmethod
+    def _coefficients(values: Floats) -> Floats:
+        """Unit coefficients [51]; a closed jaw leaves ``mouthClose`` nothing to close."""
+        units = np.append(values[EXPRESSION], values[JAW.start] / JAW_OPEN_RAD)
+        close = expression_index("mouthClose") - EXPRESSION.start
+        units[close] = min(units[close], max(0.0, units[JAW_UNIT]))
+        return units.astype(np.float32)
+
+    @staticmethod
+    def _parting(offsets: Floats) -> Floats:
+        """How much flat ``offsets`` part the inner lips, at each of their 11 pairs, centimetres."""
+        rows = offsets.reshape(NUM_FACE, 3)
+        return (rows[INNER_LIP_UPPER] - rows[INNER_LIP_LOWER])[:, 1]
+
+    def offsets(self, values: Floats) -> Floats:
+        """Landmark offsets [468, 3] in centimetres, head's axes, for one frame's values [56].
+
+        Lips that the picture shows apart close when what parts them goes; lips never cross.
+        """
+        now = self._coefficients(values)
+        moved = ((now - self._own) @ self._units).reshape(NUM_FACE, 3)
+        parting = self._own_part + self._parting(moved)
+        unexplained = np.maximum(self._gap - self._own_part, 0)
+        explained = np.maximum(self._own_part, 1e-3)
+        kept = np.where(self._own_part > 0.1, np.clip(parting / explained, 0, 1), 1)
+        wanted = parting + np.minimum(self._gap - self._own_part, 0) + unexplained * kept
+        wanted = np.maximum(wanted, np.minimum(self._gap, CLOSED_GAP_CM))
+        change = (wanted - (self._gap + self._parting(moved))).astype(np.float32)
+        moved[:, 1] += 0.5 * (self._upper @ change) - 0.5 * (self._lower @ change)
+        return moved
+
+
+@cache
+def _lip_shares() -> tuple[Floats, Floats]:
+    """How each landmark [468, 11] follows the lip pairs, for the upper and the lower lip."""
+    vertices = canonical_face().vertices
+    upper, lower = vertices[INNER_LIP_UPPER], vertices[INNER_LIP_LOWER]
+    across = np.linspace(-1, 1, len(upper))
+    knots = (upper[:, 0] + lower[:, 0]) / 2
+    position = np.interp(vertices[:, 0], knots, across)
+    hats = np.maximum(0, 1 - np.abs(position[:, None] - across) / (across[1] - across[0]))
+    beside = smoothstep(np.abs(vertices[:, 0]), knots[-1] + 0.8, knots[-1])
+    middle = np.interp(vertices[:, 0], knots, (upper[:, 1] + lower[:, 1]) / 2)
+    front = vertices[:, 2] > 2.0
+    shares = []
+    for rim, sign in ((upper, 1), (lower, -1)):
+        above = sign * (vertices[:, 1] - np.interp(vertices[:, 0], knots, rim[:, 1]))
+        on_side = (sign * (vertices[:, 1] - middle) > 0) & front
+        share = np.exp(-((np.maximum(above, 0) / 1.1) ** 2)) * on_side * beside
+        shares.append((share[:, None] * hats).astype(np.float32))
+    return shares[0], shares[1]

@@ -1,0 +1,262 @@
+"""One eye of a portrait: lids that slide over an eyeball, and an iris that can look elsewhere.
+
+Coordinates: ``along`` runs from the eye's image-left corner (-0.5) to its image-right one (0.5),
+``above`` is upwards across it; both in eye widths, both fixed to the picture at rest. A frame asks,
+for every drawn pixel, where on the picture at rest it lies, and whether it shows lid or eyeball.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from dimcli.motion import expression_index
+from renderers.canonical import EyeContour
+from renderers.portrait_mesh import smoothstep
+
+Floats = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+CLOSING_LINE = 0.22
+"""Where the lids meet, as a share of the opening above the lower lid."""
+
+LASH_BAND = 0.05
+"""Skin this close to the lid's edge (eye widths) moves with it unstretched, and its lashes too."""
+
+BLINK_CLOSED = 0.8
+"""The tracker's blink score at which the lids meet."""
+
+WIDE_GAIN = 0.35
+LOWER_SHARE = 0.6
+SQUINT_RISE = 0.5
+LID_FOLLOW = 0.25
+"""How far the upper lid goes along with a look up or down."""
+
+GAZE_REACH = np.float32([0.18, 0.14])
+"""Shift of the iris at a full look sideways and up or down, in eye widths."""
+
+MAX_GAZE = 0.2
+"""Largest shift of the iris, in eye widths."""
+
+
+@dataclass(frozen=True)
+class EyeState:
+    """What an eye does: ``upper`` and ``lower`` lid opening (1 as in the picture, 0 closed), and
+    the iris's shift in eye widths, to the image's right and up."""
+
+    upper: float = 1.0
+    lower: float = 1.0
+    gaze: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the eye is as the picture shows it."""
+        return self == EyeState()
+
+
+@dataclass(frozen=True)
+class LidMap:
+    """One drawn patch: ``rise`` [h, w], how far up the picture (px) a pixel's skin comes from;
+    ``ball`` [h, w] in 0..1, how much of the eyeball it shows; the rest describe the patch."""
+
+    rise: Floats
+    ball: Floats
+    along: Floats
+    above: Floats
+    edge: Floats
+
+
+def eye_state(values: Floats, own: Floats, side: str) -> EyeState:
+    """What the eye on the subject's ``side`` ("Left", "Right") does for one frame's ``values``
+    [56], when the picture shows it as ``own`` [56] says."""
+    gaze = gaze_of(values) - gaze_of(own)
+    opening = _opening(values, side) / max(_opening(own, side), 0.25)
+    follow = LID_FOLLOW * float(gaze[1])
+    upper = max(0.0, opening * (1 + follow))
+    lower = 1 - LOWER_SHARE * (1 - min(opening, 1.0))
+    lower = max(0.0, lower - SQUINT_RISE * (_of(values, "eyeSquint", side) - _of(own, "eyeSquint", side)))
+    if opening <= 0:
+        lower = 0.0
+    right, up = (GAZE_REACH * gaze).tolist()
+    return EyeState(round(upper, 4), round(lower, 4), (round(right, 4), round(up, 4)))
+
+
+def _of(values: Floats, name: str, side: str) -> float:
+    return float(values[expression_index(name + side)])
+
+
+def _opening(values: Floats, side: str) -> float:
+    """How open the upper lid is, 1 at a blink score of zero."""
+    closed = np.clip(_of(values, "eyeBlink", side) / BLINK_CLOSED, 0, 1)
+    return float(1 - closed) + WIDE_GAIN * _of(values, "eyeWide", side)
+
+
+def gaze_of(values: Floats) -> Floats:
+    """Where both eyes look together: shares [2] of the furthest, to the image's right and up."""
+    left_out = _of(values, "eyeLookOut", "Left") - _of(values, "eyeLookIn", "Left")
+    right_out = _of(values, "eyeLookOut", "Right") - _of(values, "eyeLookIn", "Right")
+    up = [_of(values, "eyeLookUp", s) - _of(values, "eyeLookDown", s) for s in ("Left", "Right")]
+    return np.float32([(left_out - right_out) / 2, sum(up) / 2])
+
+
+class Eye:
+    """An eye of the reference picture."""
+
+    def __init__(self, image: Picture, landmarks: Floats, contour: EyeContour) -> None:
+        """``image`` uint8 [H, W, 3], ``landmarks`` [478, 3] px, ``contour``: which eye."""
+        points = landmarks[:, :2].astype(np.float32)
+        corners = points[contour.upper[[0, -1]]]
+        corners = corners[np.argsort(corners[:, 0])]
+        self.width = float(np.linalg.norm(corners[1] - corners[0]))
+        self.centre = corners.mean(0)
+        right = (corners[1] - corners[0]) / self.width
+        self.right = right.astype(np.float32)
+        self.up = np.float32([right[1], -right[0]])
+        self._knots = np.linspace(-0.62, 0.62, 125, dtype=np.float32)
+        self._upper0 = self._lid(points[contour.upper])
+        self._lower0 = np.minimum(self._lid(points[contour.lower]), self._upper0 - 1e-3)
+        self._closed = self._lower0 + CLOSING_LINE * (self._upper0 - self._lower0)
+        brow = self.local(points[contour.brow])[:, 1]
+        self._brow = float(np.clip(brow.mean(), self._upper0.max() + 0.12, 0.9))
+        iris = self.local(points[contour.iris])
+        self._iris = iris[0]
+        self._iris_radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
+        self.opening = float((self._upper0 - self._lower0).max())
+        self._corner = self.centre - np.float32([1.0, 1.0]) * self.width
+        self._ball = self._eyeball(image)
+        self.lash_colour = self._lash_colour(image)
+
+    def local(self, points: Floats) -> Floats:
+        """Picture pixels [..., 2] to (along, above)."""
+        offset = (points - self.centre) / self.width
+        return np.stack([offset @ self.right, offset @ self.up], axis=-1).astype(np.float32)
+
+    def _lid(self, points: Floats) -> Floats:
+        """A lid's height at the knots, running out flat beyond the corners."""
+        curve = self.local(points)
+        curve = curve[np.argsort(curve[:, 0])]
+        keep = np.concatenate([[True], np.diff(curve[:, 0]) > 1e-3])
+        smooth = PchipInterpolator(curve[keep, 0], curve[keep, 1], extrapolate=False)
+        height = smooth(np.clip(self._knots, curve[keep, 0].min(), curve[keep, 0].max()))
+        return height.astype(np.float32)
+
+    def _eyeball(self, image: Picture) -> Floats:
+        """Patch [h, w, 3] of the picture around the eye with lids painted over by more eyeball."""
+        side = int(np.ceil(2 * self.width))
+        columns, rows = np.meshgrid(np.arange(side), np.arange(side))
+        pixel = np.stack([columns, rows], -1).astype(np.float32)
+        self._corner = np.round(self._corner)
+        place = pixel + self._corner
+        patch = cv2.remap(
+            image, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+        )
+        spot = self.local(place + 0.5)
+        inset = 1.0 / self.width  # a pixel, where lid and eyeball mix
+        inside = self._inside(spot, inset)
+        from_iris = spot - self._iris
+        in_iris = np.hypot(from_iris[..., 0], from_iris[..., 1]) < self._iris_radius * 1.05
+        mirrored = spot * np.float32([1, -1]) + np.float32([0, 2 * self._iris[1]])
+        usable = in_iris & ~inside & self._inside(mirrored, inset)
+        target = self._picture(mirrored) - 0.5 - self._corner
+        flipped = cv2.remap(patch, target.astype(np.float32), None, cv2.INTER_LINEAR)
+        filled = np.where(usable[..., None], flipped, patch)
+        unknown = (~inside & ~usable).astype(np.uint8)
+        reach = np.abs(spot).max(-1) < 0.75
+        if 0 < unknown.sum() < unknown.size:
+            painted = cv2.inpaint(filled, unknown * reach.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+            filled = np.where((unknown > 0)[..., None], painted, filled)
+        return np.where(inside[..., None], patch, filled).astype(np.uint8)
+
+    def _inside(self, spot: Floats, inset: float) -> NDArray[np.bool_]:
+        upper = np.interp(spot[..., 0], self._knots, self._upper0)
+        lower = np.interp(spot[..., 0], self._knots, self._lower0)
+        within = (spot[..., 1] < upper - inset) & (spot[..., 1] > lower + inset)
+        return within & (np.abs(spot[..., 0]) < 0.5)
+
+    def _picture(self, spot: Floats) -> Floats:
+        """(along, above) [..., 2] to picture pixels."""
+        across = spot[..., :1] * self.right + spot[..., 1:] * self.up
+        return (self.centre + across * self.width).astype(np.float32)
+
+    def _lash_colour(self, image: Picture) -> Floats:
+        """The dark of the lid's edge, from the darkest pixels along it."""
+        steps = np.linspace(-0.4, 0.4, 40)
+        heights = np.interp(steps, self._knots, self._upper0)
+        band = [np.stack([steps, heights + lift], -1) for lift in (-0.03, 0.0, 0.03, 0.06)]
+        place = self._picture(np.concatenate(band).astype(np.float32))[None] - 0.5
+        colours = cv2.remap(image, place, None, cv2.INTER_LINEAR)[0].astype(np.float32)
+        order = np.argsort(colours.sum(-1))
+        return colours[order[: len(order) // 8]].mean(0)
+
+    def reach(self) -> Floats:
+        """Corners [4, 2] px of the part of the picture that the lids can change."""
+        low, high = float(self._lower0.min()) - 0.35, self._brow + 0.02
+        spots = np.float32([[-0.62, low], [0.62, low], [-0.62, high], [0.62, high]])
+        return self._picture(spots)
+
+    def lids(self, place: Floats, state: EyeState) -> LidMap:
+        """Where lids and eyeball are, for pixels that lie at ``place`` [h, w, 2] px at rest."""
+        spot = self.local(place)
+        along, above = spot[..., 0], spot[..., 1]
+        upper = self._closed + (self._upper0 - self._closed) * state.upper
+        lower = self._closed + (self._lower0 - self._closed) * state.lower
+        fold = np.minimum(lower, upper)
+        index = np.clip((along - self._knots[0]) / (self._knots[1] - self._knots[0]), 0, 124)
+        table = np.stack([upper, fold, self._upper0 - upper, fold - self._lower0])
+        looked = cv2.remap(
+            np.ascontiguousarray(table.T)[None],
+            index.astype(np.float32),
+            np.zeros_like(index, np.float32),
+            cv2.INTER_LINEAR,
+        )
+        top, bottom, drop, lift = np.moveaxis(looked, -1, 0)
+        fade = 1 - smoothstep(np.abs(along), 0.5, 0.62)
+        over, under = above - top, bottom - above
+        span = np.maximum(0.92 * self._brow - top, 1.6 * np.abs(drop) + LASH_BAND)
+        stretch = 1 - smoothstep((over - LASH_BAND) / (span - LASH_BAND), 0.0, 1.0)
+        rise = np.where(over > 0, drop * stretch * fade, 0)
+        below = 1 - smoothstep((under - 0.02) / np.maximum(0.3, 1.7 * np.abs(lift)), 0.0, 1.0)
+        rise = np.where(under > 0, -lift * below * fade, rise)
+        pixel = 1.0 / self.width
+        edge = np.minimum(-over, -under) / pixel
+        ball = np.clip(edge - 0.5, 0, 1) * (np.abs(along) < 0.5)
+        return LidMap(
+            (rise * self.width).astype(np.float32), ball.astype(np.float32), along, above, over
+        )
+
+    def draw(self, frame: Picture, place: Floats, lids: LidMap, state: EyeState) -> None:
+        """Paint eyeball, lid shadow and lash line into ``frame`` [h, w, 3], a view of the picture
+        already warped; ``place`` and ``lids`` as for :meth:`lids`."""
+        offset = self._look(lids, state)
+        target = place - 0.5 - self._corner
+        if state.gaze != (0.0, 0.0):
+            target = target - self.width * (
+                offset[..., :1] * self.right + offset[..., 1:] * self.up
+            )
+        ball = cv2.remap(
+            self._ball, target.astype(np.float32), None, cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).astype(np.float32)  # fmt: skip
+        closing = max(0.0, 1 - state.upper)
+        shadow = 0.45 * min(1.0, 2.5 * closing) * np.exp(np.minimum(lids.edge, 0) / 0.07)
+        ball *= (1 - shadow)[..., None]
+        cover = lids.ball[..., None]
+        mixed = frame + cover * (ball - frame)
+        thickness = 0.028 + 0.5 / self.width
+        line = np.exp(-((lids.edge / thickness) ** 2)) * smoothstep(
+            0.5 - np.abs(lids.along), 0.0, 0.12
+        )
+        line *= 0.75 * float(smoothstep(np.float32(closing), 0.1, 0.9))
+        mixed += line[..., None] * np.minimum(self.lash_colour - mixed, 0)
+        frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+    def _look(self, lids: LidMap, state: EyeState) -> Floats:
+        """Backward shift [h, w, 2] (eye widths): the iris moves whole, the white gives way."""
+        shift = np.clip(np.float32(state.gaze), -MAX_GAZE, MAX_GAZE)
+        from_iris = np.stack([lids.along, lids.above], -1) - (self._iris + shift)
+        distance = np.hypot(from_iris[..., 0], from_iris[..., 1]) / self._iris_radius
+        return shift * (1 - smoothstep(distance, 1.1, 2.6))[..., None]
