@@ -96,6 +96,7 @@ class OpenHead(nn.Module):
         self.vertex_region = arrays["vertex_region"]
         self.weld = arrays["weld"]
         self.uv = arrays["uv"]
+        self.occlusion = arrays["occlusion"]
         self.texture_jpeg = arrays["texture"]
         self.landmark_face: NDArray[np.int32] = arrays["landmark_face"].astype(np.int32)
         keep("landmark_corners", self.faces[self.landmark_face])

@@ -155,7 +155,11 @@ class Shader:
             texture = cv2.resize(texture, new, interpolation=cv2.INTER_AREA)
         self.texture = texture
         self.backdrop = backdrop(size)
-        self._ramp = light_ramp()
+        self._ramp = np.clip(light_ramp() * 128, 0, 255).astype(np.uint8)[None]
+        self._eyes = [
+            np.flatnonzero(head.vertex_region == REGIONS.index(name))
+            for name in ("eye_left", "eye_right")
+        ]
         corners = head.weld[head.faces]
         rows = corners.T.ravel()
         columns = np.tile(np.arange(len(corners)), 3)
@@ -173,26 +177,42 @@ class Shader:
     def attributes(self, vertices: Floats) -> Floats:
         """Texture u, v and light of posed ``vertices`` [V, 3], all in 0..1, [V, 3]."""
         normal = self.normals(vertices)
-        key = np.clip(normal @ KEY + 0.25, 0, None) / 1.25
-        fill = np.clip(normal @ FILL + 0.4, 0, None) / 1.4
-        light = 0.10 + 0.62 * key + 0.20 * fill
-        half = KEY + np.array([0, 0, 1], np.float32)
-        shine = np.clip(normal @ (half / np.linalg.norm(half)), 0, None) ** 24
-        light = np.minimum(light, GLINT_LEVEL) + 0.10 * shine
+        open_air = self.head.occlusion
+        key = np.clip(normal @ KEY + 0.2, 0, None) / 1.2 * (0.35 + 0.65 * open_air)
+        fill = np.clip(normal @ FILL + 0.5, 0, None) / 1.5 * open_air
+        light = 0.04 + 0.12 * open_air + 0.58 * key + 0.24 * fill
+        shine = np.clip(normal @ HALF, 0, None) ** 20 * open_air
+        light = np.minimum(light, GLINT_LEVEL) + 0.09 * shine
         return np.column_stack([self.head.uv, np.clip(light, 0, 1)]).astype(np.float32)
 
     def shade(self, fragments: Fragments) -> Picture:
         """Colour uint8 [H, W, 3] of ``fragments``."""
         height, width = self.texture.shape[:2]
-        attributes = fragments.attributes
-        map_x = attributes[..., 0] * width - 0.5
-        map_y = attributes[..., 1] * height - 0.5
-        skin = cv2.remap(self.texture, map_x, map_y, cv2.INTER_LINEAR)
-        level = (attributes[..., 2] * 255).astype(np.uint8)
-        colour = np.clip(skin * self._ramp[level], 0, 255).astype(np.uint8)
-        empty = fragments.depth >= FAR_M - 1e-3
-        colour[empty] = self.backdrop[empty]
-        return colour
+        u, v, light = cv2.split(fragments.attributes)
+        skin = cv2.remap(self.texture, u * width, v * height, cv2.INTER_LINEAR)
+        level = cv2.convertScaleAbs(light, alpha=255)
+        colour = cv2.multiply(skin, cv2.LUT(cv2.merge([level] * 3), self._ramp), scale=1 / 128)
+        empty = (fragments.depth >= FAR_M - 1e-3).astype(np.uint8)
+        return cv2.copyTo(self.backdrop, empty, colour)
+
+    def glints(self, picture: Picture, fragments: Fragments, vertices: Floats) -> None:
+        """Draw the key light's reflection on both eyes, in place, where no lid covers it."""
+        for eye in self._eyes:
+            ball = vertices[eye]
+            centre = (ball.min(axis=0) + ball.max(axis=0)) / 2
+            radius = np.linalg.norm(ball - centre, axis=1).max()
+            x, y, depth = self.camera.project(centre + radius * HALF, len(picture))
+            column, row = round(float(x)), round(float(y))
+            if not (0 <= row < len(picture) and 0 <= column < len(picture)):
+                continue
+            if fragments.depth[row, column] > depth - GLINT_SLACK_M:
+                place = (round(float(x) * 16), round(float(y) * 16))
+                size = round(GLINT_RADIUS_M * len(picture) / self.camera.height_m * 16)
+                cv2.circle(picture, place, size, (252, 252, 250), cv2.FILLED, cv2.LINE_AA, 4)
+
+
+GLINT_RADIUS_M = 0.0011
+GLINT_SLACK_M = 0.0015
 
 
 def unit(x: float, y: float, z: float) -> Floats:
@@ -203,6 +223,7 @@ def unit(x: float, y: float, z: float) -> Floats:
 
 KEY = unit(-0.55, 0.55, 0.85)
 FILL = unit(0.8, 0.1, 0.5)
+HALF = unit(*(KEY + unit(0, 0, 1)))
 TEXELS_PER_PIXEL = 0.5
 """Share of the full texture that a 512 px picture can show."""
 
@@ -241,6 +262,7 @@ class MeshRenderer:
             vertices, self.head.faces, attributes, self.inner_size
         )
         picture = self.shader.shade(fragments)
+        self.shader.glints(picture, fragments, vertices)
         if self.inner_size == self.size[0]:
             return picture
         return cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA)

@@ -27,8 +27,9 @@ from scipy.spatial.transform import Rotation
 from dimcli.motion import ARKIT_EXPRESSIONS, JAW, JAW_OPEN_RAD, MOTION_DIM
 from renderers.heads import NUM_LANDMARKS, REGIONS, OpenHead
 from renderers.mesh import Camera, MeshRenderer
+from weights import open_head_refine as refine
 from weights.open_head_landmarks import LandmarkModel, View, embed
-from weights.open_head_texture import Look, paint
+from weights.open_head_texture import Look, hair_amount, paint
 
 Array = NDArray[Any]
 
@@ -77,6 +78,8 @@ AVERAGE_ADULT = {
     },
     "universal-female-young-averagemuscle-averageweight": 0.5,
     "universal-male-young-averagemuscle-averageweight": 0.5,
+    "eyes/l-eye-height2-incr": 0.25,
+    "eyes/r-eye-height2-incr": 0.25,
 }
 
 
@@ -243,6 +246,21 @@ def skinning(base: BaseMesh, points: Array, jaw_open: Array, used: Array) -> tup
     return joints, weights[used]
 
 
+def nudge_mouth(template: Array, region: Array) -> None:
+    """Move teeth and tongue, in place, to where they show as a person's do: uppers a little lower,
+    the arch narrower than the lips, the tongue on the mouth's floor.
+    """
+    upper, lower, tongue = (region == REGIONS.index(name) for name in INSIDE_MOUTH)
+    template[upper | lower] *= [0.90, 1, 1]
+    template[upper] += [0, -0.0036, -0.002]
+    template[lower] += [0, -0.0008, -0.002]
+    template[tongue] *= [0.88, 1, 1]
+    template[tongue] += [0, -0.0065, -0.008]
+
+
+INSIDE_MOUTH = ("teeth_upper", "teeth_lower", "tongue")
+
+
 def build_geometry(wheel: Wheel, shape: dict[str, float]) -> dict[str, Array]:
     """Arrays of the head in one shape, metres, the head joint at the origin."""
     base = BaseMesh.read(wheel)
@@ -272,6 +290,7 @@ def build_geometry(wheel: Wheel, shape: dict[str, float]) -> dict[str, Array]:
         texels[eye] = eye_texels(template[eye] - joints[column])
     vertex_region = np.zeros(len(pairs), np.uint8)
     vertex_region[faces.ravel()] = np.repeat(region, 3)
+    nudge_mouth(template, vertex_region)
     return {
         "template": template.astype(np.float32),
         "faces": faces,
@@ -320,26 +339,44 @@ def photograph(arrays: dict[str, Array], jaw_rad: float) -> View:
 def build(wheel: Wheel, shape: dict[str, float], look: Look) -> dict[str, Array]:
     """All arrays of ``open_head.npz`` for one shape and one look."""
     arrays = build_geometry(wheel, shape)
+    arrays = refine.split_long_edges(arrays, LONGEST_EDGE_M)
+    growth = hair_amount(*arrays["template"].T, look) * (arrays["vertex_region"] == 0)
+    refine.grow_hair(arrays, growth, look.hair_thickness_m)
+    arrays["occlusion"] = occlusion(arrays)
     lips = lip_mask(wheel)
-
-    def painted(landmarks: Array | None) -> Array:
-        picture = paint(arrays, TEXTURE_SIZE, lips, EYE_BOX, landmarks, look)
-        return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].ravel()
-
+    model = LandmarkModel(Path(__file__).with_name("face_landmarker.task"))
     arrays["landmark_face"] = np.zeros(NUM_LANDMARKS, np.int32)
     arrays["landmark_barycentric"] = np.zeros((NUM_LANDMARKS, 3), np.float32)
-    model = LandmarkModel(Path(__file__).with_name("face_landmarker.task"))
     landmarks = None
     for _ in range(2):  # the second time with brows and lash lines, which help the model
-        arrays["texture"] = painted(landmarks)
+        arrays["texture"] = encode(paint(arrays, TEXTURE_SIZE, lips, EYE_BOX, landmarks, look))
         face, barycentric = embed(
             model, arrays, photograph(arrays, 0.0), photograph(arrays, 0.6 * JAW_OPEN_RAD)
         )
         arrays["landmark_face"], arrays["landmark_barycentric"] = face, barycentric
         corners = arrays["template"][arrays["faces"][face]]
         landmarks = (corners * barycentric[..., None]).sum(axis=1)
-    arrays["texture"] = painted(landmarks)
+    refine.close_lips(arrays, landmarks, [*ARKIT_EXPRESSIONS, "jawOpen"])
+    refine.fit_blink(arrays, landmarks, [*ARKIT_EXPRESSIONS, "jawOpen"])
+    arrays["texture"] = encode(paint(arrays, TEXTURE_SIZE, lips, EYE_BOX, landmarks, look))
+    arrays["units"] = arrays["units"].astype(np.float16)
     return arrays
+
+
+LONGEST_EDGE_M = 0.011
+"""Longer edges of the skin are halved; the scalp is coarse in the base mesh."""
+
+
+def occlusion(arrays: dict[str, Array]) -> Array:
+    """Ambient light per vertex: of the closed mouth outside, of the open one inside."""
+    outside = refine.occlusion(arrays, 0.0)
+    inside = refine.occlusion(arrays, 0.8 * JAW_OPEN_RAD)
+    return np.where(np.isin(arrays["vertex_region"], [1, 2, 3, 4]), inside, outside)
+
+
+def encode(picture: Array) -> Array:
+    """JPEG bytes, uint8 [N], of an RGB picture."""
+    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].ravel()
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ class Look:
     shirt: Colour = (70, 92, 112)
     hairline: float = 0.088
     """Height of the hairline over the head joint at the forehead, metres."""
+    hair_thickness_m: float = 0.009
     brow_weight: float = 1.0
     grain: float = 1.0
     """Strength of pores and blotches."""
@@ -178,17 +179,22 @@ def paint(
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
+def hair_amount(x: Array, y: Array, z: Array, look: Look, ragged: Array | float = 0.0) -> Array:
+    """How much hair grows at points of the head, 0..1; ``ragged`` metres disturb the hairline."""
+    back = step(0.075, -0.02, z)
+    line = look.hairline - 0.030 * step(0.03, 0.066, np.abs(x)) * step(0.09, 0.05, z)
+    line = line - 0.075 * back - 0.05 * step(-0.03, -0.08, z)
+    amount = step(-0.004, 0.006, y - line + ragged)
+    ear = ((y - 0.010) / 0.043) ** 2 + ((z + 0.004) / 0.031) ** 2
+    return amount * step(0.95, 1.15, ear + 30 * np.asarray(ragged))
+
+
 def paint_hair(
     image: Array, x: Array, y: Array, z: Array, look: Look, generator: np.random.Generator
 ) -> None:
     """Short hair over the scalp, its line falling from the forehead to the temples and the nape."""
-    back = step(0.075, -0.02, z)
-    line = look.hairline - 0.035 * step(0.03, 0.066, np.abs(x)) * step(0.09, 0.05, z)
-    line = line - 0.075 * back - 0.05 * step(-0.03, -0.08, z)
-    ragged = noise(x.shape, 7, generator) * 0.0022
-    amount = step(-0.005, 0.007, y - line + ragged)
-    ear = (np.abs(x) > 0.066) & (z < 0.022) & (z > -0.035) & (y < 0.048)
-    amount = np.where(ear, 0, amount)
+    ragged = noise(x.shape, 5, generator) * 0.0011 + noise(x.shape, 2, generator) * 0.0006
+    amount = hair_amount(x, y, z, look, ragged)
     strands = noise(x.shape, 3, generator) * 7 + noise(x.shape, 14, generator) * 5
     blend(image, np.asarray(look.hair, np.float32) + strands[..., None], 0.97 * amount)
 
@@ -219,14 +225,14 @@ def paint_brows(
         reach = np.clip(np.abs(x), along.min(), along.max())
         middle = np.interp(reach, along[order], ((top + bottom)[:, 1] / 2)[order])
         half = np.interp(reach, along[order], ((top - bottom)[:, 1] / 2)[order])
-        half = np.maximum(half * 0.72, 0.0013)
+        half = np.maximum(half * 0.95, 0.0016)
         share = (reach - along.min()) / np.ptp(along)
         height = np.abs(y - middle) / half
         ends = step(-0.004, 0.003, np.abs(x) - along.min()) * step(
             0.004, -0.003, np.abs(x) - along.max()
         )
         amount = step(1.35, 0.45, height + 0.16 * grain) * ends * step(-0.01, 0.03, z)
-        amount = amount * (np.sign(x) == side) * (0.9 - 0.35 * share**2) * look.brow_weight
+        amount = amount * (np.sign(x) == side) * (0.97 - 0.3 * share**2) * look.brow_weight
         blend(image, look.brow, np.clip(amount, 0, 1))
 
 
@@ -252,7 +258,9 @@ def paint_lids(image: Array, x: Array, y: Array, z: Array, landmarks: Array, loo
                     shade,
                     0.35 * step(0.011, 0.002, near) * (y > landmarks[list(line), 1].mean()),
                 )
-            blend(image, lash, strength * step(thickness, 0.4 * thickness, near))
+            inner = np.abs(landmarks[line[-1], 0])
+            fade = step(inner - 0.001, inner + 0.007, np.abs(x))
+            blend(image, lash, fade * strength * step(thickness, 0.4 * thickness, near))
 
 
 def distance_to_line(place: Array, line: Array) -> Array:
