@@ -1,0 +1,165 @@
+"""Run directories: what a training command writes and every other command accepts.
+
+``config.yaml``, ``model.safetensors`` (the best weights by validation), ``metrics.jsonl``, and,
+only to resume, ``training_state.safetensors`` with ``training_state.json``. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from dimcli.config import RunConfig, read_config, write_config
+from dimcli.errors import InputError
+from dimcli.models.dim import DIM
+from dimcli.models.vqvae import VQVAE
+
+CONFIG = "config.yaml"
+MODEL = "model.safetensors"
+METRICS = "metrics.jsonl"
+STATE = "training_state.safetensors"
+STATE_INFO = "training_state.json"
+
+
+def build_model(config: RunConfig) -> VQVAE | DIM:
+    """The untrained model that a run's configuration describes."""
+    return VQVAE(config.vq, config.data.space) if config.kind == "vq" else DIM(config)
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path, half: bool = False) -> None:
+    """Write tensors as safetensors, whole or not at all; ``half`` stores floats in 16 bits."""
+    prepared = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in tensors.items()
+    }
+    temporary = path.with_name(path.name + ".part")
+    save_file(prepared, temporary)
+    temporary.replace(path)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read safetensors. Raises InputError that names the file when it is missing or broken."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; a run directory has {MODEL}")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from None
+
+
+def write_run(config: RunConfig, model: nn.Module, directory: Path, half: bool = False) -> None:
+    """Write ``config.yaml`` and ``model.safetensors`` into ``directory``, which is made."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_config(config, directory / CONFIG)
+    save_tensors(model.state_dict(), directory / MODEL, half)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill ``model`` from a safetensors file; names and shapes must all agree."""
+    tensors = read_tensors(path)
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in tensors]
+    extra = [name for name in tensors if name not in expected]
+    if missing or extra:
+        detail = f"lacks {missing[0]}" if missing else f"has the unknown {extra[0]}"
+        raise InputError(
+            f"{path}: not the weights that {CONFIG} beside it describes ({detail}; "
+            f"{len(missing)} missing, {len(extra)} unknown)"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise InputError(
+                f"{path}: {name} has shape {list(tensor.shape)}; "
+                f"expected {list(expected[name].shape)}"
+            )
+    model.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()})
+
+
+@dataclass(frozen=True)
+class Run:
+    """A loaded run: its configuration and its model, in eval mode."""
+
+    config: RunConfig
+    model: VQVAE | DIM
+
+
+def load_run(directory: Path, device: torch.device | None = None) -> Run:
+    """Load a run directory. Raises InputError that says what is missing or wrong."""
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such run directory")
+    config = read_config(directory / CONFIG)
+    model = build_model(config)
+    load_weights(model, directory / MODEL)
+    return Run(config, model.to(device or torch.device("cpu")).eval())
+
+
+def load_vq(directory: Path, role: str) -> tuple[RunConfig, VQVAE]:
+    """A VQ-VAE run of ``role``; InputError when the run is something else."""
+    run = load_run(directory)
+    if not isinstance(run.model, VQVAE) or run.config.role != role:
+        what = f"a {run.config.role} {run.config.kind} run"
+        raise InputError(f"{directory}: {what}; expected a {role} VQ-VAE run (dim train-vq)")
+    return run.config, run.model
+
+
+def load_dim(directory: Path, device: torch.device | None = None) -> tuple[RunConfig, DIM]:
+    """A dyadic run (pre-trained or fine-tuned); InputError when the run is something else."""
+    run = load_run(directory, device)
+    if not isinstance(run.model, DIM):
+        raise InputError(
+            f"{directory}: a {run.config.role} VQ-VAE run; expected a run of `dim pretrain` or "
+            "`dim finetune`"
+        )
+    return run.config, run.model
+
+
+def save_training_state(
+    directory: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    info: dict[str, Any],
+) -> None:
+    """Write what resuming needs: current weights, optimiser moments, and ``info`` as JSON."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        for name, value in values.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    save_tensors(tensors, directory / STATE)
+    temporary = directory / (STATE_INFO + ".part")
+    temporary.write_text(json.dumps(info), encoding="utf-8")
+    temporary.replace(directory / STATE_INFO)
+
+
+def load_training_state(
+    directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Restore what :func:`save_training_state` wrote, and give its ``info`` back."""
+    info_path = directory / STATE_INFO
+    if not info_path.is_file():
+        raise InputError(
+            f"{directory}: nothing to resume (no {STATE_INFO}); train without --resume"
+        )
+    tensors = read_tensors(directory / STATE)
+    info: dict[str, Any] = json.loads(info_path.read_text(encoding="utf-8"))
+    model.load_state_dict(
+        {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    )
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return info

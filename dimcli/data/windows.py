@@ -1,0 +1,158 @@
+"""Training windows: seeded random crops of dyads, padded and batched.
+
+Axes: B batch, T frames, A audio features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dimcli.config import ATTITUDES, ROLES
+from dimcli.data.store import ClipStore
+from dimcli.errors import InputError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of dyads in their own units.
+
+    ``motion`` by role float32 [B, T, 56]; ``audio`` float32 [B, T, A]; ``mask`` bool [B, T], false
+    at padding; ``attitude`` long [B], index into ``ATTITUDES``.
+    """
+
+    motion: dict[str, Tensor]
+    audio: Tensor
+    mask: Tensor
+    attitude: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on ``device``."""
+        return Batch(
+            {role: motion.to(device) for role, motion in self.motion.items()},
+            self.audio.to(device),
+            self.mask.to(device),
+            self.attitude.to(device),
+        )
+
+
+def rest(values: Floats) -> Floats:
+    """Median over time of ``values`` [T, 56]: where the camera stood and how the face rests.
+
+    A model that is centred on it sees what the face does; training and generation both use this.
+    """
+    return np.median(values, axis=0).astype(np.float32)
+
+
+class WindowSampler:
+    """Draws batches of windows; batch ``index`` is the same whenever it is drawn.
+
+    Windows are drawn in proportion to the clips' lengths. Clips shorter than a window are padded by
+    holding their last frame, and the mask says so. ``stride`` is the frames a code stands for:
+    lengths are whole multiples of it.
+    """
+
+    def __init__(
+        self,
+        store: ClipStore,
+        split: str,
+        *,
+        frames: int,
+        batch_size: int,
+        stride: int,
+        centre_speaker: bool,
+        seed: int,
+    ) -> None:
+        self.store = store
+        self.records = store.clips(split)
+        if not self.records:
+            raise InputError(f"{store.root}: the {split} split is empty; prepare more data")
+        self.stride = stride
+        self.frames = max(stride, frames // stride * stride)
+        self.batch_size = batch_size
+        self.centre_speaker = centre_speaker
+        self.seed = seed
+        lengths = np.array([len(record) for record in self.records])
+        self.lengths = lengths
+        self.share = lengths / lengths.sum()
+        self._rest: dict[int, Floats] = {}
+
+    def batch(self, index: int) -> Batch:
+        """Batch number ``index``."""
+        random = np.random.default_rng([self.seed, index])
+        chosen = random.choice(len(self.records), self.batch_size, p=self.share)
+        room = np.maximum(self.lengths[chosen] - self.frames, 0)
+        start = random.integers(0, room + 1)
+        windows = [
+            self._window(int(clip), int(first)) for clip, first in zip(chosen, start, strict=True)
+        ]
+        speaker, listener, audio, mask, attitude = zip(*windows, strict=True)
+        return Batch(
+            motion={
+                "speaker": torch.from_numpy(np.stack(speaker)),
+                "listener": torch.from_numpy(np.stack(listener)),
+            },
+            audio=torch.from_numpy(np.stack(audio)),
+            mask=torch.from_numpy(np.stack(mask)),
+            attitude=torch.tensor(attitude),
+        )
+
+    def _window(
+        self, index: int, start: int
+    ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_], int]:
+        record = self.records[index]
+        clip = self.store.load(record, start, min(start + self.frames, len(record)))
+        there = len(clip) // self.stride * self.stride
+        held = np.minimum(np.arange(self.frames), len(clip) - 1)
+        speaker = clip.speaker.values[held]
+        if self.centre_speaker:
+            if index not in self._rest:
+                self._rest[index] = rest(self.store.load(record).speaker.values)
+            speaker = speaker - self._rest[index]
+        attitude = ATTITUDES.index(record.attitude) if record.attitude in ATTITUDES else 0
+        mask = np.arange(self.frames) < there
+        return speaker, clip.listener.values[held], clip.speaker_audio[held], mask, attitude
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Per-column figures of training data: ``mean`` and ``std`` [56] by role (the speaker's as the
+    model sees it, centred or not), and ``audio_mean``, ``audio_std`` [A].
+    """
+
+    mean: dict[str, Tensor]
+    std: dict[str, Tensor]
+    audio_mean: Tensor
+    audio_std: Tensor
+
+
+def statistics(sampler: WindowSampler, batches: int = 40) -> Statistics:
+    """Means and standard deviations over some of ``sampler``'s windows."""
+
+    total: dict[str, Tensor] = {}
+    square: dict[str, Tensor] = {}
+    count = 0
+    for index in range(batches):
+        batch = sampler.batch(index)
+        count += int(batch.mask.sum())
+        for name, values in {**batch.motion, "audio": batch.audio}.items():
+            rows = values[batch.mask].double()
+            total[name] = total.get(name, rows.new_zeros(())) + rows.sum(dim=0)
+            square[name] = square.get(name, rows.new_zeros(())) + rows.square().sum(dim=0)
+    mean = {name: value / max(count, 1) for name, value in total.items()}
+    std = {
+        name: (square[name] / max(count, 1) - mean[name].square()).clamp(min=0).sqrt()
+        for name in total
+    }
+    return Statistics(
+        mean={role: mean[role].float() for role in ROLES},
+        std={role: std[role].float() for role in ROLES},
+        audio_mean=mean["audio"].float(),
+        audio_std=std["audio"].float().clamp(min=1e-3),
+    )

@@ -1,0 +1,19 @@
+"""The one place that chooses a device."""
+
+from __future__ import annotations
+
+import torch
+
+from dimcli.errors import InputError
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """``auto`` takes CUDA when there is one. Raises InputError when CUDA is asked for in vain."""
+    if name not in DEVICES:
+        raise InputError(f"--device is '{name}'; expected one of {', '.join(DEVICES)}")
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError("--device cuda: no CUDA device is available here; use --device cpu")
+    return torch.device("cuda" if available and name != "cpu" else "cpu")

@@ -1,0 +1,242 @@
+"""Sampling listeners from a fine-tuned model. Nothing here ever sees a true listener.
+
+Long input runs in windows. A window starts from the codes of the last one, which stay fixed and
+visible, so that memory does not grow with the clip and windows join without a seam. Within a
+window, mask-predict sampling fills the steps in a few passes: each pass draws real samples for
+steps that lie evenly between those already known, then shows them to the next pass. (Keeping the
+surest codes first, as is often done, starves a face of what is rare and brief: blinks and nods.)
+
+Axes: T frames, N steps of a window, D features, P parts, K codes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dimcli.checkpoint import load_dim
+from dimcli.config import ATTITUDES
+from dimcli.data.windows import rest
+from dimcli.device import choose_device
+from dimcli.errors import InputError
+from dimcli.models.dim import DIM, Dyad
+from dimcli.motion import EXPRESSION, Motion
+
+Floats = NDArray[np.float32]
+
+
+def load_listener(run: Path, device: str = "auto") -> DIM:
+    """The model of a run that generates listeners. Raises InputError when the run can't."""
+    config, model = load_dim(run, choose_device(device))
+    if "listener" not in config.dim.output_roles:
+        raise InputError(f"{run}: was fine-tuned for the {config.role}; expected a listener run")
+    return model
+
+
+def generate_listener(
+    model: DIM,
+    speaker: Motion,
+    audio: Floats,
+    *,
+    seed: int,
+    temperature: float | None = None,
+    steps: int | None = None,
+    attitude: str = "unknown",
+) -> Motion:
+    """A listener for ``speaker``: motion of the same length and rate.
+
+    ``audio`` float32 [T, A]: the speaker's sound, by the model's encoder, a row a frame. ``steps``
+    passes a window (1 is the paper's) and ``temperature`` (0 takes the likeliest code) default to
+    the run's. ``attitude`` is one of ``ATTITUDES``. The same seed gives the same motion. Raises
+    InputError when an input is not what the model was trained on.
+    """
+    config = model.config
+    _check_inputs(model, speaker, audio, attitude)
+    settings = config.generation
+    temperature = settings.temperature if temperature is None else temperature
+    steps = settings.steps if steps is None else steps
+    if temperature < 0:
+        raise InputError(f"temperature is {temperature}; expected 0 or more")
+    if steps < 1:
+        raise InputError(f"steps is {steps}; expected 1 or more")
+    stride = config.vq.stride
+    window = max(2, round(settings.window_s * config.data.fps) // stride)
+    overlap = min(window - 1, round(settings.overlap_s * config.data.fps) // stride)
+    generator = torch.Generator().manual_seed(seed)
+
+    frames = len(speaker)
+    total = -(-frames // stride)
+    centre = rest(speaker.values[speaker.valid] if speaker.valid.any() else speaker.values)
+    centre = centre if config.dim.speaker_centering else np.zeros_like(centre)
+    output = np.empty((total * stride, speaker.values.shape[1]), np.float32)
+    known = torch.zeros(0, 1, dtype=torch.long)
+    start = done = 0
+    while True:
+        size = min(window, total - start)
+        held = np.minimum(np.arange(start * stride, (start + size) * stride), frames - 1)
+        dyad = _inputs(model, speaker.values[held] - centre, audio[held], attitude)
+        codes = sample_codes(model, dyad, known, temperature, steps=steps, generator=generator)
+        decoded = _decode(model, codes)
+        # Both windows decode the overlap; each is surest away from its own edge.
+        prefix = (done - start) * stride
+        fade = (np.arange(prefix, dtype=np.float32)[:, None] + 1) / (prefix + 1)
+        old = output[start * stride : done * stride]
+        decoded[:prefix] = old * (1 - fade) + decoded[:prefix] * fade
+        output[start * stride : (start + size) * stride] = decoded
+        done = start + size
+        if done == total:
+            break
+        following = min(done - overlap, total - window)
+        known = codes[following - start :]
+        start = following
+    return Motion(
+        _plausible(output[:frames], config.data.space),
+        fps=speaker.fps,
+        space=speaker.space,
+        meta={"generated": "dim", "seed": seed, "temperature": temperature, "steps": steps},
+    )
+
+
+def _check_inputs(model: DIM, speaker: Motion, audio: Floats, attitude: str) -> None:
+    data = model.config.data
+    speaker.require_space(data.space)
+    if abs(speaker.fps - data.fps) > 1e-6:
+        raise InputError(
+            f"speaker motion runs at {speaker.fps:g} fps and the model at {data.fps:g}; "
+            "resample it first"
+        )
+    if len(speaker) == 0:
+        raise InputError("speaker motion is empty; expected at least one frame")
+    if audio.shape != (len(speaker), data.audio_dim):
+        raise InputError(
+            f"audio features have shape {audio.shape}; expected ({len(speaker)}, "
+            f"{data.audio_dim}) of the '{data.audio_encoder}' encoder, a row a frame"
+        )
+    if not np.isfinite(audio).all():
+        raise InputError("audio features have NaN or infinite values")
+    if attitude not in ATTITUDES:
+        raise InputError(f"attitude is '{attitude}'; expected one of {', '.join(ATTITUDES)}")
+
+
+def _inputs(model: DIM, speaker: Floats, audio: Floats, attitude: str) -> Dyad:
+    """One window as the model's input, a batch of one; the listener is all zeros."""
+    device = model.audio_mean.device
+    motion = torch.from_numpy(np.ascontiguousarray(speaker, np.float32))[None].to(device)
+    sound = torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None].to(device)
+    steps = motion.shape[1] // model.config.vq.stride
+    standardised = model.standardise_motion(motion, "speaker")
+    codes = {role: torch.zeros(1, steps, model.parts, dtype=torch.long) for role in model.vq}
+    if "speaker" in codes:
+        there = torch.ones(motion.shape[:2], dtype=torch.bool, device=device)
+        vq = model.vqvae("speaker")
+        codes["speaker"] = vq.encode(vq.standardise(motion), there)
+    return Dyad(
+        motion={"speaker": standardised, "listener": torch.zeros_like(standardised)},
+        audio=model.standardise_audio(sound),
+        mask=torch.ones(motion.shape[:2], dtype=torch.bool, device=device),
+        attitude=torch.tensor([ATTITUDES.index(attitude)], device=device),
+        codes={role: value.to(device) for role, value in codes.items()},
+    )
+
+
+def fill_order(count: int, passes: int, generator: torch.Generator) -> list[Tensor]:
+    """Which of ``count`` unknown steps each pass fills: long tensors that cover 0..count-1 once.
+
+    Every pass takes steps spread evenly between those of the passes before it, and about twice as
+    many: neighbours are then hardly ever drawn without knowing of each other.
+    """
+    bits = max(1, (count - 1).bit_length())
+    spread = [int(f"{index:0{bits}b}"[::-1], 2) for index in range(2**bits)]
+    offset = int(torch.randint(count, (1,), generator=generator))
+    order = torch.tensor([(index + offset) % count for index in spread if index < count])
+    ends = [max(1, round(count / 2 ** (passes - 1 - index))) for index in range(passes)]
+    bounds = sorted({0, *ends, count})
+    return [order[low:high] for low, high in itertools.pairwise(bounds)]
+
+
+@torch.inference_mode()
+def sample_codes(
+    model: DIM,
+    dyad: Dyad,
+    known: Tensor,
+    temperature: float,
+    *,
+    steps: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Listener codes long [N, P] for a window; its first codes are ``known`` long [M, P], M < N."""
+    codes = dyad.codes["listener"].clone()
+    size, prefix = codes.shape[1], len(known)
+    if prefix:
+        codes[0, :prefix] = known
+    visible = torch.zeros(1, size, dtype=torch.bool, device=codes.device)
+    visible[0, :prefix] = True
+    present = torch.ones_like(visible)
+    speaker = model.encode_role("speaker", dyad, present)
+
+    def logits() -> Tensor:
+        current = Dyad(
+            {**dyad.motion, "listener": _listener_motion(model, dyad, codes, visible)},
+            dyad.audio,
+            dyad.mask,
+            dyad.attitude,
+            {**dyad.codes, "listener": codes},
+        )
+        listener = model.encode_role("listener", current, visible)
+        joint = model.join(
+            {"speaker": speaker, "listener": listener}, {"speaker": present, "listener": visible}
+        )
+        return model.decode("listener", joint, current)[0].float().cpu()
+
+    if model.previous is not None:
+        order = [torch.tensor([index]) for index in range(size - prefix)]
+    else:
+        order = fill_order(size - prefix, steps, generator)
+    for chosen in order:
+        places = (chosen + prefix).to(codes.device)
+        drawn = draw(logits()[chosen + prefix], temperature, generator)
+        codes[0, places] = drawn.to(codes.device)
+        visible[0, places] = True
+    return codes[0]
+
+
+def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """Codes [...] drawn from ``logits`` [..., K]; the likeliest at temperature 0."""
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    chances = (logits / temperature).softmax(dim=-1)
+    flat = torch.multinomial(chances.flatten(0, -2), 1, generator=generator)
+    return flat.view(logits.shape[:-1])
+
+
+def _listener_motion(model: DIM, dyad: Dyad, codes: Tensor, visible: Tensor) -> Tensor:
+    """What the listener's encoder reads when it reads motion: the visible codes, decoded."""
+    if model.inputs["listener"] == "codes" or not visible.any():
+        return dyad.motion["listener"]
+    vq = model.vqvae("listener")
+    # Steps that are not visible are never read; the decoder just needs something there.
+    decoded = vq.decode(vq.vectors(codes), visible)
+    return model.standardise_motion(vq.unstandardise(decoded), "listener")
+
+
+@torch.inference_mode()
+def _decode(model: DIM, codes: Tensor) -> Floats:
+    """Codes long [N, P] -> motion float32 [T, 56] in its units."""
+    vq = model.vqvae("listener")
+    there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
+    motion = vq.unstandardise(vq.decode(vq.vectors(codes[None]), there))
+    decoded: Floats = motion[0].float().cpu().numpy()
+    return decoded
+
+
+def _plausible(values: Floats, space: str) -> Floats:
+    """ARKit expressions are shares and the jaw does not close past its rest."""
+    if space == "arkit":
+        values[:, EXPRESSION] = values[:, EXPRESSION].clip(0.0, 1.0)
+        values[:, 3] = values[:, 3].clip(0.0)
+    return values

@@ -1,0 +1,245 @@
+"""Dyadic interaction modelling (the paper's section 3.3, equations 4-9): one model, two tasks.
+
+Pre-training masks both roles; listener generation masks the listener and shows the speaker; speaker
+generation the other way round. These are mask settings of the one class here.
+
+A model step is what one code stands for: ``stride`` frames (1 in the paper). Where the paper leaves
+the joint encoder open, this is how it works. The paper concatenates the roles' visible frames as if
+they were the same frames, though they are masked independently. Here every feature stays at its
+time. A step where one role is masked gets that role's trainable ``absent`` token beside the other
+role's feature; a step where both are masked is left out. After the split, a role's masked steps get
+its mask token, plus the joint feature of the step where the other role is visible there. So
+whatever is visible of the target reaches its prediction, also in listener generation, where the
+decoder reads the speaker's half only: the joint encoder has mixed both into it.
+
+Axes: B batch, T frames, N steps (T / stride), D features, P parts (codes a step), K codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dimcli.config import ATTITUDES, ROLES, RunConfig
+from dimcli.errors import InputError
+from dimcli.models.layers import Transformer, sinusoidal_positions
+from dimcli.models.vqvae import VQVAE
+from dimcli.motion import MOTION_DIM
+
+OTHER = {"speaker": "listener", "listener": "speaker"}
+
+
+@dataclass(frozen=True)
+class Dyad:
+    """A batch of dyads, standardised (see :meth:`DIM.standardise_motion`).
+
+    ``motion`` by role, [B, T, 56], what the role encoders read; ``audio`` [B, T, A], the speaker's;
+    ``mask`` bool [B, T], false at padding; ``attitude`` long [B], index into ``ATTITUDES``;
+    ``codes`` long [B, N, P] by role, where they are known (frozen VQ encoders' output, or sampled);
+    ``targets`` by role, [B, T, 56], in training: the true motion as the VQ-VAE standardises it.
+    """
+
+    motion: dict[str, Tensor]
+    audio: Tensor
+    mask: Tensor
+    attitude: Tensor
+    codes: dict[str, Tensor] = field(default_factory=dict)
+    targets: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DIMOutput:
+    """``logits`` [B, N, P, K] of each predicted role; ``pooled`` [B, D]: each role's visible
+    features averaged over time and scaled to unit length (the x of equation 5).
+    """
+
+    logits: dict[str, Tensor]
+    pooled: dict[str, Tensor]
+
+
+class DIM(nn.Module):
+    """Role encoders, joint encoder, joint decoder and the frozen VQ-VAEs they predict codes of."""
+
+    audio_mean: Tensor
+    audio_std: Tensor
+    motion_mean: Tensor
+    motion_std: Tensor
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, vq = config.dim, config.vq
+        if config.data.audio_dim < 1:
+            raise InputError(f"data.audio_dim is {config.data.audio_dim}; expected at least 1")
+        self.inputs = {"speaker": dim.speaker_inputs, "listener": dim.listener_inputs}
+        self.vq = nn.ModuleDict(
+            {
+                role: VQVAE(vq, config.data.space)
+                for role in ROLES
+                if role in dim.output_roles or self.inputs[role] == "codes"
+            }
+        )
+        parts = len(next(iter(self.vq.values())).columns)  # type: ignore[arg-type]
+        self.parts = parts
+        width = dim.width
+        decoder_width = width + (dim.audio_width or width)
+
+        def transformer(size: int, layers: int, causal: bool = dim.causal) -> Transformer:
+            return Transformer(
+                size,
+                layers=layers,
+                heads=dim.heads,
+                feedforward=dim.feedforward,
+                dropout=dim.dropout,
+                local_kernel=dim.local_kernel,
+                causal=causal,
+                look_back=dim.look_back,
+            )
+
+        input_width = {"motion": vq.stride * MOTION_DIM, "codes": parts * vq.code_dim}
+        self.embed = nn.ModuleDict(
+            {role: nn.Linear(input_width[self.inputs[role]], width) for role in ROLES}
+        )
+        self.encoder = nn.ModuleDict({role: transformer(width, dim.role_layers) for role in ROLES})
+        joint_width = 2 * width if dim.joint == "feature" else width
+        self.joint = transformer(joint_width, dim.joint_layers)
+
+        def tokens(size: int) -> nn.ParameterDict:
+            return nn.ParameterDict(
+                {role: nn.Parameter(torch.randn(size) * 0.02) for role in ROLES}
+            )
+
+        self.role_token = tokens(width)
+        self.absent_token = tokens(width)
+        self.mask_token = tokens(width)
+        self.decoder_role_token = tokens(width)
+        self.audio = nn.Linear(config.data.audio_dim * vq.stride, decoder_width - width)
+        autoregressive = dim.decoder == "autoregressive"
+        self.decoder = transformer(decoder_width, dim.decoder_layers, autoregressive or dim.causal)
+        self.heads = nn.ModuleDict(
+            {role: nn.Linear(decoder_width, parts * vq.codebook_size) for role in dim.output_roles}
+        )
+        self.attitude = nn.Embedding(len(ATTITUDES), decoder_width) if dim.attitudes else None
+        if self.attitude is not None:
+            nn.init.zeros_(self.attitude.weight)
+        self.previous = nn.Linear(parts * vq.code_dim, decoder_width) if autoregressive else None
+        self.start = nn.Parameter(torch.zeros(decoder_width)) if autoregressive else None
+        self.register_buffer("audio_mean", torch.zeros(config.data.audio_dim))
+        self.register_buffer("audio_std", torch.ones(config.data.audio_dim))
+        self.register_buffer("motion_mean", torch.zeros(len(ROLES), MOTION_DIM))
+        self.register_buffer("motion_std", torch.ones(len(ROLES), MOTION_DIM))
+        self.freeze()
+
+    @property
+    def fps(self) -> float:
+        """Frames a second of the motion that goes in and comes out."""
+        return self.config.data.fps
+
+    # -- what is frozen -----------------------------------------------------------------------
+
+    def vqvae(self, role: str) -> VQVAE:
+        """The VQ-VAE of ``role``."""
+        return self.vq[role]  # type: ignore[return-value]
+
+    def freeze(self) -> None:
+        """Freeze the VQ encoders and codebooks; the VQ decoders train."""
+        for vq in self.vq.values():
+            for module in vq.frozen_parts():  # type: ignore[operator]
+                module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> DIM:
+        """Training mode, but frozen parts stay in eval: no dropout, no count of idle codes."""
+        super().train(mode)
+        for vq in self.vq.values():
+            for module in vq.frozen_parts():  # type: ignore[operator]
+                module.eval()
+        return self
+
+    # -- inputs -------------------------------------------------------------------------------
+
+    def standardise_motion(self, motion: Tensor, role: str) -> Tensor:
+        """Motion [..., 56] of ``role`` in its units -> standardised and clamped (config)."""
+        index = ROLES.index(role)
+        return self._clamp((motion - self.motion_mean[index]) / self.motion_std[index])
+
+    def standardise_audio(self, audio: Tensor) -> Tensor:
+        """Audio features [..., A] -> standardised and clamped (config)."""
+        return self._clamp((audio - self.audio_mean) / self.audio_std)
+
+    def _clamp(self, features: Tensor) -> Tensor:
+        limit = self.config.dim.clamp_std
+        return features.clamp(-limit, limit) if limit else features
+
+    def step_mask(self, frame_mask: Tensor) -> Tensor:
+        """Steps all of whose frames are there: bool [B, T] -> [B, N]."""
+        return frame_mask.unflatten(1, (-1, self.config.vq.stride)).all(dim=-1)
+
+    # -- the model ----------------------------------------------------------------------------
+
+    def encode_role(self, role: str, dyad: Dyad, visible: Tensor) -> Tensor:
+        """Equation 4 and the role's encoder: features [B, N, D]; only ``visible`` [B, N] read."""
+        if self.inputs[role] == "codes":
+            features = self.vqvae(role).vectors(dyad.codes[role]).flatten(2)
+        else:
+            features = dyad.motion[role].unflatten(1, (-1, self.config.vq.stride)).flatten(2)
+        features = self.embed[role](features) + self.role_token[role]
+        features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
+        return self.encoder[role](features * visible[..., None], visible)
+
+    def join(self, features: dict[str, Tensor], visible: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Equation 6 and the padding with mask tokens: features by role [B, N, D] -> the same."""
+        steps, width = features["speaker"].shape[1:]
+        positions = sinusoidal_positions(steps, width, features["speaker"])
+        seen = visible["speaker"] | visible["listener"]
+        placed = [
+            torch.where(visible[role][..., None], features[role], self.absent_token[role])
+            + positions
+            for role in ROLES
+        ]
+        if self.config.dim.joint == "feature":
+            joint = self.joint(torch.cat(placed, dim=-1), seen)
+            halves = dict(zip(ROLES, joint.split(width, dim=-1), strict=True))
+            kept = dict.fromkeys(ROLES, seen)
+        else:
+            both = torch.cat([visible[role] for role in ROLES], dim=1)
+            joint = self.joint(torch.cat(placed, dim=1), both)
+            halves = dict(zip(ROLES, joint.split(steps, dim=1), strict=True))
+            kept = visible
+        return {
+            role: halves[role] * kept[role][..., None]
+            + self.mask_token[role] * ~visible[role][..., None]
+            for role in ROLES
+        }
+
+    def decode(self, role: str, joint: dict[str, Tensor], dyad: Dyad) -> Tensor:
+        """Equation 7: logits [B, N, P, K] of ``role`` from the other role's features and audio."""
+        other = OTHER[role]
+        features = joint[other] + self.decoder_role_token[other]
+        features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
+        audio = self.audio(dyad.audio.unflatten(1, (-1, self.config.vq.stride)).flatten(2))
+        features = torch.cat([features, audio], dim=-1)
+        if self.attitude is not None and role == "listener":
+            features = features + self.attitude(dyad.attitude)[:, None]
+        if self.previous is not None and self.start is not None:
+            codes = self.previous(self.vqvae(role).vectors(dyad.codes[role]).flatten(2))
+            start = self.start.expand(len(codes), 1, -1)
+            features = features + torch.cat([start, codes[:, :-1]], dim=1)
+        features = self.decoder(features, self.step_mask(dyad.mask))
+        return self.heads[role](features).unflatten(-1, (self.parts, -1))
+
+    def forward(self, dyad: Dyad, visible: dict[str, Tensor]) -> DIMOutput:
+        """Predict every output role's codes from what is ``visible`` (bool [B, N] by role)."""
+        present = self.step_mask(dyad.mask)
+        visible = {role: visible[role] & present for role in ROLES}
+        features = {role: self.encode_role(role, dyad, visible[role]) for role in ROLES}
+        joint = self.join(features, visible)
+        logits = {role: self.decode(role, joint, dyad) for role in self.config.dim.output_roles}
+        pooled = {}
+        for role in ROLES:
+            weight = visible[role][..., None].to(features[role].dtype)
+            mean = (features[role] * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+            pooled[role] = F.normalize(mean, dim=-1)
+        return DIMOutput(logits, pooled)

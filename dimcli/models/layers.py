@@ -1,0 +1,133 @@
+"""Transformer parts that every model here is made of.
+
+Axes: B batch, N steps, D features.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def sinusoidal_positions(steps: int, width: int, like: Tensor) -> Tensor:
+    """Sinusoidal positions over time, [steps, width], on ``like``'s device and type."""
+    position = torch.arange(steps, device=like.device, dtype=torch.float32)[:, None]
+    frequency = torch.arange(0, width, 2, device=like.device, dtype=torch.float32)
+    angle = position * torch.exp(frequency * (-math.log(10000.0) / width))
+    table = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+    return table[:, :width].to(like.dtype)
+
+
+def attention_mask(visible: Tensor, causal: bool = False, look_back: int = 0) -> Tensor:
+    """Which step may read which, bool [B, 1, N, N], from ``visible`` bool [B, N].
+
+    A step always reads itself: a step that nothing may read (masked, or padding) then has finite
+    features, which the caller throws away. ``look_back`` bounds how far back a step reads.
+    """
+    steps = visible.shape[1]
+    step = torch.arange(steps, device=visible.device)
+    distance = step[:, None] - step[None, :]
+    allowed = visible[:, None, :] | (distance == 0)
+    if causal:
+        allowed = allowed & (distance >= 0)
+    if look_back:
+        allowed = allowed & (distance <= look_back)
+    return allowed[:, None]
+
+
+class LocalMixing(nn.Module):
+    """Depthwise convolution over steps: neighbours by their distance, whatever their position."""
+
+    def __init__(self, width: int, kernel: int, causal: bool) -> None:
+        super().__init__()
+        self.padding = (kernel - 1, 0) if causal else (kernel // 2, (kernel - 1) // 2)
+        self.convolution = nn.Conv1d(width, width, kernel, groups=width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Mix ``features`` [B, N, D] over N."""
+        return self.convolution(F.pad(features.mT, self.padding)).mT
+
+
+class Block(nn.Module):
+    """A pre-norm transformer layer, with an optional local mixing before the attention."""
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        heads: int,
+        feedforward: int,
+        dropout: float,
+        local_kernel: int = 0,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.local = LocalMixing(width, local_kernel, causal) if local_kernel else None
+        self.local_norm = nn.LayerNorm(width) if local_kernel else None
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.attention_out = nn.Linear(width, width)
+        self.feedforward_norm = nn.LayerNorm(width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(width, feedforward), nn.GELU(), nn.Linear(feedforward, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor, mask: Tensor, visible: Tensor) -> Tensor:
+        """One layer over ``features`` [B, N, D].
+
+        ``mask`` bool [B, 1, N, N] says which step reads which; ``visible`` bool [B, N] which steps
+        the convolution may read.
+        """
+        if self.local is not None and self.local_norm is not None:
+            readable = self.local_norm(features) * visible[..., None]
+            features = features + self.dropout(self.local(readable))
+        parts = self.query_key_value(self.attention_norm(features))
+        # [B, N, 3, heads, D / heads] -> three of [B, heads, N, D / heads]
+        query, key, value = parts.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        features = features + self.dropout(self.attention_out(mixed.transpose(1, 2).flatten(2)))
+        return features + self.dropout(self.feedforward(self.feedforward_norm(features)))
+
+
+class Transformer(nn.Module):
+    """A stack of blocks with a final norm. Positions are the caller's to add."""
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        layers: int,
+        heads: int,
+        feedforward: int,
+        dropout: float = 0.0,
+        local_kernel: int = 0,
+        causal: bool = False,
+        look_back: int = 0,
+    ) -> None:
+        super().__init__()
+        self.causal = causal
+        self.look_back = look_back
+        self.blocks = nn.ModuleList(
+            Block(
+                width,
+                heads=heads,
+                feedforward=feedforward,
+                dropout=dropout,
+                local_kernel=local_kernel,
+                causal=causal,
+            )
+            for _ in range(layers)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, features: Tensor, visible: Tensor) -> Tensor:
+        """Features [B, N, D] -> [B, N, D]; steps outside ``visible`` bool [B, N] are not read."""
+        mask = attention_mask(visible, self.causal, self.look_back)
+        for block in self.blocks:
+            features = block(features, mask, visible)
+        return self.norm(features)

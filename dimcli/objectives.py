@@ -1,0 +1,166 @@
+"""What each stage minimises: a batch and a generator in, a loss and figures to log out.
+
+Axes: B batch, T frames, N steps, P parts, K codes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from dimcli.config import ATTITUDES, ROLES
+from dimcli.data.windows import Batch
+from dimcli.losses import code_loss, contrastive_loss, masked_loss, total_loss
+from dimcli.models.dim import DIM, OTHER, Dyad
+from dimcli.models.vqvae import VQVAE
+
+Figures = dict[str, Tensor]
+
+
+def vq_objective(
+    model: VQVAE, batch: Batch, role: str, quantize: bool = True
+) -> tuple[Tensor, Figures, list[Tensor]]:
+    """Equation 3 on one role's motion; also the latents, to revive dead codes with."""
+    motion = model.standardise(batch.motion[role])
+    result = model(motion, batch.mask, quantize)
+    mask = model.step_mask(batch.mask)
+    figures = {
+        "loss": result.loss,
+        "reconstruction": result.reconstruction,
+        "perplexity": result.perplexity,
+    }
+    return result.loss, figures, [latent.detach()[mask] for latent in result.latents]
+
+
+def random_mask(present: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
+    """Mask a ``share`` [B] of each row's steps at random: bool [B, N], true where masked.
+
+    ``present`` bool [B, N] is false at padding, which is never chosen.
+    """
+    order = torch.rand(present.shape, generator=generator).to(present.device)
+    order = order.masked_fill(~present, 2.0).argsort(dim=1).argsort(dim=1)
+    count = (present.sum(dim=1) * share.to(present.device)).round()
+    return (order < count[:, None]) & present
+
+
+def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = None) -> Dyad:
+    """The model's view of a batch. With a ``generator`` (training), with the augmentations."""
+    motion = {role: model.standardise_motion(batch.motion[role], role) for role in ROLES}
+    audio = model.standardise_audio(batch.audio)
+    attitude = batch.attitude
+    targets = {}
+    codes = {}
+    with torch.no_grad():
+        for role in model.vq:
+            targets[role] = model.vqvae(role).standardise(batch.motion[role])
+            codes[role] = model.vqvae(role).encode(targets[role], batch.mask)
+    if generator is not None:
+        motion["speaker"], audio = _augmented(model, motion["speaker"], audio, generator)
+        drop = torch.rand(len(attitude), generator=generator) < model.config.dim.attitude_dropout
+        attitude = attitude.masked_fill(drop.to(attitude.device), ATTITUDES.index("unknown"))
+    return Dyad(motion, audio, batch.mask, attitude, codes, targets)
+
+
+def _augmented(
+    model: DIM, speaker: Tensor, audio: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Speaker motion and audio with noise, gains and offsets, so that a real tracker's noise and a
+    real room's sound are nothing new; and now and then with one of the two missing."""
+    config = model.config.dim
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator).to(speaker.device)
+
+    size = len(speaker)
+    if config.noise_std:
+        noise = config.noise_std
+        width, audio_width = speaker.shape[2], audio.shape[2]
+        gain = torch.exp(0.25 * normal(size, 1, 1) + noise * normal(size, 1, width))
+        speaker = speaker * gain + 2 * noise * normal(size, 1, width)
+        speaker = speaker + noise * normal(*speaker.shape)
+        tilt = 2 * noise * normal(size, 1, 1) + noise * normal(size, 1, audio_width)
+        audio = audio + tilt + noise * normal(*audio.shape)
+    if config.modality_dropout:
+        chance = torch.rand(size, generator=generator).to(speaker.device)[:, None, None]
+        speaker = speaker * (chance >= config.modality_dropout)
+        audio = audio * (chance < 1 - config.modality_dropout)
+    return speaker, audio
+
+
+def _masked_term(
+    model: DIM, role: str, dyad: Dyad, logits: Tensor, masked: Tensor, *, figures: Figures
+) -> Tensor:
+    """Equations 8 and 9 for one role over the ``masked`` steps (bool [B, N])."""
+    config, vq = model.config.dim, model.vqvae(role)
+    codes = dyad.codes[role]
+    code = code_loss(logits, codes, masked)
+    motion = anchor = code.new_zeros(())
+    some = slice(max(1, round(config.motion_share * len(codes))))
+    target, there = dyad.targets[role][some], dyad.mask[some]
+    steps, chosen = vq.step_mask(there), masked[some]
+    true_vectors = vq.vectors(codes[some])
+    if config.motion_weight:
+        expected = [
+            part.quantizer.expected(logits[some, :, index])
+            for index, part in enumerate(vq.part_modules)
+        ]
+        vectors = torch.where(chosen[..., None, None], torch.stack(expected, dim=2), true_vectors)
+        frames = chosen.repeat_interleave(model.config.vq.stride, dim=1)
+        motion = vq.motion_loss(target, vq.decode(vectors, steps), frames)
+    if config.anchor_weight:
+        anchor = vq.motion_loss(target, vq.decode(true_vectors, steps), there)
+        figures[f"{role}_anchor"] = anchor
+    loss = masked_loss(code, motion, config.motion_weight) + config.anchor_weight * anchor
+    figures[f"{role}_code"] = code
+    figures[f"{role}_motion"] = motion
+    return loss
+
+
+def pretrain_objective(
+    model: DIM, batch: Batch, generator: torch.Generator, augment: bool
+) -> tuple[Tensor, Figures]:
+    """Equation 10: both roles masked independently."""
+    config = model.config.dim
+    dyad = standardised(model, batch, generator if augment else None)
+    present = model.step_mask(dyad.mask)
+    share = torch.full((len(present),), config.mask_ratio)
+    masked = {role: random_mask(present, share, generator) for role in ROLES}
+    output = model(dyad, {role: ~masked[role] for role in ROLES})
+    figures: Figures = {}
+    terms = dict.fromkeys(ROLES, batch.audio.new_zeros(()))
+    for role, logits in output.logits.items():
+        terms[role] = _masked_term(model, role, dyad, logits, masked[role], figures=figures)
+    contrast = contrastive_loss(
+        output.pooled["speaker"], output.pooled["listener"], config.temperature, config.symmetric
+    )
+    figures["contrastive"] = contrast
+    loss = total_loss(
+        contrast,
+        terms["speaker"],
+        terms["listener"],
+        config.contrastive_weight,
+        config.masked_weight,
+    )
+    figures["loss"] = loss
+    return loss, figures
+
+
+def finetune_objective(
+    model: DIM, batch: Batch, role: str, generator: torch.Generator, augment: bool
+) -> tuple[Tensor, Figures]:
+    """Equation 9 for ``role``, which is masked (all of it, in the paper); the other is visible.
+
+    In the speaker task the listener is masked too: only the speech is given (DIM-Speaker).
+    """
+    dyad = standardised(model, batch, generator if augment else None)
+    present = model.step_mask(dyad.mask)
+    share = torch.ones(len(present))
+    if model.config.dim.listener_visible == "uniform":
+        share = (torch.rand(len(present), generator=generator) * 4 / 3).clamp(max=1)
+    masked = random_mask(present, share, generator)
+    seen = present if role == "listener" else torch.zeros_like(present)
+    output = model(dyad, {role: ~masked, OTHER[role]: seen})
+    figures: Figures = {}
+    loss = _masked_term(model, role, dyad, output.logits[role], masked, figures=figures)
+    figures["loss"] = loss
+    return loss, figures

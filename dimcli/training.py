@@ -1,0 +1,251 @@
+"""One training loop for every trainable thing.
+
+Everything random in step n comes from the seed and n alone, so a run that was stopped and resumed
+writes the same bytes as one that was not. Wall-clock times go to the progress callback and never
+into the run's files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from dimcli.checkpoint import (
+    METRICS,
+    MODEL,
+    load_training_state,
+    save_tensors,
+    save_training_state,
+)
+from dimcli.config import TrainingConfig
+from dimcli.data.windows import Batch
+
+
+class Objective(Protocol):
+    """What a step minimises; see :mod:`dimcli.objectives`."""
+
+    def __call__(
+        self, batch: Batch, step: int, generator: torch.Generator, training: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss to minimise and figures to log (``loss`` is what validation compares)."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training run reports: ``figures`` are of the last log interval."""
+
+    step: int
+    steps: int
+    split: str
+    figures: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended: ``reason`` is ``steps``, ``patience`` or ``minutes``."""
+
+    step: int
+    best_step: int
+    best_loss: float
+    reason: str
+
+
+Batches = Callable[[int], Batch]
+
+
+@dataclass
+class _State:
+    """Where a run is; everything but the tensors that resuming needs."""
+
+    step: int = 0
+    best_loss: float = math.inf
+    best_step: int = 0
+    stale: int = 0
+
+    def info(self) -> dict[str, Any]:
+        return {**vars(self), "best_loss": None if math.isinf(self.best_loss) else self.best_loss}
+
+    @classmethod
+    def from_info(cls, info: dict[str, Any]) -> _State:
+        best = math.inf if info["best_loss"] is None else info["best_loss"]
+        return cls(**{**info, "best_loss": best})
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Learning rate of ``step`` (from 0)."""
+    rate = config.learning_rate
+    if config.ramp_steps and step < config.ramp_steps:
+        return rate * (step + 1) / config.ramp_steps
+    if config.schedule == "cosine":
+        share = min(1.0, step / config.steps)
+        return rate * (0.02 + 0.98 * (1 + math.cos(math.pi * share)) / 2)
+    return rate
+
+
+def train(
+    model: nn.Module,
+    objective: Objective,
+    train_batches: Batches,
+    validation_batches: Batches,
+    *,
+    config: TrainingConfig,
+    directory: Path,
+    device: torch.device,
+    resume: bool = False,
+    max_minutes: float = 0.0,
+    progress: Callable[[Progress], None] | None = None,
+    tensorboard: bool = False,
+) -> TrainingResult:
+    """Train ``model`` in place and leave the best weights in ``directory``.
+
+    ``max_minutes`` stops early, resumably; 0 is no limit. Ctrl-C and any other interruption leave
+    the last finished step to resume from. Raises InputError when there is nothing to resume.
+    """
+    model.to(device)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(
+        trainable, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+    )
+    state = _State()
+    if resume:
+        state = _State.from_info(load_training_state(directory, model, optimizer))
+    metrics = _Metrics(directory, state.step, tensorboard)
+    started = time.monotonic()
+    reason = "steps"
+    sums: dict[str, float] = {}
+    logged_from = state.step
+
+    def report(split: str, figures: dict[str, float]) -> None:
+        metrics.write(state.step, split, figures)
+        if progress is not None:
+            seconds = time.monotonic() - started
+            progress(Progress(state.step, config.steps, split, figures, seconds))
+
+    try:
+        while state.step < config.steps:
+            if max_minutes and time.monotonic() - started > 60 * max_minutes:
+                reason = "minutes"
+                break
+            figures = _step(
+                model,
+                optimizer,
+                objective,
+                train_batches,
+                config=config,
+                step=state.step,
+                device=device,
+            )
+            state.step += 1
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0.0) + value
+            if state.step % config.validate_every and state.step != config.steps:
+                if progress is not None and state.step % 20 == 0:
+                    seconds = time.monotonic() - started
+                    progress(Progress(state.step, config.steps, "step", figures, seconds))
+                continue
+            report("train", {n: v / (state.step - logged_from) for n, v in sums.items()})
+            sums, logged_from = {}, state.step
+            validated = _validate(model, objective, validation_batches, config, device)
+            report("val", validated)
+            _keep_best(model, validated["loss"], state, directory)
+            save_training_state(directory, model, optimizer, state.info())
+            if config.patience and state.stale >= config.patience:
+                reason = "patience"
+                break
+    finally:
+        metrics.close()
+    return TrainingResult(state.step, state.best_step, state.best_loss, reason)
+
+
+def _step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    objective: Objective,
+    batches: Batches,
+    *,
+    config: TrainingConfig,
+    step: int,
+    device: torch.device,
+) -> dict[str, float]:
+    """One optimiser step, with randomness of its own."""
+    model.train()
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(config, step)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(config.seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        loss, figures = objective(batches(step).to(device), step, generator, True)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+    if config.clip_norm:
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+    optimizer.step()
+    return {name: float(value.detach()) for name, value in figures.items()}
+
+
+@torch.no_grad()
+def _validate(
+    model: nn.Module,
+    objective: Objective,
+    batches: Batches,
+    config: TrainingConfig,
+    device: torch.device,
+) -> dict[str, float]:
+    """Mean figures over the validation batches: the same windows and masks every time."""
+    model.eval()
+    sums: dict[str, float] = {}
+    for index in range(config.validation_batches):
+        generator = torch.Generator().manual_seed(index)
+        _, figures = objective(batches(index).to(device), config.steps, generator, False)
+        for name, value in figures.items():
+            sums[name] = sums.get(name, 0.0) + float(value) / config.validation_batches
+    return sums
+
+
+def _keep_best(model: nn.Module, loss: float, state: _State, directory: Path) -> None:
+    if loss < state.best_loss:
+        state.best_loss, state.best_step, state.stale = loss, state.step, 0
+        save_tensors(model.state_dict(), directory / MODEL)
+    else:
+        state.stale += 1
+
+
+class _Metrics:
+    """``metrics.jsonl`` (and TensorBoard): one line a split and interval."""
+
+    def __init__(self, directory: Path, step: int, tensorboard: bool) -> None:
+        path = directory / METRICS
+        kept: list[str] = []
+        if step and path.is_file():  # lines after the checkpoint will be written again
+            lines = path.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in lines if line and json.loads(line)["step"] <= step]
+        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        self.file = path.open("a", encoding="utf-8")
+        self.board = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(directory / "tensorboard"))
+
+    def write(self, step: int, split: str, figures: dict[str, float]) -> None:
+        rounded = {name: float(f"{value:.6g}") for name, value in figures.items()}
+        self.file.write(json.dumps({"step": step, "split": split, **rounded}) + "\n")
+        self.file.flush()
+        if self.board is not None:
+            for name, value in figures.items():
+                self.board.add_scalar(f"{split}/{name}", value, step)
+
+    def close(self) -> None:
+        self.file.close()
+        if self.board is not None:
+            self.board.close()
