@@ -7,6 +7,7 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import (
+    Attitude,
     Device,
     DeviceOption,
     ForceOption,
@@ -36,11 +37,15 @@ def generate_listener(
     samples: Annotated[int, typer.Option(min=1, max=100, help="How many to make.")] = 1,
     seed: SeedOption = 0,
     temperature: Annotated[
-        float, typer.Option(min=0.0, max=2.0, help="Variety of the motion; 0 is the surest.")
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            min=0.0, max=2.0, help="Variety of the motion; 0 is the surest. Default: the model's."
+        ),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, max=64, help="Sampling steps. Default: the model's own.")
     ] = None,
+    attitude: Annotated[Attitude, typer.Option(help="How the listener feels.")] = Attitude.unknown,
     size: SizeOption = None,
     save_motion: Annotated[
         Path | None, typer.Option(help="Keep the listener's motion in this .npz.")
@@ -50,7 +55,7 @@ def generate_listener(
     as_json: JsonOption = False,
 ) -> None:
     """Watch a speaker and make the video of a listener who reacts."""
-    from dimcli.pipeline import generate_listener_videos
+    from dimcli.listening import generate_listener_videos
 
     with console.progress_display() as progress:
         videos = generate_listener_videos(
@@ -64,6 +69,7 @@ def generate_listener(
             seed=seed,
             temperature=temperature,
             steps=steps,
+            attitude=attitude.value,
             size=size,
             save_motion=save_motion,
             device=device.value,

@@ -22,6 +22,22 @@ class Layout(StrEnum):
     side_by_side = "side-by-side"
 
 
+class Attitude(StrEnum):
+    """How a listener feels about what is said."""
+
+    unknown = "unknown"
+    negative = "negative"
+    neutral = "neutral"
+    positive = "positive"
+
+
+class Role(StrEnum):
+    """The two sides of a dyad."""
+
+    speaker = "speaker"
+    listener = "listener"
+
+
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="File to write.", show_default=False)
 ]

@@ -99,9 +99,7 @@ def test_of_two_faces_the_largest_is_taken_and_told(dim, tmp_path, listener, mot
 def test_an_output_that_exists_is_kept(dim, tmp_path, speaker, listener):
     path = tmp_path / "kept.mp4"
     path.write_text("precious")
-    refused(
-        dim("generate-listener", speaker, "--ref", listener, "-o", path), "kept.mp4", "--force"
-    )
+    refused(dim("generate-listener", speaker, "--ref", listener, "-o", path), "kept.mp4", "--force")
     assert path.read_text() == "precious"
 
 

@@ -1,0 +1,201 @@
+"""``dim train-vq``, ``dim pretrain`` and ``dim finetune``: the paper's three stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dimcli.cli import console
+from dimcli.cli.options import Device, DeviceOption, ForceOption, JsonOption, Role, RunOption
+
+if TYPE_CHECKING:
+    from dimcli.stages import StageOptions
+    from dimcli.training import Progress, TrainingResult
+
+DataArgument = Annotated[Path, typer.Argument(help="Data set folder, as dim prepare writes it.")]
+PresetOption = Annotated[str, typer.Option(help="paper, official, small or tiny.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting, as in --set training.batch_size=16. Repeatable."),
+]
+StepsOption = Annotated[int | None, typer.Option(min=1, help="Steps. Default: the preset's.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed. Default: the preset's.")]
+MinutesOption = Annotated[
+    float, typer.Option(min=0.0, help="Stop after so long, to --resume later. 0: no limit.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command("train-vq")(train_vq)
+    app.command("pretrain")(pretrain)
+    app.command("finetune")(finetune)
+
+
+@dataclass(frozen=True)
+class _Common:
+    """The options that all three stages share, as typed."""
+
+    preset: str
+    settings: list[str] | None
+    steps: int | None
+    seed: int | None
+    minutes: float
+    resume: bool
+    force: bool
+    device: Device
+
+
+def train_vq(
+    data: DataArgument,
+    role: Annotated[Role, typer.Option(help="Whose motion to learn codes for.")],
+    output: RunOption,
+    preset: PresetOption = "small",
+    settings: SetOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    minutes: MinutesOption = 0.0,
+    resume: ResumeOption = False,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn one role's motion codes (VQ-VAE)."""
+    from dimcli import stages
+
+    common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
+    _train(
+        output, common, as_json, lambda options: stages.train_vq(data, output, role.value, options)
+    )
+
+
+def pretrain(
+    data: DataArgument,
+    vq_speaker: Annotated[Path, typer.Option(help="Run of dim train-vq --role speaker.")],
+    vq_listener: Annotated[Path, typer.Option(help="Run of dim train-vq --role listener.")],
+    output: RunOption,
+    preset: PresetOption = "small",
+    settings: SetOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    minutes: MinutesOption = 0.0,
+    resume: ResumeOption = False,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Model both sides of a dyad by masking and contrast."""
+    from dimcli import stages
+
+    common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
+    _train(
+        output,
+        common,
+        as_json,
+        lambda options: stages.pretrain(data, output, vq_speaker, vq_listener, options),
+    )
+
+
+def finetune(
+    data: DataArgument,
+    init: Annotated[Path, typer.Option(help="Run of dim pretrain.")],
+    output: RunOption,
+    task: Annotated[Role, typer.Option(help="Whose motion to generate.")] = Role.listener,
+    preset: PresetOption = "small",
+    settings: SetOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    minutes: MinutesOption = 0.0,
+    resume: ResumeOption = False,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn to generate one role from the other."""
+    from dimcli import stages
+
+    common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
+    _train(
+        output,
+        common,
+        as_json,
+        lambda options: stages.finetune(data, output, init, task.value, options),
+    )
+
+
+def _overrides(settings: list[str] | None) -> dict[str, str]:
+    from dimcli.errors import InputError
+
+    overrides = {}
+    for setting in settings or []:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: expected key=value, as in training.batch_size=16")
+        overrides[key.strip()] = value.strip()
+    return overrides
+
+
+def _train(
+    output: Path,
+    common: _Common,
+    as_json: bool,
+    stage: Callable[[StageOptions], TrainingResult],
+) -> None:
+    """Run a stage with its progress shown, and say how it ended."""
+    import importlib.util
+    import time
+
+    from dimcli.stages import StageOptions
+
+    started = time.monotonic()
+    tensorboard = importlib.util.find_spec("tensorboard") is not None
+    with console.progress_display() as progress:
+
+        def report(now: Progress) -> None:
+            progress("training", now.step, now.steps)
+            if now.split == "val":
+                figures = ", ".join(f"{name} {value:.4g}" for name, value in now.figures.items())
+                console.say(f"step {now.step}: validation {figures}")
+
+        result = stage(
+            StageOptions(
+                preset=common.preset,
+                overrides=dict(_overrides(common.settings)),
+                steps=common.steps,
+                seed=common.seed,
+                max_minutes=common.minutes,
+                resume=common.resume,
+                force=common.force,
+                device=common.device.value,
+                tensorboard=tensorboard,
+                progress=report,
+            )
+        )
+    ends = {
+        "steps": "all steps done",
+        "patience": "stopped early: validation no longer improves",
+        "minutes": "time is up; go on with --resume",
+    }
+    taken = time.monotonic() - started
+    log = "tensorboard --logdir " + str(output) if tensorboard else "pip install tensorboard"
+    console.say(
+        f"wrote {output}, step {result.step} ({ends[result.reason]}), best validation loss "
+        f"{result.best_loss:.4f} at step {result.best_step}, {console.seconds(taken)} taken "
+        f"(curves: {log})"
+    )
+    if as_json:
+        console.print_json(
+            {
+                "path": str(output),
+                "step": result.step,
+                "best_step": result.best_step,
+                "best_loss": result.best_loss,
+                "reason": result.reason,
+                "taken_s": round(taken, 3),
+            }
+        )

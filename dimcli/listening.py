@@ -1,0 +1,162 @@
+"""The main job: a clip of a speaker in, videos of a listener who reacts out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dimcli import media
+from dimcli.errors import InputError
+from dimcli.motion import Motion
+from dimcli.pipeline import (
+    RENDERERS,
+    Picture,
+    VideoResult,
+    make_renderer,
+    read_reference,
+    write_video,
+)
+from dimcli.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from dimcli.models.dim import DIM
+    from renderers.base import Reference
+
+SOUND_RATE = 16000
+
+
+def beside(speaker: Path, frames: Iterator[Picture], fps: float) -> Iterator[Picture]:
+    """Each frame with the speaker's frame of the same moment on its left, equally high."""
+    import cv2
+
+    for right, left in zip(frames, media.read_frames(speaker, fps=fps), strict=False):
+        height = right.shape[0]
+        width = max(1, round(left.shape[1] * height / left.shape[0]))
+        how = cv2.INTER_AREA if height < left.shape[0] else cv2.INTER_CUBIC
+        yield np.hstack([cv2.resize(left, (width, height), interpolation=how), right])
+
+
+def numbered(path: Path, index: int, count: int) -> Path:
+    """``out.mp4`` as it is when only one is made, else ``out-1.mp4``, ``out-2.mp4``, ..."""
+    return path if count == 1 else path.with_stem(f"{path.stem}-{index + 1}")
+
+
+class Listener:
+    """A trained listener that has watched a speaker and can react to them, again and again."""
+
+    def __init__(self, model: DIM) -> None:
+        self._model = model
+
+    @classmethod
+    def load(cls, run: Path, device: str = "auto") -> Listener:
+        """The listener of a run directory."""
+        from dimcli.generation import load_listener
+
+        return cls(load_listener(run, device))
+
+    def watch(self, clip: Path, motion: Motion) -> None:
+        """Take in the speaker of ``clip``: its tracked ``motion`` and its sound."""
+        from dimcli.audio import mel
+
+        rate = self._model.config.data.fps
+        self._clip_fps, self._clip_frames = motion.fps, len(motion)
+        self._speaker = motion.resampled(rate)
+        samples = media.read_audio(clip, SOUND_RATE)
+        self._heard = mel(samples, SOUND_RATE, rate, len(self._speaker))
+
+    def react(
+        self, seed: int, temperature: float | None, steps: int | None, attitude: str = "unknown"
+    ) -> Motion:
+        """A listener's motion at the clip's rate and length."""
+        from dimcli.generation import generate_listener
+
+        motion = generate_listener(
+            self._model,
+            self._speaker,
+            self._heard,
+            seed=seed,
+            temperature=temperature,
+            steps=steps,
+            attitude=attitude,
+        )
+        return motion.resampled(self._clip_fps, frames=self._clip_frames)
+
+
+def anchored(motion: Motion, reference: Reference) -> Motion:
+    """Generated motion about the picture's own pose and face, instead of about zero."""
+    from renderers.portrait import anchor
+
+    return replace(motion, values=anchor(motion.values, reference.values))
+
+
+def generate_listener_videos(
+    speaker: Path,
+    reference: Path | None,
+    output: Path | None = None,
+    *,
+    weights: str,
+    renderer: str = "portrait",
+    side_by_side: bool = False,
+    samples: int = 1,
+    seed: int = 0,
+    temperature: float | None = None,
+    steps: int | None = None,
+    attitude: str = "unknown",
+    size: int | None = None,
+    save_motion: Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    progress: Progress = silent,
+) -> list[VideoResult]:
+    """The main job: watch ``speaker``, generate a listener, render it on ``reference``.
+
+    Writes ``samples`` videos (by default ``<speaker>-listener.mp4`` in this folder), each with the
+    speaker's frame rate, number of frames and sound; sample i is drawn with ``seed + i``. Every
+    input is checked before long work starts. Raises InputError for what is wrong with them.
+    """
+    import weights as bundled
+    from dimcli.background import Background
+    from dimcli.tracking.landmarks import track_video
+
+    started = time.monotonic()
+    output = output or Path(f"{speaker.stem}-listener.mp4")
+    outputs = [numbered(output, i, samples) for i in range(samples)]
+    kept = [numbered(save_motion, i, samples) if save_motion else None for i in range(samples)]
+    for path in [*outputs, *(path for path in kept if path)]:
+        media.check_output(path, force=force)
+    if renderer not in RENDERERS:
+        raise InputError(f"--renderer {renderer}: unknown; known: {', '.join(RENDERERS)}")
+    run = bundled.resolve(weights)
+    media.probe_video(speaker)
+
+    # The model's library takes seconds to import: it comes up while the speaker is tracked.
+    loading = Background(lambda: Listener.load(run, device))
+    fitted, remarks = read_reference(reference) if reference else (None, ())
+    ready = make_renderer(renderer, fitted, size)
+    watched = track_video(speaker, progress=progress)
+    if watched.meta.get("most_faces", 1) > 1:
+        remarks += (f"{speaker} shows several faces; the largest was followed",)
+    listener = loading.result()
+    listener.watch(speaker, watched)
+
+    results = []
+    for i, path in enumerate(outputs):
+        motion = listener.react(seed + i, temperature, steps, attitude)
+        if fitted is not None:
+            motion = anchored(motion, fitted)
+        if (kept_path := kept[i]) is not None:
+            motion.save(kept_path, force=force)
+        frames = ready.render(motion.values)
+        if side_by_side:
+            frames = beside(speaker, frames, motion.fps)
+        stage = "rendering" if samples == 1 else f"rendering {i + 1} of {samples}"
+        results.append(
+            write_video(path, motion, frames, speaker, force, progress, started, remarks, stage)
+        )
+        started = time.monotonic()
+    return results
