@@ -17,9 +17,10 @@ from scipy.spatial.transform import Rotation
 
 from dimcli.motion import HEAD
 from renderers.base import Reference
-from renderers.canonical import EYES
+from renderers.canonical import EYES, canonical_face
 from renderers.portrait_expression import FaceExpression
 from renderers.portrait_eyes import Eye, eye_state
+from renderers.portrait_mouth import LIPS, Mouth
 from renderers.portrait_mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, smoothstep
 
 Floats = NDArray[np.float32]
@@ -27,6 +28,9 @@ Picture = NDArray[np.uint8]
 
 FLOW_SAMPLES = 256
 """Longest side of the motion field, in samples; the head's box is at most this fine."""
+
+LIP_SAMPLES = 128
+"""The same for the lips, which are drawn again on their own."""
 
 FLOW_BLUR = 1.1
 """Smoothing of the field, in samples: soft where a nose passes over a cheek, instead of jagged."""
@@ -64,8 +68,12 @@ class PortraitRenderer:
         resting = (self._mesh.rest[:NUM_FACE] - self._mesh.pivot) @ self._mesh.axes
         self._expression = FaceExpression(self._own, resting / self._mesh.scale)
         self._raster = FlowRaster(self._mesh.points, self._mesh.triangles)
+        self._face_raster = FlowRaster(self._mesh.points, canonical_face().triangles)
         self._box = Box.around(self._mesh.points, self._size, FLOW_SAMPLES)
         self._eyes = {side: Eye(self._image, landmarks, EYES[side]) for side in EYES}
+        white = np.mean([eye.white() for eye in self._eyes.values()], axis=0)
+        own = self._expression.own_offsets
+        self._mouth = Mouth(self._image, landmarks, self._mesh, own, np.float32(white))
         if self._box is not None:
             self._fade = self._border_fade(self._box)
             pixels = np.meshgrid(np.arange(self._box.width), np.arange(self._box.height))
@@ -81,9 +89,9 @@ class PortraitRenderer:
         frame = self._image.copy()
         if self._box is None:
             return frame
-        turn = (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv()).as_matrix()
+        turn = (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv()).as_matrix().astype(np.float32)
         offsets = self._expression.offsets(values)
-        placement = self._mesh.place(turn.astype(np.float32), offsets)
+        placement = self._mesh.place(turn, offsets)
         flow = self._flow(placement, self._box)
         view = frame[self._box.window]
         painted = []
@@ -106,13 +114,37 @@ class PortraitRenderer:
         )
         for eye, part, place, lids, state in painted:
             eye.draw(view[part], place, lids, state)
+        corner = (self._box.left, self._box.top)
+        jaw_drop = self._expression.jaw_drop(values)
+        self._mouth.draw(view, corner, placement, turn, offsets, jaw_drop)
         return frame
 
     def _flow(self, placement: Placement, box: Box) -> Floats:
         """Backward motion [height, width, 2] px of every pixel in the head's box."""
         coarse = self._raster.draw(placement, box) * self._fade
         coarse = cv2.GaussianBlur(coarse, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
-        return cv2.resize(coarse, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
+        flow = cv2.resize(coarse, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
+        self._sharpen_lips(flow, placement, box)
+        return flow
+
+    def _sharpen_lips(self, flow: Floats, placement: Placement, box: Box) -> None:
+        """Draw the motion around the lips again, finer: between them it jumps."""
+        lips = placement.points[LIPS]
+        fine = Box.around(lips, self.size, LIP_SAMPLES, margin=0.8 * self._mesh.scale)
+        if fine is None:
+            return
+        drawn = self._face_raster.draw(placement, fine)
+        sharp = cv2.resize(drawn, (fine.width, fine.height), interpolation=cv2.INTER_LINEAR)
+        edge = max(1.0, 0.7 * self._mesh.scale)
+        columns, rows = np.arange(fine.width) + 0.5, np.arange(fine.height) + 0.5
+        across = smoothstep(np.minimum(columns, fine.width - columns), 0, edge)
+        down = smoothstep(np.minimum(rows, fine.height - rows), 0, edge)
+        rows_in, columns_in = fine.window
+        part = flow[
+            rows_in.start - box.top : rows_in.stop - box.top,
+            columns_in.start - box.left : columns_in.stop - box.left,
+        ]
+        part += (down[:, None] * across)[..., None] * (sharp - part)
 
     def _drawn_part(self, placement: Placement, corners: Floats) -> tuple[slice, slice] | None:
         """Rows and columns of the head's box where ``corners`` [K, 2] px of the picture are now."""

@@ -123,6 +123,16 @@ class FaceExpression:
         moved[:, 1] += 0.5 * (self._upper @ change) - 0.5 * (self._lower @ change)
         return moved
 
+    @property
+    def own_offsets(self) -> Floats:
+        """What the picture's own expression does to a neutral face, [468, 3] centimetres."""
+        return (self._own @ self._units).reshape(NUM_FACE, 3)
+
+    def jaw_drop(self, values: Floats) -> float:
+        """How far the lower teeth are below the closed bite, centimetres."""
+        open_jaw = self._units[JAW_UNIT].reshape(NUM_FACE, 3)[14, 1]
+        return float(-open_jaw * values[JAW.start] / JAW_OPEN_RAD)
+
 
 @cache
 def _lip_shares() -> tuple[Floats, Floats]:

@@ -192,6 +192,19 @@ class Eye:
         order = np.argsort(colours.sum(-1))
         return colours[order[: len(order) // 8]].mean(0)
 
+    def white(self) -> Floats:
+        """The white of the eye [3]: bright and of little colour among what the lids leave free."""
+        side = self._ball.shape[0]
+        pixels = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + self._corner + 0.5
+        spot = self.local(pixels.astype(np.float32))
+        free = self._inside(spot, 1.0 / self.width)
+        away = np.abs(spot[..., 0] - self._iris[0]) > 1.1 * self._iris_radius
+        colours = self._ball[free & away].astype(np.float32)
+        if len(colours) < 4:
+            return np.float32([200, 195, 190])
+        order = np.argsort(colours.sum(1))
+        return colours[order[int(0.6 * len(order)) : int(0.95 * len(order)) + 1]].mean(0)
+
     def reach(self) -> Floats:
         """Corners [4, 2] px of the part of the picture that the lids can change."""
         low, high = float(self._lower0.min()) - 0.35, self._brow + 0.02

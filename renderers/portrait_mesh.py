@@ -94,7 +94,7 @@ class HeadMesh:
         full, rest = by_direction(FULL_UNTIL), by_direction(REST_FROM)
         above = (1 - down) * (SKULL_DEPTH_CM - PIVOT_CM[2]) + down * (NECK_DEPTH_CM - PIVOT_CM[2])
         back = self.pivot[2] + self.scale * above
-        depth_until = np.where(upness > 0, 1.5, 1.3)
+        depth_until = np.where(upness > 0, 1.3 + 0.5 * up, 1.3)
         points, shares = [], []
         for radius in RING_RADII:
             sink = np.clip((radius - 1) / (depth_until - 1), 0, 1)

@@ -1,0 +1,242 @@
+"""The inside of a portrait's mouth: what the picture shows of it, and what it has to invent.
+
+Lengths are centimetres on the canonical face; ``across`` and ``up`` are the head's own axes. The
+upper teeth stay with the skull and the lower ones go with the jaw, in the picture's colours. Where
+the picture shows an open mouth its own inside is kept, and only what opens beyond is invented.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderers.canonical import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
+from renderers.portrait_mesh import NUM_FACE, HeadMesh, Placement, smoothstep
+
+Floats = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+LIPS = np.concatenate([INNER_LIP_UPPER, INNER_LIP_LOWER, OUTER_LIP_UPPER, OUTER_LIP_LOWER])
+RIM = np.concatenate([INNER_LIP_UPPER, INNER_LIP_LOWER[-2:0:-1]])
+"""The opening's outline."""
+
+SHOWS_INSIDE_CM = 0.25
+"""Lips that are this far apart in the picture show a mouth whose inside is worth keeping."""
+
+TEETH_BEHIND_CM = 0.9
+BITE_BELOW_LIP_CM = 0.3
+UPPER_WIDTHS_CM = (0.86, 0.68, 0.72, 0.58, 0.46, 0.36)
+LOWER_WIDTHS_CM = (0.52, 0.56, 0.62, 0.55, 0.45, 0.36)
+"""Visible widths of the teeth from the middle outwards, shorter where the arch turns away."""
+
+SHEET_CM = (6.6, 3.2)
+"""Width and height of the sheets the teeth are painted on; the bite is in their middle."""
+
+
+@dataclass(frozen=True)
+class MouthColours:
+    """Colours [3] of the picture's mouth, float32 RGB."""
+
+    teeth: Floats
+    gum: Floats
+    cavity: Floats
+    tongue: Floats
+
+
+def mouth_colours(image: Picture, landmarks: Floats, white: Floats) -> MouthColours:
+    """Colours for a mouth in the light of ``image``; ``white`` [3] is the white of its eyes."""
+    outline = np.concatenate([OUTER_LIP_LOWER, INNER_LIP_LOWER[::-1]])
+    mask = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.round(landmarks[outline, :2]).astype(np.int32)], 1)
+    lips = image[mask > 0]
+    lip = np.median(lips, axis=0) if len(lips) else np.float32([150, 90, 85])
+    oval = landmarks[:NUM_FACE, :2].astype(int)
+    inside = ((oval >= 0) & (oval < [image.shape[1], image.shape[0]])).all(1)
+    skin = image[oval[inside, 1], oval[inside, 0]].astype(np.float32)
+    bright = np.percentile(skin, 85, axis=0) if len(skin) else np.float32([210, 180, 165])
+    tinted = bright * np.mean(white) / max(float(bright.mean()), 1.0)
+    teeth = 0.65 * np.float32(white) + 0.35 * tinted
+    level = np.clip(teeth.mean(), 0.72 * bright.mean(), 1.02 * bright.mean())
+    teeth = teeth * level / max(float(teeth.mean()), 1.0)
+    return MouthColours(
+        teeth=np.float32(teeth),
+        gum=np.float32(0.75 * lip),
+        cavity=np.float32(0.24 * lip * np.float32([1.0, 0.85, 0.85])),
+        tongue=np.float32(0.7 * lip),
+    )
+
+
+def _teeth_sheet(widths: tuple[float, ...], upper: bool, density: float) -> tuple[Floats, Floats]:
+    """Shade and opacity [h, w] of a row of teeth; row 0 is the top, the bite in the middle."""
+    columns, rows = (round(length * density) for length in SHEET_CM)
+    across = np.abs((np.arange(columns) + 0.5) / density - SHEET_CM[0] / 2)
+    down = (np.arange(rows) + 0.5) / density - SHEET_CM[1] / 2
+    borders = np.concatenate([[0.0], np.cumsum(widths)])
+    tooth = np.clip(np.searchsorted(borders, across, side="right") - 1, 0, len(widths) - 1)
+    middle = (borders[tooth] + borders[tooth + 1]) / 2
+    beside = np.clip(2 * np.abs(across - middle) / np.asarray(widths)[tooth], 0, 1)
+    shorter = np.array([0.0, 0.07, 0.02, 0.1, 0.14, 0.18])[tooth]
+    edge = shorter + 0.05 * beside**4 + 0.02 * across**2
+    if not upper:
+        edge, down = edge * 0.4, -down
+    soft = 0.04 + 0.5 / density
+    opacity = smoothstep(-(down[:, None] + edge), -soft, soft)
+    opacity = opacity * smoothstep(across, borders[-1], borders[-1] - 0.3)
+    gap = np.exp(-(((1 - beside) * np.asarray(widths)[tooth] / 0.09) ** 2))
+    height = np.clip(-(down[:, None] + edge), 0, None)
+    shade = (1 - 0.28 * gap) * (1 - 0.075 * across**2)
+    shade = shade * (0.9 + 0.1 * smoothstep(height, 0.0, 0.25)) * (1.02 - 0.12 * height)
+    return shade.astype(np.float32), opacity.astype(np.float32)
+
+
+class Mouth:
+    """The mouth of the reference picture."""
+
+    def __init__(
+        self, image: Picture, landmarks: Floats, mesh: HeadMesh, own_offsets: Floats, white: Floats
+    ) -> None:
+        """``own_offsets`` [468, 3] cm: what the picture's own expression does to a neutral face;
+        ``white`` [3]: the white of the eyes."""
+        self._mesh = mesh
+        resting = (mesh.rest[:NUM_FACE] - mesh.pivot) @ mesh.axes / mesh.scale
+        self._resting = resting
+        self._gap = (resting[INNER_LIP_UPPER] - resting[INNER_LIP_LOWER])[:, 1]
+        self.shows_inside = float(self._gap.max()) > SHOWS_INSIDE_CM
+        neutral = resting - own_offsets
+        across = float((resting[78, 0] + resting[308, 0]) / 2)
+        behind = float(resting[[13, 0], 2].mean()) - TEETH_BEHIND_CM
+        self._bite = np.float32([across, neutral[13, 1] - BITE_BELOW_LIP_CM, behind])
+        self._lower_edge = float(neutral[14, 1] - self._bite[1]) + 0.05
+        self._colours = mouth_colours(image, landmarks, white)
+        self._density = float(np.clip(1.5 * mesh.scale, 10, 48))
+        self._upper = _teeth_sheet(UPPER_WIDTHS_CM, True, self._density)
+        self._lower = _teeth_sheet(LOWER_WIDTHS_CM, False, self._density)
+        if self.shows_inside:
+            self._keep_inside(image)
+
+    def _keep_inside(self, image: Picture) -> None:
+        """The picture's own mouth inside as a patch, painted on beyond its lips."""
+        rim = self._mesh.points[RIM]
+        margin = self._mesh.scale
+        low = np.floor(rim.min(0) - margin).astype(int)
+        high = np.ceil(rim.max(0) + margin).astype(int)
+        size = high - low
+        place = np.meshgrid(np.arange(size[0]) + low[0], np.arange(size[1]) + low[1])
+        patch = cv2.remap(
+            image, np.stack(place, -1).astype(np.float32), None, cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        inside = np.zeros(patch.shape[:2], np.uint8)
+        cv2.fillPoly(inside, [np.round(rim - low - 0.5).astype(np.int32)], 1)
+        inset = max(1, round(0.06 * self._mesh.scale))
+        source = cv2.erode(inside, np.ones((3, 3), np.uint8), iterations=inset)
+        if source.sum() < 12:
+            self.shows_inside = False
+            return
+        self._own = cv2.inpaint(patch, 1 - source, 3, cv2.INPAINT_TELEA).astype(np.float32)
+        self._own_corner = low.astype(np.float32)
+        rows = np.arange(size[1], dtype=np.float32)[:, None] + low[1]
+        columns = np.arange(size[0], dtype=np.float32) + low[0]
+        floor = self._mesh.points[INNER_LIP_LOWER]
+        floor = floor[np.argsort(floor[:, 0])]
+        level = np.interp(columns, floor[:, 0], floor[:, 1])
+        soft = 0.12 * self._mesh.scale
+        self._own_share = 1 - smoothstep(rows - level, -soft, 0.5 * soft)
+
+    def opening(self, offsets: Floats) -> float:
+        """How much of the painted inside a frame with landmark ``offsets`` [468, 3] cm needs."""
+        change = (offsets[INNER_LIP_UPPER] - offsets[INNER_LIP_LOWER])[:, 1]
+        if self.shows_inside:
+            return float(smoothstep(np.abs(change).max(), 0.02, 0.08))
+        return float(smoothstep(change.max(), 0.04, 0.14))
+
+    def draw(
+        self,
+        frame: Picture,
+        corner: tuple[int, int],
+        placement: Placement,
+        turn: Floats,
+        offsets: Floats,
+        jaw_drop: float,
+    ) -> None:
+        """Paint the inside into ``frame`` [h, w, 3], a view whose first pixel is at ``corner``
+        (x, y) of the picture. ``turn`` [3, 3] as the mesh was turned; ``jaw_drop`` cm."""
+        amount = self.opening(offsets)
+        rim = placement.points[RIM] - np.float32(corner)
+        low = np.maximum(np.floor(rim.min(0)).astype(int) - 3, 0)
+        high = np.minimum(np.ceil(rim.max(0)).astype(int) + 3, [frame.shape[1], frame.shape[0]])
+        if amount <= 0 or (high - low < 3).any():
+            return
+        view = frame[low[1] : high[1], low[0] : high[0]]
+        origin = low + np.float32(corner)
+        cover = self._cover(rim - low, view.shape[:2])
+        inside = self._paint(view.shape[:2], origin, turn, jaw_drop)
+        depth = cv2.GaussianBlur(cover, (0, 0), max(0.16 * self._mesh.scale, 1.0))
+        inside *= (0.5 + 0.5 * smoothstep(depth, 0.4, 0.95))[..., None]
+        if self.shows_inside:
+            inside = self._with_own(inside, origin, turn)
+        cover = (amount * cover)[..., None]
+        mixed = view + cover * (inside - view)
+        view[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+    @staticmethod
+    def _cover(rim: Floats, shape: tuple[int, ...]) -> Floats:
+        """The opening as a soft mask [h, w]; ``rim`` [K, 2] in the mask's pixels."""
+        finer = 4
+        mask = np.zeros((shape[0] * finer, shape[1] * finer), np.uint8)
+        for _ in range(2):  # corner cutting: a smooth outline from few landmarks
+            following = np.roll(rim, -1, axis=0)
+            rim = np.stack([0.75 * rim + 0.25 * following, 0.25 * rim + 0.75 * following], 1)
+            rim = rim.reshape(-1, 2)
+        cv2.fillPoly(mask, [np.round((rim * finer - 0.5) * 8).astype(np.int32)], 255, shift=3)
+        small = cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+        return cv2.GaussianBlur(small, (0, 0), 0.6).astype(np.float32) / 255
+
+    def _affine(self, turn: Floats, at: Floats) -> Floats:
+        """Affine map [2, 3] from (across, down) centimetres about ``at`` [3] to picture pixels."""
+        base = self._mesh.scale * turn @ self._mesh.axes
+        centre = base @ at + self._mesh.pivot
+        linear = base[:2, :2] * np.float32([1, -1])
+        flip = np.float32([[1], [-1]])
+        return np.hstack([linear * flip, centre[:2, None] * flip]).astype(np.float32)
+
+    def _paint(
+        self, shape: tuple[int, ...], origin: Floats, turn: Floats, jaw_drop: float
+    ) -> Floats:
+        """Cavity, tongue and teeth [h, w, 3] for the pixels from ``origin`` on."""
+        to_picture = self._affine(turn, self._bite)
+        pixels = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1) + 0.5
+        back = np.linalg.inv(to_picture[:, :2]).T
+        spot = ((pixels + origin - to_picture[:, 2]) @ back).astype(np.float32)
+        across, down = spot[..., 0], spot[..., 1]
+        colours = self._colours
+        jaw = max(jaw_drop, 0.0) - self._lower_edge
+        tongue = np.exp(-((across / 1.5) ** 2) - ((down - jaw - 0.25) / 0.55) ** 2)
+        painted = colours.cavity + (0.75 * tongue)[..., None] * (colours.tongue - colours.cavity)
+        for (shade, opacity), shift, light in (
+            (self._lower, jaw, 0.75),
+            (self._upper, 0.0, 1.0),
+        ):
+            where = np.stack([across, down - shift], -1) + np.float32(SHEET_CM) / 2
+            where = where * self._density - 0.5
+            lit = cv2.remap(shade, where, None, cv2.INTER_LINEAR)
+            cover = cv2.remap(opacity, where, None, cv2.INTER_LINEAR)
+            painted += cover[..., None] * (light * lit[..., None] * colours.teeth - painted)
+        return painted.astype(np.float32)
+
+    def _with_own(self, inside: Floats, origin: Floats, turn: Floats) -> Floats:
+        """``inside`` [h, w, 3] under the picture's own inside, which stays with the skull."""
+        now = self._affine(turn, self._bite)
+        then = self._affine(np.eye(3, dtype=np.float32), self._bite)
+        height, width = inside.shape[:2]
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) + 0.5
+        spot = (pixels + origin - now[:, 2]) @ np.linalg.inv(now[:, :2]).T
+        place = (spot @ then[:, :2].T + then[:, 2] - 0.5 - self._own_corner).astype(np.float32)
+        own = cv2.remap(self._own, place, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        share = cv2.remap(
+            self._own_share, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )[..., None]
+        return inside + share * (own - inside)
