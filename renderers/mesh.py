@@ -141,6 +141,24 @@ def backdrop(size: int) -> Picture:
     return (near + (far - near) * np.clip(radius / 1.5, 0, 1)).astype(np.uint8)
 
 
+def smooth_edges(picture: Picture, depth: Floats) -> Picture:
+    """Antialias where the depth jumps: blend ``picture`` with its own blur there, [H, W, 3]."""
+    across = cv2.absdiff(depth[:, 1:], depth[:, :-1])
+    down = cv2.absdiff(depth[1:], depth[:-1])
+    jump = np.zeros(depth.shape, np.uint8)
+    edge = cv2.compare(across, EDGE_JUMP_M, cv2.CMP_GT)
+    jump[:, 1:] |= edge
+    jump[:, :-1] |= edge
+    edge = cv2.compare(down, EDGE_JUMP_M, cv2.CMP_GT)
+    jump[1:] |= edge
+    jump[:-1] |= edge
+    return cv2.copyTo(cv2.GaussianBlur(picture, (3, 3), 0), jump, picture)
+
+
+EDGE_JUMP_M = 0.002
+"""Depth difference between neighbouring pixels that makes an edge; a sloping cheek has less."""
+
+
 class Shader:
     """Light per vertex (soft key, fill, rim, highlight), texture per pixel."""
 
@@ -192,8 +210,8 @@ class Shader:
         skin = cv2.remap(self.texture, u * width, v * height, cv2.INTER_LINEAR)
         level = cv2.convertScaleAbs(light, alpha=255)
         colour = cv2.multiply(skin, cv2.LUT(cv2.merge([level] * 3), self._ramp), scale=1 / 128)
-        empty = (fragments.depth >= FAR_M - 1e-3).astype(np.uint8)
-        return cv2.copyTo(self.backdrop, empty, colour)
+        empty = cv2.compare(fragments.depth, FAR_M - 1e-3, cv2.CMP_GE)
+        return smooth_edges(cv2.copyTo(self.backdrop, empty, colour), fragments.depth)
 
     def glints(self, picture: Picture, fragments: Fragments, vertices: Floats) -> None:
         """Draw the key light's reflection on both eyes, in place, where no lid covers it."""
@@ -201,7 +219,7 @@ class Shader:
             ball = vertices[eye]
             centre = (ball.min(axis=0) + ball.max(axis=0)) / 2
             radius = np.linalg.norm(ball - centre, axis=1).max()
-            x, y, depth = self.camera.project(centre + radius * HALF, len(picture))
+            x, y, depth = self.camera.project(centre + radius * GLINT, len(picture))
             column, row = round(float(x)), round(float(y))
             if not (0 <= row < len(picture) and 0 <= column < len(picture)):
                 continue
@@ -211,8 +229,8 @@ class Shader:
                 cv2.circle(picture, place, size, (252, 252, 250), cv2.FILLED, cv2.LINE_AA, 4)
 
 
-GLINT_RADIUS_M = 0.0011
-GLINT_SLACK_M = 0.0015
+GLINT_RADIUS_M = 0.0012
+GLINT_SLACK_M = 0.002
 
 
 def unit(x: float, y: float, z: float) -> Floats:
@@ -223,6 +241,8 @@ def unit(x: float, y: float, z: float) -> Floats:
 
 KEY = unit(-0.55, 0.55, 0.85)
 FILL = unit(0.8, 0.1, 0.5)
+GLINT = unit(-0.22, 0.16, 1.0)
+"""Where an eye reflects the key light, seen from its centre; lower than half way, to miss the lid."""
 HALF = unit(*(KEY + unit(0, 0, 1)))
 TEXELS_PER_PIXEL = 0.5
 """Share of the full texture that a 512 px picture can show."""
@@ -237,7 +257,7 @@ class MeshRenderer:
         *,
         head: OpenHead | None = None,
         camera: Camera | None = None,
-        supersample: float = 1.5,
+        supersample: float = 1.0,
         threads: int = 2,
     ) -> None:
         """``size``: pixels of the square picture. ``supersample``: antialiasing, at least 1."""

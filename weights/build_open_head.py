@@ -371,7 +371,10 @@ def occlusion(arrays: dict[str, Array]) -> Array:
     """Ambient light per vertex: of the closed mouth outside, of the open one inside."""
     outside = refine.occlusion(arrays, 0.0)
     inside = refine.occlusion(arrays, 0.8 * JAW_OPEN_RAD)
-    return np.where(np.isin(arrays["vertex_region"], [1, 2, 3, 4]), inside, outside)
+    region = arrays["vertex_region"]
+    light = np.where(np.isin(region, [1, 2, 3, 4]), inside, outside)
+    light = np.where(np.isin(region, [2, 3]), np.maximum(light, 0.6), light)
+    return np.where(region >= 5, 0.85, light).astype(np.float32)  # eyes turn under their lids
 
 
 def encode(picture: Array) -> Array:

@@ -17,6 +17,10 @@ Array = NDArray[Any]
 Colour = tuple[float, float, float]
 
 
+TOOTH_GAPS_M = ((0.0, 0.0082, 0.0145, 0.021), (0.0, 0.0052, 0.0108, 0.017))
+"""Where one tooth ends and the next begins, from the middle, along x: uppers, lowers."""
+
+
 @dataclass(frozen=True)
 class Look:
     """Colours and habits of one painted face."""
@@ -171,6 +175,12 @@ def paint(
     image[mouth] = inner[mouth]
     inner[:] = (236, 228, 214)
     blend(inner, (120, 92, 80), step(0.080, 0.055, z))
+    lower = region.round() == 3
+    uppers, lowers = np.array(TOOTH_GAPS_M, np.float32)
+    gap = np.full(x.shape, np.inf, np.float32)
+    for above, below in zip(uppers, lowers, strict=True):
+        gap = np.minimum(gap, np.abs(np.abs(x) - np.where(lower, below, above)))
+    blend(inner, (150, 118, 100), 0.55 * step(0.0006, 0.0001, gap))
     image[teeth] = inner[teeth]
     inner[:] = (182, 92, 90)
     blend(inner, (70, 24, 26), step(0.070, 0.045, z))
