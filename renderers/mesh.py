@@ -178,6 +178,12 @@ class Shader:
             np.flatnonzero(head.vertex_region == REGIONS.index(name))
             for name in ("eye_left", "eye_right")
         ]
+        both = head.uv[np.concatenate(self._eyes)]
+        middle = (both.min(axis=0) + both.max(axis=0)) / 2
+        self._pupils = [
+            eye[np.argmin(np.linalg.norm(head.uv[eye] - middle, axis=1))] for eye in self._eyes
+        ]
+        self._eye_uv = (both.min(axis=0), both.max(axis=0))
         corners = head.weld[head.faces]
         rows = corners.T.ravel()
         columns = np.tile(np.arange(len(corners)), 3)
@@ -215,22 +221,27 @@ class Shader:
 
     def glints(self, picture: Picture, fragments: Fragments, vertices: Floats) -> None:
         """Draw the key light's reflection on both eyes, in place, where no lid covers it."""
-        for eye in self._eyes:
+        size = len(picture)
+        for eye, pupil in zip(self._eyes, self._pupils, strict=True):
             ball = vertices[eye]
             centre = (ball.min(axis=0) + ball.max(axis=0)) / 2
-            radius = np.linalg.norm(ball - centre, axis=1).max()
-            x, y, depth = self.camera.project(centre + radius * GLINT, len(picture))
-            column, row = round(float(x)), round(float(y))
-            if not (0 <= row < len(picture) and 0 <= column < len(picture)):
+            # the cornea is a smaller sphere that sits forward in the eyeball
+            place = centre + CORNEA_FORWARD * (vertices[pupil] - centre) + CORNEA_RADIUS_M * HALF
+            x, y, _ = self.camera.project(place, size).tolist()
+            row, column = round(y), round(x)
+            if not (0 <= row < size and 0 <= column < size):
                 continue
-            if fragments.depth[row, column] > depth - GLINT_SLACK_M:
-                place = (round(float(x) * 16), round(float(y) * 16))
-                size = round(GLINT_RADIUS_M * len(picture) / self.camera.height_m * 16)
-                cv2.circle(picture, place, size, (252, 252, 250), cv2.FILLED, cv2.LINE_AA, 4)
+            seen = fragments.attributes[row, column, :2]
+            if (seen > self._eye_uv[0]).all() and (seen < self._eye_uv[1]).all():
+                radius = GLINT_RADIUS_M * size / self.camera.height_m
+                fixed = [round(number * 16) for number in (x, y, radius)]
+                white = (252, 252, 250)
+                cv2.circle(picture, fixed[:2], fixed[2], white, cv2.FILLED, cv2.LINE_AA, shift=4)
 
 
-GLINT_RADIUS_M = 0.0012
-GLINT_SLACK_M = 0.002
+CORNEA_FORWARD = 0.4
+CORNEA_RADIUS_M = 0.0078
+GLINT_RADIUS_M = 0.0010
 
 
 def unit(x: float, y: float, z: float) -> Floats:
@@ -241,8 +252,6 @@ def unit(x: float, y: float, z: float) -> Floats:
 
 KEY = unit(-0.55, 0.55, 0.85)
 FILL = unit(0.8, 0.1, 0.5)
-GLINT = unit(-0.22, 0.16, 1.0)
-"""Where an eye reflects the key light, seen from its centre; lower than half way, to miss the lid."""
 HALF = unit(*(KEY + unit(0, 0, 1)))
 TEXELS_PER_PIXEL = 0.5
 """Share of the full texture that a 512 px picture can show."""
