@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from dimcli.tracking.bundle import Bundle, Floats
 from dimcli.tracking.geometry import REGION_SCALE, Region, eye_angle
@@ -58,30 +58,31 @@ class FaceDetector:
         ``thorough`` looks again where none is found in the whole picture: with a margin around it
         (faces that fill it), then in overlapping squares of it (faces that are small in it).
         """
+        faces: list[Detection] = []
         for regions in _looks(image.shape[1], image.shape[0]):
-            found = [face for region in regions for face in self._look(image, region)]
-            if found or not thorough:
+            found = [self._look(image, region) for region in regions]
+            points = np.concatenate([points for points, _ in found])
+            faces = _merge(points, np.concatenate([scores for _, scores in found]))
+            if faces or not thorough:
                 break
-        return sorted(_merge(found), key=lambda face: -face.area)
+        return sorted(faces, key=lambda face: -face.area)
 
-    def _look(self, image: NDArray[np.uint8], region: Region) -> list[Detection]:
+    def _look(self, image: NDArray[np.uint8], region: Region) -> tuple[Floats, Floats]:
+        """What the network sees in a square: boxes' low and high corners and 6 keypoints, as
+        points [N, 8, 2] px of the picture, and scores [N].
+        """
         crop = region.crop(image, SIDE, cv2.BORDER_CONSTANT)
         outputs = self._network(crop * np.float32(2 / 255) - np.float32(1))
-        scores = expit(outputs["classificators"][0, :, 0])
-        kept = np.flatnonzero(scores >= MIN_SCORE)
+        logits = outputs["classificators"][0, :, 0]
+        kept = np.flatnonzero(logits >= logit(MIN_SCORE))
         numbers = outputs["regressors"][0, kept].reshape(-1, 8, 2)
+        centres = numbers[:, 0] + self._anchors[kept]
         points = numbers + self._anchors[kept, None]
-        points[:, 1] = numbers[:, 1]  # the box's size, which has no anchor
-        scale = np.array([region.width, region.height], np.float32) / SIDE
-        points *= scale
+        points[:, 0] = centres - numbers[:, 1] / 2
+        points[:, 1] = centres + numbers[:, 1] / 2
         corner = (region.x - region.width / 2, region.y - region.height / 2)
-        points[:, [0, 2, 3, 4, 5, 6, 7]] += np.array(corner, np.float32)
-        return _merge(
-            [
-                Detection(box[0] - box[1] / 2, box[0] + box[1] / 2, box[2:], float(score))
-                for box, score in zip(points, scores[kept], strict=True)
-            ]
-        )
+        points = points * np.float32(region.width / SIDE) + np.array(corner, np.float32)
+        return points, expit(logits[kept])
 
 
 def _anchors() -> Floats:
@@ -114,34 +115,23 @@ def _centres(length: int, side: float) -> NDArray[np.float64]:
     return np.linspace(side / 2, length - side / 2, max(count, 1))
 
 
-def _merge(found: list[Detection]) -> list[Detection]:
+def _merge(points: Floats, scores: Floats) -> list[Detection]:
     """Non-maximum suppression that averages the boxes of one face, weighted by their scores."""
-    rest = sorted(found, key=lambda face: -face.score)
     merged = []
-    while rest:
-        best = rest[0]
-        same = [face for face in rest if face is best or _overlap(face, best) > MIN_OVERLAP]
-        rest = [face for face in rest if all(face is not other for other in same)]
-        weights = np.array([face.score for face in same], np.float32)
-        weights /= weights.sum()
-        merged.append(
-            Detection(
-                low=sum_weighted(weights, [face.low for face in same]),
-                high=sum_weighted(weights, [face.high for face in same]),
-                keypoints=sum_weighted(weights, [face.keypoints for face in same]),
-                score=best.score,
-            )
-        )
+    while len(scores):
+        best = int(scores.argmax())
+        same = _overlaps(points, points[best]) > MIN_OVERLAP
+        same[best] = True
+        weights = scores[same] / scores[same].sum()
+        low, high, *_ = mean = np.einsum("n,nij->ij", weights, points[same])
+        merged.append(Detection(low, high, mean[2:], float(scores[best])))
+        points, scores = points[~same], scores[~same]
     return merged
 
 
-def sum_weighted(weights: Floats, arrays: list[Floats]) -> Floats:
-    """Sum of arrays, each times its weight."""
-    return np.tensordot(weights, np.stack(arrays), axes=1).astype(np.float32)
-
-
-def _overlap(one: Detection, other: Detection) -> float:
-    """Intersection over union of two boxes, 0..1."""
-    sides = np.minimum(one.high, other.high) - np.maximum(one.low, other.low)
-    shared = float(np.prod(sides.clip(0)))
-    return shared / (one.area + other.area - shared)
+def _overlaps(points: Floats, other: Floats) -> Floats:
+    """Intersection over union of boxes [N, 8, 2] with another [8, 2], 0..1."""
+    sides = np.minimum(points[:, 1], other[1]) - np.maximum(points[:, 0], other[0])
+    shared = sides.clip(0).prod(axis=1)
+    areas = (points[:, 1] - points[:, 0]).prod(axis=1)
+    return shared / (areas + (other[1] - other[0]).prod() - shared)

@@ -26,7 +26,7 @@ from dimcli.tracking.face_mesh import (
 )
 from dimcli.tracking.following import Follower, enlarged
 from dimcli.tracking.geometry import head_rotations, region_of_landmarks
-from dimcli.tracking.jaw import lip_gap, steady_jaw_open
+from dimcli.tracking.jaw import ignores_lips, jaw_open_of_lips, lip_gap
 from dimcli.tracking.smoothing import smooth_motion
 
 TRACKER = "mediapipe-face-landmarker"
@@ -259,7 +259,10 @@ def _assemble(numbers: Floats, valid: NDArray[np.bool_], fps: float) -> tuple[Mo
         inside = times.clip(times[valid][0], times[valid][-1])
         filled[:, :3] = turns(inside).as_rotvec()
     rotations, camera, gaps, blendshapes = np.split(filled, [3, 6, 7], axis=1)
-    jaw_open, from_lips = steady_jaw_open(blendshapes[:, JAW_OPEN], gaps[:, 0], fps)
+    jaw_open = blendshapes[:, JAW_OPEN]
+    from_lips = ignores_lips(raw[valid, JAW_OPEN], numbers[valid, 6], fps)
+    if from_lips:
+        jaw_open = jaw_open_of_lips(gaps[:, 0])
     motion = Motion(
         motion_values(rotations, blendshapes, jaw_open),
         fps=fps,
