@@ -67,8 +67,8 @@ class PortraitRenderer:
         self._mesh = HeadMesh(landmarks)
         resting = (self._mesh.rest[:NUM_FACE] - self._mesh.pivot) @ self._mesh.axes
         self._expression = FaceExpression(self._own, resting / self._mesh.scale)
-        self._raster = FlowRaster(self._mesh.points, self._mesh.triangles)
-        self._face_raster = FlowRaster(self._mesh.points, canonical_face().triangles)
+        self._raster = FlowRaster(self._mesh, self._mesh.triangles)
+        self._face_raster = FlowRaster(self._mesh, canonical_face().triangles)
         self._box = Box.around(self._mesh.points, self._size, FLOW_SAMPLES)
         self._eyes = {side: Eye(self._image, landmarks, EYES[side]) for side in EYES}
         white = np.mean([eye.white() for eye in self._eyes.values()], axis=0)
@@ -89,7 +89,11 @@ class PortraitRenderer:
         frame = self._image.copy()
         if self._box is None:
             return frame
-        turn = (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv()).as_matrix().astype(np.float32)
+        turn = (
+            (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv())
+            .as_matrix()
+            .astype(np.float32)
+        )
         offsets = self._expression.offsets(values)
         placement = self._mesh.place(turn, offsets)
         flow = self._flow(placement, self._box)
@@ -121,7 +125,9 @@ class PortraitRenderer:
 
     def _flow(self, placement: Placement, box: Box) -> Floats:
         """Backward motion [height, width, 2] px of every pixel in the head's box."""
-        coarse = self._raster.draw(placement, box) * self._fade
+        drawn = self._raster.draw(placement, box)
+        head = drawn[..., 2:]
+        coarse = drawn[..., :2] * (head + (1 - head) * self._fade)
         coarse = cv2.GaussianBlur(coarse, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
         flow = cv2.resize(coarse, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
         self._sharpen_lips(flow, placement, box)
@@ -133,8 +139,8 @@ class PortraitRenderer:
         fine = Box.around(lips, self.size, LIP_SAMPLES, margin=0.8 * self._mesh.scale)
         if fine is None:
             return
-        drawn = self._face_raster.draw(placement, fine)
-        sharp = cv2.resize(drawn, (fine.width, fine.height), interpolation=cv2.INTER_LINEAR)
+        drawn = self._face_raster.draw(placement, fine)[..., :2]
+        sharp = cv2.resize(np.ascontiguousarray(drawn), (fine.width, fine.height), interpolation=cv2.INTER_LINEAR)
         edge = max(1.0, 0.7 * self._mesh.scale)
         columns, rows = np.arange(fine.width) + 0.5, np.arange(fine.height) + 0.5
         across = smoothstep(np.minimum(columns, fine.width - columns), 0, edge)
@@ -165,8 +171,8 @@ class PortraitRenderer:
         return slice(top, bottom), slice(left, right)
 
     def _border_fade(self, box: Box) -> Floats:
-        """Share [rows, columns, 1] of the motion that is left close to the picture's border: the
-        border itself never moves, and a head close to it settles over a shorter way."""
+        """Share [rows, columns, 1] of the surroundings' motion that is left close to the picture's
+        border: the border itself rests, but where a head reaches it."""
         width, height = self.size
         columns = box.left + (np.arange(box.columns) + 0.5) * box.width / box.columns
         rows = box.top + (np.arange(box.rows) + 0.5) * box.height / box.rows

@@ -24,15 +24,18 @@ Picture = NDArray[np.uint8]
 CLOSING_LINE = 0.22
 """Where the lids meet, as a share of the opening above the lower lid."""
 
-LASH_BAND = 0.05
+LASH_BAND = 0.18
 """Skin this close to the lid's edge (eye widths) moves with it unstretched, and its lashes too."""
+
+LID_LIGHT = 0.97
+"""Brightness of a closing lid's skin against that around the eye."""
 
 BLINK_CLOSED = 0.8
 """The tracker's blink score at which the lids meet."""
 
 WIDE_GAIN = 0.35
 LOWER_SHARE = 0.6
-SQUINT_RISE = 0.5
+SQUINT_RISE = 1.3
 LID_FOLLOW = 0.25
 """How far the upper lid goes along with a look up or down."""
 
@@ -61,13 +64,17 @@ class EyeState:
 @dataclass(frozen=True)
 class LidMap:
     """One drawn patch: ``rise`` [h, w], how far up the picture (px) a pixel's skin comes from;
-    ``ball`` [h, w] in 0..1, how much of the eyeball it shows; the rest describe the patch."""
+    ``ball`` and ``lid`` [h, w] in 0..1, how much it shows of the eyeball and of the lid that the
+    picture hides; ``along`` and ``above`` where it is; ``edge`` its height over the upper lid's edge
+    and ``height`` [h, w] that of the lid, all in eye widths."""
 
     rise: Floats
     ball: Floats
+    lid: Floats
     along: Floats
     above: Floats
     edge: Floats
+    height: Floats
 
 
 def eye_state(values: Floats, own: Floats, side: str) -> EyeState:
@@ -78,9 +85,8 @@ def eye_state(values: Floats, own: Floats, side: str) -> EyeState:
     follow = LID_FOLLOW * float(gaze[1])
     upper = max(0.0, opening * (1 + follow))
     lower = 1 - LOWER_SHARE * (1 - min(opening, 1.0))
-    lower = max(0.0, lower - SQUINT_RISE * (_of(values, "eyeSquint", side) - _of(own, "eyeSquint", side)))
-    if opening <= 0:
-        lower = 0.0
+    squint = _of(values, "eyeSquint", side) - _of(own, "eyeSquint", side)
+    lower = float(np.clip(lower - SQUINT_RISE * squint, -0.4, 1.4)) if opening > 0 else 0.0
     right, up = (GAZE_REACH * gaze).tolist()
     return EyeState(round(upper, 4), round(lower, 4), (round(right, 4), round(up, 4)))
 
@@ -127,7 +133,9 @@ class Eye:
         self._iris_radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
         self.opening = float((self._upper0 - self._lower0).max())
         self._corner = self.centre - np.float32([1.0, 1.0]) * self.width
+        self._lash = min(LASH_BAND, 0.45 * (self._brow - float(self._upper0.max())))
         self._ball = self._eyeball(image)
+        self._skin, self._grain = self._lid_skin(image)
         self.lash_colour = self._lash_colour(image)
 
     def local(self, points: Floats) -> Floats:
@@ -151,31 +159,72 @@ class Eye:
         pixel = np.stack([columns, rows], -1).astype(np.float32)
         self._corner = np.round(self._corner)
         place = pixel + self._corner
-        patch = cv2.remap(
-            image, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-        )
+        patch = cv2.remap(image, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
         spot = self.local(place + 0.5)
-        inset = 1.0 / self.width  # a pixel, where lid and eyeball mix
+        inset = 0.03 + 1.0 / self.width  # lid and eyeball mix there
         inside = self._inside(spot, inset)
         from_iris = spot - self._iris
         in_iris = np.hypot(from_iris[..., 0], from_iris[..., 1]) < self._iris_radius * 1.05
-        mirrored = spot * np.float32([1, -1]) + np.float32([0, 2 * self._iris[1]])
-        usable = in_iris & ~inside & self._inside(mirrored, inset)
-        target = self._picture(mirrored) - 0.5 - self._corner
-        flipped = cv2.remap(patch, target.astype(np.float32), None, cv2.INTER_LINEAR)
-        filled = np.where(usable[..., None], flipped, patch)
-        unknown = (~inside & ~usable).astype(np.uint8)
-        reach = np.abs(spot).max(-1) < 0.75
-        if 0 < unknown.sum() < unknown.size:
-            painted = cv2.inpaint(filled, unknown * reach.astype(np.uint8), 3, cv2.INPAINT_TELEA)
-            filled = np.where((unknown > 0)[..., None], painted, filled)
-        return np.where(inside[..., None], patch, filled).astype(np.uint8)
+        usable = in_iris & ~inside
+        filled = np.where(usable[..., None], self._iris_fill(patch, spot, inside), patch)
+        sclera = (inside & ~in_iris).astype(np.float32)
+        spread = 0.12 * self.width
+        weight = cv2.GaussianBlur(sclera, (0, 0), spread)[..., None] + 1e-4
+        colour = cv2.GaussianBlur(patch * sclera[..., None], (0, 0), spread)
+        usual = np.median(patch[inside], axis=0) if inside.any() else np.float32([200, 195, 190])
+        painted = (colour + 1e-4 * usual) / weight
+        filled = np.where((inside | usable)[..., None], filled, painted)
+        soft = np.clip(self._depth(spot) * self.width - 0.5, 0, 1)[..., None]
+        mixed = filled + soft * (patch - filled)
+        return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
-    def _inside(self, spot: Floats, inset: float) -> NDArray[np.bool_]:
+    def _iris_fill(self, patch: Picture, spot: Floats, inside: NDArray[np.bool_]) -> Picture:
+        """``patch`` [h, w, 3] as if the iris were whole: the median colour at each radius."""
+        radius = np.linalg.norm(spot - self._iris, axis=-1) / self._iris_radius
+        bins = np.clip((radius * 8).astype(int), 0, 9)
+        colours = np.zeros((10, 3), np.float32)
+        latest = np.float32([60, 50, 45])
+        for ring in range(10):
+            seen = patch[(bins == ring) & inside & (radius < 1.25)]
+            latest = np.median(seen, axis=0) if len(seen) > 2 else latest
+            colours[ring] = latest
+        return np.clip(colours[bins], 0, 255).astype(np.uint8)
+
+    def _lid_skin(self, image: Picture) -> tuple[Floats, Floats]:
+        """Colour of a closed lid along the knots [125, 3], and the picture's grain around the eye
+        [h, w, 3], from the skin above the lashes and below the eye."""
+
+        def row(curve: Floats, lifts: tuple[float, ...]) -> Floats:
+            spots = [np.stack([self._knots, curve + lift], -1) for lift in lifts]
+            place = self._picture(np.stack(spots)) - 0.5
+            colours = cv2.remap(
+                image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            return np.median(colours.astype(np.float32), axis=0)
+
+        lash = self._lash
+        above = row(self._upper0, (lash + 0.02, lash + 0.05, lash + 0.08))
+        below = row(self._lower0, (-0.14, -0.18, -0.22, -0.26))
+        mixed = (0.45 * above + 0.55 * below) * LID_LIGHT
+        skin = cv2.GaussianBlur(mixed[None], (0, 0), 14, borderType=cv2.BORDER_REPLICATE)[0]
+        side = self._ball.shape[0]
+        place = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + self._corner
+        patch = cv2.remap(
+            image, place.astype(np.float32), None, cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).astype(np.float32)  # fmt: skip
+        grain = patch - cv2.GaussianBlur(patch, (0, 0), max(1.0, 0.05 * self.width))
+        return skin.astype(np.float32), np.clip(grain, -14, 14)
+
+    def _depth(self, spot: Floats) -> Floats:
+        """How far inside the lids, in eye widths; negative outside."""
         upper = np.interp(spot[..., 0], self._knots, self._upper0)
         lower = np.interp(spot[..., 0], self._knots, self._lower0)
-        within = (spot[..., 1] < upper - inset) & (spot[..., 1] > lower + inset)
-        return within & (np.abs(spot[..., 0]) < 0.5)
+        within = np.minimum(upper - spot[..., 1], spot[..., 1] - lower)
+        return np.minimum(within, 0.5 - np.abs(spot[..., 0])).astype(np.float32)
+
+    def _inside(self, spot: Floats, inset: float) -> NDArray[np.bool_]:
+        return self._depth(spot) > inset
 
     def _picture(self, spot: Floats) -> Floats:
         """(along, above) [..., 2] to picture pixels."""
@@ -229,21 +278,23 @@ class Eye:
         top, bottom, drop, lift = np.moveaxis(looked, -1, 0)
         fade = 1 - smoothstep(np.abs(along), 0.5, 0.62)
         over, under = above - top, bottom - above
-        span = np.maximum(0.92 * self._brow - top, 1.6 * np.abs(drop) + LASH_BAND)
-        stretch = 1 - smoothstep((over - LASH_BAND) / (span - LASH_BAND), 0.0, 1.0)
+        span = np.maximum(0.92 * self._brow - top, 1.6 * np.abs(drop) + self._lash)
+        stretch = 1 - smoothstep((over - self._lash) / (span - self._lash), 0.0, 1.0)
         rise = np.where(over > 0, drop * stretch * fade, 0)
         below = 1 - smoothstep((under - 0.02) / np.maximum(0.3, 1.7 * np.abs(lift)), 0.0, 1.0)
         rise = np.where(under > 0, -lift * below * fade, rise)
         pixel = 1.0 / self.width
         edge = np.minimum(-over, -under) / pixel
         ball = np.clip(edge - 0.5, 0, 1) * (np.abs(along) < 0.5)
-        return LidMap(
-            (rise * self.width).astype(np.float32), ball.astype(np.float32), along, above, over
-        )
+        height = self._lash + 0.75 * np.maximum(drop, 0)
+        lid = (1 - smoothstep(over / height, 0.6, 1.12)) * np.clip(over / pixel + 0.5, 0, 1)
+        lid *= smoothstep(0.58 - np.abs(along), 0.0, 0.12)
+        lid *= float(smoothstep(np.float32(1 - state.upper), 0.12, 0.6))
+        return LidMap(rise * self.width, ball, lid, along, above, over, height)
 
     def draw(self, frame: Picture, place: Floats, lids: LidMap, state: EyeState) -> None:
-        """Paint eyeball, lid shadow and lash line into ``frame`` [h, w, 3], a view of the picture
-        already warped; ``place`` and ``lids`` as for :meth:`lids`."""
+        """Paint eyeball, lid and lash line into ``frame`` [h, w, 3], a view of the picture already
+        warped; ``place`` and ``lids`` as for :meth:`lids`."""
         offset = self._look(lids, state)
         target = place - 0.5 - self._corner
         if state.gaze != (0.0, 0.0):
@@ -257,15 +308,33 @@ class Eye:
         closing = max(0.0, 1 - state.upper)
         shadow = 0.45 * min(1.0, 2.5 * closing) * np.exp(np.minimum(lids.edge, 0) / 0.07)
         ball *= (1 - shadow)[..., None]
-        cover = lids.ball[..., None]
-        mixed = frame + cover * (ball - frame)
-        thickness = 0.028 + 0.5 / self.width
-        line = np.exp(-((lids.edge / thickness) ** 2)) * smoothstep(
-            0.5 - np.abs(lids.along), 0.0, 0.12
-        )
-        line *= 0.75 * float(smoothstep(np.float32(closing), 0.1, 0.9))
-        mixed += line[..., None] * np.minimum(self.lash_colour - mixed, 0)
+        mixed = frame + lids.ball[..., None] * (ball - frame)
+        if closing > 0:
+            mixed += lids.lid[..., None] * (self._painted_lid(lids) - mixed)
+            outwards = 1 + 0.5 * np.abs(lids.along)
+            thickness = (0.03 + 0.6 / self.width) * outwards
+            below = np.where(lids.edge < 0, 1.6, 1.0)  # lashes hang
+            line = np.exp(-((lids.edge / (thickness * below)) ** 2))
+            line *= smoothstep(0.5 - np.abs(lids.along), 0.0, 0.12)
+            line *= 0.85 * float(smoothstep(np.float32(closing), 0.1, 0.8))
+            mixed += line[..., None] * np.minimum(self.lash_colour - mixed, 0)
         frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+    def _painted_lid(self, lids: LidMap) -> Floats:
+        """Skin [h, w, 3] of the lid that the open eye hides, with the grain of the skin below."""
+        index = (lids.along - self._knots[0]) / (self._knots[1] - self._knots[0])
+        row = np.zeros_like(index)
+        colour = cv2.remap(self._skin[None], index, row, cv2.INTER_LINEAR)
+        below = np.float32(self._lower0.min() - 0.1) - 0.7 * lids.edge
+        place = self._picture(np.stack([lids.along, below], -1)) - 0.5 - self._corner
+        grain = cv2.remap(
+            self._grain, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
+        share = np.clip(lids.edge / lids.height, 0, 1.2)
+        round_light = (
+            1 + 0.05 * np.sin(np.pi * share) - 0.10 * np.exp(-(((share - 0.9) / 0.2) ** 2))
+        )
+        return colour * round_light[..., None] + grain
 
     def _look(self, lids: LidMap, state: EyeState) -> Floats:
         """Backward shift [h, w, 2] (eye widths): the iris moves whole, the white gives way."""

@@ -29,6 +29,9 @@ FULL_UNTIL = {"up": 1.65, "side": 1.35, "down": 1.0}
 REST_FROM = {"up": 2.65, "side": 2.4, "down": 1.9}
 """Between these radii the share of the head's motion falls from one to zero."""
 
+HEAD_UNTIL, HEAD_GONE = 1.1, 1.6
+"""Up to the first radius the picture's border does not hold a head back; from the second it does."""
+
 EXPRESSION_REACH = 0.35
 """How far beyond the oval, in oval radii, the skin still follows the face's expression."""
 
@@ -54,7 +57,7 @@ class HeadMesh:
     """Vertices are the 468 landmarks, then the rings outwards, 36 to a ring as the oval has.
 
     ``rest`` [V, 3] in space; ``share`` [V], how much of the head's motion a vertex takes;
-    ``triangles`` int32 [F, 3]; ``scale`` pixels a centimetre; ``axes`` [3, 3], the head's rotation
+    ``headness`` [V], 1 on the head and 0 around it; ``triangles`` int32 [F, 3]; ``scale`` pixels a centimetre; ``axes`` [3, 3], the head's rotation
     in the picture; ``pivot`` [3] in space.
     """
 
@@ -73,8 +76,10 @@ class HeadMesh:
         self.rest = np.concatenate([surface, rings]).astype(np.float32)
         self.share = np.concatenate([np.ones(NUM_FACE, np.float32), shares])
         self.triangles = np.concatenate([face.triangles, self._ring_triangles()]).astype(np.int32)
-        reach = 1 - smoothstep(np.float32(RING_RADII), 1.0, 1.0 + EXPRESSION_REACH)
-        self._ring_reach = np.repeat(reach, len(FACE_OVAL))[:, None]
+        radii = np.repeat(np.float32(RING_RADII), len(FACE_OVAL))
+        self._ring_reach = 1 - smoothstep(radii, 1.0, 1.0 + EXPRESSION_REACH)[:, None]
+        head = 1 - smoothstep(radii, HEAD_UNTIL, HEAD_GONE)
+        self.headness = np.concatenate([np.ones(NUM_FACE, np.float32), head])
         self.points = self.rest[:, :2] * np.float32([1, -1])
 
     def _rings(self, surface: Floats) -> tuple[Floats, Floats]:
@@ -172,16 +177,18 @@ class FlowRaster:
 
     _FAR = 2e4  # px: so far that the rasteriser's perspective is none
 
-    def __init__(self, points: Floats, triangles: NDArray[np.int32]) -> None:
-        """``points`` [V, 2], the mesh in the picture at rest; ``triangles`` int32 [F, 3]."""
-        self._points = points
+    def __init__(self, mesh: HeadMesh, triangles: NDArray[np.int32]) -> None:
+        """``triangles`` int32 [F, 3]: those of ``mesh`` to draw."""
+        self._points = mesh.points
+        self._headness = mesh.headness
         self._triangles = np.ascontiguousarray(triangles)
         self._settings = cv2.TriangleRasterizeSettings()
         self._settings.setCullingMode(cv2.RASTERIZE_CULLING_NONE)
         self._settings.setShadingType(cv2.RASTERIZE_SHADING_SHADED)
 
     def draw(self, placement: Placement, box: Box) -> Floats:
-        """Motion [rows, columns, 2] in pixels from a drawn sample back to the picture."""
+        """Field [rows, columns, 3]: the way in pixels (x, y) from a drawn sample back to where the
+        picture has it, and whether it is of the head (1) or of what is around it (0)."""
         grid = np.float32([box.columns / box.width, box.rows / box.height])
         half = np.float32([box.columns / 2, box.rows / 2])
         centred = (placement.points - np.float32([box.left, box.top])) * grid - half
@@ -192,6 +199,7 @@ class FlowRaster:
         vertices[:, 2] = -distance
         back = np.zeros((len(centred), 3), np.float32)
         back[:, :2] = self._points - placement.points
+        back[:, 2] = self._headness
         flow = np.zeros((box.rows, box.columns, 3), np.float32)
         depth = np.full((box.rows, box.columns), 2 * self._FAR, np.float32)
         cv2.triangleRasterize(
@@ -206,4 +214,4 @@ class FlowRaster:
             2 * self._FAR,
             self._settings,
         )
-        return flow[:, :, :2]
+        return flow
