@@ -14,7 +14,7 @@ import secrets
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -226,12 +226,13 @@ def _rate(fps: float) -> str:
 
 def read_frames(
     path: Path, *, fps: float | None = None, region: tuple[int, int, int, int] | None = None
-) -> Iterator[Picture]:
+) -> Generator[Picture]:
     """Frames of a video, one at a time, RGB uint8 [H, W, 3], at a constant rate.
 
     ``fps`` defaults to the file's; files of variable rate are resampled, so that the number of
     frames is the length times ``fps``. ``region`` is a crop (x, y, width, height) in displayed
-    pixels. Raises InputError as :func:`probe_video` does, and where nothing can be decoded.
+    pixels. Closing the generator ends ffmpeg early. Raises InputError as :func:`probe_video` does,
+    and where nothing can be decoded.
     """
     info = probe_video(path)
     rate = _rate(fps or info.fps)
@@ -254,7 +255,7 @@ def read_frames(
     return _stream_frames(info.path, ",".join(filters), width, height)
 
 
-def _stream_frames(path: Path, filters: str, width: int, height: int) -> Iterator[Picture]:
+def _stream_frames(path: Path, filters: str, width: int, height: int) -> Generator[Picture]:
     command = _ffmpeg(
         *("-v", "error", *_input(path), "-map", "0:V:0", "-vf", filters),
         *("-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1"),

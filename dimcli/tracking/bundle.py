@@ -22,6 +22,11 @@ NUM_MESH = 468
 Floats = NDArray[np.float32]
 
 
+def sigmoid(logits: Floats) -> Floats:
+    """The logistic function, without overflow: beyond 80, float32 is at 0 or 1 anyway."""
+    return 1 / (1 + np.exp(-logits.clip(-80, 80)))
+
+
 class Network:
     """One TFLite network on the CPU, with one input and outputs told apart by their size."""
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
-from dimcli.tracking.bundle import Bundle, Floats
+from dimcli.tracking.bundle import Bundle, Floats, sigmoid
 from dimcli.tracking.geometry import REGION_SCALE, Region, eye_angle
 
 SIDE = 128
@@ -73,8 +72,8 @@ class FaceDetector:
         """
         crop = region.crop(image, SIDE, cv2.BORDER_CONSTANT)
         outputs = self._network(crop * np.float32(2 / 255) - np.float32(1))
-        logits = outputs["classificators"][0, :, 0]
-        kept = np.flatnonzero(logits >= logit(MIN_SCORE))
+        scores = sigmoid(outputs["classificators"][0, :, 0])
+        kept = np.flatnonzero(scores >= MIN_SCORE)
         numbers = outputs["regressors"][0, kept].reshape(-1, 8, 2)
         centres = numbers[:, 0] + self._anchors[kept]
         points = numbers + self._anchors[kept, None]
@@ -82,7 +81,7 @@ class FaceDetector:
         points[:, 1] = centres + numbers[:, 1] / 2
         corner = (region.x - region.width / 2, region.y - region.height / 2)
         points = points * np.float32(region.width / SIDE) + np.array(corner, np.float32)
-        return points, expit(logits[kept])
+        return points, scores[kept]
 
 
 def _anchors() -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.motion import ARKIT_EXPRESSIONS
-from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, Floats
+from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, Floats, sigmoid
 from dimcli.tracking.geometry import Region
 
 SIDE = 256
@@ -45,7 +45,7 @@ class FaceMesh:
         crop = region.crop(image, SIDE, cv2.BORDER_REPLICATE)
         outputs = self._network(crop * np.float32(1 / 255))
         points = outputs["Identity"].reshape(NUM_LANDMARKS, 3)
-        presence = 1 / (1 + np.exp(-outputs["Identity_1"].item()))
+        presence = sigmoid(outputs["Identity_1"]).item()
         matrix = region.matrix(SIDE)
         landmarks = np.empty_like(points)
         landmarks[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from dimcli.tracking.bundle import NUM_MESH, CanonicalFace, Floats
 
@@ -107,7 +106,8 @@ def head_rotations(
         metric[..., 2] *= -1
         turn, ratio, shift = _procrustes(face.vertices[used], metric[:, used], face.weights[used])
         scale = scale * ratio
-    return Rotation.from_matrix(turn).as_rotvec().astype(np.float32), shift.astype(np.float32)
+    rotations = np.stack([cv2.Rodrigues(matrix)[0][:, 0] for matrix in turn])
+    return rotations.astype(np.float32), shift.astype(np.float32)
 
 
 def _procrustes(

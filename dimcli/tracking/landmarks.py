@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation, Slerp
 
 from dimcli.errors import InputError
 from dimcli.media import probe_video, read_frames
 from dimcli.motion import ARKIT_EXPRESSIONS, HEAD, JAW_OPEN_RAD, MOTION_DIM, NUM_POSE, Motion
 from dimcli.progress import Progress, silent
+from dimcli.rotations import slerp_axis_angle
 from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, CanonicalFace, Floats
 from dimcli.tracking.detector import FaceDetector
 from dimcli.tracking.face_mesh import (
@@ -150,8 +151,8 @@ def track_face(
     expected = max(1, round(info.duration_s * info.fps))
     kept: list[Floats] = []
     seen: list[bool] = []
-    with analysis:
-        for count, frame in enumerate(read_frames(path, region=region), start=1):
+    with closing(read_frames(path, region=region)) as frames, analysis:
+        for count, frame in enumerate(frames, start=1):
             landmarks = follower(frame)
             seen.append(landmarks is not None)
             if landmarks is not None:
@@ -247,6 +248,21 @@ class _Analysis:
         )
 
 
+def _bridge(rotations: Floats, valid: NDArray[np.bool_]) -> Floats:
+    """Rotations [T, 3] with those that are not ``valid`` taken from their neighbours by slerp."""
+    gaps, known = np.flatnonzero(~valid), np.flatnonzero(valid)
+    if len(gaps) == 0:
+        return rotations
+    after = np.searchsorted(known, gaps)
+    low, high = known[(after - 1).clip(0)], known[after.clip(max=len(known) - 1)]
+    weight = (gaps - low) / np.maximum(high - low, 1)
+    bridged = rotations.copy()
+    bridged[gaps] = slerp_axis_angle(
+        rotations[low], rotations[high], weight.clip(0, 1).astype(np.float32)
+    )
+    return bridged
+
+
 def _assemble(numbers: Floats, valid: NDArray[np.bool_], fps: float) -> tuple[Motion, Floats]:
     """Motion and raw blendshapes from the analysis [T, WIDTH], NaN where ``valid`` is not."""
     raw = numbers[:, 7:].copy()
@@ -254,10 +270,7 @@ def _assemble(numbers: Floats, valid: NDArray[np.bool_], fps: float) -> tuple[Mo
     times = np.arange(len(valid))
     for column in range(numbers.shape[1]):
         filled[:, column] = np.interp(times, times[valid], numbers[valid, column])
-    if valid.sum() > 1:
-        turns = Slerp(times[valid], Rotation.from_rotvec(numbers[valid, :3]))
-        inside = times.clip(times[valid][0], times[valid][-1])
-        filled[:, :3] = turns(inside).as_rotvec()
+    filled[:, :3] = _bridge(numbers[:, :3], valid)
     rotations, camera, gaps, blendshapes = np.split(filled, [3, 6, 7], axis=1)
     jaw_open = blendshapes[:, JAW_OPEN]
     from_lips = ignores_lips(raw[valid, JAW_OPEN], numbers[valid, 6], fps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.signal import savgol_filter
 
 from dimcli.motion import MOTION_DIM, NUM_POSE, Motion, expression_index
 
@@ -21,6 +20,8 @@ def smooth_motion(motion: Motion) -> Motion:
     Windows are as short as what they must keep: blinks 0.12 s, expression 0.2 s, head 0.28 s.
     Clips shorter than a window keep their values.
     """
+    from scipy.signal import savgol_filter  # half a second to import
+
     values = motion.values.copy()
     windows = np.full(MOTION_DIM, EXPRESSION_WINDOW_S)
     windows[:NUM_POSE] = POSE_WINDOW_S
