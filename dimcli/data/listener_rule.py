@@ -128,10 +128,11 @@ def _head(
     sway = smooth_noise(
         random, frames, fps, low_hz=rule.sway_hz[0], high_hz=rule.sway_hz[1], columns=3
     ) * np.array(rule.sway_degrees)
-    # Facing each other, a lean to one's left is answered to the other's right: the same image side
-    # is mirrored, so yaw and roll change sign and pitch does not.
-    mirrored = events.drift * np.array([1.0, -1.0, -1.0], dtype=np.float32)
-    follow = rule.posture_mimicry_gain * delayed(mirrored, fps, rule.posture_delay_s)
+    # As in a mirror: the speaker's lean to one side of the picture is answered to the other side
+    # of the listener's picture, so yaw and roll change sign and pitch does not.
+    limit = rule.posture_limit_degrees
+    mirrored = limit * np.tanh(events.drift / limit) * np.array([1.0, -1.0, -1.0])
+    follow = np.array(rule.posture_mimicry_gain) * delayed(mirrored, fps, rule.posture_delay_s)
     lively = events.animation ** (0.5 * rule.nod_animation_power)
     degrees = drift + sway * lively + follow + random.normal(0.0, rule.rest_degrees, 3)
     degrees[:, 0] += nod_degrees

@@ -30,7 +30,7 @@ Pair = tuple[float, float]
 class SpeakerRule:
     """How a synthetic speaker talks and moves."""
 
-    utterance_s_lognormal: Pair = (2.3, 0.55)
+    utterance_s_lognormal: Pair = (1.8, 0.55)
     """Speech between two pauses (C74)."""
     utterance_limits_s: Pair = (0.6, 9.0)
     """Shortest and longest (chosen)."""
@@ -54,7 +54,7 @@ class SpeakerRule:
     """Speakers whose jaw the tracker hardly sees, as on tight crops (real)."""
     jaw_lost_gain: float = 0.15
     """How much is left of their jaw (real)."""
-    jaw_mismatch: float = 0.75
+    jaw_mismatch: float = 0.95
     """Spread of the log of opening beside loudness: lips follow loudness at r = 0.2-0.5 (real)."""
     blinks_a_minute: Pair = (27.0, 48.0)
     """Real."""
@@ -64,13 +64,13 @@ class SpeakerRule:
     """D96."""
     smile_peak: Pair = (0.35, 0.85)
     """Real: 95 % quantiles 0.44-0.92."""
-    beats_a_minute: Pair = (14.0, 34.0)
+    beats_a_minute: Pair = (18.0, 42.0)
     """Head beats on stressed syllables (H85)."""
-    beat_degrees_lognormal: Pair = (3.0, 0.45)
+    beat_degrees_lognormal: Pair = (3.6, 0.45)
     """H85; with drift gives the real head speed of 10-12 degrees a second."""
     drift_degrees: tuple[float, float, float] = (2.0, 3.2, 1.8)
     """Standard deviation of slow pitch, yaw, roll (real)."""
-    sway_degrees: tuple[float, float, float] = (0.55, 0.75, 0.5)
+    sway_degrees: tuple[float, float, float] = (0.7, 1.0, 0.65)
     """The same between 0.4 and 1.5 Hz (real)."""
     rest_degrees: tuple[float, float, float] = (5.0, 6.0, 4.5)
     """Spread of where heads rest before the camera: pitch, yaw, roll (real)."""
@@ -80,11 +80,13 @@ class SpeakerRule:
     """Chosen (real: 0-10)."""
     gaze_shifts_a_minute: Pair = (10.0, 25.0)
     """Speakers look away often (Kendon 1967)."""
-    expression_noise: Pair = (0.004, 0.02)
+    expression_noise: Pair = (0.008, 0.03)
     """White noise of a tracker's expressions (real: 0.008-0.03 on moving columns)."""
     pose_noise_degrees: Pair = (0.03, 0.2)
     """White noise of a tracker's head rotation (real: 0.05-0.3)."""
-    animation_sigma: float = 0.4
+    wander: Pair = (0.2, 1.0)
+    """How strongly expressions wander and flicker with articulation, a factor on SPEAKER_WANDER."""
+    animation_sigma: float = 0.35
     """Spread of the log of how lively a speaker is; scales beats, brows and drift (chosen)."""
 
 
@@ -94,45 +96,45 @@ class ListenerRule:
 
     pause_for_nod_s: float = 0.3
     """Pauses of at least this much can draw a nod (M08)."""
-    nod_at_pause: float = 0.72
+    nod_at_pause: float = 0.95
     """Chance of a nod there for a lively, willing pair (M08, WT00)."""
-    nod_thinking_pause: float = 0.25
+    nod_thinking_pause: float = 0.4
     """The same at a pause inside a thought (WT00: a low pitch region is part of the cue)."""
     nod_latency_s_lognormal: Pair = (0.42, 0.35)
     """After speech stops (WT00: 0.7 s from the cue, which comes before the end)."""
-    nod_at_stress: float = 0.035
+    nod_at_stress: float = 0.08
     """Chance of a nod on a stressed syllable with a head beat (H85: synchrony nods)."""
-    nods_elsewhere_a_minute: float = 1.6
+    nods_elsewhere_a_minute: float = 1.8
     """Nods with no visible cause (real total: 18 a minute)."""
-    nod_degrees_lognormal: Pair = (3.3, 0.42)
+    nod_degrees_lognormal: Pair = (3.45, 0.3)
     """Peak to peak (real: 2.8 as tracked, smoothed by the camera)."""
-    nod_hz_lognormal: Pair = (2.0, 0.2)
+    nod_hz_lognormal: Pair = (2.35, 0.17)
     """Real 2.0; H85: 1.8-3.7."""
-    nod_cycles: tuple[float, ...] = (0.34, 0.4, 0.18, 0.08)
+    nod_cycles: tuple[float, ...] = (0.28, 0.42, 0.21, 0.09)
     """Chances of 1, 2, 3, 4 cycles (H85)."""
     nod_decay: Pair = (0.6, 0.9)
     """Each cycle's size relative to the one before (H85)."""
-    nod_animation_power: float = 0.6
+    nod_animation_power: float = 0.45
     """Lively speakers get larger nods: size goes with animation to this power (chosen)."""
-    smile_own: tuple[float, float, float] = (0.54, 0.76, 0.3)
+    smile_own: tuple[float, float, float] = (0.55, 0.71, 0.3)
     """Resting smile by attitude neutral, positive, negative (real mean 0.66: television guests)."""
-    smile_mimicry_gain: Pair = (0.35, 0.7)
+    smile_mimicry_gain: Pair = (0.45, 0.85)
     """Share of the speaker's smile that is copied (CB99)."""
     smile_mimicry_chance: tuple[float, float, float] = (0.8, 0.95, 0.35)
     """Chance that an episode is copied, by attitude (CB99)."""
     smile_delay_s_lognormal: Pair = (0.6, 0.35)
     """D96."""
-    smile_drift: float = 0.085
+    smile_drift: float = 0.14
     """Standard deviation of the slow wander of the smile (real total 0.15)."""
     smile_nod: float = 0.06
     """Smile added by a nod (real: nods and smiles go together)."""
-    blinks_a_minute: Pair = (33.0, 47.0)
+    blinks_a_minute: Pair = (36.0, 52.0)
     """Real: 41; B97: 26 for conversation."""
     blink_shortest_s: float = 0.35
     """Refractory time of the renewal process; the rest is gamma with shape 2 (CN)."""
-    blink_close_s: Pair = (0.07, 0.1)
+    blink_close_s: Pair = (0.06, 0.085)
     """CN."""
-    blink_open_s: Pair = (0.12, 0.18)
+    blink_open_s: Pair = (0.1, 0.15)
     """CN; width at half height 0.13 s (real)."""
     blink_peak: Pair = (0.66, 0.86)
     """eyeBlink at full closure (real 0.55-0.72 through a 25-30 fps camera)."""
@@ -148,19 +150,21 @@ class ListenerRule:
     """Listeners look at the speaker most of the time (Kendon 1967)."""
     gaze_away_s: Pair = (0.4, 1.4)
     """Kendon 1967."""
-    drift_degrees: tuple[float, float, float] = (0.7, 0.75, 0.75)
+    drift_degrees: tuple[float, float, float] = (0.62, 0.65, 0.68)
     """Own slow posture drift: pitch, yaw, roll (real totals 1.4, 1.2, 1.2)."""
     drift_hz: float = 0.14
     """Corner of the drift's spectrum (chosen)."""
-    sway_degrees: tuple[float, float, float] = (0.42, 0.52, 0.42)
+    sway_degrees: tuple[float, float, float] = (0.2, 0.6, 0.52)
     """Livelier part of the same (real head speed 5.9 degrees a second)."""
-    sway_hz: Pair = (0.25, 1.3)
+    sway_hz: Pair = (0.25, 1.1)
     """Its band (chosen)."""
-    posture_mimicry_gain: float = 0.26
-    """Share of the speaker's slow drift that is followed (CB99)."""
+    posture_mimicry_gain: tuple[float, float, float] = (0.5, 0.42, 0.62)
+    """Share of the speaker's slow pitch, yaw, roll that is followed (CB99)."""
+    posture_limit_degrees: float = 4.0
+    """Following saturates here: nobody mirrors a speaker who turns away (chosen)."""
     posture_delay_s: float = 1.2
     """CB99; Ramseyer and Tschacher 2011: within seconds."""
-    rest_degrees: float = 0.5
+    rest_degrees: float = 0.3
     """Spread of the listener's own rest about zero (small: the portrait brings its own)."""
     brow_at_emphasis: float = 0.3
     """Chance to follow the speaker's brow raise (CB99)."""
@@ -168,7 +172,7 @@ class ListenerRule:
     """Nods with a short spoken back-channel: the mouth opens (WT00)."""
     vocal_jaw: Pair = (0.12, 0.24)
     """jawOpen of it (chosen)."""
-    parted_lips_a_minute: float = 3.2
+    parted_lips_a_minute: float = 8.5
     """Episodes of slightly open lips (real: mouth open 0.02-0.18 of the time)."""
     parted_lips_s: Pair = (0.8, 2.4)
     """Chosen."""
@@ -221,6 +225,25 @@ SPEAKER_REST_SPREAD: dict[str, tuple[float, float]] = {
     "mouthFrown": (0.0, 0.03),
 }
 """Range of each speaker's resting value: faces and trackers differ (real)."""
+
+SPEAKER_WANDER: dict[str, tuple[float, float]] = {
+    "browDown": (0.14, 0.04),
+    "browInnerUp": (0.03, 0.02),
+    "eyeBlink": (0.08, 0.03),
+    "eyeLookDown": (0.1, 0.02),
+    "eyeSquint": (0.08, 0.04),
+    "mouthDimple": (0.02, 0.05),
+    "mouthFrown": (0.01, 0.01),
+    "mouthPress": (0.04, 0.08),
+    "mouthPucker": (0.05, 0.16),
+    "mouthShrugLower": (0.06, 0.08),
+    "mouthShrugUpper": (0.02, 0.03),
+    "mouthSmile": (0.06, 0.16),
+    "mouthStretch": (0.01, 0.04),
+    "mouthUpperUp": (0.01, 0.07),
+}
+"""Standard deviations of a speaker's slow wander and, while talking, of faster flicker between
+0.5 and 4 Hz, which articulation and the tracker's confusions give (real, upper ends)."""
 
 SMILE_WITH: dict[str, float] = {
     "mouthDimple": 0.06,

@@ -120,7 +120,7 @@ def add_episode(
     track[first:last] += size * (0.5 - 0.5 * np.cos(np.pi * np.clip(phase, 0.0, 1.0)))
 
 
-def delayed(track: Floats, fps: float, delay_s: float) -> Floats:
+def delayed(track: Track, fps: float, delay_s: float) -> Track:
     """``track`` [T, ...] moved later by ``delay_s``; its first value is held."""
     shift = min(round(delay_s * fps), len(track))
     return np.concatenate([np.repeat(track[:1], shift, axis=0), track[: len(track) - shift]])

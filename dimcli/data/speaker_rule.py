@@ -15,6 +15,7 @@ from dimcli.data.rule import (
     ATTITUDE_SHARES,
     SMILE_WITH,
     SPEAKER_REST_SPREAD,
+    SPEAKER_WANDER,
     SpeakerRule,
 )
 from dimcli.data.signals import (
@@ -186,10 +187,7 @@ def speaker_motion(events: SpeakerEvents, random: Random, rule: SpeakerRule) -> 
     values = empty_motion(frames)
     for name, (low, high) in SPEAKER_REST_SPREAD.items():
         add(values, name, random.uniform(low, high) * random.uniform(0.3, 1.0))
-    add(
-        values, "eyeSquint", 0.05 * smooth_noise(random, frames, fps, low_hz=0.0, high_hz=0.3)[:, 0]
-    )
-    add(values, "browDown", 0.04 * smooth_noise(random, frames, fps, low_hz=0.0, high_hz=0.2)[:, 0])
+    _wander(values, events, random, rule)
     _mouth(values, events, random, rule)
     _smiles(values, events, random)
     head_degrees = _head(values, events, random, rule)
@@ -217,6 +215,22 @@ def speaker_motion(events: SpeakerEvents, random: Random, rule: SpeakerRule) -> 
     return values.astype(np.float32)
 
 
+def _wander(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerRule) -> None:
+    """Slow changes of every expression, and flicker of those that talking confuses."""
+    fps = events.fps
+    frames = len(values)
+    time = np.arange(frames) / fps
+    talking = _inside(time, events.syllables.start, events.syllables.end)
+    talking = np.convolve(talking, np.full(7, 1.0 / 7.0), mode="same").astype(np.float32)
+    columns = len(SPEAKER_WANDER)
+    slow = smooth_noise(random, frames, fps, low_hz=0.0, high_hz=0.25, columns=columns)
+    quick = smooth_noise(random, frames, fps, low_hz=0.5, high_hz=4.0, columns=columns)
+    for column, (name, (slow_std, quick_std)) in enumerate(SPEAKER_WANDER.items()):
+        strength = random.uniform(*rule.wander, 2)
+        flicker = quick_std * strength[1] * talking * quick[:, column]
+        add(values, name, slow_std * strength[0] * slow[:, column] + flicker)
+
+
 def _mouth(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerRule) -> None:
     """Jaw and lips through syllables, with a spread that loudness does not explain."""
     fps = events.fps
@@ -239,19 +253,18 @@ def _mouth(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerR
     ajar = np.maximum(0.06 * smooth_noise(random, frames, fps, low_hz=0.0, high_hz=0.4)[:, 0], 0.0)
     if number:
         talk = np.interp(time, knots[order], heights[order], left=0.0, right=0.0)
-        talking = _inside(time, syllables.start, syllables.end)
+        talk = talk * _inside(time, syllables.start, syllables.end)
     else:
-        talk, talking = np.zeros(frames), np.zeros(frames)
-    talk = np.convolve(talk * talking, [0.25, 0.5, 0.25], mode="same")
+        talk = np.zeros(frames)
+    talk = np.convolve(talk, [0.25, 0.5, 0.25], mode="same")
     slow = np.exp(0.35 * smooth_noise(random, frames, fps, low_hz=0.05, high_hz=0.5)[:, 0])
     opened = talk * slow + ajar
     values[:, 3] += JAW_OPEN_RAD * gain * opened
     rounding = np.interp(time, middle, ROUNDING[syllables.vowel]) if number else np.zeros(frames)
     spread = np.interp(time, middle, syllables.vowel == 2) if number else np.zeros(frames)
     lip = np.minimum(talk * slow, 1.2) * random.uniform(0.3, 1.0)
-    add(values, "mouthPucker", 0.4 * rounding * talking * random.uniform(0.1, 1.5))
-    values_funnel = 0.25 * rounding * lip
-    add(values, "mouthFunnel", values_funnel)
+    add(values, "mouthPucker", 0.4 * rounding * (talk > 0) * random.uniform(0.1, 1.5))
+    add(values, "mouthFunnel", 0.25 * rounding * lip)
     add(values, "mouthLowerDown", 0.3 * lip)
     add(values, "mouthUpperUp", 0.15 * lip)
     add(values, "mouthStretch", 0.1 * spread * lip)
