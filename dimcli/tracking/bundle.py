@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,12 +29,29 @@ def sigmoid(logits: Floats) -> Floats:
     return 1 / (1 + np.exp(-logits.clip(-80, 80)))
 
 
+@contextmanager
+def _without_native_chatter() -> Iterator[None]:
+    """Keep the native library's "INFO: Created ... delegate" off the user's terminal.
+
+    It has no switch for that, and writes past Python to the file behind standard error.
+    """
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 class Network:
     """One TFLite network on the CPU, with one input and outputs told apart by their size."""
 
     def __init__(self, content: bytes, threads: int) -> None:
-        self._interpreter = Interpreter(model_content=content, num_threads=threads)
-        self._interpreter.allocate_tensors()
+        with _without_native_chatter():
+            self._interpreter = Interpreter(model_content=content, num_threads=threads)
+            self._interpreter.allocate_tensors()
         (given,) = self._interpreter.get_input_details()
         self._input = given["index"]
         self.input_shape: tuple[int, ...] = tuple(int(side) for side in given["shape"])
