@@ -78,8 +78,8 @@ AVERAGE_ADULT = {
     },
     "universal-female-young-averagemuscle-averageweight": 0.5,
     "universal-male-young-averagemuscle-averageweight": 0.5,
-    "eyes/l-eye-height2-incr": 0.25,
-    "eyes/r-eye-height2-incr": 0.25,
+    "eyes/l-eye-height2-incr": 0.5,
+    "eyes/r-eye-height2-incr": 0.5,
 }
 
 
@@ -347,18 +347,18 @@ def build(wheel: Wheel, shape: dict[str, float], look: Look) -> dict[str, Array]
     model = LandmarkModel(Path(__file__).with_name("face_landmarker.task"))
     arrays["landmark_face"] = np.zeros(NUM_LANDMARKS, np.int32)
     arrays["landmark_barycentric"] = np.zeros((NUM_LANDMARKS, 3), np.float32)
-    landmarks = None
+    painting = None
     for _ in range(2):  # the second time with brows and lash lines, which help the model
-        arrays["texture"] = encode(paint(arrays, TEXTURE_SIZE, lips, EYE_BOX, landmarks, look))
+        arrays["texture"] = encode(paint(arrays, TEXTURE_SIZE, lips, EYE_BOX, painting, look))
         face, barycentric = embed(
             model, arrays, photograph(arrays, 0.0), photograph(arrays, 0.6 * JAW_OPEN_RAD)
         )
         arrays["landmark_face"], arrays["landmark_barycentric"] = face, barycentric
         corners = arrays["template"][arrays["faces"][face]]
         landmarks = (corners * barycentric[..., None]).sum(axis=1)
+        painting = landmarks if painting is None else painting
     refine.close_lips(arrays, landmarks, [*ARKIT_EXPRESSIONS, "jawOpen"])
     refine.fit_blink(arrays, landmarks, [*ARKIT_EXPRESSIONS, "jawOpen"])
-    arrays["texture"] = encode(paint(arrays, TEXTURE_SIZE, lips, EYE_BOX, landmarks, look))
     arrays["units"] = arrays["units"].astype(np.float16)
     return arrays
 

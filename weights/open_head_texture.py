@@ -36,6 +36,7 @@ class Look:
     """Height of the hairline over the head joint at the forehead, metres."""
     hair_thickness_m: float = 0.009
     brow_weight: float = 1.0
+    brow_lift_m: float = 0.0025
     grain: float = 1.0
     """Strength of pores and blotches."""
     seed: int = 0
@@ -234,6 +235,7 @@ def paint_brows(
         order = np.argsort(along)
         reach = np.clip(np.abs(x), along.min(), along.max())
         middle = np.interp(reach, along[order], ((top + bottom)[:, 1] / 2)[order])
+        middle = middle + look.brow_lift_m
         half = np.interp(reach, along[order], ((top - bottom)[:, 1] / 2)[order])
         half = np.maximum(half * 0.95, 0.0016)
         share = (reach - along.min()) / np.ptp(along)
