@@ -55,6 +55,8 @@ class VideoInfo:
     fps: float
     duration_s: float
     has_audio: bool
+    container: str = ""
+    """ffmpeg's name for the file format."""
 
 
 def _ffmpeg(*arguments: str | Path) -> list[str]:
@@ -168,7 +170,7 @@ def probe_video(path: Path) -> VideoInfo:
     if duration_s <= 0:
         raise InputError(f"{path}: has no frames; the file is cut short or broken")
     has_audio = any(": Audio:" in stream.split("\n")[0] for stream in streams)
-    return VideoInfo(path, width, height, _parse_fps(line), duration_s, has_audio)
+    return VideoInfo(path, width, height, _parse_fps(line), duration_s, has_audio, container)
 
 
 def _measured_duration_s(path: Path) -> float:
@@ -252,13 +254,21 @@ def read_frames(
                 f"({info.width}x{info.height}); expected x,y,width,height inside it"
             )
         filters.append(f"crop={width}:{height}:{x}:{y}:exact=1")
-    return _stream_frames(info.path, ",".join(filters), width, height)
+    limit = None
+    if info.container.startswith("mov"):
+        # the last frame of a variable-rate mp4 often claims to last longer than the file does;
+        # the stated duration is rounded to 0.01 s
+        limit = max(1, round((info.duration_s + 0.005) * (fps or info.fps)))
+    return _stream_frames(info.path, ",".join(filters), width, height, limit)
 
 
-def _stream_frames(path: Path, filters: str, width: int, height: int) -> Generator[Picture]:
+def _stream_frames(
+    path: Path, filters: str, width: int, height: int, limit: int | None
+) -> Generator[Picture]:
     command = _ffmpeg(
         *("-v", "error", *_input(path), "-map", "0:V:0", "-vf", filters),
-        *("-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1"),
+        *("-fps_mode", "passthrough", *(() if limit is None else ("-frames:v", str(limit)))),
+        *("-pix_fmt", "rgb24", "-f", "rawvideo", "pipe:1"),
     )
     child = _Child(command, feed=False)
     count = 0
@@ -386,7 +396,7 @@ class VideoWriter:
 
     The file appears under its name only when the block ends without an exception. Pictures with
     an odd side get their last row or column repeated, because H.264 players want even sizes.
-    Sound is cut, or padded with silence, to the length of the picture. The ``comment`` tag says
+    Sound is cut, or padded with silence, to the length of the picture (within half a frame). The ``comment`` tag says
     that the video is synthetic.
     """
 
@@ -466,8 +476,10 @@ class VideoWriter:
         self._child.pipe.close()
         complaint = self._child.wait()
         if not complaint and self._audio_from is not None and _has_audio(self._audio_from):
-            # a second pass, because only now is the length known
-            length = f"apad,atrim=end={self.frames / self._fps:.6f}"
+            # a second pass, because only now is the length known; half a frame more, because sound
+            # that ends within the last frame's time belongs to it
+            least, most = self.frames / self._fps, (self.frames + 0.5) / self._fps
+            length = f"apad=whole_dur={least:.6f},atrim=end={most:.6f}"
             done = _run(
                 _ffmpeg(
                     *("-v", "error", "-i", f"file:{self._silent}", *_input(self._audio_from)),
