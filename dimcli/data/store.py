@@ -103,20 +103,21 @@ class StoreWriter:
             tensors[key] = np.ascontiguousarray(array, dtype=np.float32)
         temporary = path.with_suffix(f".{os.getpid()}.part")
         try:
-            save_file(tensors, temporary, metadata=dict(notes))
+            # One key, because safetensors writes several in a random order.
+            save_file(tensors, temporary, metadata={"notes": json.dumps(dict(notes))})
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
     def notes(self, conversation: str) -> dict[str, str] | None:
-        """The notes of a conversation that is already there, or None."""
+        """The notes of a conversation that is there and whole, or None."""
         path = conversation_path(self.out, conversation)
         if not path.is_file():
             return None
         try:
             with safe_open(path, framework="numpy") as file:
-                return dict(file.metadata() or {})
-        except SafetensorError:
+                return dict(json.loads((file.metadata() or {})["notes"]))
+        except (SafetensorError, KeyError, ValueError):
             return None
 
     def finish(self, records: Sequence[ClipRecord], made_by: dict[str, Any]) -> DatasetInfo:
