@@ -68,7 +68,7 @@ class VQConfig:
     """Frames a code stands for."""
     parts: str = "whole"
     """``whole``: one code a step for all 56 numbers. ``face``: one code a step for each of nod,
-    turn, eyes, mouth and brows, each with its own small encoder, codebook and decoder."""
+    turn, lids, gaze, mouth and brows, each with its own small encoder, codebook and decoder."""
     local_kernel: int = 0
     """Width of the depthwise convolution in each transformer block; 0 for none (the paper)."""
     frame_kernel: int = 0
@@ -275,14 +275,15 @@ class RunConfig:
 
 
 _SMALL_VQ = VQConfig(
-    width=64, layers=2, heads=4, feedforward=128, dropout=0.0, codebook_size=256, code_dim=16,
+    width=48, layers=2, heads=4, feedforward=96, dropout=0.0, codebook_size=256, code_dim=16,
     stride=4, parts="face", local_kernel=5, frame_kernel=5, velocity_weight=2.0, warmup_steps=300,
     revive_after=100,
 )  # fmt: skip
 _SMALL_DIM = DIMConfig(
     width=96, role_layers=2, joint_layers=2, decoder_layers=3, heads=4, feedforward=256,
     dropout=0.0, local_kernel=5, listener_inputs="codes", audio_width=64,
-    listener_visible="uniform", contrastive_weight=0.1, motion_weight=0.05, anchor_weight=1.0, motion_share=0.25,
+    listener_visible="uniform", contrastive_weight=0.1, motion_weight=0.05, anchor_weight=1.0,
+    motion_share=0.25,
     attitudes=True, speaker_centering=True, clamp_std=4.0, noise_std=0.15, modality_dropout=0.05,
 )  # fmt: skip
 _TINY_VQ = replace(
@@ -295,16 +296,16 @@ _TINY_DIM = replace(
 )  # fmt: skip
 _SMALL_STAGES = {
     "train-vq": TrainingConfig(
-        steps=6000, batch_size=32, window_s=5.12, learning_rate=2e-3, weight_decay=1e-4,
-        schedule="cosine", ramp_steps=100,
+        steps=2500, batch_size=16, window_s=5.12, learning_rate=2e-3, weight_decay=1e-4,
+        schedule="cosine", ramp_steps=100, validate_every=250,
     ),
     "pretrain": TrainingConfig(
-        steps=3000, batch_size=32, learning_rate=1e-3, weight_decay=1e-2, schedule="cosine",
-        ramp_steps=100,
+        steps=1200, batch_size=16, learning_rate=1e-3, weight_decay=1e-2, schedule="cosine",
+        ramp_steps=100, validate_every=200,
     ),
     "finetune": TrainingConfig(
-        steps=5000, batch_size=32, learning_rate=1e-3, weight_decay=1e-2, schedule="cosine",
-        ramp_steps=100,
+        steps=3500, batch_size=16, learning_rate=1e-3, weight_decay=1e-2, schedule="cosine",
+        ramp_steps=100, validate_every=250,
     ),
 }  # fmt: skip
 _STAGES = ("train-vq", "pretrain", "finetune")

@@ -20,13 +20,17 @@ Figures = dict[str, Tensor]
 def vq_objective(
     model: VQVAE, batch: Batch, role: str, quantize: bool = True
 ) -> tuple[Tensor, Figures, list[Tensor]]:
-    """Equation 3 on one role's motion; also the latents, to revive dead codes with."""
+    """Equation 3 on one role's motion; also the latents, to revive dead codes with.
+
+    ``loss``, which validation compares, is the reconstruction alone: the codebook term grows and
+    shrinks with the scale of the latents.
+    """
     motion = model.standardise(batch.motion[role])
     result = model(motion, batch.mask, quantize)
     mask = model.step_mask(batch.mask)
     figures = {
-        "loss": result.loss,
-        "reconstruction": result.reconstruction,
+        "loss": result.reconstruction,
+        "total": result.loss,
         "perplexity": result.perplexity,
     }
     return result.loss, figures, [latent.detach()[mask] for latent in result.latents]

@@ -1,7 +1,7 @@
 """VQ-VAE of one role's motion (the paper's section 3.2).
 
 Motion is split by column into parts that each have an encoder, a codebook and a decoder: one part
-with all 56 columns in the paper, five in the shipped model, because a nod, a glance, a blink and a
+with all 56 columns in the paper, six in the shipped model, because a nod, a glance, a blink and a
 smile come independently, and one codebook for their product would need the product of their sizes.
 
 Axes: B batch, T frames, N steps (T / stride), D features, P parts, K codes.
@@ -32,12 +32,14 @@ def part_columns(parts: str, space: str) -> dict[str, list[int]]:
     if space != "arkit":  # components of other spaces have no names to split by
         return {"nod": [0], "turn": [1, 2], "face": list(range(3, MOTION_DIM))}
     columns: dict[str, list[int]] = {
-        "nod": [0], "turn": [1, 2], "eyes": [], "mouth": [3, 4, 5], "brows": []
+        "nod": [0], "turn": [1, 2], "lids": [], "gaze": [], "mouth": [3, 4, 5], "brows": []
     }  # fmt: skip
     for name in ARKIT_EXPRESSIONS:
         part = "mouth"  # with cheeks and nose, which move with a smile
-        if name.startswith("eye"):  # squint too: trackers see it in every blink
-            part = "eyes"
+        if name.startswith("eyeLook") and not name.startswith("eyeLookDown"):
+            part = "gaze"
+        elif name.startswith("eye"):  # trackers see a look down and a squint in every blink
+            part = "lids"
         elif name.startswith("brow"):
             part = "brows"
         columns[part].append(expression_index(name))
@@ -51,10 +53,8 @@ def column_weights(space: str) -> Tensor:
     """
     weights = torch.ones(MOTION_DIM)
     if space == "arkit":
-        for name, weight in (("eyeBlink", 6.0), ("mouthSmile", 4.0), ("eyeLook", 0.5)):
-            for expression in ARKIT_EXPRESSIONS:
-                if expression.startswith(name):
-                    weights[expression_index(expression)] = weight
+        for name in ("eyeBlinkLeft", "eyeBlinkRight", "mouthSmileLeft", "mouthSmileRight"):
+            weights[expression_index(name)] = 4.0
         weights[3] = 2.0
     return weights
 
@@ -103,10 +103,12 @@ class PartVQVAE(nn.Module):
         """Code vectors [B, N, D] -> motion [B, T, C]."""
         features = self.from_code(vectors)
         features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
-        features = self.to_frames(self.decoder(features, mask)) * mask[..., None]
+        features = self.to_frames(self.decoder(features, mask))
         frames = features.unflatten(2, (self.stride, -1)).flatten(1, 2).mT
+        there = mask.repeat_interleave(self.stride, dim=1)[:, None]
         for index, convolution in enumerate(self.smooth):
-            frames = convolution(F.pad(F.gelu(frames) if index else frames, self.padding))
+            readable = (F.gelu(frames) if index else frames) * there
+            frames = convolution(F.pad(readable, self.padding))
         return frames.mT
 
 

@@ -1,0 +1,73 @@
+
+import numpy as np
+import pytest
+import torch
+
+from dimcli.config import ATTITUDES
+from dimcli.data.store import ClipStore
+from dimcli.data.windows import WindowSampler, rest, statistics
+from tests.stores import make_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
+    return make_store(tmp_path_factory.mktemp("data") / "made")
+
+
+def sampler(
+    store: ClipStore, frames: int = 32, seed: int = 0, centre: bool = False
+) -> WindowSampler:
+    return WindowSampler(
+        store, "train", frames=frames, batch_size=4, stride=4, centre_speaker=centre, seed=seed
+    )
+
+
+def test_a_batch_is_the_same_whenever_it_is_drawn(store: ClipStore) -> None:
+    first, again = sampler(store), sampler(store)
+    again.batch(0)
+    for name in ("audio", "mask", "attitude"):
+        assert torch.equal(getattr(first.batch(5), name), getattr(again.batch(5), name))
+    assert not torch.equal(first.batch(5).audio, first.batch(6).audio)
+    assert not torch.equal(first.batch(5).audio, sampler(store, seed=1).batch(5).audio)
+
+
+def test_windows_are_cut_from_one_place_of_both_roles_and_the_audio(store: ClipStore) -> None:
+    batch = sampler(store).batch(0)
+    clips = [store.load(record) for record in store.clips("train")]
+    for row in range(4):
+        places = [
+            (clip, start)
+            for clip in clips
+            for start in range(len(clip) - 31)
+            if np.array_equal(clip.speaker_audio[start : start + 32], batch.audio[row].numpy())
+        ]
+        assert len(places) == 1
+        clip, start = places[0]
+        for role, motion in batch.motion.items():
+            wanted = clip.motion(role).values[start : start + 32]
+            assert np.array_equal(motion[row].numpy(), wanted)
+        assert ATTITUDES[int(batch.attitude[row])] == clip.attitude
+
+
+def test_clips_shorter_than_a_window_are_padded_and_the_mask_says_so(store: ClipStore) -> None:
+    batch = sampler(store, frames=100).batch(0)
+    assert batch.audio.shape == (4, 100, 5)
+    assert batch.mask.sum(dim=1).tolist() == [60] * 4
+    assert torch.equal(batch.motion["speaker"][:, 59], batch.motion["speaker"][:, 99])
+
+
+def test_centring_takes_the_clips_own_rest_off_the_speaker_only(store: ClipStore) -> None:
+    plain, centred = sampler(store).batch(2), sampler(store, centre=True).batch(2)
+    rests = [rest(store.load(record).speaker.values) for record in store.clips("train")]
+    for row in range(4):
+        taken = (plain.motion["speaker"] - centred.motion["speaker"])[row, 0].numpy()
+        assert any(np.allclose(taken, each, atol=1e-6) for each in rests)
+    assert torch.equal(plain.motion["listener"], centred.motion["listener"])
+
+
+def test_statistics_are_those_of_the_windows(store: ClipStore) -> None:
+    windows = sampler(store)
+    found = statistics(windows, batches=3)
+    rows = torch.cat([windows.batch(i).motion["listener"].flatten(0, 1) for i in range(3)])
+    assert torch.allclose(found.mean["listener"], rows.mean(dim=0), atol=1e-5)
+    assert torch.allclose(found.std["listener"], rows.std(dim=0, unbiased=False), atol=1e-4)

@@ -1,0 +1,41 @@
+"""A small data set for tests of windows, stages and generation: smooth random dyads."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dimcli.data.clip import ClipRecord
+from dimcli.data.store import ClipStore, StoreWriter
+
+AUDIO_DIM = 5
+FPS = 25.0
+
+
+def smooth(random: np.random.Generator, frames: int, columns: int) -> np.ndarray:
+    """Random curves, float32 [frames, columns]."""
+    time = np.arange(frames)[:, None] / FPS
+    rate = random.uniform(0.2, 2.0, columns)
+    phase = random.uniform(0, 6.28, columns)
+    return (0.2 * np.sin(6.28 * rate * time + phase) + 0.2).astype(np.float32)
+
+
+def make_store(out: Path, frames: int = 60) -> ClipStore:
+    """Six conversations of one clip: four to train on, one for val, one for test."""
+    random = np.random.default_rng(0)
+    writer = StoreWriter(
+        out, name="made", fps=FPS, space="arkit", encoder="mel", audio_dim=AUDIO_DIM
+    )
+    records = []
+    for index, split in enumerate(("train", "train", "train", "train", "val", "test")):
+        name = f"made-{index}"
+        writer.add(
+            name,
+            speaker=smooth(random, frames, 56),
+            listener=smooth(random, frames, 56),
+            audio=smooth(random, frames, AUDIO_DIM),
+            notes={},
+        )
+        attitude = ("neutral", "positive")[index % 2]
+        records.append(ClipRecord(name, name, 0, frames, split, "a", "b", attitude))
+    writer.finish(records, {"prepare": "test"})
+    return ClipStore(out)

@@ -1,0 +1,166 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dimcli.checkpoint import load_dim, load_run, load_vq, write_run
+from dimcli.config import TrainingConfig
+from dimcli.errors import InputError
+from dimcli.stages import StageOptions, finetune, pretrain, train_vq
+from dimcli.training import Progress, learning_rate
+from tests.stores import make_store
+
+FILES = ("model.safetensors", "metrics.jsonl", "config.yaml", "training_state.safetensors")
+
+
+class InterruptedRunError(Exception):
+    pass
+
+
+def options(**settings: object) -> StageOptions:
+    return StageOptions(preset="tiny", device="cpu", **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set, two VQ-VAEs, a pre-trained and a fine-tuned run, all tiny."""
+    folder = tmp_path_factory.mktemp("runs")
+    make_store(folder / "data")
+    for role in ("speaker", "listener"):
+        train_vq(folder / "data", folder / role, role, options(steps=10))
+    pretrain(
+        folder / "data", folder / "pre", folder / "speaker", folder / "listener", options(steps=10)
+    )
+    finetune(folder / "data", folder / "fine", folder / "pre", "listener", options(steps=10))
+    return folder
+
+
+def same_bytes(first: Path, second: Path) -> None:
+    for name in FILES:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("stage", ["vq", "finetune"])
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
+    folder: Path, tmp_path: Path, stage: str
+) -> None:
+    def run(name: str, **settings: object) -> None:
+        if stage == "vq":
+            train_vq(folder / "data", tmp_path / name, "listener", options(steps=30, **settings))
+        else:
+            finetune(
+                folder / "data",
+                tmp_path / name,
+                folder / "pre",
+                "listener",
+                options(steps=30, **settings),
+            )
+
+    def kill(progress: Progress) -> None:
+        if progress.step == 20 and progress.split == "train":
+            raise InterruptedRunError  # after step 20 was done and before it was saved
+
+    run("whole")
+    with pytest.raises(InterruptedRunError):
+        run("killed", progress=kill)
+    assert json.loads((tmp_path / "killed" / "training_state.json").read_text())["step"] == 10
+    run("killed", resume=True)
+    same_bytes(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    folder: Path, tmp_path: Path
+) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train_vq(folder / "data", tmp_path / name, "listener", options(steps=10, seed=seed))
+    same_bytes(tmp_path / "a", tmp_path / "b")
+    model = "model.safetensors"
+    assert (tmp_path / "a" / model).read_bytes() != (tmp_path / "c" / model).read_bytes()
+
+
+def test_fine_tuning_leaves_frozen_parts_as_they_were_and_trains_the_vq_decoder(
+    folder: Path,
+) -> None:
+    _, before = load_dim(folder / "pre")
+    _, after = load_dim(folder / "fine")
+    changed = set()
+    old = before.state_dict()
+    for name, tensor in after.state_dict().items():
+        if name.startswith("vq.") and not torch.equal(old[name], tensor):
+            changed.add(name.split(".")[4])
+    assert changed == {"from_code", "decoder", "to_frames", "smooth"}
+
+
+def test_a_fine_tuned_run_keeps_only_what_its_task_needs(folder: Path) -> None:
+    config, model = load_dim(folder / "fine")
+    assert config.dim.outputs == "listener"
+    assert list(model.vq) == ["listener"]
+    assert list(model.heads) == ["listener"]
+
+
+def test_early_stopping_stops_when_validation_no_longer_improves(
+    folder: Path, tmp_path: Path
+) -> None:
+    settings = {"training.learning_rate": 0.0, "training.patience": 2, "vq.warmup_steps": 0}
+    result = train_vq(
+        folder / "data", tmp_path / "run", "listener", options(steps=100, overrides=settings)
+    )
+    assert result.reason == "patience"
+    assert result.step == 30
+    assert result.best_step == 10
+
+
+def test_the_listener_and_the_speaker_are_two_tasks_of_one_model(
+    folder: Path, tmp_path: Path
+) -> None:
+    finetune(folder / "data", tmp_path / "run", folder / "pre", "speaker", options(steps=10))
+    config, _ = load_dim(tmp_path / "run")
+    assert config.role == "speaker"
+    assert config.dim.outputs == "speaker"
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_run_survives_saving_and_loading(folder: Path, tmp_path: Path, half: bool) -> None:
+    run = load_run(folder / "fine")
+    write_run(run.config, run.model, tmp_path / "copy", half=half)
+    again = load_run(tmp_path / "copy")
+    assert again.config == run.config
+    for name, tensor in run.model.state_dict().items():
+        assert torch.allclose(again.model.state_dict()[name], tensor, atol=2e-3 if half else 0)
+
+
+def test_wrong_runs_and_settings_get_one_line(folder: Path, tmp_path: Path) -> None:
+    data = folder / "data"
+    with pytest.raises(InputError, match="expected a speaker VQ-VAE run"):
+        load_vq(folder / "listener", "speaker")
+    with pytest.raises(InputError, match="expected a run of `dim pretrain`"):
+        load_dim(folder / "listener")
+    with pytest.raises(InputError, match="exists; give another"):
+        train_vq(data, folder / "listener", "listener", options())
+    with pytest.raises(InputError, match="nothing to resume"):
+        train_vq(data, tmp_path / "new", "listener", options(resume=True))
+    with pytest.raises(InputError, match="with other settings"):
+        train_vq(data, folder / "listener", "listener", options(resume=True, steps=11))
+    with pytest.raises(InputError, match="no such run directory"):
+        load_run(tmp_path / "nothing")
+
+
+def test_broken_weights_are_refused_by_name(folder: Path, tmp_path: Path) -> None:
+    run = load_run(folder / "fine")
+    write_run(run.config, run.model, tmp_path / "run")
+    path = tmp_path / "run" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"model\.safetensors: not a safetensors file"):
+        load_run(tmp_path / "run")
+    path.write_bytes((folder / "listener" / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match="not the weights that config"):
+        load_run(tmp_path / "run")
+
+
+def test_the_learning_rate_ramps_up_and_falls_to_two_percent() -> None:
+    config = TrainingConfig(steps=100, learning_rate=1.0, schedule="cosine", ramp_steps=10)
+    rates = [learning_rate(config, step) for step in range(101)]
+    assert abs(rates[0] - 0.1) < 1e-9
+    assert max(rates) == max(rates[9:12])
+    assert abs(rates[100] - 0.02) < 1e-9
