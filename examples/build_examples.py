@@ -24,7 +24,8 @@ from talking import talking_motion
 
 from dimcli.media import VideoWriter
 from renderers.heads import OpenHead
-from renderers.mesh import Camera, MeshRenderer
+from renderers.mesh import MeshRenderer
+from renderers.raster import Camera
 from weights.build_open_head import Wheel, build
 from weights.open_head_texture import Look
 

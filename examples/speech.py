@@ -202,7 +202,7 @@ def warp(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np
 def say(
     sentences: list[str], pauses_s: list[float], voice: str, speed: float
 ) -> tuple[NDArray[np.float32], list[Sound]]:
-    """Samples at RATE and sounds of ``sentences``, each preceded by its pause; one more at the end."""
+    """Samples at RATE and sounds of ``sentences``, each after its pause; one more at the end."""
     espeak, kokoro = Espeak(), Kokoro(voice)
     pieces: list[NDArray[np.float32]] = []
     sounds: list[Sound] = []

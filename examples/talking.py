@@ -5,6 +5,8 @@ Build-time only: it animates the example speaker.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
@@ -96,7 +98,7 @@ def talking_motion(
 
     starts = [sounds[0].start_s]
     ends = []
-    for before, after in zip(sounds[:-1], sounds[1:], strict=True):
+    for before, after in pairwise(sounds):
         if after.start_s - before.end_s > 0.25:
             ends.append(before.end_s)
             starts.append(after.start_s)

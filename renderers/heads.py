@@ -63,7 +63,7 @@ class OpenHead(nn.Module):
 
     Vertices are ``template + units`` posed by linear blend skinning (LBS). The jaw is a joint; unit
     ``jawOpen`` holds what the joint leaves over, so that jaw x = 0.4 rad is the face unit exactly.
-    ``eyeLook*`` turn the eyeballs (25 degrees sideways, 18 up, 22 down at 1) and the face units move
+    ``eyeLook*`` turn the eyeballs (25 degrees sideways, 18 up, 22 down at 1); the face units move
     the lids along. ``mouthClose`` counts only as far as the jaw is open: it closes the lips over an
     open jaw, and would push them through each other on a shut one.
     """
@@ -92,13 +92,13 @@ class OpenHead(nn.Module):
         keep("skin_weights", arrays["weights"])
         keep("eye_look_rad", np.radians(arrays["eye_degrees"].astype(np.float32)))
         self.faces = arrays["faces"].astype(np.int32)
-        self.face_region = arrays["face_region"]
-        self.vertex_region = arrays["vertex_region"]
-        self.weld = arrays["weld"]
-        self.uv = arrays["uv"]
-        self.occlusion = arrays["occlusion"]
-        self.texture_jpeg = arrays["texture"]
-        self.landmark_face: NDArray[np.int32] = arrays["landmark_face"].astype(np.int32)
+        self.face_region = arrays["face_region"].astype(np.uint8)
+        self.vertex_region = arrays["vertex_region"].astype(np.uint8)
+        self.weld = arrays["weld"].astype(np.int64)
+        self.uv = arrays["uv"].astype(np.float32)
+        self.occlusion = arrays["occlusion"].astype(np.float32)
+        self.texture_jpeg = arrays["texture"].astype(np.uint8)
+        self.landmark_face = arrays["landmark_face"].astype(np.int32)
         keep("landmark_corners", self.faces[self.landmark_face])
         keep("landmark_barycentric", arrays["landmark_barycentric"])
         looks = ("In", "Out", "Up", "Down")
@@ -141,7 +141,7 @@ class OpenHead(nn.Module):
         return rotation_matrices(torch.stack(turns, dim=1))
 
     def joint_transforms(self, values: Tensor) -> Tensor:
-        """World transforms [N, J, 3, 4] that take rest positions to posed ones; root stays still."""
+        """Transforms [N, J, 3, 4] that take rest positions to posed ones; the root stays still."""
         local = self.joint_rotations(values)
         shifts = self.joints[1:] - (local @ self.joints[1:, :, None]).squeeze(-1)
         about = torch.cat([local, shifts[..., None]], dim=-1)  # each joint about its rest position
@@ -156,10 +156,6 @@ class OpenHead(nn.Module):
         transforms = self.joint_transforms(values).flatten(2)
         blended = (self.skin_weights @ transforms).unflatten(-1, (3, 4))
         return (blended[..., :3] @ shaped[..., None]).squeeze(-1) + blended[..., 3]
-
-    def forward(self, values: Tensor) -> Tensor:
-        """Same as :meth:`vertices`."""
-        return self.vertices(values)
 
     def landmarks(self, vertices: Tensor) -> Tensor:
         """MediaPipe's 478 landmarks [N, 478, 3] on posed ``vertices`` [N, V, 3], metres."""

@@ -6,8 +6,9 @@
 The base mesh, the macro targets and the 52 ARKit face units are CC0 (MakeHuman); nothing of the
 wheel's code is used. Needs the package's own dependencies only. The steps: cut head, neck and
 shoulders out of the base mesh together with eyes, teeth and tongue; give it an average
-adult shape; fit joints and skinning weights; embed MediaPipe's 478 landmarks (``open_head_landmarks``);
-paint the skin texture (``open_head_texture``).
+adult shape; fit joints and skinning weights (all here); round it, grow hair, fit the blink and bake
+the ambient light (``open_head_refine``); embed MediaPipe's 478 landmarks
+(``open_head_landmarks``); paint the texture (``open_head_texture``).
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from scipy.spatial.transform import Rotation
 
 from dimcli.motion import ARKIT_EXPRESSIONS, JAW, JAW_OPEN_RAD, MOTION_DIM
 from renderers.heads import NUM_LANDMARKS, REGIONS, OpenHead
-from renderers.mesh import Camera, MeshRenderer
+from renderers.mesh import MeshRenderer
+from renderers.raster import Camera
 from weights import open_head_refine as refine
 from weights.open_head_landmarks import LandmarkModel, View, embed
 from weights.open_head_texture import Look, hair_amount, paint
@@ -268,7 +270,7 @@ def build_geometry(wheel: Wheel, shape: dict[str, float]) -> dict[str, Array]:
     corners, region = cut(base)
     pairs, faces = np.unique(corners.reshape(-1, 2), axis=0, return_inverse=True)
     faces = faces.reshape(-1, 3).astype(np.int32)
-    used, weld = np.unique(pairs[:, 0], return_inverse=True)
+    weld = np.unique(pairs[:, 0], return_inverse=True)[1]
     units = {
         name: wheel.target(UNITS.format(name), len(points))
         for name in (*ARKIT_EXPRESSIONS, "jawOpen")
@@ -309,7 +311,7 @@ def build_geometry(wheel: Wheel, shape: dict[str, float]) -> dict[str, Array]:
 def lip_mask(wheel: Wheel) -> Array:
     """MakeHuman's mask of the lips in our texture map, float32 [H, W] in 0..1."""
     content = np.frombuffer(wheel.read(LIP_MASK), np.uint8)
-    mask = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    mask = np.asarray(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE), np.float32) / 255
     (u0, v0, u1, v1), (left, top), scale = ISLANDS["head"]
     width, height = TEXTURE_SIZE
     x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
@@ -340,7 +342,8 @@ def build(wheel: Wheel, shape: dict[str, float], look: Look) -> dict[str, Array]
     """All arrays of ``open_head.npz`` for one shape and one look."""
     arrays = build_geometry(wheel, shape)
     arrays = refine.split_long_edges(arrays, LONGEST_EDGE_M)
-    growth = hair_amount(*arrays["template"].T, look) * (arrays["vertex_region"] == 0)
+    x, y, z = arrays["template"].T
+    growth = hair_amount(x, y, z, look) * (arrays["vertex_region"] == 0)
     refine.grow_hair(arrays, growth, look.hair_thickness_m)
     arrays["occlusion"] = occlusion(arrays)
     lips = lip_mask(wheel)
@@ -390,7 +393,8 @@ def main() -> None:
         "-o", "--output", type=Path, default=Path(__file__).parent / "open_head.npz"
     )
     arguments = parser.parse_args()
-    np.savez_compressed(arguments.output, **build(Wheel(arguments.wheel), AVERAGE_ADULT, Look()))
+    arrays: dict[str, Any] = build(Wheel(arguments.wheel), AVERAGE_ADULT, Look())
+    np.savez_compressed(arguments.output, **arrays)
 
 
 if __name__ == "__main__":

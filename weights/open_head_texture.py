@@ -7,6 +7,7 @@ picture. Colours are RGB in 0..255. Part of building ``open_head.npz``; not used
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-Colour = tuple[float, float, float]
+Colour = tuple[float, ...]
 
 
 TOOTH_GAPS_M = ((0.0, 0.0082, 0.0145, 0.021), (0.0, 0.0052, 0.0108, 0.017))
@@ -281,7 +282,7 @@ def distance_to_line(place: Array, line: Array) -> Array:
     close = np.linalg.norm(place - line.mean(axis=0), axis=2) < 0.035
     points = place[close]
     best = np.full(len(points), np.inf)
-    for start, end in zip(line[:-1], line[1:], strict=True):
+    for start, end in pairwise(line):
         span = end - start
         t = np.clip((points - start) @ span / (span @ span), 0, 1)
         best = np.minimum(best, np.linalg.norm(points - start - t[:, None] * span, axis=1))

@@ -1,0 +1,107 @@
+"""Rasterisers: which triangle each pixel sees, and its vertices' attributes there.
+
+:class:`OpenCVRasteriser` needs nothing but OpenCV 5; another one (pytorch3d, on a GPU) fits behind
+:class:`Rasteriser`. Legend: V vertices, F faces, H W picture.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+NEAR_M = 0.05
+FAR_M = 10.0
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A perspective camera on the z axis that looks at the head."""
+
+    height_m: float = 0.37
+    """Height of the scene that fills the picture, at the depth of the centre."""
+    centre_m: tuple[float, float, float] = (0.0, 0.012, 0.04)
+    """The point (x, y, z) in the picture's middle."""
+    fov_rad: float = math.radians(18)
+    """Vertical angle, small enough to keep the perspective of a portrait lens."""
+
+    @property
+    def distance_m(self) -> float:
+        """From the camera to the centre."""
+        return self.height_m / 2 / math.tan(self.fov_rad / 2)
+
+    @property
+    def world_to_camera(self) -> Floats:
+        """4 x 4: the camera looks along its own -z."""
+        matrix = np.eye(4, dtype=np.float32)
+        matrix[:3, 3] = -np.array(self.centre_m, np.float32)
+        matrix[2, 3] -= self.distance_m
+        return matrix
+
+    def project(self, points: Floats, size: int) -> Floats:
+        """World ``points`` [..., 3] to pixels (x right, y down) and depth in metres, [..., 3]."""
+        offset = points - np.array(self.centre_m, np.float32)
+        depth = self.distance_m - offset[..., 2]
+        scale = size / 2 / math.tan(self.fov_rad / 2) / depth
+        x = size / 2 + offset[..., 0] * scale
+        y = size / 2 - offset[..., 1] * scale
+        return np.stack([x, y, depth], axis=-1).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Fragments:
+    """What a rasteriser leaves: one record a pixel."""
+
+    attributes: Floats
+    """[H, W, 3]: the three vertex attributes, interpolated; zero where the picture is empty."""
+    depth: Floats
+    """[H, W]: metres from the camera's plane; ``FAR_M`` where the picture is empty."""
+
+
+class Rasteriser(Protocol):
+    """Draws a mesh's vertex attributes with a depth test."""
+
+    def rasterise(
+        self, vertices: Floats, faces: NDArray[np.int32], attributes: Floats, size: int
+    ) -> Fragments:
+        """``vertices`` [V, 3] metres, ``faces`` [F, 3], ``attributes`` [V, 3] in 0..1, to a square
+        of ``size`` pixels. Faces that turn away from the camera may be left out.
+        """
+        ...
+
+
+class OpenCVRasteriser:
+    """``cv2.triangleRasterize``."""
+
+    def __init__(self, camera: Camera) -> None:
+        self.camera = camera
+        settings = cv2.TriangleRasterizeSettings().setCullingMode(cv2.RASTERIZE_CULLING_CW)
+        # a fresh settings object draws white triangles; shading has to be asked for
+        self._settings = settings.setShadingType(cv2.RASTERIZE_SHADING_SHADED)
+
+    def rasterise(
+        self, vertices: Floats, faces: NDArray[np.int32], attributes: Floats, size: int
+    ) -> Fragments:
+        """See :class:`Rasteriser`."""
+        colour = np.zeros((size, size, 3), np.float32)
+        depth = np.full((size, size), FAR_M, np.float32)
+        cv2.triangleRasterize(
+            vertices,
+            faces,
+            attributes,
+            colour,
+            depth,
+            self.camera.world_to_camera,
+            self.camera.fov_rad,
+            NEAR_M,
+            FAR_M,
+            self._settings,
+        )
+        return Fragments(colour, depth)
