@@ -396,7 +396,8 @@ class VideoWriter:
 
     The file appears under its name only when the block ends without an exception. Pictures with
     an odd side get their last row or column repeated, because H.264 players want even sizes.
-    Sound is cut, or padded with silence, to the length of the picture (within half a frame). The ``comment`` tag says
+    Sound is cut, or padded with silence, to the length of the picture within half a frame. The
+    ``comment`` tag says
     that the video is synthetic.
     """
 

@@ -49,7 +49,6 @@ class Follower:
         """Landmarks [478, 3] px of the followed face in the next frame; None where it is not."""
         image, factor = enlarged(image)
         faces = self._detector(image)
-        self.most_faces = max(self.most_faces, len(faces))
         landmarks = self._follow(image, faces)
         if landmarks is None:
             landmarks = self._find(image, faces)
@@ -58,6 +57,7 @@ class Follower:
             self._missing += 1
             return None
         self._missing = 0
+        self.most_faces = max(self.most_faces, len(faces), 1)
         self._region = region_of_landmarks(landmarks)
         regions = [face.region() for face in faces]
         self._others = [other for other in regions if other.overlap(self._region) < SAME_FACE]
