@@ -32,6 +32,9 @@ class SpeakerRule:
 
     utterance_s_lognormal: Pair = (1.8, 0.55)
     """Speech between two pauses (C74)."""
+    utterance_spread: float = 0.4
+    """Spread of the log of a speaker's own typical length of utterance: 9 to 40 pauses a minute
+    (real)."""
     utterance_limits_s: Pair = (0.6, 9.0)
     """Shortest and longest (chosen)."""
     pause_s_lognormal: Pair = (0.6, 0.5)
@@ -86,7 +89,10 @@ class SpeakerRule:
     """White noise of a tracker's head rotation (real: 0.05-0.3)."""
     wander: Pair = (0.2, 1.0)
     """How strongly expressions wander and flicker with articulation, a factor on SPEAKER_WANDER."""
-    animation_sigma: float = 0.35
+    tracker_gain_sigma: float = 0.5
+    """Spread of the log of how strongly one speaker's expression shows in one column: the same
+    column varies threefold between real speakers (real)."""
+    animation_sigma: float = 0.42
     """Spread of the log of how lively a speaker is; scales beats, brows and drift (chosen)."""
 
 

@@ -41,7 +41,7 @@ from dimcli.data.speech import (
     Voice,
     synthesise,
 )
-from dimcli.motion import JAW_OPEN_RAD
+from dimcli.motion import ARKIT_EXPRESSIONS, EXPRESSION, JAW_OPEN_RAD
 
 LABIAL_SHARE = 0.22
 """Syllables that begin with closed lips (about the share of p, b, m in English onsets)."""
@@ -126,7 +126,7 @@ def _draw_turns(
         lognormals(random, rule.utterance_s_lognormal, count), *rule.utterance_limits_s
     )
     # Some speakers run long, some stop often.
-    speech = speech * np.exp(random.normal(0.0, 0.25))
+    speech = speech * np.exp(random.normal(0.0, rule.utterance_spread))
     silence = np.clip(lognormals(random, rule.pause_s_lognormal, count), *rule.pause_limits_s)
     edges = np.cumsum(np.stack([speech, silence], axis=1).reshape(-1)) - random.uniform(
         0, speech[0]
@@ -207,12 +207,29 @@ def speaker_motion(events: SpeakerEvents, random: Random, rule: SpeakerRule) -> 
         add(values, "browInnerUp", raise_ * random.uniform(0.3, 1.1))
         add(values, "browOuterUp", raise_ * random.uniform(0.4, 1.0))
         add(values, "browDown", -0.4 * raise_)
+    _scale_columns(values, random, rule)
     noise = random.uniform(*rule.expression_noise)
     strength = noise * (0.25 + np.minimum(values[:, 6:].std(axis=0) / 0.1, 1.0))
     values[:, 6:] += random.standard_normal((frames, 50), dtype=np.float32) * strength
     values[:, 6:] = np.clip(values[:, 6:], 0.0, 1.0)
     values[:, 3] = np.clip(values[:, 3], 0.0, JAW_OPEN_RAD)
     return values.astype(np.float32)
+
+
+def _scale_columns(values: Floats, random: Random, rule: SpeakerRule) -> None:
+    """Each expression shows more or less on this face: scale what departs from its rest.
+
+    Both sides scale alike, and blinks keep their size, which the eye's opening bounds.
+    """
+    stems = [name.removesuffix("Left").removesuffix("Right") for name in ARKIT_EXPRESSIONS]
+    gain_of = {
+        stem: float(np.exp(random.normal(0.0, rule.tracker_gain_sigma)))
+        for stem in sorted({*stems})
+    }
+    gain_of["eyeBlink"] = 1.0
+    gain = np.array([gain_of[stem] for stem in stems], dtype=np.float32)
+    rest = np.median(values[:, EXPRESSION], axis=0)
+    values[:, EXPRESSION] = rest + gain * (values[:, EXPRESSION] - rest)
 
 
 def _wander(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerRule) -> None:

@@ -31,7 +31,7 @@ from dimcli.errors import InputError
 Floats = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Goes up whenever the same seed would give other data."""
 _EVENTS, _SPEAKER, _SOUND, _LISTENER = range(4)
 
