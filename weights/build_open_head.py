@@ -280,6 +280,10 @@ def build_geometry(wheel: Wheel, shape: dict[str, float]) -> dict[str, Array]:
     template = (points[pairs[:, 0]] - origin) * METRES
     joints = (joints - origin) * METRES
     deltas = np.stack([units[name][pairs[:, 0]] for name in units]) * METRES
+    for row, name in enumerate(units):
+        if name.startswith("eye"):  # some reach into the other eye's socket
+            side = 1 if name.endswith("Left") else -1
+            deltas[row] *= smoothstep(-0.010, -0.003, side * template[:, :1])
     eyes = weights[:, 4:].sum(axis=1) > 0
     deltas[:, eyes] = 0  # the eyeballs turn on their joints instead
 
