@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from dimcli.data.clip import ClipRecord
-from dimcli.data.store import ClipStore, StoreWriter
+from dimcli.data.store import ClipStore
+from dimcli.data.writer import StoreWriter
 
 AUDIO_DIM = 5
 FPS = 25.0

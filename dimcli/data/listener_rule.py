@@ -35,7 +35,8 @@ from dimcli.data.signals import (
     renewal_times,
     smooth_noise,
 )
-from dimcli.data.speaker_rule import SpeakerEvents, add_lids
+from dimcli.data.speaker_events import SpeakerEvents
+from dimcli.data.speaker_rule import add_lids
 from dimcli.motion import JAW_OPEN_RAD
 
 

@@ -1,16 +1,14 @@
 """A data set on disk: ``dataset.yaml``, ``clips.jsonl``, one ``.safetensors`` a conversation.
 
-Reading maps files and slices them, so that memory does not grow with the hours. Writing goes
-through :class:`StoreWriter`: conversations in any order, each file whole or absent, the index and
-``dataset.yaml`` last; a folder without ``dataset.yaml`` is an unfinished data set.
+Reading maps files and slices them, so that memory does not grow with the hours. Writing is in
+:mod:`dimcli.data.writer`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from dimcli.config import ROLES
 from dimcli.data.clip import SPLITS, Clip, ClipRecord
@@ -56,90 +53,6 @@ class ColumnStatistics:
 
     mean: Floats
     std: Floats
-
-
-class StoreWriter:
-    """Writes a data set; see the module. ``out`` is made when its parent is there."""
-
-    def __init__(
-        self, out: Path, *, name: str, fps: float, space: str, encoder: str, audio_dim: int
-    ) -> None:
-        out = Path(out)
-        if not out.parent.is_dir():
-            raise InputError(f"{out.parent}: no such folder; make it first")
-        if out.exists() and not out.is_dir():
-            raise InputError(f"{out}: is a file; name a folder for the data set")
-        (out / CONVERSATIONS).mkdir(parents=True, exist_ok=True)
-        self.out = out
-        self.name, self.fps, self.space = name, float(fps), space
-        self.encoder, self.audio_dim = encoder, audio_dim
-
-    def add(
-        self,
-        conversation: str,
-        *,
-        speaker: Floats,
-        listener: Floats,
-        audio: Floats,
-        notes: Mapping[str, str],
-    ) -> None:
-        """Write one conversation: motions [T, 56], audio [T, D], ``notes`` kept in the file."""
-        path = conversation_path(self.out, conversation)
-        frames = len(audio)
-        wanted = {
-            "speaker": (speaker, MOTION_DIM),
-            "listener": (listener, MOTION_DIM),
-            "audio": (audio, self.audio_dim),
-        }
-        tensors: dict[str, NDArray[Any]] = {}
-        for key, (array, width) in wanted.items():
-            if array.shape != (frames, width):
-                raise InputError(
-                    f"conversation {conversation}: {key} has shape {array.shape}; "
-                    f"expected ({frames}, {width})"
-                )
-            if not np.isfinite(array).all():
-                raise InputError(f"conversation {conversation}: {key} has NaN or infinite values")
-            tensors[key] = np.ascontiguousarray(array, dtype=np.float32)
-        temporary = path.with_suffix(f".{os.getpid()}.part")
-        try:
-            # One key, because safetensors writes several in a random order.
-            save_file(tensors, temporary, metadata={"notes": json.dumps(dict(notes))})
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def notes(self, conversation: str) -> dict[str, str] | None:
-        """The notes of a conversation that is there and whole, or None."""
-        path = conversation_path(self.out, conversation)
-        if not path.is_file():
-            return None
-        try:
-            with safe_open(path, framework="numpy") as file:
-                return dict(json.loads((file.metadata() or {})["notes"]))
-        except (SafetensorError, KeyError, ValueError):
-            return None
-
-    def finish(self, records: Sequence[ClipRecord], made_by: dict[str, Any]) -> DatasetInfo:
-        """Write the index and ``dataset.yaml``; the data set is whole after this."""
-        if not records:
-            raise InputError(f"{self.out}: no clip to write; the source gave none")
-        lines = "".join(json.dumps(asdict(record)) + "\n" for record in records)
-        _replace_text(self.out / INDEX, lines)
-        (self.out / STATISTICS).unlink(missing_ok=True)
-        info = DatasetInfo(
-            name=self.name,
-            fps=self.fps,
-            space=self.space,
-            audio_encoder=self.encoder,
-            audio_dim=self.audio_dim,
-            clips={split: sum(record.split == split for record in records) for split in SPLITS},
-            conversations=len({record.conversation for record in records}),
-            hours=round(sum(map(len, records)) / self.fps / 3600.0, 4),
-            made_by=made_by,
-        )
-        _replace_text(self.out / HEADER, yaml.safe_dump(asdict(info), sort_keys=False))
-        return info
 
 
 class ClipStore:
@@ -222,7 +135,7 @@ class ClipStore:
         }
         # A data set on a read-only disk still works; it only counts again next time.
         if os.access(self.root, os.W_OK):
-            _replace_text(path, json.dumps(as_lists))
+            replace_text(path, json.dumps(as_lists))
         return found
 
     def _compute_statistics(self) -> dict[str, ColumnStatistics]:
@@ -254,22 +167,6 @@ class ClipStore:
 def conversation_path(root: Path, conversation: str) -> Path:
     """Where a conversation's arrays lie."""
     return Path(root) / CONVERSATIONS / f"{conversation}.safetensors"
-
-
-def split_conversations(
-    conversations: Sequence[str], seed: int, val: float = 0.1, test: float = 0.1
-) -> dict[str, str]:
-    """A split for each conversation: sorted, then shuffled by ``seed``; val is never test."""
-    names = sorted(set(conversations))
-    order = np.random.default_rng(seed).permutation(len(names))
-    few = len(names) < 3
-    number = {
-        "val": 0 if few else max(1, round(val * len(names))),
-        "test": 0 if few else max(1, round(test * len(names))),
-    }
-    splits = ["val"] * number["val"] + ["test"] * number["test"]
-    splits += ["train"] * (len(names) - len(splits))
-    return {names[index]: split for index, split in zip(order, splits, strict=True)}
 
 
 def _read_header(root: Path) -> DatasetInfo:
@@ -317,7 +214,8 @@ def _read_index(root: Path) -> list[ClipRecord]:
     return records
 
 
-def _replace_text(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file so that readers see the old one or the new one, whole."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     temporary.write_text(text)
     temporary.replace(path)

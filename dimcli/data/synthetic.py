@@ -1,9 +1,10 @@
 """Synthetic dyads: conversations drawn from a written-down generative model.
 
-The numbers stand in :mod:`dimcli.data.rule`, the speaker in :mod:`dimcli.data.speaker_rule`, the
-listener in :mod:`dimcli.data.listener_rule`. A conversation is a function of (recipe, seed, index)
-alone, so a data set can be made in parallel, resumed, or re-made in part, with the same bytes; and
-its hidden events can be drawn again later, which is what the oracle does.
+The numbers stand in :mod:`dimcli.data.rule`, the speaker in :mod:`dimcli.data.speaker_events` and
+:mod:`dimcli.data.speaker_rule`, the listener in :mod:`dimcli.data.listener_rule`. A conversation is
+a function of (recipe, seed, index) alone, so a data set can be made in parallel, resumed, or
+re-made in part, with the same bytes; and its hidden events can be drawn again later, which is what
+the oracle does.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from dimcli.audio import MEL, mel
 from dimcli.data.clip import ClipRecord
 from dimcli.data.listener_rule import listener_motion
 from dimcli.data.rule import LISTENER_ATTITUDES, ListenerRule, SpeakerRule
-from dimcli.data.speaker_rule import SpeakerEvents, draw_events, speaker_motion, speaker_sound
-from dimcli.data.store import DatasetInfo, StoreWriter, split_conversations
+from dimcli.data.speaker_events import SpeakerEvents, draw_events
+from dimcli.data.speaker_rule import speaker_motion, speaker_sound
+from dimcli.data.store import DatasetInfo
+from dimcli.data.writer import StoreWriter, split_conversations
 from dimcli.errors import InputError
 
 Floats = NDArray[np.float32]

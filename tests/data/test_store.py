@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from dimcli.data.clip import ClipRecord
-from dimcli.data.store import ClipStore, StoreWriter, conversation_path, split_conversations
+from dimcli.data.store import ClipStore, conversation_path
+from dimcli.data.writer import StoreWriter, split_conversations
 from dimcli.errors import InputError
 
 
