@@ -64,7 +64,7 @@ def mel(samples: Floats, rate: int, fps: float, frames: int) -> Floats:
     """The ``mel`` features of a mono sound: float32 [frames, 32].
 
     ``samples`` float [N] at ``rate`` Hz; row t describes the 1/fps seconds around t / fps. Sound
-    that ends early counts as silence; sound past the last frame is ignored but for the level.
+    that ends early counts as silence; sound past the last frame is ignored.
     Raises InputError on NaN or a wrong shape.
     """
     samples = np.asarray(samples, dtype=np.float32)

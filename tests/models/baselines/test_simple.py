@@ -22,7 +22,7 @@ from dimcli.models.baselines.simple import (
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     root = tmp_path_factory.mktemp("synthetic") / "data"
-    write_synthetic(root, conversations=24, recipe=Recipe(seed=5))
+    write_synthetic(root, conversations=16, recipe=Recipe(seed=5))
     return ClipStore(root)
 
 
