@@ -19,10 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from scipy.io import wavfile
+from painting import Hair, paint_portrait
 from speech import RATE, say
 from talking import talking_motion
 
 from dimcli.media import VideoWriter
+from dimcli.motion import MOTION_DIM, expression_index
 from renderers.heads import OpenHead
 from renderers.mesh import MeshRenderer
 from renderers.raster import Camera
@@ -97,6 +99,47 @@ def make_speaker(wheel: Wheel, output: Path, voice: str, speed: float) -> None:
                 video.write(picture)
 
 
+LISTENER_SHAPE = {
+    "caucasian-female-young": 0.6,
+    "asian-female-young": 0.25,
+    "african-female-young": 0.15,
+    "universal-female-young-averagemuscle-averageweight": 1.0,
+    "eyes/l-eye-height2-incr": 0.5,
+    "eyes/r-eye-height2-incr": 0.5,
+    "head/head-oval": 0.3,
+    "nose/nose-scale-horiz-decr": 0.25,
+}
+LISTENER_LOOK = Look(
+    skin=(232, 190, 166),
+    blush=(216, 128, 116),
+    lips=(190, 92, 94),
+    brow=(88, 58, 42),
+    hair=(66, 42, 30),
+    iris=(84, 104, 122),
+    shirt=(58, 84, 82),
+    hairline=0.094,
+    hair_thickness_m=0.012,
+    brow_weight=0.9,
+    grain=0.8,
+    seed=8,
+)
+
+
+def make_listener(wheel: Wheel, output: Path) -> None:
+    """Paint the portrait."""
+    head = OpenHead(build(wheel, LISTENER_SHAPE, LISTENER_LOOK))
+    camera = Camera(height_m=0.36, centre_m=(0.0, -0.002, 0.04))
+    renderer = MeshRenderer(1536, head=head, camera=camera)
+    values = np.zeros(MOTION_DIM, np.float32)
+    values[:3] = np.radians([-2.0, 4.0, 1.0])
+    for name, amount in (("mouthSmile", 0.12), ("mouthPress", 0.05), ("browOuterUp", 0.08)):
+        for side in ("Left", "Right"):
+            values[expression_index(name + side)] = amount
+    room = backdrop(1536, (150, 158, 150), (62, 74, 80), 9)
+    picture = paint_portrait(renderer, values, room, Hair(), 512)
+    cv2.imwrite(str(output), picture[..., ::-1])
+
+
 def main() -> None:
     """Build both files beside this script."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,6 +150,8 @@ def main() -> None:
     wheel = Wheel(arguments.wheel)
     if arguments.only != "listener":
         make_speaker(wheel, here / "speaker.mp4", "jm_kumo", 1.12)
+    if arguments.only != "speaker":
+        make_listener(wheel, here / "listener.png")
 
 
 if __name__ == "__main__":
