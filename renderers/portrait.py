@@ -36,6 +36,21 @@ FLOW_BLUR = 1.1
 """Smoothing of the field, in samples: soft where a nose passes over a cheek, instead of jagged."""
 
 
+TRACKER_VIEW_RAD = float(np.radians(63))
+"""Vertical view angle of the camera that the tracker takes every picture to be made with."""
+
+TURN_SHIFT_CM = 4.2
+TURN_SEEN = (0.8, 0.9, 1.0)
+"""Shares of a turn about x, y, z that the tracker measures in portraits turned so (medians over six
+pictures at +-6 and +-12 degrees), once the shift is accounted for."""
+
+SIGHT_SHARE = 0.55
+"""Share of the angle between picture axis and face by which the tracker's axes are turned."""
+
+TURN_FREE_RAD = 0.17
+"""Turns far beyond this are not enlarged further: a picture has no other side to show."""
+
+
 class PortraitRenderer:
     """Renders motion in the ``arkit`` space with one picture. Implements ``base.Renderer``."""
 
@@ -66,6 +81,8 @@ class PortraitRenderer:
         self._own_turn = Rotation.from_rotvec(self._own[HEAD])
         self._mesh = HeadMesh(landmarks)
         resting = (self._mesh.rest[:NUM_FACE] - self._mesh.pivot) @ self._mesh.axes
+        self._turn_gain = self._turn_gains()
+        self._sight = self._line_of_sight(landmarks)
         self._expression = FaceExpression(self._own, resting / self._mesh.scale)
         self._raster = FlowRaster(self._mesh, self._mesh.triangles)
         self._face_raster = FlowRaster(self._mesh, canonical_face().triangles)
@@ -89,11 +106,7 @@ class PortraitRenderer:
         frame = self._image.copy()
         if self._box is None:
             return frame
-        turn = (
-            (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv())
-            .as_matrix()
-            .astype(np.float32)
-        )
+        turn = self._turn(values)
         offsets = self._expression.offsets(values)
         placement = self._mesh.place(turn, offsets)
         flow = self._flow(placement, self._box)
@@ -122,6 +135,31 @@ class PortraitRenderer:
         jaw_drop = self._expression.jaw_drop(values)
         self._mouth.draw(view, corner, placement, turn, offsets, jaw_drop)
         return frame
+
+    def _turn(self, values: Floats) -> Floats:
+        """Rotation [3, 3] of the mesh, relative to the picture, for one frame's ``values``."""
+        asked = (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv()).as_rotvec()
+        asked = self._sight.inv().apply(asked)
+        turned = asked + (self._turn_gain - 1) * TURN_FREE_RAD * np.tanh(asked / TURN_FREE_RAD)
+        return Rotation.from_rotvec(turned).as_matrix().astype(np.float32)
+
+    def _turn_gains(self) -> Floats:
+        """How much further to turn about x, y, z than asked, so that the tracker sees what is asked.
+
+        The tracker assumes a camera of :data:`TRACKER_VIEW_RAD`. A head that turns also moves to the
+        side, and to a camera so close that is a turn the other way. The rest is what the tracker
+        fails to see in a turned picture; see ``TURN_SEEN``.
+        """
+        focal = self.size[1] / 2 / np.tan(TRACKER_VIEW_RAD / 2)
+        distance_cm = max(12.0, focal / self._mesh.scale)
+        seen = np.float32([1, 1, 0]) * (-TURN_SHIFT_CM / distance_cm) + 1
+        return (1 / (seen * np.float32(TURN_SEEN))).astype(np.float32)
+
+    def _line_of_sight(self, landmarks: Floats) -> Rotation:
+        """The turn from the picture's axis to where the tracker's camera sees the face."""
+        focal = self.size[1] / 2 / np.tan(TRACKER_VIEW_RAD / 2)
+        right, down = landmarks[:NUM_FACE, :2].mean(0) - np.float32(self.size) / 2
+        return Rotation.from_rotvec(SIGHT_SHARE * np.array([-down, right, 0]) / focal)
 
     def _flow(self, placement: Placement, box: Box) -> Floats:
         """Backward motion [height, width, 2] px of every pixel in the head's box."""

@@ -33,6 +33,14 @@ LAYERED = ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide")
 
 CLOSED_GAP_CM = 0.03
 
+JAW_LIFT, JAW_LIFT_BY = 0.12, 0.08
+"""The tracker's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw that
+starts to open opens this much more, coming in by that score."""
+
+JAW_WITH_SMILE = 0.6
+"""Share by which a full smile opens the jaw further: the tracker reads the jaw off the face's length
+against its width, and a smile makes it wide."""
+
 UNIT_GAINS: dict[str, float] = {}
 """How much of a unit's displacement the portrait takes, where not all of it."""
 
@@ -59,7 +67,13 @@ def landmark_units() -> Floats:
     moved *= to_canonical / np.linalg.norm(points[263] - points[33])
     for unit, name in enumerate((*ARKIT_EXPRESSIONS, "jawOpen")):
         moved[unit] *= 0 if name.startswith(LAYERED) else UNIT_GAINS.get(_plain(name), 1.0)
-    return _symmetric(moved.astype(np.float32))
+    moved = _symmetric(moved.astype(np.float32))
+    _, lower = _lip_shares()
+    for unit, name in enumerate(ARKIT_EXPRESSIONS):
+        if name.startswith("mouthSmile"):  # a smile must not shut a mouth that speaks
+            parting = (moved[unit, INNER_LIP_UPPER] - moved[unit, INNER_LIP_LOWER])[:, 1]
+            moved[unit, :, 1] += lower @ np.minimum(parting, 0)
+    return moved
 
 
 def _plain(name: str) -> str:
@@ -80,6 +94,12 @@ def _symmetric(units: Floats) -> Floats:
     return (units + units[other][:, mirrored] * flip) / 2
 
 
+def jaw_unit(angle_rad: float) -> float:
+    """Coefficient of the ``jawOpen`` unit for a jaw angle: more than its share where it is small."""
+    score = angle_rad / JAW_OPEN_RAD
+    return score + JAW_LIFT * float(np.tanh(score / JAW_LIFT_BY))
+
+
 class FaceExpression:
     """Landmark offsets of one reference: what a frame's expression adds to the picture's own."""
 
@@ -95,7 +115,9 @@ class FaceExpression:
     @staticmethod
     def _coefficients(values: Floats) -> Floats:
         """Unit coefficients [51]; a closed jaw leaves ``mouthClose`` nothing to close."""
-        units = np.append(values[EXPRESSION], values[JAW.start] / JAW_OPEN_RAD)
+        smile = values[[expression_index("mouthSmileLeft"), expression_index("mouthSmileRight")]]
+        jaw = jaw_unit(float(values[JAW.start])) * (1 + JAW_WITH_SMILE * float(smile.mean()))
+        units = np.append(values[EXPRESSION], jaw)
         close = expression_index("mouthClose") - EXPRESSION.start
         units[close] = min(units[close], max(0.0, units[JAW_UNIT]))
         return units.astype(np.float32)
@@ -131,7 +153,7 @@ class FaceExpression:
     def jaw_drop(self, values: Floats) -> float:
         """How far the lower teeth are below the closed bite, centimetres."""
         open_jaw = self._units[JAW_UNIT].reshape(NUM_FACE, 3)[14, 1]
-        return float(-open_jaw * values[JAW.start] / JAW_OPEN_RAD)
+        return float(-open_jaw) * jaw_unit(float(values[JAW.start]))
 
 
 @cache

@@ -1,0 +1,72 @@
+"""Motion of one head re-anchored to a picture of another, so that it keeps the picture's identity.
+
+A motion's numbers are absolute: where its head looked on the whole, how its brows rest. A picture
+has its own. What is left to decide is which of the two rests a channel should have:
+
+====================================  ==========================================================
+channels                              anchored value
+====================================  ==========================================================
+head rotation                         the motion's turn from its own mean, on the picture's pose
+jaw, smile                            the motion's own (absolute)
+blink                                 the picture's open eye, the motion's closed one
+lips that a smile draws apart         the motion's change, and what of the picture's own the
+(``WITH_SMILE``)                      anchored smile leaves
+all others (brows, gaze, squint, ..)  the motion's change from its rest, on the picture's own
+====================================  ==========================================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from dimcli.motion import ARKIT_EXPRESSIONS, EXPRESSION, HEAD, JAW, MOTION_DIM, NUM_POSE
+
+Floats = NDArray[np.float32]
+
+ABSOLUTE = ("mouthSmile",)
+BLINK = ("eyeBlink",)
+WITH_SMILE = ("mouthUpperUp", "mouthLowerDown", "mouthStretch", "mouthDimple", "cheekSquint")
+
+
+def _columns(prefixes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Columns of ``values`` whose expression starts with one of ``prefixes``."""
+    found = [n for n, name in enumerate(ARKIT_EXPRESSIONS) if name.startswith(prefixes)]
+    return np.array(found) + NUM_POSE
+
+
+def rest_of(values: Floats) -> Floats:
+    """A motion's rest, float32 [56]: its mean head rotation, its usual (median) expression.
+
+    ``values`` float32 [N, 56] in the ``arkit`` space.
+    """
+    rest = np.median(values, axis=0).astype(np.float32)
+    rest[HEAD] = Rotation.from_rotvec(values[:, HEAD]).mean().as_rotvec()
+    return rest
+
+
+def anchor(values: Floats, reference_values: Floats, rest: Floats | None = None) -> Floats:
+    """``values`` [N, 56] as the person in a picture would make them, float32 [N, 56].
+
+    ``reference_values`` [56] is the picture's own motion frame and ``rest`` [56] the motion's rest,
+    :func:`rest_of` it when None. Both are in the ``arkit`` space. The module's docstring says what
+    happens to each channel. A motion that rests gives the picture's pose, brows and gaze.
+    """
+    values = np.asarray(values, np.float32).reshape(-1, MOTION_DIM)
+    own = np.asarray(reference_values, np.float32)
+    rest = rest_of(values) if rest is None else np.asarray(rest, np.float32)
+    anchored = own + (values - rest)
+    turned = Rotation.from_rotvec(values[:, HEAD]) * Rotation.from_rotvec(rest[HEAD]).inv()
+    anchored[:, HEAD] = (turned * Rotation.from_rotvec(own[HEAD])).as_rotvec()
+    anchored[:, JAW] = values[:, JAW]
+    smile = _columns(ABSOLUTE)
+    anchored[:, smile] = values[:, smile]
+    blink = _columns(BLINK)
+    closing = np.maximum(values[:, blink] - rest[blink], 0) / np.maximum(1 - rest[blink], 0.1)
+    anchored[:, blink] = own[blink] + closing * (1 - own[blink])
+    kept = np.clip(values[:, smile].mean(1) / max(float(own[smile].mean()), 0.1), 0, 1)
+    drawn = _columns(WITH_SMILE)
+    anchored[:, drawn] = own[drawn] * kept[:, None] + values[:, drawn] - rest[drawn]
+    anchored[:, EXPRESSION] = np.clip(anchored[:, EXPRESSION], 0, 1)
+    return anchored.astype(np.float32)
