@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from dimcli.config import RunConfig, read_config, write_config
+from dimcli.config import RunConfig
+from dimcli.config_file import read_config, write_config
 from dimcli.errors import InputError
 from dimcli.models.dim import DIM
 from dimcli.models.vqvae import VQVAE

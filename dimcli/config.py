@@ -1,25 +1,17 @@
-"""What a run is made of: frozen dataclasses, the presets, and strict YAML.
+"""What a run is made of: frozen dataclasses, each field with its meaning under it.
 
-Reading refuses unknown keys and names the known ones; writing is the exact inverse, so a run
-directory's ``config.yaml`` always says everything that was needed to make it.
+:mod:`dimcli.presets` has the presets, :mod:`dimcli.config_file` reads and writes them as YAML.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
+from dataclasses import dataclass, field
 
 from dimcli.errors import InputError
 
 ROLES = ("speaker", "listener")
 ATTITUDES = ("unknown", "negative", "neutral", "positive")
-Section = TypeVar("Section")
+STAGES = ("train-vq", "pretrain", "finetune")
 
 
 def _require(name: str, value: float, low: float, high: float) -> None:
@@ -27,7 +19,8 @@ def _require(name: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{name} is {value}; expected between {low:g} and {high:g}")
 
 
-def _require_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+def require_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    """Raise InputError that names the field, its value and the known ones, unless it is known."""
     if value not in known:
         raise InputError(f"{name} is '{value}'; expected one of {', '.join(known)}")
 
@@ -96,8 +89,8 @@ class VQConfig:
         _require("vq.codebook_size", self.codebook_size, 2, 65536)
         _require("vq.stride", self.stride, 1, 64)
         _require("vq.dropout", self.dropout, 0, 0.9)
-        _require_choice("vq.parts", self.parts, ("whole", "face"))
-        _require_choice("vq.reconstruction", self.reconstruction, ("l1", "l2"))
+        require_choice("vq.parts", self.parts, ("whole", "face"))
+        require_choice("vq.reconstruction", self.reconstruction, ("l1", "l2"))
         if self.width % self.heads:
             raise InputError(f"vq.heads is {self.heads}; it must divide vq.width {self.width}")
 
@@ -180,12 +173,12 @@ class DIMConfig:
         _require("dim.dropout", self.dropout, 0, 0.9)
         _require("dim.motion_share", self.motion_share, 0, 1)
         _require("dim.temperature", self.temperature, 1e-4, 100)
-        _require_choice("dim.speaker_inputs", self.speaker_inputs, ("motion", "codes"))
-        _require_choice("dim.listener_inputs", self.listener_inputs, ("motion", "codes"))
-        _require_choice("dim.joint", self.joint, ("feature", "time"))
-        _require_choice("dim.decoder", self.decoder, ("parallel", "autoregressive"))
-        _require_choice("dim.outputs", self.outputs, ("both", *ROLES))
-        _require_choice("dim.listener_visible", self.listener_visible, ("none", "uniform"))
+        require_choice("dim.speaker_inputs", self.speaker_inputs, ("motion", "codes"))
+        require_choice("dim.listener_inputs", self.listener_inputs, ("motion", "codes"))
+        require_choice("dim.joint", self.joint, ("feature", "time"))
+        require_choice("dim.decoder", self.decoder, ("parallel", "autoregressive"))
+        require_choice("dim.outputs", self.outputs, ("both", *ROLES))
+        require_choice("dim.listener_visible", self.listener_visible, ("none", "uniform"))
         if self.width % self.heads:
             raise InputError(f"dim.heads is {self.heads}; it must divide dim.width {self.width}")
 
@@ -228,7 +221,7 @@ class TrainingConfig:
         _require("training.steps", self.steps, 1, 1e9)
         _require("training.batch_size", self.batch_size, 1, 65536)
         _require("training.window_s", self.window_s, 0.04, 3600)
-        _require_choice("training.schedule", self.schedule, ("constant", "cosine"))
+        require_choice("training.schedule", self.schedule, ("constant", "cosine"))
 
 
 @dataclass(frozen=True)
@@ -269,162 +262,6 @@ class RunConfig:
     """Sampling defaults."""
 
     def __post_init__(self) -> None:
-        _require_choice("kind", self.kind, ("vq", "dim"))
-        _require_choice("stage", self.stage, ("train-vq", "pretrain", "finetune"))
-        _require_choice("role", self.role, ROLES)
-
-
-_SMALL_VQ = VQConfig(
-    width=48, layers=2, heads=4, feedforward=96, dropout=0.0, codebook_size=256, code_dim=16,
-    stride=4, parts="face", local_kernel=5, frame_kernel=5, velocity_weight=2.0, warmup_steps=300,
-    revive_after=100,
-)  # fmt: skip
-_SMALL_DIM = DIMConfig(
-    width=96, role_layers=2, joint_layers=2, decoder_layers=3, heads=4, feedforward=256,
-    dropout=0.0, local_kernel=5, listener_inputs="codes", audio_width=64,
-    listener_visible="uniform", contrastive_weight=0.1, motion_weight=0.05, anchor_weight=1.0,
-    motion_share=0.25,
-    attitudes=True, speaker_centering=True, clamp_std=4.0, noise_std=0.15, modality_dropout=0.05,
-)  # fmt: skip
-_TINY_VQ = replace(
-    _SMALL_VQ, width=16, layers=1, heads=2, feedforward=32, codebook_size=16, code_dim=4,
-    warmup_steps=5, revive_after=10,
-)  # fmt: skip
-_TINY_DIM = replace(
-    _SMALL_DIM, width=16, role_layers=1, joint_layers=1, decoder_layers=1, heads=2,
-    feedforward=32, audio_width=16, dropout=0.0,
-)  # fmt: skip
-_SMALL_STAGES = {
-    "train-vq": TrainingConfig(
-        steps=2500, batch_size=16, window_s=5.12, learning_rate=2e-3, weight_decay=1e-4,
-        schedule="cosine", ramp_steps=100, validate_every=250,
-    ),
-    "pretrain": TrainingConfig(
-        steps=1200, batch_size=16, learning_rate=1e-3, weight_decay=1e-2, schedule="cosine",
-        ramp_steps=100, validate_every=200,
-    ),
-    "finetune": TrainingConfig(
-        steps=3500, batch_size=16, learning_rate=1e-3, weight_decay=1e-2, schedule="cosine",
-        ramp_steps=100, validate_every=250,
-    ),
-}  # fmt: skip
-_STAGES = ("train-vq", "pretrain", "finetune")
-_PAPER_VQ = VQConfig(reconstruction="l2", standardise=False)
-_PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], GenerationConfig]] = {
-    "paper": (_PAPER_VQ, DIMConfig(), dict.fromkeys(_STAGES, TrainingConfig()), GenerationConfig()),
-    "official": (
-        replace(_PAPER_VQ, layers=6, feedforward=1536, reconstruction="l1"),
-        DIMConfig(
-            role_layers=4, joint_layers=4, decoder_layers=4, heads=12, feedforward=1536,
-            joint="time", decoder="autoregressive", audio_width=768, mask_ratio=0.15,
-        ),
-        dict.fromkeys(_STAGES, TrainingConfig(learning_rate=1e-4)),
-        GenerationConfig(),
-    ),
-    "small": (_SMALL_VQ, _SMALL_DIM, _SMALL_STAGES, GenerationConfig(steps=6)),
-    "tiny": (
-        _TINY_VQ,
-        _TINY_DIM,
-        {
-            stage: TrainingConfig(
-                steps=30, batch_size=4, window_s=1.28, learning_rate=3e-3, validate_every=10,
-                validation_batches=1,
-            )
-            for stage in _STAGES
-        },
-        GenerationConfig(steps=2, window_s=1.28, overlap_s=0.32),
-    ),
-}  # fmt: skip
-PRESETS = tuple(_PRESETS)
-"""Names of the presets: the paper's sizes, the released code's, what is shipped, and for tests."""
-
-
-def preset(name: str, stage: str, role: str = "listener") -> RunConfig:
-    """The run configuration of one stage of a preset. Raises InputError that lists the presets."""
-    _require_choice("preset", name, PRESETS)
-    _require_choice("stage", stage, _STAGES)
-    vq, dim, stages, generation = _PRESETS[name]
-    return RunConfig(
-        kind="vq" if stage == "train-vq" else "dim",
-        stage=stage,
-        role=role,
-        preset=name,
-        vq=vq,
-        dim=dim,
-        training=stages[stage],
-        generation=generation,
-    )
-
-
-def with_overrides(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
-    """Replace dotted keys, such as ``training.steps``; values may be strings, as YAML scalars."""
-    document = to_dict(config)
-    for key, value in overrides.items():
-        *parents, last = key.split(".")
-        target = document
-        for parent in parents:
-            if not isinstance(target.get(parent), dict):
-                raise InputError(f"setting '{key}': no section '{parent}'")
-            target = target[parent]
-        if last not in target:
-            raise InputError(f"setting '{key}' is unknown; known: {', '.join(sorted(target))}")
-        target[last] = yaml.safe_load(value) if isinstance(value, str) else value
-    return from_dict(RunConfig, document, "overrides")
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain dictionaries, in field order."""
-    return dataclasses.asdict(config)
-
-
-def from_dict(section: type[Section], document: Any, source: str) -> Section:
-    """Build ``section`` from dictionaries; unknown keys and wrong types raise InputError.
-
-    ``source`` is the file or flag that error messages name.
-    """
-    if not isinstance(document, dict):
-        raise InputError(f"{source}: expected a mapping for {section.__name__}")
-    hints = typing.get_type_hints(section)
-    unknown = [str(key) for key in document if key not in hints]
-    if unknown:
-        raise InputError(
-            f"{source}: unknown key {', '.join(unknown)} in {section.__name__}; "
-            f"known: {', '.join(hints)}"
-        )
-    values = {
-        key: _convert(hints[key], value, f"{source}: {key}") for key, value in document.items()
-    }
-    return section(**values)
-
-
-def _convert(kind: Any, value: Any, name: str) -> Any:
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        return from_dict(kind, value, name)
-    if isinstance(kind, types.UnionType):
-        raise TypeError(f"{name}: optional fields are not used in configurations")
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-5 as a string
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if type(value) is not kind:
-        raise InputError(f"{name} is {value!r}; expected {kind.__name__}")
-    return value
-
-
-def write_config(config: RunConfig, path: Path) -> None:
-    """Write ``config`` as YAML."""
-    path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
-
-
-def read_config(path: Path) -> RunConfig:
-    """Read a run's ``config.yaml``. Raises InputError that names the file and the fault."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; a run directory has config.yaml")
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
-    return from_dict(RunConfig, document, str(path))
+        require_choice("kind", self.kind, ("vq", "dim"))
+        require_choice("stage", self.stage, STAGES)
+        require_choice("role", self.role, ROLES)

@@ -154,9 +154,12 @@ def fill_order(count: int, passes: int, generator: torch.Generator) -> list[Tens
     spread = [int(f"{index:0{bits}b}"[::-1], 2) for index in range(2**bits)]
     offset = int(torch.randint(count, (1,), generator=generator))
     order = torch.tensor([(index + offset) % count for index in spread if index < count])
-    ends = [max(1, round(count / 2 ** (passes - 1 - index))) for index in range(passes)]
-    bounds = sorted({0, *ends, count})
-    return [order[low:high] for low, high in itertools.pairwise(bounds)]
+    ends = {max(1, round(count / 2**halvings)) for halvings in range(passes)}
+    while len(ends) < min(passes, count):  # more passes than halvings: split the largest
+        bounds = [0, *sorted(ends)]
+        low, high = max(itertools.pairwise(bounds), key=lambda pair: pair[1] - pair[0])
+        ends.add((low + high) // 2)
+    return [order[low:high] for low, high in itertools.pairwise([0, *sorted(ends)])]
 
 
 @torch.inference_mode()

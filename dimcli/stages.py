@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from dimcli.checkpoint import CONFIG, STATE_INFO, load_dim, load_vq
-from dimcli.config import ROLES, DataConfig, RunConfig, preset, read_config, with_overrides
-from dimcli.config import write_config as write_run_config
+from dimcli.config import ROLES, DataConfig, RunConfig
+from dimcli.config_file import read_config, with_overrides, write_config
 from dimcli.data.store import ClipStore
 from dimcli.data.windows import Batch, WindowSampler, statistics
 from dimcli.device import choose_device
@@ -20,6 +20,7 @@ from dimcli.errors import InputError
 from dimcli.models.dim import DIM
 from dimcli.models.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD, VQVAE
 from dimcli.objectives import finetune_objective, pretrain_objective, vq_objective
+from dimcli.presets import preset
 from dimcli.training import Objective, Progress, TrainingResult, train
 
 
@@ -194,7 +195,7 @@ def _prepare_run(config: RunConfig, run: Path, options: StageOptions) -> RunConf
     if not run.parent.is_dir():
         raise InputError(f"{run.parent}: no such folder; make it first")
     run.mkdir(exist_ok=True)
-    write_run_config(config, run / CONFIG)
+    write_config(config, run / CONFIG)
     return config
 
 

@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from dimcli.config import DataConfig, RunConfig, preset
+from dimcli.config import DataConfig, RunConfig
+from dimcli.config_file import with_overrides
 from dimcli.data.windows import Batch
+from dimcli.presets import preset
 
 
 def tiny_config(**settings: object) -> RunConfig:
     """The tiny fine-tuning preset with an audio width, and dotted ``settings``."""
-    from dimcli.config import with_overrides
-
     config = with_overrides(preset("tiny", "finetune"), {"data.audio_dim": 5, **settings})
     assert isinstance(config.data, DataConfig)
     return config

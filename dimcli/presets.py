@@ -1,0 +1,108 @@
+"""The presets: the paper's sizes, the released code's, what is shipped (``small``), and for tests.
+
+``paper`` and ``official`` state what the paper and the released code say; where they say nothing
+the fields' defaults stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dimcli.config import (
+    STAGES,
+    DIMConfig,
+    GenerationConfig,
+    RunConfig,
+    TrainingConfig,
+    VQConfig,
+    require_choice,
+)
+
+_SMALL_VQ = VQConfig(
+    width=48, layers=2, heads=4, feedforward=96, dropout=0.0, codebook_size=256, code_dim=16,
+    stride=4, parts="face", local_kernel=5, frame_kernel=5, velocity_weight=2.0, warmup_steps=250,
+    revive_after=100,
+)  # fmt: skip
+_SMALL_DIM = DIMConfig(
+    width=96, role_layers=2, joint_layers=2, decoder_layers=3, heads=4, feedforward=256,
+    dropout=0.0, local_kernel=5, listener_inputs="codes", audio_width=64,
+    listener_visible="uniform", contrastive_weight=0.1, motion_weight=0.05, anchor_weight=1.0,
+    motion_share=0.25,
+    attitudes=True, speaker_centering=True, clamp_std=4.0, noise_std=0.15, modality_dropout=0.05,
+)  # fmt: skip
+_TINY_VQ = replace(
+    _SMALL_VQ, width=16, layers=1, heads=2, feedforward=32, codebook_size=16, code_dim=4,
+    warmup_steps=5, revive_after=10,
+)  # fmt: skip
+_TINY_DIM = replace(
+    _SMALL_DIM, width=16, role_layers=1, joint_layers=1, decoder_layers=1, heads=2,
+    feedforward=32, audio_width=16, dropout=0.0,
+)  # fmt: skip
+_SMALL_STAGES = {
+    "train-vq": TrainingConfig(
+        steps=1000, batch_size=16, window_s=5.12, learning_rate=2e-3, weight_decay=1e-4,
+        schedule="cosine", ramp_steps=100, validate_every=250,
+    ),
+    "pretrain": TrainingConfig(
+        steps=600, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
+        ramp_steps=100, validate_every=200,
+    ),
+    "finetune": TrainingConfig(
+        steps=3000, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
+        ramp_steps=100, validate_every=250,
+    ),
+}  # fmt: skip
+_PAPER_VQ = VQConfig(reconstruction="l2", standardise=False)
+_PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], GenerationConfig]] = {
+    "paper": (_PAPER_VQ, DIMConfig(), dict.fromkeys(STAGES, TrainingConfig()), GenerationConfig()),
+    "official": (
+        replace(_PAPER_VQ, layers=6, feedforward=1536, reconstruction="l1"),
+        DIMConfig(
+            role_layers=4, joint_layers=4, decoder_layers=4, heads=12, feedforward=1536,
+            joint="time", decoder="autoregressive", audio_width=768, mask_ratio=0.15,
+        ),
+        dict.fromkeys(STAGES, TrainingConfig(learning_rate=1e-4)),
+        GenerationConfig(),
+    ),
+    "small": (_SMALL_VQ, _SMALL_DIM, _SMALL_STAGES, GenerationConfig(steps=6)),
+    "tiny": (
+        _TINY_VQ,
+        _TINY_DIM,
+        {
+            stage: TrainingConfig(
+                steps=30, batch_size=4, window_s=1.28, learning_rate=3e-3, validate_every=10,
+                validation_batches=1,
+            )
+            for stage in STAGES
+        },
+        GenerationConfig(steps=2, window_s=1.28, overlap_s=0.32),
+    ),
+}  # fmt: skip
+PRESETS = tuple(_PRESETS)
+"""Names of the presets."""
+
+PARAMETERS = {
+    "paper": (19_151_288, 114_842_096, 95_297_080),
+    "official": (21_502_904, 101_143_664, 79_050_424),
+    "small": (563_048, 3_074_416, 2_264_072),
+    "tiny": (41_088, 113_168, 68_912),
+}
+"""Parameters of one role's VQ-VAE, of the pre-trained and of the fine-tuned model (both with the
+VQ-VAEs they need), for audio features of width 32."""
+
+
+def preset(name: str, stage: str, role: str = "listener") -> RunConfig:
+    """The run configuration of one stage of a preset. Raises InputError that lists the presets."""
+    require_choice("preset", name, PRESETS)
+    require_choice("stage", stage, STAGES)
+    vq, dim, stages, generation = _PRESETS[name]
+    return RunConfig(
+        kind="vq" if stage == "train-vq" else "dim",
+        stage=stage,
+        role=role,
+        preset=name,
+        vq=vq,
+        dim=dim,
+        training=stages[stage],
+        generation=generation,
+    )
