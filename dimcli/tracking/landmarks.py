@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Queue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +23,7 @@ from dimcli.tracking.face_mesh import (
     BlendshapeNetwork,
     FaceMesh,
 )
-from dimcli.tracking.following import Follower, enlarged
+from dimcli.tracking.following import Face, Follower, enlarged
 from dimcli.tracking.geometry import head_rotations
 from dimcli.tracking.jaw import ignores_lips, jaw_open_of_lips, lip_gap
 from dimcli.tracking.smoothing import smooth_motion
@@ -129,7 +127,6 @@ def track_face(
     smooth: bool = False,
     region: tuple[int, int, int, int] | None = None,
     keep_landmarks: bool = False,
-    threads: int = 2,
     progress: Progress = silent,
 ) -> FaceTrack:
     """Follow the largest face of a video, streamed: memory holds some hundred numbers a frame.
@@ -144,29 +141,24 @@ def track_face(
     info = probe_video(path)
     size = (info.width, info.height) if region is None else (region[2], region[3])
     bundle = Bundle.shipped()
-    follower = Follower(bundle, info.fps, threads=threads)
-    analysis = _Analysis(BlendshapeNetwork(bundle), bundle.canonical_face, size)
+    follower = Follower(bundle, info.fps)
     expected = max(1, round(info.duration_s * info.fps))
+    numbers: list[Floats] = []
     kept: list[Floats] = []
-    seen: list[bool] = []
-    with closing(read_frames(path, region=region)) as frames, analysis:
-        for count, frame in enumerate(frames, start=1):
-            landmarks = follower(frame)
-            seen.append(landmarks is not None)
-            if landmarks is not None:
-                analysis.add(landmarks)
+    with closing(read_frames(path, region=region)) as frames:
+        for count, face in enumerate(follower(frames), start=1):
+            numbers.append(_UNSEEN if face is None else _measure(face, size, bundle.canonical_face))
             if keep_landmarks:
-                kept.append(_NOWHERE if landmarks is None else landmarks)
+                kept.append(_NOWHERE if face is None else face.landmarks)
             progress("tracking", count, max(expected, count))
-    valid = np.array(seen)
+    table = np.stack(numbers)
+    valid = ~np.isnan(table[:, 0])
     if valid.mean() < MIN_SEEN:
         raise InputError(
             f"{path}: {1 - valid.mean():.0%} of its frames show no face; expected a face in at "
             "least half of them"
         )
-    numbers = np.full((len(valid), analysis.WIDTH), np.nan, np.float32)
-    numbers[valid] = analysis.result()
-    motion, blendshapes = _assemble(numbers, valid, info.fps)
+    motion, blendshapes = _assemble(table, valid, info.fps)
     motion.meta.update(
         source=str(path),
         tracker=TRACKER,
@@ -183,67 +175,21 @@ def track_face(
     )
 
 
+_NUMBERS = 3 + 3 + 1 + len(BLENDSHAPES)
+"""What is kept of every frame: rotation, camera, lip gap, blendshapes."""
+
+_UNSEEN: Floats = np.full(_NUMBERS, np.nan, np.float32)
 _NOWHERE: Floats = np.full((NUM_LANDMARKS, 3), np.nan, np.float32)
 
 
-class _Analysis:
-    """Blendshapes and head rotation of landmarks, in a thread beside the one that follows."""
-
-    WIDTH = 3 + 3 + 1 + len(BLENDSHAPES)
-    """Rotation, camera, lip gap, blendshapes."""
-
-    def __init__(
-        self, network: BlendshapeNetwork, face: CanonicalFace, size: tuple[int, int]
-    ) -> None:
-        self._network = network
-        self._face = face
-        self._size = size
-        self._queue: Queue[list[Floats] | None] = Queue(maxsize=4)
-        self._batch: list[Floats] = []
-        self._results: list[Floats] = []
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> _Analysis:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._queue.put(self._batch)
-        self._queue.put(None)
-        self._thread.join()
-
-    def add(self, landmarks: Floats) -> None:
-        """Take the landmarks [478, 3] px of one more frame."""
-        self._batch.append(landmarks)
-        if len(self._batch) == _BATCH:
-            self._queue.put(self._batch)
-            self._batch = []
-
-    def result(self) -> Floats:
-        """Numbers [T, WIDTH] of all frames; to be called after the block."""
-        if self._error is not None:
-            raise self._error
-        return np.concatenate(self._results)
-
-    def _run(self) -> None:
-        while (batch := self._queue.get()) is not None:
-            if batch and self._error is None:
-                try:
-                    self._results.append(self._analyse(np.stack(batch)))
-                except BaseException as error:
-                    self._error = error
-
-    def _analyse(self, landmarks: Floats) -> Floats:
-        rotations, _ = head_rotations(landmarks, self._size, self._face)
-        low, high = landmarks[..., :2].min(axis=1), landmarks[..., :2].max(axis=1)
-        size = np.asarray(self._size, np.float32)
-        centre = (low + high) / 2 / size
-        extent = (high - low).mean(axis=1, keepdims=True) / size.mean()
-        blendshapes = np.stack([self._network(face) for face in landmarks])
-        return np.concatenate(
-            [rotations, centre, extent, lip_gap(landmarks)[:, None], blendshapes], axis=1
-        )
+def _measure(face: Face, size: tuple[int, int], canonical: CanonicalFace) -> Floats:
+    """The numbers [_NUMBERS] that are kept of a face in a picture of ``size`` (width, height)."""
+    landmarks = face.landmarks
+    rotation, _ = head_rotations(landmarks[None], size, canonical)
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    camera = [*(low + high) / 2 / size, (high - low).mean() / np.mean(size)]
+    gap = lip_gap(landmarks[None])
+    return np.concatenate([rotation[0], camera, gap, face.blendshapes]).astype(np.float32)
 
 
 def _bridge(rotations: Floats, valid: NDArray[np.bool_]) -> Floats:
@@ -262,7 +208,7 @@ def _bridge(rotations: Floats, valid: NDArray[np.bool_]) -> Floats:
 
 
 def _assemble(numbers: Floats, valid: NDArray[np.bool_], fps: float) -> tuple[Motion, Floats]:
-    """Motion and raw blendshapes from the analysis [T, WIDTH], NaN where ``valid`` is not."""
+    """Motion and raw blendshapes from numbers [T, _NUMBERS], NaN where ``valid`` is not."""
     raw = numbers[:, 7:].copy()
     filled = numbers.copy()
     times = np.arange(len(valid))
