@@ -18,8 +18,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from scipy.io import wavfile
 from painting import Hair, paint_portrait
+from scipy.io import wavfile
 from speech import RATE, say
 from talking import talking_motion
 
@@ -128,11 +128,11 @@ LISTENER_LOOK = Look(
 def make_listener(wheel: Wheel, output: Path) -> None:
     """Paint the portrait."""
     head = OpenHead(build(wheel, LISTENER_SHAPE, LISTENER_LOOK))
-    camera = Camera(height_m=0.36, centre_m=(0.0, -0.002, 0.04))
+    camera = Camera(height_m=0.375, centre_m=(0.0, 0.004, 0.04))
     renderer = MeshRenderer(1536, head=head, camera=camera)
     values = np.zeros(MOTION_DIM, np.float32)
     values[:3] = np.radians([-2.0, 4.0, 1.0])
-    for name, amount in (("mouthSmile", 0.12), ("mouthPress", 0.05), ("browOuterUp", 0.08)):
+    for name, amount in (("mouthSmile", 0.22), ("cheekSquint", 0.12), ("browOuterUp", 0.10)):
         for side in ("Left", "Right"):
             values[expression_index(name + side)] = amount
     room = backdrop(1536, (150, 158, 150), (62, 74, 80), 9)

@@ -26,31 +26,37 @@ HAIR_PLANE_Z_M = 0.045
 class Hair:
     """Colour and cut of long hair, parted on one side."""
 
-    dark: tuple[float, float, float] = (44, 26, 18)
-    light: tuple[float, float, float] = (148, 96, 62)
+    dark: tuple[float, float, float] = (42, 27, 21)
+    light: tuple[float, float, float] = (150, 106, 76)
     part_x_m: float = 0.018
-    strands: int = 2600
+    strands: int = 3600
     seed: int = 4
 
 
-def strand(side: int, depth: float, hair: Hair, jitter: Floats) -> Floats:
-    """One strand from the parting past the temple to the shoulder, [40, 2] metres.
+def strand(side: int, depth: float, length: float, hair: Hair, jitter: Floats) -> Floats:
+    """One strand from the parting past the temple to the shoulder, [POINTS, 2] metres.
 
-    ``depth`` 0 lies at the face's edge, 1 at the outline of the hair; ``jitter`` [6, 2] metres.
+    ``depth`` 0 lies at the face's edge, 1 at the outline of the hair; ``length`` 1 reaches below
+    the shoulder; ``jitter`` [KNOTS, 2] metres.
     """
     part = hair.part_x_m
     knots = np.array(
         [
-            [part, 0.112 + 0.050 * depth],
-            [part + side * (0.030 + 0.010 * depth) - 0.3 * part, 0.108 + 0.052 * depth],
-            [side * (0.071 + 0.020 * depth), 0.052 + 0.030 * depth],
-            [side * (0.074 + 0.027 * depth), -0.010],
-            [side * (0.069 + 0.034 * depth), -0.075],
-            [side * (0.052 + 0.052 * depth), -0.150 - 0.02 * depth],
+            [part + side * 0.002, 0.101 + 0.053 * depth],
+            [part * 0.6 + side * (0.032 + 0.018 * depth), 0.099 + 0.046 * depth],
+            [side * (0.0645 + 0.0235 * depth), 0.056 + 0.036 * depth],
+            [side * (0.0672 + 0.0308 * depth), 0.000 + 0.014 * depth],
+            [side * (0.0662 + 0.0358 * depth), -0.060],
+            [side * (0.058 + 0.042 * depth), -0.120],
+            [side * (0.062 + 0.050 * depth), -0.172],
         ]
     )
     path = CubicSpline(np.linspace(0, 1, len(knots)), knots + jitter)
-    return path(np.linspace(0, 1, 40))
+    return path(np.linspace(0, length, POINTS))
+
+
+POINTS = 56
+KNOTS = 7
 
 
 def paint_strands(
@@ -67,26 +73,31 @@ def paint_strands(
     dark, light = np.array(hair.dark), np.array(hair.light)
     depth_of = np.sort(generator.uniform(*depths, count))[::-1]
     # neighbours share a lock's wave and tone: hair falls in locks, not in single strands
-    lock_tone = generator.uniform(0.0, 1.0, 64)
-    lock_wave = generator.normal(0, 0.0022, (64, 6, 2))
+    locks = 48
+    lock_tone = generator.uniform(0.0, 1.0, 2 * locks)
+    lock_shift = generator.normal(0, 0.03, 2 * locks)
+    swing = np.linspace(0.1, 1.0, KNOTS)[:, None] * [1.0, 0.4]
+    lock_wave = generator.normal(0, 0.0042, (2 * locks, KNOTS, 2)) * swing
     for depth in depth_of:
         side = 1 if generator.random() < 0.5 else -1
-        lock = int(depth * 24) + (32 if side > 0 else 0)
-        jitter = lock_wave[lock % 64] + generator.normal(0, 0.0009, (6, 2))
-        jitter[0] *= 0.4
-        points = project(strand(side, depth, hair, jitter))
-        tone = 0.25 + 0.35 * lock_tone[lock % 64] + generator.normal(0, 0.10)
-        t = np.linspace(0, 1, len(points))
-        sheen = 0.55 * np.exp(-(((t - 0.27 + 0.02 * jitter[2, 1]) / 0.07) ** 2)) + 0.22 * np.exp(
-            -(((t - 0.68) / 0.10) ** 2)
-        )
-        inner = 0.30 * np.exp(-depth / 0.12)  # the edge by the face lies in the head's shade
-        lit = np.clip(tone + sheen * (1.1 if side < 0 else 0.75) - inner, 0, 1)[:, None] * shade
-        colours = dark * (0.55 + 0.45 * shade) + (light - dark) * lit
+        lock = int(np.clip(depth + generator.normal(0, 0.015), 0, 1) * (locks - 1))
+        lock += locks if side > 0 else 0
+        jitter = lock_wave[lock] + generator.normal(0, 0.0013, (KNOTS, 2)) * swing
+        length = min(1.0, 0.87 + 0.09 * lock_tone[lock] + generator.normal(0, 0.035))
+        points = project(strand(side, depth, length, hair, jitter))
+        tone = 0.22 + 0.30 * lock_tone[lock] + generator.normal(0, 0.09)
+        t = np.linspace(0, 1, POINTS)
+        shift = lock_shift[lock] + generator.normal(0, 0.02)
+        sheen = 0.50 * np.exp(-(((t - 0.27 - shift) / 0.075) ** 2))
+        sheen += 0.16 * np.exp(-(((t - 0.66 - 1.5 * shift) / 0.11) ** 2))
+        inner = 0.26 * np.exp(-abs(depth) / 0.12)  # by the face it lies in the head's shade
+        root = 0.25 * np.exp(-t / 0.05)
+        lit = np.clip(tone + sheen * (1.1 if side < 0 else 0.75) - inner - root, 0, 1) * shade
+        colours = dark * (0.55 + 0.45 * shade) + (light - dark) * lit[:, None]
         width = int(generator.integers(1, 4))
         fixed = np.round(points * 8).astype(np.int32)
-        for start in range(0, len(points) - 1, 3):
-            piece = fixed[start : start + 4].reshape(-1, 1, 2)
+        for start in range(POINTS - 1):
+            piece = fixed[start : start + 2].reshape(-1, 1, 2)
             colour = colours[start].tolist()
             cv2.polylines(canvas, [piece], False, colour, width, cv2.LINE_AA, 3)
 
