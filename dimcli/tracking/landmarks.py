@@ -34,7 +34,7 @@ MIN_SEEN = 0.5
 """A video that shows a face in less than this share of its frames is refused."""
 
 _EXPRESSION_COLUMNS = np.array([BLENDSHAPES.index(name) for name in ARKIT_EXPRESSIONS])
-_BATCH = 32
+_BATCH = 32  # frames whose head rotation is fitted together
 
 
 @dataclass(frozen=True)
@@ -143,15 +143,20 @@ def track_face(
     bundle = Bundle.shipped()
     follower = Follower(bundle, info.fps)
     expected = max(1, round(info.duration_s * info.fps))
+    batch: list[Face | None] = []
     numbers: list[Floats] = []
     kept: list[Floats] = []
     with closing(read_frames(path, region=region)) as frames:
         for count, face in enumerate(follower(frames), start=1):
-            numbers.append(_UNSEEN if face is None else _measure(face, size, bundle.canonical_face))
+            batch.append(face)
+            if len(batch) == _BATCH:
+                numbers.append(_measure(batch, size, bundle.canonical_face))
+                batch.clear()
             if keep_landmarks:
                 kept.append(_NOWHERE if face is None else face.landmarks)
             progress("tracking", count, max(expected, count))
-    table = np.stack(numbers)
+    numbers.append(_measure(batch, size, bundle.canonical_face))
+    table = np.concatenate(numbers)
     valid = ~np.isnan(table[:, 0])
     if valid.mean() < MIN_SEEN:
         raise InputError(
@@ -178,18 +183,28 @@ def track_face(
 _NUMBERS = 3 + 3 + 1 + len(BLENDSHAPES)
 """What is kept of every frame: rotation, camera, lip gap, blendshapes."""
 
-_UNSEEN: Floats = np.full(_NUMBERS, np.nan, np.float32)
 _NOWHERE: Floats = np.full((NUM_LANDMARKS, 3), np.nan, np.float32)
 
 
-def _measure(face: Face, size: tuple[int, int], canonical: CanonicalFace) -> Floats:
-    """The numbers [_NUMBERS] that are kept of a face in a picture of ``size`` (width, height)."""
-    landmarks = face.landmarks
-    rotation, _ = head_rotations(landmarks[None], size, canonical)
-    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
-    camera = [*(low + high) / 2 / size, (high - low).mean() / np.mean(size)]
-    gap = lip_gap(landmarks[None])
-    return np.concatenate([rotation[0], camera, gap, face.blendshapes]).astype(np.float32)
+def _measure(faces: list[Face | None], size: tuple[int, int], canonical: CanonicalFace) -> Floats:
+    """Numbers [T, _NUMBERS] of faces in pictures of ``size`` (width, height); NaN for None."""
+    numbers = np.full((len(faces), _NUMBERS), np.nan, np.float32)
+    seen = [face for face in faces if face is not None]
+    if not seen:
+        return numbers
+    landmarks = np.stack([face.landmarks for face in seen])
+    rotations, _ = head_rotations(landmarks, size, canonical)
+    low, high = landmarks[..., :2].min(axis=1), landmarks[..., :2].max(axis=1)
+    numbers[[face is not None for face in faces]] = np.column_stack(
+        [
+            rotations,
+            (low + high) / 2 / np.array(size, np.float32),
+            (high - low).mean(axis=1) / np.mean(size),
+            lip_gap(landmarks),
+            np.stack([face.blendshapes for face in seen]),
+        ]
+    )
+    return numbers
 
 
 def _bridge(rotations: Floats, valid: NDArray[np.bool_]) -> Floats:
