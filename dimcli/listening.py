@@ -89,7 +89,7 @@ class Listener:
 
 def anchored(motion: Motion, reference: Reference) -> Motion:
     """Generated motion about the picture's own pose and face, instead of about zero."""
-    from renderers.portrait import anchor
+    from renderers.anchor import anchor
 
     return replace(motion, values=anchor(motion.values, reference.values))
 
