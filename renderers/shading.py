@@ -34,6 +34,8 @@ TEXELS_PER_PIXEL = 0.5
 EDGE_JUMP_M = 0.002
 """Depth difference between neighbouring pixels that makes an edge; a sloping cheek has less."""
 
+EYE_GLINT = unit(-0.22, 0.12, 1.0)
+"""Where a cornea shows the key light; lower than ``HALF``, which the upper lid would cover."""
 CORNEA_FORWARD = 0.4
 CORNEA_RADIUS_M = 0.0078
 EYE_GLINT_RADIUS_M = 0.0010
@@ -138,7 +140,7 @@ class Shader:
             ball = vertices[eye]
             centre = (ball.min(axis=0) + ball.max(axis=0)) / 2
             # the cornea is a smaller sphere that sits forward in the eyeball
-            place = centre + CORNEA_FORWARD * (vertices[pupil] - centre) + CORNEA_RADIUS_M * HALF
+            place = centre + CORNEA_FORWARD * (vertices[pupil] - centre) + CORNEA_RADIUS_M * EYE_GLINT
             x, y, _ = self.camera.project(place, size).tolist()
             row, column = round(y), round(x)
             if not (0 <= row < size and 0 <= column < size):
