@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 
 from dimcli.motion import ARKIT_EXPRESSIONS, EXPRESSION, HEAD, JAW, MOTION_DIM, NUM_POSE
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 ABSOLUTE = ("mouthSmile",)
 BLINK = ("eyeBlink",)

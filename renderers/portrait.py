@@ -20,10 +20,10 @@ from renderers.base import Reference
 from renderers.canonical import EYES, canonical_face
 from renderers.portrait_expression import FaceExpression
 from renderers.portrait_eyes import Eye, eye_state
-from renderers.portrait_mouth import LIPS, Mouth
 from renderers.portrait_mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, smoothstep
+from renderers.portrait_mouth import LIPS, Mouth, fit_lips
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
 
 FLOW_SAMPLES = 256
@@ -75,8 +75,9 @@ class PortraitRenderer:
             method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
             image = cv2.resize(image, self._size, interpolation=method)
             across, down = self._size[0] / width, self._size[1] / height
-            landmarks = landmarks * np.float32([across, down, across])
+            landmarks = landmarks * np.asarray([across, down, across], np.float32)
         self._image: Picture = np.ascontiguousarray(image)
+        landmarks = fit_lips(self._image, landmarks)
         self._own = reference.values.astype(np.float32)
         self._own_turn = Rotation.from_rotvec(self._own[HEAD])
         self._mesh = HeadMesh(landmarks)
@@ -90,11 +91,11 @@ class PortraitRenderer:
         self._eyes = {side: Eye(self._image, landmarks, EYES[side]) for side in EYES}
         white = np.mean([eye.white() for eye in self._eyes.values()], axis=0)
         own = self._expression.own_offsets
-        self._mouth = Mouth(self._image, landmarks, self._mesh, own, np.float32(white))
+        self._mouth = Mouth(self._image, landmarks, self._mesh, own, np.asarray(white, np.float32))
         if self._box is not None:
             self._fade = self._border_fade(self._box)
             pixels = np.meshgrid(np.arange(self._box.width), np.arange(self._box.height))
-            corner = np.float32([self._box.left, self._box.top]) + 0.5
+            corner = np.asarray([self._box.left, self._box.top], np.float32) + 0.5
             self._pixels = np.stack(pixels, -1).astype(np.float32) + corner
 
     def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
@@ -144,21 +145,21 @@ class PortraitRenderer:
         return Rotation.from_rotvec(turned).as_matrix().astype(np.float32)
 
     def _turn_gains(self) -> Floats:
-        """How much further to turn about x, y, z than asked, so that the tracker sees what is asked.
+        """How much further than asked to turn about x, y, z for the tracker to see what is asked.
 
-        The tracker assumes a camera of :data:`TRACKER_VIEW_RAD`. A head that turns also moves to the
-        side, and to a camera so close that is a turn the other way. The rest is what the tracker
-        fails to see in a turned picture; see ``TURN_SEEN``.
+        The tracker assumes a camera of :data:`TRACKER_VIEW_RAD`. A head that turns also moves to
+        the side, and to a camera so close that is a turn the other way. The rest is what the
+        tracker fails to see in a turned picture; see ``TURN_SEEN``.
         """
         focal = self.size[1] / 2 / np.tan(TRACKER_VIEW_RAD / 2)
         distance_cm = max(12.0, focal / self._mesh.scale)
-        seen = np.float32([1, 1, 0]) * (-TURN_SHIFT_CM / distance_cm) + 1
-        return (1 / (seen * np.float32(TURN_SEEN))).astype(np.float32)
+        seen = np.asarray([1, 1, 0], np.float32) * (-TURN_SHIFT_CM / distance_cm) + 1
+        return (1 / (seen * np.asarray(TURN_SEEN, np.float32))).astype(np.float32)
 
     def _line_of_sight(self, landmarks: Floats) -> Rotation:
         """The turn from the picture's axis to where the tracker's camera sees the face."""
         focal = self.size[1] / 2 / np.tan(TRACKER_VIEW_RAD / 2)
-        right, down = landmarks[:NUM_FACE, :2].mean(0) - np.float32(self.size) / 2
+        right, down = landmarks[:NUM_FACE, :2].mean(0) - np.asarray(self.size, np.float32) / 2
         return Rotation.from_rotvec(SIGHT_SHARE * np.array([-down, right, 0]) / focal)
 
     def _flow(self, placement: Placement, box: Box) -> Floats:
@@ -178,7 +179,9 @@ class PortraitRenderer:
         if fine is None:
             return
         drawn = self._face_raster.draw(placement, fine)[..., :2]
-        sharp = cv2.resize(np.ascontiguousarray(drawn), (fine.width, fine.height), interpolation=cv2.INTER_LINEAR)
+        sharp = cv2.resize(
+            np.ascontiguousarray(drawn), (fine.width, fine.height), interpolation=cv2.INTER_LINEAR
+        )
         edge = max(1.0, 0.7 * self._mesh.scale)
         columns, rows = np.arange(fine.width) + 0.5, np.arange(fine.height) + 0.5
         across = smoothstep(np.minimum(columns, fine.width - columns), 0, edge)
@@ -199,7 +202,7 @@ class PortraitRenderer:
         if not near.any():
             return None
         moved = placement.points[:NUM_FACE][near] - rest[near]
-        origin = np.float32([self._box.left, self._box.top])
+        origin = np.asarray([self._box.left, self._box.top], np.float32)
         first = np.floor(low + moved.min(0) - origin).astype(int)
         last = np.ceil(high + moved.max(0) - origin).astype(int) + 1
         left, top = np.maximum(first, 0).tolist()

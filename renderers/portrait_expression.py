@@ -23,7 +23,7 @@ from dimcli.motion import (
 from renderers.canonical import INNER_LIP_LOWER, INNER_LIP_UPPER, canonical_face
 from renderers.portrait_mesh import NUM_FACE, smoothstep
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 NUM_UNITS = NUM_EXPRESSION + 1
 JAW_UNIT = NUM_EXPRESSION
@@ -31,15 +31,22 @@ JAW_UNIT = NUM_EXPRESSION
 LAYERED = ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide")
 """Units that the eye layers show instead of the mesh."""
 
+SMILES = np.array([ARKIT_EXPRESSIONS.index(f"mouthSmile{side}") for side in ("Left", "Right")])
+CORNERS_ABOVE_CM = 0.03
+"""Corners of a mouth that stops smiling stay this far above the middle of its lips' seam."""
+
+STILL_TALK = 0.12
+"""A mouth that is open with less than this of jaw, smile and lips is so at rest, and stays so."""
+
 CLOSED_GAP_CM = 0.03
 
 JAW_LIFT, JAW_LIFT_BY = 0.12, 0.08
-"""The tracker's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw that
-starts to open opens this much more, coming in by that score."""
+"""The tracker's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw
+that starts to open opens this much more, coming in by that score."""
 
 JAW_WITH_SMILE = 0.6
-"""Share by which a full smile opens the jaw further: the tracker reads the jaw off the face's length
-against its width, and a smile makes it wide."""
+"""Share by which a full smile opens the jaw further: the tracker reads the jaw off the face's
+length against its width, and a smile makes it wide."""
 
 UNIT_GAINS: dict[str, float] = {}
 """How much of a unit's displacement the portrait takes, where not all of it."""
@@ -83,7 +90,7 @@ def _plain(name: str) -> str:
 
 def _symmetric(units: Floats) -> Floats:
     """Each unit averaged with the mirror image of its counterpart."""
-    flip = np.float32([-1, 1, 1])
+    flip = np.asarray([-1, 1, 1], np.float32)
     vertices = canonical_face().vertices
     mirrored = np.linalg.norm(vertices[:, None] - vertices * flip, axis=-1).argmin(1)
     names = [*ARKIT_EXPRESSIONS, "jawOpen"]
@@ -95,22 +102,43 @@ def _symmetric(units: Floats) -> Floats:
 
 
 def jaw_unit(angle_rad: float) -> float:
-    """Coefficient of the ``jawOpen`` unit for a jaw angle: more than its share where it is small."""
+    """Coefficient of the ``jawOpen`` unit for a jaw angle: more than its share at small ones."""
     score = angle_rad / JAW_OPEN_RAD
     return score + JAW_LIFT * float(np.tanh(score / JAW_LIFT_BY))
+
+
+def _talk(values: Floats) -> float:
+    """How much of what opens a mouth a frame's values hold: jaw, smile, raised and lowered lips."""
+    lips = [
+        values[expression_index(f"mouth{part}{side}")] * share / 2
+        for part, share in (("Smile", 0.5), ("UpperUp", 1.0), ("LowerDown", 1.0))
+        for side in ("Left", "Right")
+    ]
+    return float(2 * values[JAW.start] / JAW_OPEN_RAD + sum(lips))
 
 
 class FaceExpression:
     """Landmark offsets of one reference: what a frame's expression adds to the picture's own."""
 
     def __init__(self, own: Floats, resting: Floats) -> None:
-        """``own`` [56], the picture's motion frame; ``resting`` [468, 3] its landmarks in the head's
-        frame, centimetres."""
+        """``own`` [56], the picture's motion frame; ``resting`` [468, 3] its landmarks in the
+        head's frame, centimetres."""
         self._units = landmark_units().reshape(NUM_UNITS, -1)
         self._own = self._coefficients(own)
         self._gap = (resting[INNER_LIP_UPPER] - resting[INNER_LIP_LOWER])[:, 1]
         self._own_part = self._parting(self._own @ self._units)
+        self._own_talk = _talk(own)
         self._upper, self._lower = _lip_shares()
+        self._unsmile = self._smile_in(resting)
+
+    def _smile_in(self, resting: Floats) -> Floats:
+        """Share [2] of the picture's own smiles that its mouth corners really show: taking away
+        more would turn a smile that the tracker overrates into a frown."""
+        raised = resting[[291, 61], 1] - resting[[13, 14], 1].mean()
+        units = self._units.reshape(NUM_UNITS, NUM_FACE, 3)[SMILES]
+        by_one = units[[0, 1], [291, 61], 1] - units[:, [13, 14], 1].mean(1)
+        shown = (raised - CORNERS_ABOVE_CM).mean() / by_one
+        return np.clip(shown / np.maximum(self._own[SMILES], 0.05), 0.3, 1).astype(np.float32)
 
     @staticmethod
     def _coefficients(values: Floats) -> Floats:
@@ -133,16 +161,20 @@ class FaceExpression:
 
         Lips that the picture shows apart close when what parts them goes; lips never cross.
         """
-        now = self._coefficients(values)
-        moved = ((now - self._own) @ self._units).reshape(NUM_FACE, 3)
+        change = self._coefficients(values) - self._own
+        change[SMILES] = np.where(
+            change[SMILES] < 0, self._unsmile * change[SMILES], change[SMILES]
+        )
+        moved = (change @ self._units).reshape(NUM_FACE, 3)
         parting = self._own_part + self._parting(moved)
         unexplained = np.maximum(self._gap - self._own_part, 0)
-        explained = np.maximum(self._own_part, 1e-3)
-        kept = np.where(self._own_part > 0.1, np.clip(parting / explained, 0, 1), 1)
+        kept = 1.0
+        if self._own_talk > STILL_TALK:
+            kept = float(np.clip(_talk(values) / self._own_talk, 0, 1))
         wanted = parting + np.minimum(self._gap - self._own_part, 0) + unexplained * kept
         wanted = np.maximum(wanted, np.minimum(self._gap, CLOSED_GAP_CM))
-        change = (wanted - (self._gap + self._parting(moved))).astype(np.float32)
-        moved[:, 1] += 0.5 * (self._upper @ change) - 0.5 * (self._lower @ change)
+        missing = (wanted - (self._gap + self._parting(moved))).astype(np.float32)
+        moved[:, 1] += 0.5 * (self._upper @ missing) - 0.5 * (self._lower @ missing)
         return moved
 
     @property

@@ -18,7 +18,7 @@ from dimcli.motion import expression_index
 from renderers.canonical import EyeContour
 from renderers.portrait_mesh import smoothstep
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
 
 CLOSING_LINE = -0.05
@@ -41,7 +41,7 @@ SQUINT_RISE = 2.5
 LID_FOLLOW_UP, LID_FOLLOW_DOWN = 0.2, 0.55
 """How far the upper lid goes along with a look up or down."""
 
-GAZE_REACH = np.float32([0.18, 0.14])
+GAZE_REACH = np.asarray([0.18, 0.14], np.float32)
 """Shift of the iris at a full look sideways and up or down, in eye widths."""
 
 MAX_GAZE = 0.2
@@ -67,8 +67,8 @@ class EyeState:
 class LidMap:
     """One drawn patch: ``rise`` [h, w], how far up the picture (px) a pixel's skin comes from;
     ``ball`` and ``lid`` [h, w] in 0..1, how much it shows of the eyeball and of the lid that the
-    picture hides; ``along`` and ``above`` where it is; ``edge`` its height over the upper lid's edge
-    and ``height`` [h, w] that of the lid, all in eye widths."""
+    picture hides; ``along`` and ``above`` where it is; ``edge`` its height over the upper lid's
+    edge and ``height`` that of the lid, all [h, w] in eye widths."""
 
     rise: Floats
     ball: Floats
@@ -108,7 +108,7 @@ def gaze_of(values: Floats) -> Floats:
     left_out = _of(values, "eyeLookOut", "Left") - _of(values, "eyeLookIn", "Left")
     right_out = _of(values, "eyeLookOut", "Right") - _of(values, "eyeLookIn", "Right")
     up = [_of(values, "eyeLookUp", s) - _of(values, "eyeLookDown", s) for s in ("Left", "Right")]
-    return np.float32([(left_out - right_out) / 2, sum(up) / 2])
+    return np.asarray([(left_out - right_out) / 2, sum(up) / 2], np.float32)
 
 
 class Eye:
@@ -123,7 +123,7 @@ class Eye:
         self.centre = corners.mean(0)
         right = (corners[1] - corners[0]) / self.width
         self.right = right.astype(np.float32)
-        self.up = np.float32([right[1], -right[0]])
+        self.up = np.asarray([right[1], -right[0]], np.float32)
         self._knots = np.linspace(-0.62, 0.62, 125, dtype=np.float32)
         self._upper0 = self._lid(points[contour.upper])
         self._lower0 = np.minimum(self._lid(points[contour.lower]), self._upper0 - 1e-3)
@@ -134,7 +134,7 @@ class Eye:
         self._iris = iris[0]
         self._iris_radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
         self.opening = float((self._upper0 - self._lower0).max())
-        self._corner = self.centre - np.float32([1.0, 1.0]) * self.width
+        self._corner = self.centre - np.asarray([1.0, 1.0], np.float32) * self.width
         self._lash = min(LASH_BAND, 0.45 * (self._brow - float(self._upper0.max())))
         self._ball = self._eyeball(image)
         self._skin, self._grain = self._lid_skin(image)
@@ -173,7 +173,11 @@ class Eye:
         spread = 0.12 * self.width
         weight = cv2.GaussianBlur(sclera, (0, 0), spread)[..., None] + 1e-4
         colour = cv2.GaussianBlur(patch * sclera[..., None], (0, 0), spread)
-        usual = np.median(patch[inside], axis=0) if inside.any() else np.float32([200, 195, 190])
+        usual = (
+            np.median(patch[inside], axis=0)
+            if inside.any()
+            else np.asarray([200, 195, 190], np.float32)
+        )
         painted = (colour + 1e-4 * usual) / weight
         filled = np.where((inside | usable)[..., None], filled, painted)
         soft = np.clip(self._depth(spot) * self.width - 0.5, 0, 1)[..., None]
@@ -185,7 +189,7 @@ class Eye:
         radius = np.linalg.norm(spot - self._iris, axis=-1) / self._iris_radius
         bins = np.clip((radius * 8).astype(int), 0, 9)
         colours = np.zeros((10, 3), np.float32)
-        latest = np.float32([60, 50, 45])
+        latest = np.asarray([60, 50, 45], np.float32)
         for ring in range(10):
             seen = patch[(bins == ring) & inside & (radius < 1.25)]
             latest = np.median(seen, axis=0) if len(seen) > 2 else latest
@@ -252,14 +256,14 @@ class Eye:
         away = np.abs(spot[..., 0] - self._iris[0]) > 1.1 * self._iris_radius
         colours = self._ball[free & away].astype(np.float32)
         if len(colours) < 4:
-            return np.float32([200, 195, 190])
+            return np.asarray([200, 195, 190], np.float32)
         order = np.argsort(colours.sum(1))
         return colours[order[int(0.6 * len(order)) : int(0.95 * len(order)) + 1]].mean(0)
 
     def reach(self) -> Floats:
         """Corners [4, 2] px of the part of the picture that the lids can change."""
         low, high = float(self._lower0.min()) - 0.35, self._brow + 0.02
-        spots = np.float32([[-0.62, low], [0.62, low], [-0.62, high], [0.62, high]])
+        spots = np.asarray([[-0.62, low], [0.62, low], [-0.62, high], [0.62, high]], np.float32)
         return self._picture(spots)
 
     def lids(self, place: Floats, state: EyeState) -> LidMap:
@@ -291,7 +295,7 @@ class Eye:
         height = self._lash + 0.75 * np.maximum(drop, 0)
         lid = (1 - smoothstep(over / height, 0.6, 1.12)) * np.clip(over / pixel + 0.5, 0, 1)
         lid *= smoothstep(0.58 - np.abs(along), 0.0, 0.12)
-        lid *= float(smoothstep(np.float32(1 - state.upper), 0.12, 0.6))
+        lid *= float(smoothstep(np.asarray(1 - state.upper, np.float32), 0.12, 0.6))
         return LidMap(rise * self.width, ball, lid, along, above, over, height)
 
     def draw(self, frame: Picture, place: Floats, lids: LidMap, state: EyeState) -> None:
@@ -318,7 +322,7 @@ class Eye:
             below = np.where(lids.edge < 0, 1.6, 1.0)  # lashes hang
             line = np.exp(-((lids.edge / (thickness * below)) ** 2))
             line *= smoothstep(0.5 - np.abs(lids.along), 0.0, 0.12)
-            line *= 0.85 * float(smoothstep(np.float32(closing), 0.1, 0.8))
+            line *= 0.85 * float(smoothstep(np.asarray(closing, np.float32), 0.1, 0.8))
             mixed += line[..., None] * np.minimum(self.lash_colour - mixed, 0)
         frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
@@ -327,7 +331,7 @@ class Eye:
         index = (lids.along - self._knots[0]) / (self._knots[1] - self._knots[0])
         row = np.zeros_like(index)
         colour = cv2.remap(self._skin[None], index, row, cv2.INTER_LINEAR)
-        below = np.float32(self._lower0.min() - 0.1) - 0.7 * lids.edge
+        below = np.asarray(self._lower0.min() - 0.1, np.float32) - 0.7 * lids.edge
         place = self._picture(np.stack([lids.along, below], -1)) - 0.5 - self._corner
         grain = cv2.remap(
             self._grain, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -340,7 +344,7 @@ class Eye:
 
     def _look(self, lids: LidMap, state: EyeState) -> Floats:
         """Backward shift [h, w, 2] (eye widths): the iris moves whole, the white gives way."""
-        shift = np.clip(np.float32(state.gaze), -MAX_GAZE, MAX_GAZE)
+        shift = np.clip(np.asarray(state.gaze, np.float32), -MAX_GAZE, MAX_GAZE)
         from_iris = np.stack([lids.along, lids.above], -1) - (self._iris + shift)
         distance = np.hypot(from_iris[..., 0], from_iris[..., 1]) / self._iris_radius
         return shift * (1 - smoothstep(distance, 1.1, 2.6))[..., None]

@@ -7,6 +7,7 @@ the viewer, as weak perspective sees it, so that a point in space is drawn at (x
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from renderers.canonical import FACE_OVAL, canonical_face, fit_similarity
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 NUM_FACE = 468
 PIVOT_CM = (0.0, -4.5, -4.0)
@@ -30,7 +31,7 @@ REST_FROM = {"up": 2.65, "side": 2.4, "down": 1.9}
 """Between these radii the share of the head's motion falls from one to zero."""
 
 HEAD_UNTIL, HEAD_GONE = 1.1, 1.6
-"""Up to the first radius the picture's border does not hold a head back; from the second it does."""
+"""Up to the first radius the picture's border holds no head back; from the second it does."""
 
 EXPRESSION_REACH = 0.35
 """How far beyond the oval, in oval radii, the skin still follows the face's expression."""
@@ -57,30 +58,32 @@ class HeadMesh:
     """Vertices are the 468 landmarks, then the rings outwards, 36 to a ring as the oval has.
 
     ``rest`` [V, 3] in space; ``share`` [V], how much of the head's motion a vertex takes;
-    ``headness`` [V], 1 on the head and 0 around it; ``triangles`` int32 [F, 3]; ``scale`` pixels a centimetre; ``axes`` [3, 3], the head's rotation
-    in the picture; ``pivot`` [3] in space.
+    ``headness`` [V], 1 on the head and 0 around it; ``triangles`` int32 [F, 3]; ``scale`` pixels a
+    centimetre; ``axes`` [3, 3], the head's rotation in the picture; ``pivot`` [3] in space.
     """
 
     def __init__(self, landmarks: Floats) -> None:
         """``landmarks`` float32 [478, 3] of the reference picture, as in :class:`Reference`."""
         face = canonical_face()
-        tracked = landmarks[:NUM_FACE] * np.float32([1, -1, -1])
+        tracked = landmarks[:NUM_FACE] * np.asarray([1, -1, -1], np.float32)
         self.scale, self.axes = fit_similarity(face.vertices, tracked)
         fitted = self.scale * face.vertices @ self.axes.T
         fitted += tracked.mean(0) - fitted.mean(0)
         origin = fitted[0] - self.scale * self.axes @ face.vertices[0]
-        self.pivot = (origin + self.scale * self.axes @ np.float32(PIVOT_CM)).astype(np.float32)
+        self.pivot = (origin + self.scale * self.axes @ np.asarray(PIVOT_CM, np.float32)).astype(
+            np.float32
+        )
         surface = tracked.copy()
         surface[:, 2] += (1 - TRUST_TRACKED_DEPTH) * (fitted - tracked)[:, 2]
         rings, shares = self._rings(surface)
         self.rest = np.concatenate([surface, rings]).astype(np.float32)
         self.share = np.concatenate([np.ones(NUM_FACE, np.float32), shares])
         self.triangles = np.concatenate([face.triangles, self._ring_triangles()]).astype(np.int32)
-        radii = np.repeat(np.float32(RING_RADII), len(FACE_OVAL))
+        radii = np.repeat(np.asarray(RING_RADII, np.float32), len(FACE_OVAL))
         self._ring_reach = 1 - smoothstep(radii, 1.0, 1.0 + EXPRESSION_REACH)[:, None]
         head = 1 - smoothstep(radii, HEAD_UNTIL, HEAD_GONE)
         self.headness = np.concatenate([np.ones(NUM_FACE, np.float32), head])
-        self.points = self.rest[:, :2] * np.float32([1, -1])
+        self.points = self.rest[:, :2] * np.asarray([1, -1], np.float32)
 
     def _rings(self, surface: Floats) -> tuple[Floats, Floats]:
         """Ring vertices [R * 36, 3] and their shares of the head's motion [R * 36]."""
@@ -117,7 +120,7 @@ class HeadMesh:
             NUM_FACE + ring * count + np.arange(count) for ring in range(len(RING_RADII))
         ]
         parts = []
-        for inner, outer in zip(rows[:-1], rows[1:], strict=True):
+        for inner, outer in pairwise(rows):
             inner_next, outer_next = np.roll(inner, -1), np.roll(outer, -1)
             parts.append(np.stack([inner, outer, inner_next], 1))
             parts.append(np.stack([inner_next, outer, outer_next], 1))
@@ -131,7 +134,7 @@ class HeadMesh:
         local = self.rest - self.pivot + np.concatenate([moved, around])
         posed = local @ rotation.T + self.pivot
         target = self.rest + self.share[:, None] * (posed - self.rest)
-        return Placement(target[:, :2] * np.float32([1, -1]), posed[:, 2])
+        return Placement(target[:, :2] * np.asarray([1, -1], np.float32), posed[:, 2])
 
 
 @dataclass(frozen=True)
@@ -189,9 +192,9 @@ class FlowRaster:
     def draw(self, placement: Placement, box: Box) -> Floats:
         """Field [rows, columns, 3]: the way in pixels (x, y) from a drawn sample back to where the
         picture has it, and whether it is of the head (1) or of what is around it (0)."""
-        grid = np.float32([box.columns / box.width, box.rows / box.height])
-        half = np.float32([box.columns / 2, box.rows / 2])
-        centred = (placement.points - np.float32([box.left, box.top])) * grid - half
+        grid = np.asarray([box.columns / box.width, box.rows / box.height], np.float32)
+        half = np.asarray([box.columns / 2, box.rows / 2], np.float32)
+        centred = (placement.points - np.asarray([box.left, box.top], np.float32)) * grid - half
         distance = self._FAR - (placement.depth - placement.depth.mean()) * grid.mean()
         vertices = np.empty((len(centred), 3), np.float32)
         vertices[:, 0] = centred[:, 0] * distance / self._FAR

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from renderers.canonical import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
 from renderers.portrait_mesh import NUM_FACE, HeadMesh, Placement, smoothstep
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
 
 LIPS = np.concatenate([INNER_LIP_UPPER, INNER_LIP_LOWER, OUTER_LIP_UPPER, OUTER_LIP_LOWER])
@@ -44,6 +44,7 @@ class MouthColours:
     gum: Floats
     cavity: Floats
     tongue: Floats
+    seam: Floats
 
 
 def mouth_colours(image: Picture, landmarks: Floats, white: Floats) -> MouthColours:
@@ -52,21 +53,69 @@ def mouth_colours(image: Picture, landmarks: Floats, white: Floats) -> MouthColo
     mask = np.zeros(image.shape[:2], np.uint8)
     cv2.fillPoly(mask, [np.round(landmarks[outline, :2]).astype(np.int32)], 1)
     lips = image[mask > 0]
-    lip = np.median(lips, axis=0) if len(lips) else np.float32([150, 90, 85])
+    lip = np.median(lips, axis=0) if len(lips) else np.asarray([150, 90, 85], np.float32)
     oval = landmarks[:NUM_FACE, :2].astype(int)
     inside = ((oval >= 0) & (oval < [image.shape[1], image.shape[0]])).all(1)
     skin = image[oval[inside, 1], oval[inside, 0]].astype(np.float32)
-    bright = np.percentile(skin, 85, axis=0) if len(skin) else np.float32([210, 180, 165])
+    bright = (
+        np.percentile(skin, 85, axis=0) if len(skin) else np.asarray([210, 180, 165], np.float32)
+    )
     tinted = bright * np.mean(white) / max(float(bright.mean()), 1.0)
-    teeth = 0.65 * np.float32(white) + 0.35 * tinted
+    teeth = 0.65 * np.asarray(white, np.float32) + 0.35 * tinted
     level = np.clip(teeth.mean(), 0.72 * bright.mean(), 1.02 * bright.mean())
     teeth = teeth * level / max(float(teeth.mean()), 1.0)
     return MouthColours(
-        teeth=np.float32(teeth),
-        gum=np.float32(0.75 * lip),
-        cavity=np.float32(0.24 * lip * np.float32([1.0, 0.85, 0.85])),
-        tongue=np.float32(0.7 * lip),
+        teeth=np.asarray(teeth, np.float32),
+        gum=np.asarray(0.75 * lip, np.float32),
+        cavity=np.asarray(0.24 * lip * np.asarray([1.0, 0.85, 0.85], np.float32), np.float32),
+        tongue=np.asarray(0.7 * lip, np.float32),
+        seam=np.asarray(0.5 * lip, np.float32),
     )
+
+
+def fit_lips(image: Picture, landmarks: Floats) -> Floats:
+    """``landmarks`` [478, 3] whose inner lips lie on lip, where the picture shows an open mouth.
+
+    Tracked inner lips often lie a little inside the opening, on the teeth. A mouth that closes
+    would show that rim of teeth as a bright line between the lips, so each point moves towards the
+    outer lip until the picture has the lip's colour.
+    """
+    fitted = landmarks.copy()
+    gap = np.linalg.norm(landmarks[13, :2] - landmarks[14, :2])
+    width = np.linalg.norm(landmarks[78, :2] - landmarks[308, :2])
+    if gap < 0.05 * width:
+        return fitted
+    steps = np.linspace(-0.25, 0.6, 18, dtype=np.float32)
+    for inner, outer in ((INNER_LIP_UPPER, OUTER_LIP_UPPER), (INNER_LIP_LOWER, OUTER_LIP_LOWER)):
+        start, way = landmarks[inner], landmarks[outer] - landmarks[inner]
+        place = start[:, None, :2] + steps[None, :, None] * way[:, None, :2] - 0.5
+        colour = cv2.remap(image, place.astype(np.float32), None, cv2.INTER_LINEAR)
+        colour = colour.astype(np.float32)
+        to_lip = np.linalg.norm(colour - colour[:, -4:].mean(1, keepdims=True), axis=-1)
+        inside = to_lip[:, :3].mean(1)
+        off = to_lip > 0.45 * inside[:, None]
+        first_lip = off.shape[1] - off[:, ::-1].argmax(1)
+        shares = steps[np.minimum(first_lip, len(steps) - 1)] + 0.05
+        shares = np.clip(np.where(inside < 25, 0, shares), 0, 0.35)  # else nothing but lip there
+        shares[[0, -1]] = 0
+        shares = np.convolve(np.pad(shares, 1, mode="edge"), [0.3, 0.4, 0.3], mode="valid")
+        fitted[inner[1:-1]] += (shares[:, None] * way)[1:-1]
+    return fitted
+    steps = np.linspace(-0.25, 0.6, 18, dtype=np.float32)
+    for inner, outer in ((INNER_LIP_UPPER, OUTER_LIP_UPPER), (INNER_LIP_LOWER, OUTER_LIP_LOWER)):
+        start, way = landmarks[inner], landmarks[outer] - landmarks[inner]
+        place = start[:, None, :2] + steps[None, :, None] * way[:, None, :2] - 0.5
+        colour = cv2.remap(image, place.astype(np.float32), None, cv2.INTER_LINEAR)
+        colour = colour.astype(np.float32)
+        to_lip = np.linalg.norm(colour - colour[:, -4:].mean(1, keepdims=True), axis=-1)
+        inside = to_lip[:, :3].mean(1)
+        for column in range(1, len(inner) - 1):
+            if inside[column] < 25:  # nothing but lip here
+                continue
+            lip_from = np.flatnonzero(to_lip[column] > 0.45 * inside[column])[-1] + 1
+            share = float(np.clip(steps[min(lip_from, 17)] + 0.05, 0, 0.5))
+            fitted[inner[column]] += share * way[column]
+    return fitted
 
 
 def _teeth_sheet(widths: tuple[float, ...], upper: bool, density: float) -> tuple[Floats, Floats]:
@@ -87,7 +136,7 @@ def _teeth_sheet(widths: tuple[float, ...], upper: bool, density: float) -> tupl
     opacity = opacity * smoothstep(across, borders[-1], borders[-1] - 0.3)
     gap = np.exp(-(((1 - beside) * np.asarray(widths)[tooth] / 0.09) ** 2))
     height = np.clip(-(down[:, None] + edge), 0, None)
-    shade = (1 - 0.28 * gap) * (1 - 0.075 * across**2)
+    shade = (1 - (0.28 if upper else 0.16) * gap) * (1 - 0.075 * across**2)
     shade = shade * (0.9 + 0.1 * smoothstep(height, 0.0, 0.25)) * (1.02 - 0.12 * height)
     return shade.astype(np.float32), opacity.astype(np.float32)
 
@@ -108,7 +157,7 @@ class Mouth:
         neutral = resting - own_offsets
         across = float((resting[78, 0] + resting[308, 0]) / 2)
         behind = float(resting[[13, 0], 2].mean()) - TEETH_BEHIND_CM
-        self._bite = np.float32([across, neutral[13, 1] - BITE_BELOW_LIP_CM, behind])
+        self._bite = np.asarray([across, neutral[13, 1] - BITE_BELOW_LIP_CM, behind], np.float32)
         self._lower_edge = float(neutral[14, 1] - self._bite[1]) + 0.05
         self._colours = mouth_colours(image, landmarks, white)
         self._density = float(np.clip(1.5 * mesh.scale, 10, 48))
@@ -165,13 +214,13 @@ class Mouth:
         """Paint the inside into ``frame`` [h, w, 3], a view whose first pixel is at ``corner``
         (x, y) of the picture. ``turn`` [3, 3] as the mesh was turned; ``jaw_drop`` cm."""
         amount = self.opening(offsets)
-        rim = placement.points[RIM] - np.float32(corner)
+        rim = placement.points[RIM] - np.asarray(corner, np.float32)
         low = np.maximum(np.floor(rim.min(0)).astype(int) - 3, 0)
         high = np.minimum(np.ceil(rim.max(0)).astype(int) + 3, [frame.shape[1], frame.shape[0]])
         if amount <= 0 or (high - low < 3).any():
             return
         view = frame[low[1] : high[1], low[0] : high[0]]
-        origin = low + np.float32(corner)
+        origin = low + np.asarray(corner, np.float32)
         cover = self._cover(rim - low, view.shape[:2])
         inside = self._paint(view.shape[:2], origin, turn, jaw_drop)
         depth = cv2.GaussianBlur(cover, (0, 0), max(0.16 * self._mesh.scale, 1.0))
@@ -180,7 +229,27 @@ class Mouth:
             inside = self._with_own(inside, origin, turn)
         cover = (amount * cover)[..., None]
         mixed = view + cover * (inside - view)
+        if self.shows_inside:
+            seam = (amount * self._seam(rim - low, view.shape[:2]))[..., None]
+            mixed += seam * np.minimum(self._colours.seam - mixed, 0)
         view[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+    def _seam(self, rim: Floats, shape: tuple[int, ...]) -> Floats:
+        """Mask [h, w] of the line where lips that the picture shows apart now meet: it hides what
+        rim of teeth they carry along."""
+        count = len(INNER_LIP_UPPER)
+        upper, lower = rim[:count], np.concatenate([rim[:1], rim[: count - 2 : -1]])
+        gaps = np.linalg.norm(upper - lower, axis=1) / self._mesh.scale
+        closed = (1 - smoothstep(gaps, 0.08, 0.3)) * smoothstep(self._gap, 0.1, 0.3)
+        middle = np.round((upper + lower) / 2 * 8).astype(np.int32)
+        mask = np.zeros(shape, np.float32)
+        thickness = max(1, round(0.13 * self._mesh.scale))
+        for column in range(count - 1):
+            strength = float(closed[column : column + 2].mean())
+            start, end = middle[column].tolist(), middle[column + 1].tolist()
+            line = cv2.line(np.zeros(shape, np.float32), start, end, strength, thickness, shift=3)
+            mask = np.maximum(mask, line)
+        return 0.8 * cv2.GaussianBlur(mask, (0, 0), max(0.6, 0.05 * self._mesh.scale))
 
     @staticmethod
     def _cover(rim: Floats, shape: tuple[int, ...]) -> Floats:
@@ -199,8 +268,8 @@ class Mouth:
         """Affine map [2, 3] from (across, down) centimetres about ``at`` [3] to picture pixels."""
         base = self._mesh.scale * turn @ self._mesh.axes
         centre = base @ at + self._mesh.pivot
-        linear = base[:2, :2] * np.float32([1, -1])
-        flip = np.float32([[1], [-1]])
+        linear = base[:2, :2] * np.asarray([1, -1], np.float32)
+        flip = np.asarray([[1], [-1]], np.float32)
         return np.hstack([linear * flip, centre[:2, None] * flip]).astype(np.float32)
 
     def _paint(
@@ -217,10 +286,10 @@ class Mouth:
         tongue = np.exp(-((across / 1.5) ** 2) - ((down - jaw - 0.25) / 0.55) ** 2)
         painted = colours.cavity + (0.75 * tongue)[..., None] * (colours.tongue - colours.cavity)
         for (shade, opacity), shift, light in (
-            (self._lower, jaw, 0.75),
+            (self._lower, jaw, 0.62),
             (self._upper, 0.0, 1.0),
         ):
-            where = np.stack([across, down - shift], -1) + np.float32(SHEET_CM) / 2
+            where = np.stack([across, down - shift], -1) + np.asarray(SHEET_CM, np.float32) / 2
             where = where * self._density - 0.5
             lit = cv2.remap(shade, where, None, cv2.INTER_LINEAR)
             cover = cv2.remap(opacity, where, None, cv2.INTER_LINEAR)
