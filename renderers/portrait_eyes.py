@@ -27,7 +27,7 @@ CLOSING_LINE = -0.05
 LASH_BAND = 0.18
 """Skin this close to the lid's edge (eye widths) moves with it unstretched, and its lashes too."""
 
-LID_LIGHT = 0.97
+LID_LIGHT = 0.98
 """Brightness of a closing lid's skin against that around the eye."""
 
 BLINK_SCORES = (0.04, 0.09, 0.11, 0.15, 0.19, 0.26, 0.39, 0.5, 0.56, 0.6)
@@ -35,11 +35,11 @@ LID_OPENINGS = (1.06, 1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.15, 0.0)
 """How open an eye is at the tracker's blink scores. Measured: medians of what the tracker saw in
 seven rendered portraits at each opening; the lids meet at the last, the most it says of any."""
 
-WIDE_GAIN = 0.35
+WIDE_GAIN = 0.2
 LOWER_SHARE = 0.6
 SQUINT_RISE = 2.5
-LID_FOLLOW_UP, LID_FOLLOW_DOWN = 0.2, 0.55
-"""How far the upper lid goes along with a look up or down."""
+LID_FOLLOW_UP, LID_FOLLOW_DOWN = 0.1, 0.15
+"""How far the upper lid goes along with a look up or down, beyond what the blink score says."""
 
 GAZE_REACH = np.asarray([0.18, 0.14], np.float32)
 """Shift of the iris at a full look sideways and up or down, in eye widths."""
@@ -173,11 +173,7 @@ class Eye:
         spread = 0.12 * self.width
         weight = cv2.GaussianBlur(sclera, (0, 0), spread)[..., None] + 1e-4
         colour = cv2.GaussianBlur(patch * sclera[..., None], (0, 0), spread)
-        usual = (
-            np.median(patch[inside], axis=0)
-            if inside.any()
-            else np.asarray([200, 195, 190], np.float32)
-        )
+        usual = np.median(patch[inside], axis=0) if inside.any() else np.full(3, 195.0)
         painted = (colour + 1e-4 * usual) / weight
         filled = np.where((inside | usable)[..., None], filled, painted)
         soft = np.clip(self._depth(spot) * self.width - 0.5, 0, 1)[..., None]
@@ -211,7 +207,7 @@ class Eye:
         lash = self._lash
         above = row(self._upper0, (lash + 0.02, lash + 0.05, lash + 0.08))
         below = row(self._lower0, (-0.14, -0.18, -0.22, -0.26))
-        mixed = (0.45 * above + 0.55 * below) * LID_LIGHT
+        mixed = (0.3 * above + 0.7 * below) * LID_LIGHT
         skin = cv2.GaussianBlur(mixed[None], (0, 0), 14, borderType=cv2.BORDER_REPLICATE)[0]
         side = self._ball.shape[0]
         place = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + self._corner
@@ -284,18 +280,20 @@ class Eye:
         top, bottom, drop, lift = np.moveaxis(looked, -1, 0)
         fade = 1 - smoothstep(np.abs(along), 0.5, 0.62)
         over, under = above - top, bottom - above
-        span = np.maximum(0.92 * self._brow - top, 1.6 * np.abs(drop) + self._lash)
-        stretch = 1 - smoothstep((over - self._lash) / (span - self._lash), 0.0, 1.0)
+        hidden = float(smoothstep(np.asarray(1 - state.upper), 0.12, 0.6))
+        band = self._lash * (1 - 0.8 * hidden)
+        span = np.maximum(0.8 * self._brow - top, 1.5 * np.abs(drop) + 0.02 + band)
+        stretch = 1 - smoothstep((over - band) / (span - band), 0.0, 1.0)
         rise = np.where(over > 0, drop * stretch * fade, 0)
         below = 1 - smoothstep((under - 0.02) / np.maximum(0.3, 1.7 * np.abs(lift)), 0.0, 1.0)
         rise = np.where(under > 0, -lift * below * fade, rise)
         pixel = 1.0 / self.width
         edge = np.minimum(-over, -under) / pixel
         ball = np.clip(edge - 0.5, 0, 1) * (np.abs(along) < 0.5)
-        height = self._lash + 0.75 * np.maximum(drop, 0)
-        lid = (1 - smoothstep(over / height, 0.6, 1.12)) * np.clip(over / pixel + 0.5, 0, 1)
+        height = self._lash + np.maximum(drop, 0)
+        lid = (1 - smoothstep(over / height, 0.82, 1.15)) * np.clip(over / pixel + 0.5, 0, 1)
         lid *= smoothstep(0.58 - np.abs(along), 0.0, 0.12)
-        lid *= float(smoothstep(np.asarray(1 - state.upper, np.float32), 0.12, 0.6))
+        lid *= hidden
         return LidMap(rise * self.width, ball, lid, along, above, over, height)
 
     def draw(self, frame: Picture, place: Floats, lids: LidMap, state: EyeState) -> None:
@@ -318,11 +316,11 @@ class Eye:
         if closing > 0:
             mixed += lids.lid[..., None] * (self._painted_lid(lids) - mixed)
             outwards = 1 + 0.5 * np.abs(lids.along)
-            thickness = (0.03 + 0.6 / self.width) * outwards
+            thickness = (0.022 + 0.6 / self.width) * outwards
             below = np.where(lids.edge < 0, 1.6, 1.0)  # lashes hang
             line = np.exp(-((lids.edge / (thickness * below)) ** 2))
             line *= smoothstep(0.5 - np.abs(lids.along), 0.0, 0.12)
-            line *= 0.85 * float(smoothstep(np.asarray(closing, np.float32), 0.1, 0.8))
+            line *= 0.8 * float(smoothstep(np.asarray(closing, np.float32), 0.1, 0.8))
             mixed += line[..., None] * np.minimum(self.lash_colour - mixed, 0)
         frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 

@@ -70,9 +70,8 @@ class HeadMesh:
         fitted = self.scale * face.vertices @ self.axes.T
         fitted += tracked.mean(0) - fitted.mean(0)
         origin = fitted[0] - self.scale * self.axes @ face.vertices[0]
-        self.pivot = (origin + self.scale * self.axes @ np.asarray(PIVOT_CM, np.float32)).astype(
-            np.float32
-        )
+        pivot = origin + self.scale * self.axes @ np.asarray(PIVOT_CM)
+        self.pivot = pivot.astype(np.float32)
         surface = tracked.copy()
         surface[:, 2] += (1 - TRUST_TRACKED_DEPTH) * (fitted - tracked)[:, 2]
         rings, shares = self._rings(surface)
