@@ -1,0 +1,61 @@
+"""The user's files: inputs that are there, outputs that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dimcli.errors import InputError
+
+
+def existing_file(path: Path, kind: str) -> Path:
+    """``path``, if it is a file with something in it; ``kind`` says what was expected."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a {kind} file")
+    if not path.exists():
+        raise InputError(f"{path}: no such {kind} file")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if empty:
+        raise InputError(f"{path}: the file is empty; expected a {kind} file")
+    return path
+
+
+def check_output(path: Path, *, force: bool) -> Path:
+    """``path``, if a file may be written there: worth asking before long work.
+
+    Raises InputError where it exists (without ``force``), is a folder, or lies in a folder that
+    does not exist or cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a file name")
+    if path.exists() and not force:
+        raise InputError(f"{path}: already exists; pass --force to replace it")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: the folder {path.parent} cannot be written")
+    return path
+
+
+@contextmanager
+def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
+    """A temporary path beside ``path``, renamed to it when the block ends, removed if it raises.
+
+    Raises InputError as :func:`check_output` does.
+    """
+    path = check_output(path, force=force)
+    temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
