@@ -1,0 +1,101 @@
+"""How generated listeners behave on real speakers, measured on the rendered videos by the tracker.
+
+``python -m tests.bench behaviour``. Runs the main job on every clip and portrait of DIM_CLIPS (or
+``../shared/clips``), tracks the videos it wrote, and prints the medians beside those of real
+listeners (8 clips, 65 s; an independent tracker measured them, so definitions differ a little).
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from dimcli import media
+from dimcli.audio import ACTIVITY, mel
+from dimcli.behaviour import Behaviour, Coupling, couple, measure, medians
+from dimcli.listening import generate_listener_videos
+from dimcli.motion import Motion
+from dimcli.tracking.landmarks import track_video
+
+REPOSITORY = Path(__file__).parents[2]
+CLIPS = Path(os.environ.get("DIM_CLIPS", REPOSITORY.parent / "shared" / "clips"))
+WEIGHTS = os.environ.get("DIM_WEIGHTS", "listener-small")
+SEEDS = (0, 1)
+
+REAL = {
+    "blinks_a_minute": 41,
+    "blink_width_s": 0.13,
+    "nods_a_minute": 18,
+    "nod_degrees": 2.8,
+    "nod_hz": 2.0,
+    "shakes_a_minute": 0,
+    "pitch_nod_band_degrees": 0.76,
+    "yaw_std_degrees": 1.2,
+    "pitch_std_degrees": 1.4,
+    "roll_std_degrees": 1.2,
+    "head_speed_mean": 5.9,
+    "head_speed_p95": 15,
+    "pitch_jitter_degrees": 0.20,
+    "smile_mean": 0.66,
+    "smile_std": 0.15,
+    "mouth_open_share": 0.18,
+    "expression_speed": 0.24,
+}
+
+
+def activity(clip: Path, motion: Motion) -> np.ndarray:
+    """Whether the speaker speaks, a number a frame of ``motion``."""
+    samples = media.read_audio(clip, 16000)
+    return mel(samples, 16000, motion.fps, len(motion))[:, ACTIVITY]
+
+
+def main() -> None:
+    speakers = sorted(CLIPS.glob("*.mp4"))
+    portraits = sorted((CLIPS / "portraits").iterdir()) if CLIPS.is_dir() else []
+    if not speakers or not portraits:
+        print(f"no clips at {CLIPS}: set DIM_CLIPS")
+        return
+    generated: list[Behaviour] = []
+    rendered: list[Behaviour] = []
+    coupling: list[Coupling] = []
+    found: list[float] = []
+    between_seeds: list[float] = []
+    with tempfile.TemporaryDirectory() as name:
+        out, kept = Path(name) / "out.mp4", Path(name) / "motion.npz"
+        for speaker in speakers:
+            watched = track_video(speaker)
+            active = activity(speaker, watched)
+            for portrait in portraits:
+                draws = []
+                for seed in SEEDS:
+                    generate_listener_videos(
+                        speaker, portrait, out, weights=WEIGHTS, seed=seed,
+                        save_motion=kept, force=True,
+                    )  # fmt: skip
+                    motion, seen = Motion.load(kept), track_video(out)
+                    generated.append(measure(motion))
+                    rendered.append(measure(seen))
+                    coupling.append(couple(seen, watched, active))
+                    found.append(float(seen.valid.mean()))
+                    draws.append(motion.values)
+                between_seeds.append(float(np.abs(draws[0] - draws[1]).mean()))
+                print(f"{speaker.stem} x {portrait.stem}: face found {found[-1]:.3f}", flush=True)
+    motion, video = medians(generated).as_dict(), medians(rendered).as_dict()
+    pooled = np.average(
+        [one.blinks_a_minute for one in rendered], weights=[one.seconds for one in rendered]
+    )
+    print(f"\n{len(rendered)} videos, medians (blinks pooled over time: {pooled:.1f} a minute)")
+    print(f"{'':<26}{'real':>8}{'motion':>9}{'video':>9}{'video/real':>12}")
+    for figure, real in REAL.items():
+        ratio = f"{video[figure] / real:.2f}" if real else "-"
+        print(f"{figure:<26}{real:>8}{motion[figure]:>9.3f}{video[figure]:>9.3f}{ratio:>12}")
+    print(f"\nface found in at least {min(found):.3f} of the frames of every video")
+    print(f"mean difference between two seeds' motion: {np.mean(between_seeds):.3f}")
+    for figure in Coupling.__dataclass_fields__:
+        values = [getattr(one, figure) for one in coupling]
+        print(f"{figure:<26}{np.nanmean(values):>9.3f} (mean of {np.sum(np.isfinite(values))})")
+
+
+if __name__ == "__main__":
+    main()
