@@ -140,7 +140,8 @@ class Shader:
             ball = vertices[eye]
             centre = (ball.min(axis=0) + ball.max(axis=0)) / 2
             # the cornea is a smaller sphere that sits forward in the eyeball
-            place = centre + CORNEA_FORWARD * (vertices[pupil] - centre) + CORNEA_RADIUS_M * EYE_GLINT
+            cornea = centre + CORNEA_FORWARD * (vertices[pupil] - centre)
+            place = cornea + CORNEA_RADIUS_M * EYE_GLINT
             x, y, _ = self.camera.project(place, size).tolist()
             row, column = round(y), round(x)
             if not (0 <= row < size and 0 <= column < size):

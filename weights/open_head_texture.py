@@ -173,10 +173,10 @@ def paint(
     deep = step(0.088, 0.050, z)
     inner = np.empty_like(image)
     inner[:] = (128, 52, 50)
-    blend(inner, (26, 8, 9), deep)
+    blend(inner, (46, 15, 15), deep)
     image[mouth] = inner[mouth]
     inner[:] = (236, 228, 214)
-    blend(inner, (120, 92, 80), step(0.080, 0.055, z))
+    blend(inner, (96, 66, 56), step(0.084, 0.062, z))
     lower = region.round() == 3
     uppers, lowers = np.array(TOOTH_GAPS_M, np.float32)
     gap = np.full(x.shape, np.inf, np.float32)
