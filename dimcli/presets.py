@@ -48,7 +48,7 @@ _SMALL_STAGES = {
         ramp_steps=100, validate_every=200,
     ),
     "finetune": TrainingConfig(
-        steps=3000, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
+        steps=4200, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
         ramp_steps=100, validate_every=250,
     ),
 }  # fmt: skip

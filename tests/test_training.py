@@ -28,11 +28,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     make_store(folder / "data")
     for role in ("speaker", "listener"):
-        train_vq(folder / "data", folder / role, role, options(steps=10))
+        train_vq(folder / "data", folder / role, role, options(steps=6))
     pretrain(
-        folder / "data", folder / "pre", folder / "speaker", folder / "listener", options(steps=10)
+        folder / "data", folder / "pre", folder / "speaker", folder / "listener", options(steps=6)
     )
-    finetune(folder / "data", folder / "fine", folder / "pre", "listener", options(steps=10))
+    finetune(folder / "data", folder / "fine", folder / "pre", "listener", options(steps=6))
     return folder
 
 
@@ -46,25 +46,21 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
     folder: Path, tmp_path: Path, stage: str
 ) -> None:
     def run(name: str, **settings: object) -> None:
+        often = {"training.validate_every": 5}
+        chosen = options(steps=15, overrides=often, **settings)
         if stage == "vq":
-            train_vq(folder / "data", tmp_path / name, "listener", options(steps=30, **settings))
+            train_vq(folder / "data", tmp_path / name, "listener", chosen)
         else:
-            finetune(
-                folder / "data",
-                tmp_path / name,
-                folder / "pre",
-                "listener",
-                options(steps=30, **settings),
-            )
+            finetune(folder / "data", tmp_path / name, folder / "pre", "listener", chosen)
 
     def kill(progress: Progress) -> None:
-        if progress.step == 20 and progress.split == "train":
-            raise InterruptedRunError  # after step 20 was done and before it was saved
+        if progress.step == 10 and progress.split == "train":
+            raise InterruptedRunError  # after step 10 was done and before it was saved
 
     run("whole")
     with pytest.raises(InterruptedRunError):
         run("killed", progress=kill)
-    assert json.loads((tmp_path / "killed" / "training_state.json").read_text())["step"] == 10
+    assert json.loads((tmp_path / "killed" / "training_state.json").read_text())["step"] == 5
     run("killed", resume=True)
     same_bytes(tmp_path / "whole", tmp_path / "killed")
 
@@ -73,7 +69,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     folder: Path, tmp_path: Path
 ) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        train_vq(folder / "data", tmp_path / name, "listener", options(steps=10, seed=seed))
+        train_vq(folder / "data", tmp_path / name, "listener", options(steps=6, seed=seed))
     same_bytes(tmp_path / "a", tmp_path / "b")
     model = "model.safetensors"
     assert (tmp_path / "a" / model).read_bytes() != (tmp_path / "c" / model).read_bytes()
@@ -103,18 +99,19 @@ def test_early_stopping_stops_when_validation_no_longer_improves(
     folder: Path, tmp_path: Path
 ) -> None:
     settings = {"training.learning_rate": 0.0, "training.patience": 2, "vq.warmup_steps": 0}
+    settings["training.validate_every"] = 3
     result = train_vq(
         folder / "data", tmp_path / "run", "listener", options(steps=100, overrides=settings)
     )
     assert result.reason == "patience"
-    assert result.step == 30
-    assert result.best_step == 10
+    assert result.step == 9
+    assert result.best_step == 3
 
 
 def test_the_listener_and_the_speaker_are_two_tasks_of_one_model(
     folder: Path, tmp_path: Path
 ) -> None:
-    finetune(folder / "data", tmp_path / "run", folder / "pre", "speaker", options(steps=10))
+    finetune(folder / "data", tmp_path / "run", folder / "pre", "speaker", options(steps=6))
     config, _ = load_dim(tmp_path / "run")
     assert config.role == "speaker"
     assert config.dim.outputs == "speaker"
