@@ -287,8 +287,8 @@ def build_geometry(wheel: Wheel, shape: dict[str, float]) -> dict[str, Array]:
         deltas[list(units).index(f"eyeSquint{side}")] *= SQUINT_SHARE
     for row, name in enumerate(units):
         if name.startswith("eye"):  # some reach into the other eye's socket
-            side = 1 if name.endswith("Left") else -1
-            deltas[row] *= smoothstep(-0.010, -0.003, side * template[:, :1])
+            sign = 1 if name.endswith("Left") else -1
+            deltas[row] *= smoothstep(-0.010, -0.003, sign * template[:, :1])
     eyes = weights[:, 4:].sum(axis=1) > 0
     deltas[:, eyes] = 0  # the eyeballs turn on their joints instead
 
