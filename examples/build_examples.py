@@ -28,7 +28,8 @@ from dimcli.motion import MOTION_DIM, expression_index
 from renderers.heads import OpenHead
 from renderers.mesh import MeshRenderer
 from renderers.raster import Camera
-from weights.build_open_head import Wheel, build
+from weights.build_open_head import build
+from weights.makehuman import Wheel
 from weights.open_head_texture import Look
 
 FPS = 25.0
