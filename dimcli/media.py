@@ -40,16 +40,19 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov")
 
 
 def read_frames(
-    path: Path, *, fps: float | None = None, region: tuple[int, int, int, int] | None = None
+    video: Path | VideoInfo,
+    *,
+    fps: float | None = None,
+    region: tuple[int, int, int, int] | None = None,
 ) -> Generator[Picture]:
     """Frames of a video, one at a time, RGB uint8 [H, W, 3], at a constant rate.
 
-    ``fps`` defaults to the file's; files of variable rate are resampled, so that the number of
-    frames is the length times ``fps``. ``region`` is a crop (x, y, width, height) in displayed
-    pixels. Closing the generator ends ffmpeg early. Raises InputError as :func:`probe_video` does,
-    and where nothing can be decoded.
+    ``video`` is a path, or what :func:`probe_video` said of it. ``fps`` defaults to the file's;
+    files of variable rate are resampled, so that the number of frames is the length times ``fps``.
+    ``region`` is a crop (x, y, width, height) in displayed pixels. Closing the generator ends
+    ffmpeg early. Raises InputError as :func:`probe_video` does, and where nothing can be decoded.
     """
-    info = probe_video(path)
+    info = video if isinstance(video, VideoInfo) else probe_video(video)
     rate = rate_text(fps or info.fps)
     filters = [f"fps={rate}:start_time=0", f"scale={info.width}:{info.height}", "setsar=1"]
     width, height = info.width, info.height
@@ -63,7 +66,7 @@ def read_frames(
             or (y + height > info.height)
         ):
             raise InputError(
-                f"{path}: region {x},{y},{width},{height} leaves the picture "
+                f"{info.path}: region {x},{y},{width},{height} leaves the picture "
                 f"({info.width}x{info.height}); expected x,y,width,height inside it"
             )
         filters.append(f"crop={width}:{height}:{x}:{y}:exact=1")

@@ -146,7 +146,7 @@ def track_face(
     batch: list[Face | None] = []
     numbers: list[Floats] = []
     kept: list[Floats] = []
-    with closing(read_frames(path, region=region)) as frames:
+    with closing(read_frames(info, region=region)) as frames:
         for count, face in enumerate(follower(frames), start=1):
             batch.append(face)
             if len(batch) == _BATCH:
