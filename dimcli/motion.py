@@ -75,7 +75,7 @@ class Motion:
     values: Floats
     fps: float
     space: str = "arkit"
-    valid: NDArray[np.bool_] = field(default=None)  # type: ignore[assignment]
+    valid: NDArray[np.bool_] = field(default=None)  # type: ignore[arg-type]
     camera: Floats | None = None
     meta: dict[str, Any] = field(default_factory=dict)
 
