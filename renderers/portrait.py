@@ -44,6 +44,9 @@ TURN_SEEN = (0.8, 0.9, 1.0)
 """Shares of a turn about x, y, z that the tracker measures in portraits turned so (medians over six
 pictures at +-6 and +-12 degrees), once the shift is accounted for."""
 
+TURN_GAIN_LIMIT = 1.45
+"""No more than this even for a face that fills the picture."""
+
 SIGHT_SHARE = 0.55
 """Share of the angle between picture axis and face by which the tracker's axes are turned."""
 
@@ -134,7 +137,7 @@ class PortraitRenderer:
             eye.draw(view[part], place, lids, state)
         corner = (self._box.left, self._box.top)
         jaw_drop = self._expression.jaw_drop(values)
-        self._mouth.draw(view, corner, placement, turn, offsets, jaw_drop)
+        self._mouth.draw(view, corner, placement, offsets, jaw_drop)
         return frame
 
     def _turn(self, values: Floats) -> Floats:
@@ -154,7 +157,8 @@ class PortraitRenderer:
         focal = self.size[1] / 2 / np.tan(TRACKER_VIEW_RAD / 2)
         distance_cm = max(12.0, focal / self._mesh.scale)
         seen = np.asarray([1, 1, 0], np.float32) * (-TURN_SHIFT_CM / distance_cm) + 1
-        return (1 / (seen * np.asarray(TURN_SEEN, np.float32))).astype(np.float32)
+        gains = 1 / (seen * np.asarray(TURN_SEEN, np.float32))
+        return np.minimum(gains, TURN_GAIN_LIMIT).astype(np.float32)
 
     def _line_of_sight(self, landmarks: Floats) -> Rotation:
         """The turn from the picture's axis to where the tracker's camera sees the face."""
@@ -165,9 +169,9 @@ class PortraitRenderer:
     def _flow(self, placement: Placement, box: Box) -> Floats:
         """Backward motion [height, width, 2] px of every pixel in the head's box."""
         drawn = self._raster.draw(placement, box)
+        smooth = cv2.GaussianBlur(drawn, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
         head = drawn[..., 2:]
-        coarse = drawn[..., :2] * (head + (1 - head) * self._fade)
-        coarse = cv2.GaussianBlur(coarse, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
+        coarse = smooth[..., :2] * (head + (1 - head) * self._fade)
         flow = cv2.resize(coarse, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
         self._sharpen_lips(flow, placement, box)
         return flow

@@ -173,7 +173,8 @@ class Eye:
         spread = 0.12 * self.width
         weight = cv2.GaussianBlur(sclera, (0, 0), spread)[..., None] + 1e-4
         colour = cv2.GaussianBlur(patch * sclera[..., None], (0, 0), spread)
-        usual = np.median(patch[inside], axis=0) if inside.any() else np.full(3, 195.0)
+        white = patch[sclera > 0]
+        usual = np.median(white, axis=0) if len(white) else np.full(3, 195.0)
         painted = (colour + 1e-4 * usual) / weight
         filled = np.where((inside | usable)[..., None], filled, painted)
         soft = np.clip(self._depth(spot) * self.width - 0.5, 0, 1)[..., None]

@@ -21,6 +21,9 @@ NUM_FACE = 468
 PIVOT_CM = (0.0, -4.5, -4.0)
 """Where the head turns, in the canonical face's frame: between the atlas and the mid-neck."""
 
+TILT_PIVOT_CM = (0.0, -8.0, -4.0)
+"""Where it turns when it tilts to the side: that bends the whole neck."""
+
 SKULL_DEPTH_CM = -4.0
 NECK_DEPTH_CM = -1.5
 RING_RADII = (1.07, 1.16, 1.27, 1.4, 1.55, 1.75, 2.0, 2.3, 2.65)
@@ -30,7 +33,8 @@ FULL_UNTIL = {"up": 1.65, "side": 1.35, "down": 1.0}
 REST_FROM = {"up": 2.65, "side": 2.4, "down": 1.9}
 """Between these radii the share of the head's motion falls from one to zero."""
 
-HEAD_UNTIL, HEAD_GONE = 1.1, 1.6
+HEAD_UNTIL = {"up": 1.65, "side": 1.3, "down": 1.1}
+HEAD_GONE = {"up": 2.1, "side": 1.8, "down": 1.6}
 """Up to the first radius the picture's border holds no head back; from the second it does."""
 
 EXPRESSION_REACH = 0.35
@@ -47,11 +51,25 @@ def smoothstep(value: NDArray[np.floating], low: float, high: float) -> Floats:
 
 
 @dataclass(frozen=True)
+class Pose:
+    """A rigid motion: ``rotation`` [3, 3] about the mesh's pivot, which goes to ``pivot`` [3]."""
+
+    rotation: Floats
+    pivot: Floats
+
+    def of(self, offsets: Floats) -> Floats:
+        """Where points go that lie at ``offsets`` [..., 3] from the pivot."""
+        return offsets @ self.rotation.T + self.pivot
+
+
+@dataclass(frozen=True)
 class Placement:
-    """Where the mesh is in one frame: ``points`` [V, 2] picture px, ``depth`` [V] towards us."""
+    """Where the mesh is in one frame: ``points`` [V, 2] picture px, ``depth`` [V] towards us, and
+    the ``pose`` of the head without its expression."""
 
     points: Floats
     depth: Floats
+    pose: Pose
 
 
 class HeadMesh:
@@ -72,20 +90,21 @@ class HeadMesh:
         origin = fitted[0] - self.scale * self.axes @ face.vertices[0]
         pivot = origin + self.scale * self.axes @ np.asarray(PIVOT_CM)
         self.pivot = pivot.astype(np.float32)
+        lower = np.asarray(TILT_PIVOT_CM) - np.asarray(PIVOT_CM)
+        self._to_tilt_pivot = (self.scale * self.axes @ lower).astype(np.float32)
         surface = tracked.copy()
         surface[:, 2] += (1 - TRUST_TRACKED_DEPTH) * (fitted - tracked)[:, 2]
-        rings, shares = self._rings(surface)
+        rings, shares, head = self._rings(surface)
         self.rest = np.concatenate([surface, rings]).astype(np.float32)
         self.share = np.concatenate([np.ones(NUM_FACE, np.float32), shares])
         self.triangles = np.concatenate([face.triangles, self._ring_triangles()]).astype(np.int32)
         radii = np.repeat(np.asarray(RING_RADII, np.float32), len(FACE_OVAL))
         self._ring_reach = 1 - smoothstep(radii, 1.0, 1.0 + EXPRESSION_REACH)[:, None]
-        head = 1 - smoothstep(radii, HEAD_UNTIL, HEAD_GONE)
         self.headness = np.concatenate([np.ones(NUM_FACE, np.float32), head])
         self.points = self.rest[:, :2] * np.asarray([1, -1], np.float32)
 
-    def _rings(self, surface: Floats) -> tuple[Floats, Floats]:
-        """Ring vertices [R * 36, 3] and their shares of the head's motion [R * 36]."""
+    def _rings(self, surface: Floats) -> tuple[Floats, Floats, Floats]:
+        """Ring vertices [R * 36, 3], their shares of the head's motion and their headness."""
         oval = surface[FACE_OVAL]
         centre = oval[:, :2].mean(0)
         spokes = oval[:, :2] - centre
@@ -99,10 +118,11 @@ class HeadMesh:
             return up * table["up"] + side * table["side"] + down * table["down"]
 
         full, rest = by_direction(FULL_UNTIL), by_direction(REST_FROM)
+        head_until, head_gone = by_direction(HEAD_UNTIL), by_direction(HEAD_GONE)
         above = (1 - down) * (SKULL_DEPTH_CM - PIVOT_CM[2]) + down * (NECK_DEPTH_CM - PIVOT_CM[2])
         back = self.pivot[2] + self.scale * above
         depth_until = np.where(upness > 0, 1.3 + 0.5 * up, 1.3)
-        points, shares = [], []
+        points, shares, headness = [], [], []
         for radius in RING_RADII:
             sink = np.clip((radius - 1) / (depth_until - 1), 0, 1)
             sink = sink * sink * (3 - 2 * sink)
@@ -110,7 +130,13 @@ class HeadMesh:
             points.append(np.column_stack([centre + radius * spokes, depth]))
             fall = np.clip((radius - full) / (rest - full), 0, 1)
             shares.append(1 - fall * fall * (3 - 2 * fall))
-        return np.concatenate(points).astype(np.float32), np.concatenate(shares).astype(np.float32)
+            left = np.clip((radius - head_until) / (head_gone - head_until), 0, 1)
+            headness.append(1 - left * left * (3 - 2 * left))
+        return (
+            np.concatenate(points).astype(np.float32),
+            np.concatenate(shares).astype(np.float32),
+            np.concatenate(headness).astype(np.float32),
+        )
 
     @staticmethod
     def _ring_triangles() -> NDArray[np.int32]:
@@ -131,9 +157,18 @@ class HeadMesh:
         moved = offsets @ (self.scale * self.axes.T)
         around = moved[np.tile(FACE_OVAL, len(RING_RADII))] * self._ring_reach
         local = self.rest - self.pivot + np.concatenate([moved, around])
-        posed = local @ rotation.T + self.pivot
+        pose = self.pose(rotation)
+        posed = pose.of(local)
         target = self.rest + self.share[:, None] * (posed - self.rest)
-        return Placement(target[:, :2] * np.asarray([1, -1], np.float32), posed[:, 2])
+        return Placement(target[:, :2] * np.asarray([1, -1], np.float32), posed[:, 2], pose)
+
+    def pose(self, rotation: Floats) -> Pose:
+        """Where ``rotation`` [3, 3], relative to the picture, takes the head."""
+        tilt = np.arctan2(rotation[1, 0] - rotation[0, 1], rotation[0, 0] + rotation[1, 1])
+        cosine, sine = np.cos(tilt), np.sin(tilt)
+        lower = self._to_tilt_pivot[:2]
+        swing = lower - np.array([[cosine, -sine], [sine, cosine]]) @ lower
+        return Pose(rotation, (self.pivot + np.append(swing, 0)).astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderers.canonical import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
-from renderers.portrait_mesh import NUM_FACE, HeadMesh, Placement, smoothstep
+from renderers.portrait_mesh import NUM_FACE, HeadMesh, Placement, Pose, smoothstep
 
 Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
@@ -207,12 +207,11 @@ class Mouth:
         frame: Picture,
         corner: tuple[int, int],
         placement: Placement,
-        turn: Floats,
         offsets: Floats,
         jaw_drop: float,
     ) -> None:
         """Paint the inside into ``frame`` [h, w, 3], a view whose first pixel is at ``corner``
-        (x, y) of the picture. ``turn`` [3, 3] as the mesh was turned; ``jaw_drop`` cm."""
+        (x, y) of the picture. ``jaw_drop`` cm."""
         amount = self.opening(offsets)
         rim = placement.points[RIM] - np.asarray(corner, np.float32)
         low = np.maximum(np.floor(rim.min(0)).astype(int) - 3, 0)
@@ -222,11 +221,11 @@ class Mouth:
         view = frame[low[1] : high[1], low[0] : high[0]]
         origin = low + np.asarray(corner, np.float32)
         cover = self._cover(rim - low, view.shape[:2])
-        inside = self._paint(view.shape[:2], origin, turn, jaw_drop)
+        inside = self._paint(view.shape[:2], origin, placement.pose, jaw_drop)
         depth = cv2.GaussianBlur(cover, (0, 0), max(0.16 * self._mesh.scale, 1.0))
         inside *= (0.5 + 0.5 * smoothstep(depth, 0.4, 0.95))[..., None]
         if self.shows_inside:
-            inside = self._with_own(inside, origin, turn)
+            inside = self._with_own(inside, origin, placement.pose)
         cover = (amount * cover)[..., None]
         mixed = view + cover * (inside - view)
         if self.shows_inside:
@@ -264,19 +263,17 @@ class Mouth:
         small = cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
         return cv2.GaussianBlur(small, (0, 0), 0.6).astype(np.float32) / 255
 
-    def _affine(self, turn: Floats, at: Floats) -> Floats:
+    def _affine(self, pose: Pose, at: Floats) -> Floats:
         """Affine map [2, 3] from (across, down) centimetres about ``at`` [3] to picture pixels."""
-        base = self._mesh.scale * turn @ self._mesh.axes
-        centre = base @ at + self._mesh.pivot
+        base = self._mesh.scale * pose.rotation @ self._mesh.axes
+        centre = base @ at + pose.pivot
         linear = base[:2, :2] * np.asarray([1, -1], np.float32)
         flip = np.asarray([[1], [-1]], np.float32)
         return np.hstack([linear * flip, centre[:2, None] * flip]).astype(np.float32)
 
-    def _paint(
-        self, shape: tuple[int, ...], origin: Floats, turn: Floats, jaw_drop: float
-    ) -> Floats:
+    def _paint(self, shape: tuple[int, ...], origin: Floats, pose: Pose, jaw_drop: float) -> Floats:
         """Cavity, tongue and teeth [h, w, 3] for the pixels from ``origin`` on."""
-        to_picture = self._affine(turn, self._bite)
+        to_picture = self._affine(pose, self._bite)
         pixels = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1) + 0.5
         back = np.linalg.inv(to_picture[:, :2]).T
         spot = ((pixels + origin - to_picture[:, 2]) @ back).astype(np.float32)
@@ -296,10 +293,10 @@ class Mouth:
             painted += cover[..., None] * (light * lit[..., None] * colours.teeth - painted)
         return painted.astype(np.float32)
 
-    def _with_own(self, inside: Floats, origin: Floats, turn: Floats) -> Floats:
+    def _with_own(self, inside: Floats, origin: Floats, pose: Pose) -> Floats:
         """``inside`` [h, w, 3] under the picture's own inside, which stays with the skull."""
-        now = self._affine(turn, self._bite)
-        then = self._affine(np.eye(3, dtype=np.float32), self._bite)
+        now = self._affine(pose, self._bite)
+        then = self._affine(self._mesh.pose(np.eye(3, dtype=np.float32)), self._bite)
         height, width = inside.shape[:2]
         pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) + 0.5
         spot = (pixels + origin - now[:, 2]) @ np.linalg.inv(now[:, :2]).T

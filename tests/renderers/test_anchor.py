@@ -1,0 +1,63 @@
+"""Re-anchoring motion to a picture."""
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from dimcli.motion import EXPRESSION, HEAD, JAW, expression_index
+from renderers.anchor import anchor, rest_of
+from tests.renderers.faces import frame
+
+
+def wandering(count: int = 60) -> np.ndarray:
+    random = np.random.default_rng(3)
+    values = np.repeat(frame(yaw=12, pitch=4)[None], count, 0)
+    values[:, HEAD] += 0.03 * random.normal(size=(count, 3))
+    values[:, EXPRESSION] = random.uniform(0, 0.3, (count, 50))
+    values[:, 3] = random.uniform(0, 0.1, count)
+    return values.astype(np.float32)
+
+
+def test_a_motion_at_rest_gives_the_picture_s_pose_brows_and_gaze() -> None:
+    own = frame(yaw=-20, browDown=0.4, eyeLookDown=0.3, eyeBlink=0.2)
+    still = np.repeat(frame(yaw=9, browDown=0.1, eyeLookDown=0.1, eyeBlink=0.05)[None], 5, 0)
+    assert np.allclose(anchor(still, own), own, atol=1e-5)
+
+
+def test_head_turns_are_kept_from_the_motion_s_mean() -> None:
+    values, own = wandering(), frame(yaw=-20, roll=5)
+    anchored = anchor(values, own)
+    mean = Rotation.from_rotvec(rest_of(values)[HEAD])
+    for before, after in zip(values[:, HEAD], anchored[:, HEAD], strict=True):
+        turn = Rotation.from_rotvec(before) * mean.inv()
+        kept = Rotation.from_rotvec(after) * Rotation.from_rotvec(own[HEAD]).inv()
+        assert np.allclose(turn.as_rotvec(), kept.as_rotvec(), atol=1e-4)
+
+
+def test_jaw_and_smile_are_the_motion_s_own() -> None:
+    values, own = wandering(), frame(mouthSmile=0.9, jaw=0.5)
+    anchored = anchor(values, own)
+    smile = expression_index("mouthSmileLeft")
+    assert np.array_equal(anchored[:, JAW], values[:, JAW])
+    assert np.allclose(anchored[:, smile], values[:, smile], atol=1e-6)
+
+
+def test_lips_that_a_picture_s_smile_draws_apart_close_with_the_smile() -> None:
+    own = frame(mouthSmile=0.8, mouthUpperUp=0.4)
+    column = expression_index("mouthUpperUpLeft")
+    serious, smiling = (anchor(frame(mouthSmile=s)[None], own)[0, column] for s in (0.0, 0.8))
+    assert serious == 0
+    assert np.isclose(smiling, 0.4)
+
+
+def test_a_closed_eye_closes_whatever_the_picture_s_open_eye_reads() -> None:
+    own, column = frame(eyeBlink=0.3), expression_index("eyeBlinkLeft")
+    values = np.stack([frame(eyeBlink=b) for b in (0.1, 0.1, 0.1, 1.0)])
+    anchored = anchor(values, own)[:, column]
+    assert np.allclose(anchored, [0.3, 0.3, 0.3, 1.0])
+
+
+def test_expressions_stay_in_their_range() -> None:
+    anchored = anchor(wandering(), frame(browDown=0.95, mouthPress=0.02))
+    assert anchored[:, EXPRESSION].min() >= 0
+    assert anchored[:, EXPRESSION].max() <= 1
+    assert anchored.dtype == np.float32

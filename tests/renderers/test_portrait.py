@@ -1,0 +1,229 @@
+"""The zero-shot portrait renderer: on a drawn face, and through the tracker on real pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dimcli.media import VideoWriter, read_picture
+from dimcli.motion import JAW_OPEN_RAD, expression_index
+from dimcli.tracking.landmarks import observe_picture, track_video
+from renderers.base import Reference
+from renderers.portrait import PortraitRenderer
+from tests.renderers.faces import (
+    BROW_DOT,
+    CORNER_DOT,
+    IRIS,
+    LIP,
+    NOSE_DOT,
+    TOOTH,
+    centre_of,
+    drawn_face,
+    frame,
+    near,
+)
+
+MOUTH = np.s_[220:290, 145:215]
+
+
+def psnr(image: np.ndarray, other: np.ndarray) -> float:
+    error = np.mean((image.astype(float) - other.astype(float)) ** 2)
+    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+
+
+def render(reference: Reference, *frames: np.ndarray, **settings: object) -> list[np.ndarray]:
+    renderer = PortraitRenderer(**settings)  # type: ignore[arg-type]
+    renderer.prepare(reference)
+    return list(renderer.render(np.stack(frames)))
+
+
+@pytest.fixture(scope="module")
+def face() -> Reference:
+    return drawn_face()
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{}, {"yaw": 8, "pitch": -5, "mouthSmile": 0.4, "eyeBlink": 0.2, "jaw": 0.1}],
+    ids=["neutral", "posed"],
+)
+def test_the_reference_s_own_motion_gives_the_picture_back(own: dict[str, float]) -> None:
+    face = drawn_face(**own)
+    assert psnr(render(face, face.values)[0], face.image) >= 50
+
+
+def test_an_open_mouth_s_own_motion_gives_the_picture_back() -> None:
+    face = drawn_face(teeth_gap_cm=0.8, mouthSmile=0.6, jaw=0.1)
+    assert psnr(render(face, face.values)[0], face.image) >= 50
+
+
+def test_a_still_motion_gives_a_still_video(face: Reference) -> None:
+    moved = frame(yaw=7, roll=3, eyeBlink=0.3, jaw=0.2, mouthSmile=0.4)
+    first, *others = render(face, moved, moved, moved)
+    assert all(np.array_equal(first, other) for other in others)
+
+
+def test_the_same_motion_renders_to_the_same_bytes_whatever_came_before(face: Reference) -> None:
+    wanted = frame(pitch=6, jaw=0.3)
+    assert np.array_equal(render(face, wanted)[0], render(face, frame(yaw=12), wanted)[1])
+
+
+@pytest.mark.parametrize(
+    ("turn", "axis", "sign"),
+    [("yaw", 0, 1), ("pitch", 1, 1)],
+    ids=["yaw moves the nose to the image's right", "pitch moves it down"],
+)
+def test_turns_move_the_nose_the_way_the_motion_says(
+    face: Reference, turn: str, axis: int, sign: int
+) -> None:
+    back, still, forth = render(face, frame(**{turn: -10}), frame(), frame(**{turn: 10}))
+    at = [centre_of(image, NOSE_DOT)[axis] * sign for image in (back, still, forth)]
+    assert at[0] < at[1] - 5 < at[2] - 10
+
+
+def test_a_positive_roll_turns_the_head_counter_clockwise(face: Reference) -> None:
+    still, rolled = render(face, frame(), frame(roll=10))
+    assert centre_of(rolled, BROW_DOT)[0] < centre_of(still, BROW_DOT)[0] - 5
+
+
+@pytest.mark.parametrize("turn", [{"yaw": 15}, {"pitch": -12}, {"roll": 15, "yaw": -10}])
+def test_the_border_of_a_roomy_picture_rests_while_the_head_moves(
+    face: Reference, turn: dict[str, float]
+) -> None:
+    room = 60
+    image = np.pad(face.image, ((room, room), (room, room), (0, 0)), mode="edge")
+    landmarks = face.landmarks + np.array([room, room, 0], np.float32)
+    moved = render(Reference(image, landmarks, face.values), frame(**turn))[0]
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        assert np.array_equal(moved[edge], image[edge])
+    assert not np.array_equal(moved, image)
+
+
+def test_a_blink_covers_the_iris_and_a_half_blink_leaves_some(face: Reference) -> None:
+    visible = [
+        near(image, IRIS, 30).sum()
+        for image in render(face, frame(), frame(eyeBlink=0.2), frame(eyeBlink=0.7))
+    ]
+    assert visible[2] < 0.03 * visible[0]
+    assert 0.2 * visible[0] < visible[1] < 0.9 * visible[0]
+
+
+def test_one_eye_blinks_alone(face: Reference) -> None:
+    values = frame()
+    values[expression_index("eyeBlinkLeft")] = 0.7
+    seen = near(render(face, values)[0], IRIS, 30)
+    assert seen[:, : face.image.shape[1] // 2].sum() > 50  # the subject's right eye
+    assert seen[:, face.image.shape[1] // 2 :].sum() < 5
+
+
+def test_a_look_moves_both_irises_with_it(face: Reference) -> None:
+    to_left_of_subject = frame()
+    to_left_of_subject[expression_index("eyeLookOutLeft")] = 0.8
+    to_left_of_subject[expression_index("eyeLookInRight")] = 0.8
+    still, looked = render(face, frame(), to_left_of_subject)
+    for side in (np.s_[:, :180], np.s_[:, 180:]):
+        before, after = (np.nonzero(near(image[side], IRIS))[1].mean() for image in (still, looked))
+        assert after > before + 1.5
+
+
+def test_an_opening_jaw_parts_the_lips_and_shows_a_dark_inside(face: Reference) -> None:
+    still, opened = render(face, frame(), frame(jaw=0.5))
+    assert (opened[MOUTH].sum(-1) < 200).sum() > (still[MOUTH].sum(-1) < 200).sum() + 150
+    lips = [np.nonzero(near(image, LIP, 30))[0].max() for image in (still, opened)]
+    assert lips[1] > lips[0] + 6
+
+
+def test_a_smile_draws_the_corners_up_and_apart(face: Reference) -> None:
+    def corners(image: np.ndarray) -> tuple[float, float]:
+        rows, columns = np.nonzero(near(image, CORNER_DOT, 90))
+        middle = image.shape[1] / 2
+        return float(np.abs(columns - middle).mean()), float(rows.mean())
+
+    (width, height), (smiling_width, smiling_height) = (
+        corners(image) for image in render(face, frame(), frame(mouthSmile=0.8))
+    )
+    assert smiling_width > width + 3
+    assert smiling_height < height - 5
+
+
+def test_a_picture_that_smiles_with_teeth_closes_its_mouth_when_the_smile_goes() -> None:
+    face = drawn_face(teeth_gap_cm=0.9, mouthSmile=0.7, mouthUpperUp=0.3, mouthLowerDown=0.3)
+    smiling, closed = render(face, face.values, frame())
+    assert near(closed[MOUTH], TOOTH, 25).sum() < 0.1 * near(smiling[MOUTH], TOOTH, 25).sum()
+
+
+def test_a_picture_s_own_teeth_stay_when_its_jaw_opens_further() -> None:
+    face = drawn_face(teeth_gap_cm=0.6, mouthSmile=0.5)
+    wider = face.values.copy()
+    wider[3] = 0.3 * JAW_OPEN_RAD
+    smiling, opened = render(face, face.values, wider)
+    assert near(opened[MOUTH], TOOTH, 30).sum() > 0.6 * near(smiling[MOUTH], TOOTH, 30).sum()
+
+
+def test_the_size_can_be_asked_for(face: Reference) -> None:
+    renderer = PortraitRenderer(size=(180, 200))
+    renderer.prepare(face)
+    assert renderer.size == (180, 200)
+    assert next(renderer.render(frame(yaw=5)[None])).shape == (200, 180, 3)
+
+
+def test_a_face_that_is_cut_by_the_border_renders(face: Reference) -> None:
+    top, left = 90, 110
+    landmarks = face.landmarks - np.array([left, top, 0], np.float32)
+    cut = Reference(face.image[top:330, left:260].copy(), landmarks, face.values)
+    for image in render(cut, frame(yaw=15, jaw=0.4), frame(roll=-15, eyeBlink=0.5)):
+        assert image.shape == cut.image.shape
+
+
+def closed_loop(reference: Reference, path: Path) -> dict[str, float]:
+    """Correlation of motion put in and motion tracked in the rendered video, by channel."""
+    time = np.arange(75) / 25
+    values = np.repeat(reference.values[None], len(time), 0)
+    for axis, (degrees, hertz) in enumerate(((5, 0.5), (7, 0.35), (6, 0.6))):
+        values[:, axis] += np.radians(degrees) * np.sin(2 * np.pi * hertz * time)
+    values[:, 3] = JAW_OPEN_RAD * 0.4 * np.sin(2 * np.pi * 0.8 * time).clip(0)
+    smile = 0.4 + 0.35 * np.sin(2 * np.pi * 0.45 * time)
+    blink = np.exp(-(((time[:, None] - [0.5, 1.3, 2.4]) / 0.09) ** 2)).max(1)
+    for side in ("Left", "Right"):
+        values[:, expression_index(f"mouthSmile{side}")] = smile
+        values[:, expression_index(f"eyeBlink{side}")] += 0.6 * blink
+    renderer = PortraitRenderer()
+    renderer.prepare(reference)
+    with VideoWriter(path, fps=25) as writer:
+        for image in renderer.render(values):
+            writer.write(image)
+    tracked = track_video(path).values
+    columns = {"pitch": 0, "yaw": 1, "roll": 2, "jaw": 3}
+    columns |= {name: expression_index(f"{name}Left") for name in ("mouthSmile", "eyeBlink")}
+    return {
+        name: float(np.corrcoef(values[:, column], tracked[:, column])[0, 1])
+        for name, column in columns.items()
+    }
+
+
+def observed(path: Path) -> Reference:
+    image = read_picture(path)
+    seen = observe_picture(image)
+    return Reference(image, seen.landmarks, seen.values)
+
+
+@pytest.mark.slow
+def test_the_tracker_gives_the_motion_back_from_the_example_portrait(
+    examples: Path, tmp_path: Path
+) -> None:
+    got = closed_loop(observed(examples / "listener.png"), tmp_path / "loop.mp4")
+    floors = {"pitch": 0.95, "yaw": 0.95, "roll": 0.95, "jaw": 0.9, "mouthSmile": 0.8}
+    assert all(got[name] >= floor for name, floor in (floors | {"eyeBlink": 0.8}).items()), got
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["people_0.png", "old_photo.jpg"])
+def test_the_tracker_gives_the_motion_back_from_real_portraits(
+    clips: Path, tmp_path: Path, name: str
+) -> None:
+    reference = observed(clips / "portraits" / name)
+    own = next(iter(render(reference, reference.values)))
+    assert psnr(own, reference.image) >= 38
+    got = closed_loop(reference, tmp_path / "loop.mp4")
+    floors = {"pitch": 0.95, "yaw": 0.95, "roll": 0.95, "jaw": 0.9, "mouthSmile": 0.8}
+    assert all(got[name] >= floor for name, floor in (floors | {"eyeBlink": 0.8}).items()), got
