@@ -41,6 +41,9 @@ class MeshRenderer:
         self.inner_size = round(size * supersample)
         self.threads = threads
         self.rasteriser = rasteriser or OpenCVRasteriser(self.camera)
+        # near faces first: what they cover then fails the depth test before it costs anything
+        depth = self.head.template.cpu().numpy()[self.head.faces].mean(axis=1)[:, 2]
+        self._faces = np.ascontiguousarray(self.head.faces[np.argsort(-depth, kind="stable")])
         self.shader = Shader(self.head, self.camera, self.inner_size)
 
     def prepare(self, reference: Reference | None = None) -> None:
@@ -55,7 +58,7 @@ class MeshRenderer:
     def draw(self, vertices: Floats) -> Picture:
         """One picture uint8 [H, W, 3] of posed ``vertices`` [V, 3]."""
         fragments = self.rasteriser.rasterise(
-            vertices, self.head.faces, self.shader.attributes(vertices), self.inner_size
+            vertices, self._faces, self.shader.attributes(vertices), self.inner_size
         )
         picture = self.shader.shade(fragments, vertices)
         if self.inner_size == self.size[0]:
