@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from dimcli.motion import HEAD
+from dimcli.motion import HEAD, JAW, JAW_OPEN_RAD, expression_index
 from renderers.base import Reference
 from renderers.canonical import EYES, canonical_face
 from renderers.portrait_expression import FaceExpression
@@ -36,6 +36,8 @@ FLOW_BLUR = 1.1
 """Smoothing of the field, in samples: soft where a nose passes over a cheek, instead of jagged."""
 
 
+SMILE_LEFT, SMILE_RIGHT = (expression_index(f"mouthSmile{side}") for side in ("Left", "Right"))
+
 TRACKER_VIEW_RAD = float(np.radians(63))
 """Vertical view angle of the camera that the tracker takes every picture to be made with."""
 
@@ -52,6 +54,18 @@ SIGHT_SHARE = 0.55
 
 TURN_FREE_RAD = 0.17
 """Turns far beyond this are not enlarged further: a picture has no other side to show."""
+
+
+SMILE_AS_PITCH_RAD, JAW_AS_PITCH_RAD = float(np.radians(3.6)), float(np.radians(1.0))
+"""What the tracker takes for a nod when only the mouth moves: a full smile's raised cheeks, an open
+jaw's long face (medians over seven pictures). The head is turned back by as much."""
+
+
+def _seen_as_pitch(values: Floats) -> float:
+    """Turn about x, radians, that the tracker sees in a frame's smile and jaw."""
+    smile = (values[SMILE_LEFT] + values[SMILE_RIGHT]) / 2
+    jaw = np.tanh(values[JAW.start] / (0.15 * JAW_OPEN_RAD))
+    return float(SMILE_AS_PITCH_RAD * smile + JAW_AS_PITCH_RAD * jaw)
 
 
 class PortraitRenderer:
@@ -143,6 +157,7 @@ class PortraitRenderer:
     def _turn(self, values: Floats) -> Floats:
         """Rotation [3, 3] of the mesh, relative to the picture, for one frame's ``values``."""
         asked = (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv()).as_rotvec()
+        asked[0] -= _seen_as_pitch(values) - _seen_as_pitch(self._own)
         asked = self._sight.inv().apply(asked)
         turned = asked + (self._turn_gain - 1) * TURN_FREE_RAD * np.tanh(asked / TURN_FREE_RAD)
         return Rotation.from_rotvec(turned).as_matrix().astype(np.float32)

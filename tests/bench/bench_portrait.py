@@ -3,8 +3,8 @@
     python -m tests.bench portrait
 
 Speed: turning, blinking and talking at the picture's own size; the example portrait at 512 px, at
-1024 px, and the real portraits where they are (DIM_CLIPS or ``../shared/clips``). Fidelity: the same
-portraits rendered to video and tracked; correlation and slope (tracked over asked) by channel.
+1024 px, and the real portraits where they are (DIM_CLIPS or ``../shared/clips``). Fidelity: the
+same portraits rendered to video and tracked; correlation and slope (tracked over asked) by channel.
 """
 
 import os
