@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -17,6 +18,17 @@ from renderers.shading import Shader
 
 CHUNK = 16
 """Frames posed in one call of the head; bounds memory, and amortises torch's call costs."""
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Keep torch to one thread for a while: its workers would spin on the cores that draw."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class MeshRenderer:
@@ -52,7 +64,7 @@ class MeshRenderer:
     def pose(self, values: Floats) -> Floats:
         """Motion ``values`` [N, 56] (arkit) to posed vertices [N, V, 3] in metres."""
         motion = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-        with torch.inference_mode():
+        with torch.inference_mode(), one_torch_thread():
             return self.head.vertices(motion).numpy()
 
     def draw(self, vertices: Floats) -> Picture:
