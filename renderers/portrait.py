@@ -36,7 +36,8 @@ FLOW_BLUR = 1.1
 """Smoothing of the field, in samples: soft where a nose passes over a cheek, instead of jagged."""
 
 
-SMILE_LEFT, SMILE_RIGHT = (expression_index(f"mouthSmile{side}") for side in ("Left", "Right"))
+SMILES = [expression_index(f"mouthSmile{side}") for side in ("Left", "Right")]
+BLINKS = [expression_index(f"eyeBlink{side}") for side in ("Left", "Right")]
 
 TRACKER_VIEW_RAD = float(np.radians(63))
 """Vertical view angle of the camera that the tracker takes every picture to be made with."""
@@ -56,16 +57,20 @@ TURN_FREE_RAD = 0.17
 """Turns far beyond this are not enlarged further: a picture has no other side to show."""
 
 
-SMILE_AS_PITCH_RAD, JAW_AS_PITCH_RAD = float(np.radians(3.6)), float(np.radians(1.0))
-"""What the tracker takes for a nod when only the mouth moves: a full smile's raised cheeks, an open
-jaw's long face (medians over seven pictures). The head is turned back by as much."""
+SMILE_AS_PITCH_RAD = float(np.radians(3.6))
+JAW_AS_PITCH_RAD = float(np.radians(0.7))
+BLINK_AS_PITCH_RAD = float(np.radians(0.8))
+"""What the tracker takes for a nod when no head moves: a full smile's raised cheeks, an open jaw,
+half of what it sees in a blink (medians over seven pictures). The head turns back by as much."""
 
 
 def _seen_as_pitch(values: Floats) -> float:
-    """Turn about x, radians, that the tracker sees in a frame's smile and jaw."""
-    smile = (values[SMILE_LEFT] + values[SMILE_RIGHT]) / 2
-    jaw = np.tanh(values[JAW.start] / (0.15 * JAW_OPEN_RAD))
-    return float(SMILE_AS_PITCH_RAD * smile + JAW_AS_PITCH_RAD * jaw)
+    """Turn about x, radians, that the tracker sees in a frame's smile, jaw and blink."""
+    return float(
+        SMILE_AS_PITCH_RAD * values[SMILES].mean()
+        + JAW_AS_PITCH_RAD * np.tanh(values[JAW.start] / (0.15 * JAW_OPEN_RAD))
+        + BLINK_AS_PITCH_RAD * values[BLINKS].mean()
+    )
 
 
 class PortraitRenderer:

@@ -44,6 +44,10 @@ JAW_LIFT, JAW_LIFT_BY = 0.12, 0.08
 """The tracker's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw
 that starts to open opens this much more, coming in by that score."""
 
+CHIN_FROM_CM, CHIN_DROP = -5.5, 0.35
+"""Below this height the jaw's unit drops by that share more: the open head's chin goes further back
+than down, and in a picture only the drop is seen."""
+
 JAW_WITH_SMILE = 0.6
 """Share by which a full smile opens the jaw further: the tracker reads the jaw off the face's
 length against its width, and a smile makes it wide."""
@@ -75,6 +79,8 @@ def landmark_units() -> Floats:
     for unit, name in enumerate((*ARKIT_EXPRESSIONS, "jawOpen")):
         moved[unit] *= 0 if name.startswith(LAYERED) else UNIT_GAINS.get(_plain(name), 1.0)
     moved = _symmetric(moved.astype(np.float32))
+    below_lip = np.clip((CHIN_FROM_CM - canonical[:, 1]) / 2.5, 0, 1)
+    moved[JAW_UNIT, :, 1] *= 1 + CHIN_DROP * below_lip
     _, lower = _lip_shares()
     for unit, name in enumerate(ARKIT_EXPRESSIONS):
         if name.startswith("mouthSmile"):  # a smile must not shut a mouth that speaks
