@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from dimcli.face_model import canonical_face
 from dimcli.motion import HEAD, JAW, JAW_OPEN_RAD, expression_index
 from renderers.base import Reference
-from renderers.canonical import EYES, canonical_face
+from renderers.contours import EYES
 from renderers.portrait_expression import FaceExpression
 from renderers.portrait_eyes import Eye, eye_state
 from renderers.portrait_mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, smoothstep
@@ -50,6 +51,9 @@ pictures at +-6 and +-12 degrees), once the shift is accounted for."""
 TURN_GAIN_LIMIT = 1.45
 """No more than this even for a face that fills the picture."""
 
+ROOM_CM = 6.0
+"""How far beyond the picture a head that its border cuts off may look for itself."""
+
 SIGHT_SHARE = 0.55
 """Share of the angle between picture axis and face by which the tracker's axes are turned."""
 
@@ -78,7 +82,8 @@ class PortraitRenderer:
 
     def __init__(self, size: tuple[int, int] | None = None) -> None:
         """``size``: width and height of the frames; the picture's own when None."""
-        self._size = size
+        self._asked_size = size
+        self._size: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -90,7 +95,7 @@ class PortraitRenderer:
     def prepare(self, reference: Reference) -> None:
         """Take in the picture; everything that does not depend on the motion happens here."""
         height, width = reference.image.shape[:2]
-        self._size = self._size or (width, height)
+        self._size = self._asked_size or (width, height)
         image, landmarks = reference.image, reference.landmarks.astype(np.float32)
         if self._size != (width, height):
             shrinks = self._size[0] < width
@@ -119,6 +124,7 @@ class PortraitRenderer:
             pixels = np.meshgrid(np.arange(self._box.width), np.arange(self._box.height))
             corner = np.asarray([self._box.left, self._box.top], np.float32) + 0.5
             self._pixels = np.stack(pixels, -1).astype(np.float32) + corner
+            self._source, self._room = self._source_of(self._box)
 
     def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
         """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
@@ -144,13 +150,15 @@ class PortraitRenderer:
             lids = eye.lids(place, state)
             flow[part] += lids.rise[..., None] * eye.up
             painted.append((eye, part, place, lids, state))
+        if self._room:
+            flow += self._room
         cv2.remap(
-            self._image[self._box.window],
+            self._source,
             flow,
             None,
             cv2.INTER_CUBIC | cv2.WARP_RELATIVE_MAP,
             dst=view,
-            borderMode=cv2.BORDER_REFLECT_101,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         for eye, part, place, lids, state in painted:
             eye.draw(view[part], place, lids, state)
@@ -158,6 +166,31 @@ class PortraitRenderer:
         jaw_drop = self._expression.jaw_drop(values)
         self._mouth.draw(view, corner, placement, offsets, jaw_drop)
         return frame
+
+    def _source_of(self, box: Box) -> tuple[Picture, int]:
+        """The part of the picture that frames are sampled from, and how much room it has around.
+
+        A head that the picture's border cuts off brings in what the picture does not have. There the
+        picture goes on as its own border, more and more blurred.
+        """
+        inside = self._image[box.window]
+        head = self._mesh.points[self._mesh.headness > 0]
+        low, high = head.min(0), head.max(0)
+        if (low > 0).all() and (high < np.asarray(self.size)).all():
+            return inside, 0
+        room = max(2, round(ROOM_CM * self._mesh.scale))
+        sides = (room,) * 4
+        wider = cv2.copyMakeBorder(inside, *sides, cv2.BORDER_REPLICATE)
+        known = cv2.copyMakeBorder(
+            np.ones(inside.shape[:2], np.float32), *sides, cv2.BORDER_CONSTANT, value=0.0
+        )
+        away = cv2.distanceTransform((known == 0).astype(np.uint8), cv2.DIST_L2, 3) / room
+        for reach, spread in ((0.0, 0.06), (0.15, 0.15), (0.4, 0.35)):
+            blurred = cv2.GaussianBlur(wider, (0, 0), spread * room)
+            share = smoothstep(away, reach, reach + 0.15)[..., None]
+            wider = np.where(away[..., None] > 0, wider + share * (blurred - 1.0 * wider), wider)
+            wider = wider.astype(np.uint8)
+        return np.ascontiguousarray(wider), room
 
     def _turn(self, values: Floats) -> Floats:
         """Rotation [3, 3] of the mesh, relative to the picture, for one frame's ``values``."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import weights
+from dimcli.face_model import canonical_face
 from dimcli.motion import (
     ARKIT_EXPRESSIONS,
     EXPRESSION,
@@ -20,7 +21,7 @@ from dimcli.motion import (
     NUM_EXPRESSION,
     expression_index,
 )
-from renderers.canonical import INNER_LIP_LOWER, INNER_LIP_UPPER, canonical_face
+from renderers.contours import INNER_LIP_LOWER, INNER_LIP_UPPER
 from renderers.portrait_mesh import NUM_FACE, smoothstep
 
 Floats = NDArray[np.floating]

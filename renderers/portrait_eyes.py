@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from dimcli.motion import expression_index
-from renderers.canonical import EyeContour
+from renderers.contours import EyeContour
 from renderers.portrait_mesh import smoothstep
 
 Floats = NDArray[np.floating]
@@ -242,7 +242,8 @@ class Eye:
         place = self._picture(np.concatenate(band).astype(np.float32))[None] - 0.5
         colours = cv2.remap(image, place, None, cv2.INTER_LINEAR)[0].astype(np.float32)
         order = np.argsort(colours.sum(-1))
-        return colours[order[: len(order) // 8]].mean(0)
+        dark = colours[order[: len(order) // 8]].mean(0)
+        return dark + 0.6 * (dark.mean() - dark)  # a tinted glass is no lash
 
     def white(self) -> Floats:
         """The white of the eye [3]: bright and of little colour among what the lids leave free."""

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from renderers.canonical import FACE_OVAL, canonical_face, fit_similarity
+from dimcli.face_model import canonical_face
+from renderers.contours import FACE_OVAL, fit_similarity
 
 Floats = NDArray[np.floating]
 

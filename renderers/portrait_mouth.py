@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from renderers.canonical import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
+from renderers.contours import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
 from renderers.portrait_mesh import NUM_FACE, HeadMesh, Placement, Pose, smoothstep
 
 Floats = NDArray[np.floating]

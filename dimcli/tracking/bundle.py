@@ -1,4 +1,4 @@
-"""MediaPipe's face_landmarker bundle: three small networks and a canonical face, from one zip."""
+"""The networks of MediaPipe's face_landmarker bundle, from one zip."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +13,9 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from dimcli.errors import DimError
+from dimcli.face_model import BUNDLE
 
-BUNDLE = "face_landmarker.task"
 NUM_LANDMARKS = 478
-NUM_MESH = 468
-"""Landmarks of the canonical face: all but the irises' 10."""
 
 Floats = NDArray[np.float32]
 
@@ -66,19 +62,6 @@ class Network:
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs}
 
 
-@dataclass(frozen=True)
-class CanonicalFace:
-    """The face that head rotation is measured against.
-
-    ``vertices`` float64 [468, 3] in centimetres (right-handed, +x to the subject's left, +y up,
-    +z out of the face); ``weights`` float64 [468], how much each counts in the fit: zero where
-    expressions move the skin.
-    """
-
-    vertices: NDArray[np.float64]
-    weights: NDArray[np.float64]
-
-
 class Bundle:
     """The parts of a face_landmarker bundle. Networks are made anew on every call."""
 
@@ -107,46 +90,3 @@ class Bundle:
     def blendshapes(self) -> Network:
         """Blendshapes: 146 landmarks [146, 2] in pixels to 52 coefficients in 0..1."""
         return Network(self._parts["face_blendshapes.tflite"], threads=1)
-
-    @cached_property
-    def canonical_face(self) -> CanonicalFace:
-        """The canonical face, read from the bundle's protocol buffer."""
-        vertices = np.zeros(0)
-        weights = np.zeros(NUM_MESH)
-        for field, value in _fields(self._parts["geometry_pipeline_metadata_landmarks.binarypb"]):
-            if field == 1:  # canonical mesh: x, y, z, u, v of each vertex
-                packed = b"".join(part for number, part in _fields(value) if number == 3)
-                vertices = np.frombuffer(packed, "<f4").reshape(-1, 5)[:, :3].astype(np.float64)
-            elif field == 2:  # a landmark of the fit, and its weight
-                landmark = dict(_fields(value))
-                weight = np.frombuffer(landmark[2], "<f4")[0]
-                weights[int.from_bytes(landmark.get(1, b"\0"), "little")] = weight
-        if vertices.shape != (NUM_MESH, 3):
-            raise DimError(f"canonical face has shape {vertices.shape}; expected ({NUM_MESH}, 3)")
-        return CanonicalFace(vertices, weights)
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Fields of a protocol buffer message as (number, content); numbers come little-endian."""
-    position = 0
-
-    def varint() -> int:
-        nonlocal position
-        value = shift = 0
-        while True:
-            byte = message[position]
-            position += 1
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                return value
-
-    while position < len(message):
-        key = varint()
-        kind = key & 7
-        if kind == 0:
-            yield key >> 3, varint().to_bytes(8, "little")
-            continue
-        length = {1: 8, 5: 4}.get(kind) or varint()
-        yield key >> 3, message[position : position + length]
-        position += length

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.errors import InputError
+from dimcli.face_model import CanonicalFace, canonical_face
 from dimcli.media import probe_video, read_frames
 from dimcli.motion import ARKIT_EXPRESSIONS, HEAD, JAW_OPEN_RAD, MOTION_DIM, NUM_POSE, Motion
 from dimcli.progress import Progress, silent
 from dimcli.rotations import slerp_axis_angle
-from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, CanonicalFace, Floats
+from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, Floats
 from dimcli.tracking.detector import FaceDetector
 from dimcli.tracking.face_mesh import (
     BLENDSHAPES,
@@ -105,7 +106,7 @@ def observe_picture(image: NDArray[np.uint8]) -> FaceObservation:
         raise InputError("no face can be seen in the picture; expected one, looking at the camera")
     _, landmarks, presence = max(fits, key=lambda fit: fit[0])
     landmarks = landmarks / np.float32(factor)
-    rotation, _ = head_rotations(landmarks[None], size, bundle.canonical_face)
+    rotation, _ = head_rotations(landmarks[None], size, canonical_face())
     blendshapes = BlendshapeNetwork(bundle)(landmarks)
     return FaceObservation(landmarks, blendshapes, rotation[0], presence, faces=len(fits))
 
@@ -150,12 +151,12 @@ def track_face(
         for count, face in enumerate(follower(frames), start=1):
             batch.append(face)
             if len(batch) == _BATCH:
-                numbers.append(_measure(batch, size, bundle.canonical_face))
+                numbers.append(_measure(batch, size, canonical_face()))
                 batch.clear()
             if keep_landmarks:
                 kept.append(_NOWHERE if face is None else face.landmarks)
             progress("tracking", count, max(expected, count))
-    numbers.append(_measure(batch, size, bundle.canonical_face))
+    numbers.append(_measure(batch, size, canonical_face()))
     table = np.concatenate(numbers)
     valid = ~np.isnan(table[:, 0])
     if valid.mean() < MIN_SEEN:

@@ -3,16 +3,16 @@
 import cv2
 import numpy as np
 
+from dimcli.face_model import canonical_face
 from dimcli.motion import JAW_OPEN_RAD, MOTION_DIM, expression_index
 from renderers.base import Reference
-from renderers.canonical import (
+from renderers.contours import (
     EYES,
     FACE_OVAL,
     INNER_LIP_LOWER,
     INNER_LIP_UPPER,
     OUTER_LIP_LOWER,
     OUTER_LIP_UPPER,
-    canonical_face,
 )
 
 SKIN, HAIR, WALL = (214, 170, 150), (90, 60, 40), (120, 140, 160)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dimcli.tracking.bundle import Bundle
+from dimcli.face_model import canonical_face
 from dimcli.tracking.geometry import Region, head_rotations, region_of_landmarks
 
 SIZE = (640, 480)
@@ -13,7 +13,7 @@ SIZE = (640, 480)
 
 @pytest.fixture(scope="module")
 def face():
-    return Bundle.shipped().canonical_face
+    return canonical_face()
 
 
 def seen_by_camera(face, rotation, position):

@@ -1,21 +1,11 @@
-"""The tracker's canonical face: 468 landmarks in centimetres, its triangles, its named contours.
-
-The face looks along +z, +y is up, +x is to the subject's left. It is read from the bundled
-landmarker file, whose geometry metadata is a protocol buffer of which we need two fields.
-"""
+"""Named contours of the 478 landmarks, and fitting one set of landmarks to another."""
 
 from __future__ import annotations
 
-import struct
-import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-
-import weights
 
 Floats = NDArray[np.floating]
 
@@ -60,56 +50,6 @@ EYES = {
     ),
 }
 """The subject's right eye is at the image's left."""
-
-
-@dataclass(frozen=True)
-class CanonicalFace:
-    """``vertices`` float32 [468, 3] in centimetres; ``triangles`` int32 [898, 3]."""
-
-    vertices: Floats
-    triangles: NDArray[np.int32]
-
-
-def _varint(buffer: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = buffer[position]
-        position += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return value, position
-
-
-def _fields(buffer: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """Field numbers and values of one protocol-buffer message."""
-    position = 0
-    while position < len(buffer):
-        key, position = _varint(buffer, position)
-        value: int | float | bytes
-        if key & 7 == 0:
-            value, position = _varint(buffer, position)
-        elif key & 7 == 5:
-            value = struct.unpack_from("<f", buffer, position)[0]
-            position += 4
-        else:
-            length, position = _varint(buffer, position)
-            value = buffer[position : position + length]
-            position += length
-        yield key >> 3, value
-
-
-@cache
-def canonical_face() -> CanonicalFace:
-    """The canonical face of the bundled landmarker."""
-    with zipfile.ZipFile(weights.path("face_landmarker.task")) as bundle:
-        metadata = bundle.read("geometry_pipeline_metadata_landmarks.binarypb")
-    mesh = next(value for number, value in _fields(metadata) if number == 1)
-    assert isinstance(mesh, bytes)
-    floats = [value for number, value in _fields(mesh) if number == 3]
-    corners = [value for number, value in _fields(mesh) if number == 4]
-    vertices = np.array(floats, np.float32).reshape(-1, 5)[:, :3]  # x y z u v
-    return CanonicalFace(vertices, np.array(corners, np.int32).reshape(-1, 3))
 
 
 def fit_similarity(source: Floats, target: Floats) -> tuple[float, Floats]:
