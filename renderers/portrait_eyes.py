@@ -338,7 +338,7 @@ class Eye:
         )
         share = np.clip(lids.edge / lids.height, 0, 1.2)
         round_light = (
-            1 + 0.05 * np.sin(np.pi * share) - 0.10 * np.exp(-(((share - 0.9) / 0.2) ** 2))
+            1 + 0.05 * np.sin(np.pi * share) - 0.05 * np.exp(-(((share - 0.9) / 0.2) ** 2))
         )
         return colour * round_light[..., None] + grain
 

@@ -46,7 +46,7 @@ def motion(own: np.ndarray) -> np.ndarray:
     """Motion [FRAMES, 56] about the picture's ``own`` frame: turns, blinks, smiles, a jaw."""
     seconds = np.arange(FRAMES) / FPS
     values = np.repeat(own[None], FRAMES, 0)
-    for axis, (degrees, hertz) in enumerate(((5, 0.5), (7, 0.35), (6, 0.6))):
+    for axis, (degrees, hertz) in enumerate(((8, 0.5), (10, 0.35), (8, 0.6))):
         values[:, axis] += np.radians(degrees) * np.sin(2 * np.pi * hertz * seconds)
     values[:, 3] = JAW_OPEN_RAD * 0.4 * np.sin(2 * np.pi * 0.8 * seconds).clip(0)
     smile = 0.4 + 0.35 * np.sin(2 * np.pi * 0.45 * seconds)
