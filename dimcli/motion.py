@@ -47,7 +47,7 @@ ARKIT_EXPRESSIONS: tuple[str, ...] = tuple(
     mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight
     mouthStretchLeft mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft
     noseSneerRight
-    """.split()
+    """.split()  # noqa: SIM905 - as a list it would take 50 lines
 )
 """Names of the 50 expression numbers in the ``arkit`` space, in order."""
 

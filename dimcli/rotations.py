@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def slerp_axis_angle(
     start: NDArray[np.float32], end: NDArray[np.float32], weight: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Shortest-way interpolation of rotations: ``start``, ``end`` [N, 3], ``weight`` [N] in 0..1."""
+    """Shortest way between rotations ``start`` and ``end`` [N, 3], ``weight`` [N] in 0..1."""
     from scipy.spatial.transform import Rotation
 
     first = Rotation.from_rotvec(start)
