@@ -45,11 +45,14 @@ JAW_LIFT, JAW_LIFT_BY = 0.12, 0.08
 """The tracker's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw
 that starts to open opens this much more, coming in by that score."""
 
+BROAD_JAW, BROAD_JAW_LIFT = 0.35, 0.13
+"""What a broad face's jaw opens more, in share and at the start."""
+
 CHIN_FROM_CM, CHIN_DROP = -5.5, 0.35
 """Below this height the jaw's unit drops by that share more: the open head's chin goes further back
 than down, and in a picture only the drop is seen."""
 
-JAW_WITH_SMILE = 0.6
+JAW_WITH_SMILE = 0.45
 """Share by which a full smile opens the jaw further: the tracker reads the jaw off the face's
 length against its width, and a smile makes it wide."""
 
@@ -108,10 +111,20 @@ def _symmetric(units: Floats) -> Floats:
     return (units + units[other][:, mirrored] * flip) / 2
 
 
-def jaw_unit(angle_rad: float) -> float:
-    """Coefficient of the ``jawOpen`` unit for a jaw angle: more than its share at small ones."""
+def jaw_unit(angle_rad: float, breadth: float = 0.0) -> float:
+    """Coefficient of the ``jawOpen`` unit for a jaw angle: more than its share at small ones, and
+    in broad faces (``breadth`` 0..1, see :func:`breadth_of`)."""
     score = angle_rad / JAW_OPEN_RAD
-    return score + JAW_LIFT * float(np.tanh(score / JAW_LIFT_BY))
+    lift = JAW_LIFT + BROAD_JAW_LIFT * breadth
+    return (1 + BROAD_JAW * breadth) * score + lift * float(np.tanh(score / JAW_LIFT_BY))
+
+
+def breadth_of(resting: Floats) -> float:
+    """How broad a face is, 0..1, of its landmarks [468, 3] in the head's frame: the tracker hardly
+    sees the jaw of one whose nose is less than 0.58 of its width from its chin."""
+    long = np.linalg.norm(resting[4, :2] - resting[152, :2])
+    wide = np.linalg.norm(resting[234, :2] - resting[454, :2])
+    return float(np.clip((0.58 - long / wide) / 0.06, 0, 1))
 
 
 def _talk(values: Floats) -> float:
@@ -131,6 +144,7 @@ class FaceExpression:
         """``own`` [56], the picture's motion frame; ``resting`` [468, 3] its landmarks in the
         head's frame, centimetres."""
         self._units = landmark_units().reshape(NUM_UNITS, -1)
+        self._breadth = breadth_of(resting)
         self._own = self._coefficients(own)
         self._gap = (resting[INNER_LIP_UPPER] - resting[INNER_LIP_LOWER])[:, 1]
         self._own_part = self._parting(self._own @ self._units)
@@ -147,11 +161,12 @@ class FaceExpression:
         shown = (raised - CORNERS_ABOVE_CM).mean() / by_one
         return np.clip(shown / np.maximum(self._own[SMILES], 0.05), 0.3, 1).astype(np.float32)
 
-    @staticmethod
-    def _coefficients(values: Floats) -> Floats:
+    def _coefficients(self, values: Floats) -> Floats:
         """Unit coefficients [51]; a closed jaw leaves ``mouthClose`` nothing to close."""
         smile = values[[expression_index("mouthSmileLeft"), expression_index("mouthSmileRight")]]
-        jaw = jaw_unit(float(values[JAW.start])) * (1 + JAW_WITH_SMILE * float(smile.mean()))
+        jaw = jaw_unit(float(values[JAW.start]), self._breadth) * (
+            1 + JAW_WITH_SMILE * float(smile.mean())
+        )
         units = np.append(values[EXPRESSION], jaw)
         close = expression_index("mouthClose") - EXPRESSION.start
         units[close] = min(units[close], max(0.0, units[JAW_UNIT]))
@@ -178,7 +193,9 @@ class FaceExpression:
         kept = 1.0
         if self._own_talk > STILL_TALK:
             kept = float(np.clip(_talk(values) / self._own_talk, 0, 1))
-        wanted = parting + np.minimum(self._gap - self._own_part, 0) + unexplained * kept
+        further = np.maximum(parting - self._own_part, 0)
+        wanted = parting + np.minimum(self._gap - self._own_part, 0)
+        wanted = wanted + np.hypot(further, unexplained * kept) - further
         wanted = np.maximum(wanted, np.minimum(self._gap, CLOSED_GAP_CM))
         missing = (wanted - (self._gap + self._parting(moved))).astype(np.float32)
         moved[:, 1] += 0.5 * (self._upper @ missing) - 0.5 * (self._lower @ missing)
@@ -192,7 +209,7 @@ class FaceExpression:
     def jaw_drop(self, values: Floats) -> float:
         """How far the lower teeth are below the closed bite, centimetres."""
         open_jaw = self._units[JAW_UNIT].reshape(NUM_FACE, 3)[14, 1]
-        return float(-open_jaw) * jaw_unit(float(values[JAW.start]))
+        return float(-open_jaw) * jaw_unit(float(values[JAW.start]), self._breadth)
 
 
 @cache

@@ -26,7 +26,9 @@ RIM = np.concatenate([INNER_LIP_UPPER, INNER_LIP_LOWER[-2:0:-1]])
 SHOWS_INSIDE_CM = 0.25
 """Lips that are this far apart in the picture show a mouth whose inside is worth keeping."""
 
-TEETH_BEHIND_CM = 0.9
+TEETH_BEHIND_CM, OWN_BEHIND_CM = 0.9, 0.4
+"""How far behind the lips the invented teeth are, and those that the picture shows."""
+
 BITE_BELOW_LIP_CM = 0.3
 UPPER_WIDTHS_CM = (0.86, 0.68, 0.72, 0.58, 0.46, 0.36)
 LOWER_WIDTHS_CM = (0.52, 0.56, 0.62, 0.55, 0.45, 0.36)
@@ -185,7 +187,9 @@ class Mouth:
         if source.sum() < 12:
             self.shows_inside = False
             return
-        self._own = cv2.inpaint(patch, 1 - source, 3, cv2.INPAINT_TELEA).astype(np.float32)
+        painted = cv2.inpaint(patch, 1 - source, 3, cv2.INPAINT_TELEA)
+        seen = np.where(inside[..., None] > 0, patch, painted)
+        self._own = (seen.astype(np.float32), painted.astype(np.float32))
         self._own_corner = low.astype(np.float32)
         rows = np.arange(size[1], dtype=np.float32)[:, None] + low[1]
         columns = np.arange(size[0], dtype=np.float32) + low[0]
@@ -193,14 +197,22 @@ class Mouth:
         floor = floor[np.argsort(floor[:, 0])]
         level = np.interp(columns, floor[:, 0], floor[:, 1])
         soft = 0.12 * self._mesh.scale
-        self._own_share = 1 - smoothstep(rows - level, -soft, 0.5 * soft)
+        self._own_share = (
+            1 - smoothstep(rows - level, 0.2 * soft, 1.5 * soft),
+            1 - smoothstep(rows - level, -soft, 0.5 * soft),
+        )
 
     def opening(self, offsets: Floats) -> float:
         """How much of the painted inside a frame with landmark ``offsets`` [468, 3] cm needs."""
-        change = (offsets[INNER_LIP_UPPER] - offsets[INNER_LIP_LOWER])[:, 1]
         if self.shows_inside:
-            return float(smoothstep(np.abs(change).max(), 0.02, 0.08))
+            return float(smoothstep(np.asarray(self._change(offsets)), 0.02, 0.1))
+        change = (offsets[INNER_LIP_UPPER] - offsets[INNER_LIP_LOWER])[:, 1]
         return float(smoothstep(change.max(), 0.04, 0.14))
+
+    @staticmethod
+    def _change(offsets: Floats) -> float:
+        """How much further or less apart the lips are than in the picture, centimetres."""
+        return float(np.abs((offsets[INNER_LIP_UPPER] - offsets[INNER_LIP_LOWER])[:, 1]).max())
 
     def draw(
         self,
@@ -225,7 +237,7 @@ class Mouth:
         depth = cv2.GaussianBlur(cover, (0, 0), max(0.16 * self._mesh.scale, 1.0))
         inside *= (0.5 + 0.5 * smoothstep(depth, 0.4, 0.95))[..., None]
         if self.shows_inside:
-            inside = self._with_own(inside, origin, placement.pose)
+            inside = self._with_own(inside, origin, placement.pose, self._change(offsets))
         cover = (amount * cover)[..., None]
         mixed = view + cover * (inside - view)
         if self.shows_inside:
@@ -293,16 +305,26 @@ class Mouth:
             painted += cover[..., None] * (light * lit[..., None] * colours.teeth - painted)
         return painted.astype(np.float32)
 
-    def _with_own(self, inside: Floats, origin: Floats, pose: Pose) -> Floats:
-        """``inside`` [h, w, 3] under the picture's own inside, which stays with the skull."""
-        now = self._affine(pose, self._bite)
-        then = self._affine(self._mesh.pose(np.eye(3, dtype=np.float32)), self._bite)
+    def _with_own(self, inside: Floats, origin: Floats, pose: Pose, change: float) -> Floats:
+        """``inside`` [h, w, 3] under the picture's own inside, which stays with the skull. The rim
+        that the picture's lips blend into fades out as the lips ``change`` (cm) leave it."""
+        at = self._bite + np.asarray([0, 0, TEETH_BEHIND_CM - OWN_BEHIND_CM], np.float32)
+        now = self._affine(pose, at)
+        then = self._affine(self._mesh.pose(np.eye(3, dtype=np.float32)), at)
         height, width = inside.shape[:2]
         pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) + 0.5
         spot = (pixels + origin - now[:, 2]) @ np.linalg.inv(now[:, :2]).T
         place = (spot @ then[:, :2].T + then[:, 2] - 0.5 - self._own_corner).astype(np.float32)
-        own = cv2.remap(self._own, place, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        share = cv2.remap(
-            self._own_share, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )[..., None]
-        return inside + share * (own - inside)
+
+        def sampled(layer: Floats, method: int) -> Floats:
+            return cv2.remap(layer, place, None, method, borderMode=cv2.BORDER_REPLICATE)
+
+        left = float(smoothstep(np.asarray(change), 0.1, 0.4))
+        own, share = (
+            (1 - left) * sampled(first, method) + left * sampled(then_on, method)
+            for (first, then_on), method in (
+                (self._own, cv2.INTER_CUBIC),
+                (self._own_share, cv2.INTER_LINEAR),
+            )
+        )
+        return inside + share[..., None] * (own - inside)
