@@ -198,7 +198,10 @@ class FaceExpression:
         wanted = wanted + np.hypot(further, unexplained * kept) - further
         wanted = np.maximum(wanted, np.minimum(self._gap, CLOSED_GAP_CM))
         missing = (wanted - (self._gap + self._parting(moved))).astype(np.float32)
-        moved[:, 1] += 0.5 * (self._upper @ missing) - 0.5 * (self._lower @ missing)
+        closing = np.clip((self._gap - wanted) / np.maximum(self._gap, 0.05), 0, 1)
+        by_upper = 0.1 + 0.4 * closing  # the lower lip does more, but where lips meet halfway
+        moved[:, 1] += self._upper @ (by_upper * missing)
+        moved[:, 1] -= self._lower @ ((1 - by_upper) * missing)
         return moved
 
     @property
