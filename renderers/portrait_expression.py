@@ -146,6 +146,7 @@ class FaceExpression:
         self._units = landmark_units().reshape(NUM_UNITS, -1)
         self._breadth = breadth_of(resting)
         self._own = self._coefficients(own)
+        self._resting = resting
         self._gap = (resting[INNER_LIP_UPPER] - resting[INNER_LIP_LOWER])[:, 1]
         self._own_part = self._parting(self._own @ self._units)
         self._own_talk = _talk(own)
@@ -202,6 +203,9 @@ class FaceExpression:
         by_upper = 0.1 + 0.4 * closing  # the lower lip does more, but where lips meet halfway
         moved[:, 1] += self._upper @ (by_upper * missing)
         moved[:, 1] -= self._lower @ ((1 - by_upper) * missing)
+        rims = self._resting + moved  # lips that meet meet in depth too, or a nod parts them again
+        ahead = (rims[INNER_LIP_UPPER] - rims[INNER_LIP_LOWER])[:, 2] * closing / 2
+        moved[:, 2] += self._lower @ ahead - self._upper @ ahead
         return moved
 
     @property
