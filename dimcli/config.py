@@ -123,6 +123,13 @@ class DIMConfig:
     mask-predict sampling feeds back exactly what was sampled."""
     joint: str = "feature"
     """How the joint encoder fuses the roles: ``feature`` (equation 6) or ``time`` (released)."""
+    visible_targets: bool = False
+    """Whether the decoder also reads the target's visible codes directly, beside what reaches it
+    through the joint encoder. In the paper's fine-tuning none is visible; mask-predict sampling
+    needs neighbours to fit, and learns it far sooner this way."""
+    code_geometry: bool = False
+    """Whether the output also scores codes by where they lie in code space: codes that decode
+    alike then learn from each other."""
     decoder: str = "parallel"
     """``parallel`` (equation 7) or ``autoregressive`` (the released code, kept to compare)."""
     audio_width: int = 0

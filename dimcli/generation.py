@@ -194,7 +194,7 @@ def sample_codes(
         joint = model.join(
             {"speaker": speaker, "listener": listener}, {"speaker": present, "listener": visible}
         )
-        return model.decode("listener", joint, current)[0].float().cpu()
+        return model.decode("listener", joint, current, visible)[0].float().cpu()
 
     if model.previous is not None:
         order = [torch.tensor([index]) for index in range(size - prefix)]

@@ -27,7 +27,7 @@ _SMALL_DIM = DIMConfig(
     width=96, role_layers=2, joint_layers=2, decoder_layers=3, heads=4, feedforward=256,
     dropout=0.0, local_kernel=5, listener_inputs="codes", audio_width=64,
     listener_visible="uniform", contrastive_weight=0.1, motion_weight=0.05, anchor_weight=1.0,
-    motion_share=0.25,
+    motion_share=0.25, visible_targets=True, code_geometry=True,
     attitudes=True, speaker_centering=True, clamp_std=4.0, noise_std=0.15, modality_dropout=0.05,
 )  # fmt: skip
 _TINY_VQ = replace(
@@ -44,11 +44,11 @@ _SMALL_STAGES = {
         schedule="cosine", ramp_steps=100, validate_every=250,
     ),
     "pretrain": TrainingConfig(
-        steps=600, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
+        steps=400, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
         ramp_steps=100, validate_every=200,
     ),
     "finetune": TrainingConfig(
-        steps=4200, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
+        steps=3600, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
         ramp_steps=100, validate_every=250,
     ),
 }  # fmt: skip
@@ -84,8 +84,8 @@ PRESETS = tuple(_PRESETS)
 PARAMETERS = {
     "paper": (19_151_288, 114_842_096, 95_297_080),
     "official": (21_502_904, 101_143_664, 79_050_424),
-    "small": (563_048, 3_074_416, 2_264_072),
-    "tiny": (41_088, 113_168, 68_912),
+    "small": (563_048, 3_138_620, 2_296_174),
+    "tiny": (41_088, 116_812, 70_734),
 }
 """Parameters of one role's VQ-VAE, of the pre-trained and of the fine-tuned model (both with the
 VQ-VAEs they need), for audio features of width 32."""

@@ -122,10 +122,19 @@ class DIM(nn.Module):
         self.heads = nn.ModuleDict(
             {role: nn.Linear(decoder_width, parts * vq.codebook_size) for role in dim.output_roles}
         )
+        code_width = parts * vq.code_dim
+
+        def per_output(inputs: int, outputs: int) -> nn.ModuleDict:
+            return nn.ModuleDict({role: nn.Linear(inputs, outputs) for role in dim.output_roles})
+
+        self.heads = per_output(decoder_width, parts * vq.codebook_size)
+        self.target = per_output(code_width + 1, decoder_width) if dim.visible_targets else None
+        geometry = parts * (vq.code_dim + 1)
+        self.geometry = per_output(decoder_width, geometry) if dim.code_geometry else None
         self.attitude = nn.Embedding(len(ATTITUDES), decoder_width) if dim.attitudes else None
         if self.attitude is not None:
             nn.init.zeros_(self.attitude.weight)
-        self.previous = nn.Linear(parts * vq.code_dim, decoder_width) if autoregressive else None
+        self.previous = nn.Linear(code_width, decoder_width) if autoregressive else None
         self.start = nn.Parameter(torch.zeros(decoder_width)) if autoregressive else None
         self.register_buffer("audio_mean", torch.zeros(config.data.audio_dim))
         self.register_buffer("audio_std", torch.ones(config.data.audio_dim))
@@ -214,8 +223,11 @@ class DIM(nn.Module):
             for role in ROLES
         }
 
-    def decode(self, role: str, joint: dict[str, Tensor], dyad: Dyad) -> Tensor:
-        """Equation 7: logits [B, N, P, K] of ``role`` from the other role's features and audio."""
+    def decode(self, role: str, joint: dict[str, Tensor], dyad: Dyad, visible: Tensor) -> Tensor:
+        """Equation 7: logits [B, N, P, K] of ``role`` from the other role's features and audio.
+
+        ``visible`` bool [B, N]: which of ``role``'s own codes may be read (``visible_targets``).
+        """
         other = OTHER[role]
         features = joint[other] + self.decoder_role_token[other]
         features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
@@ -223,12 +235,29 @@ class DIM(nn.Module):
         features = torch.cat([features, audio], dim=-1)
         if self.attitude is not None and role == "listener":
             features = features + self.attitude(dyad.attitude)[:, None]
+        if self.target is not None:
+            seen = visible[..., None].to(features.dtype)
+            codes = self.vqvae(role).vectors(dyad.codes[role]).flatten(2)
+            features = features + self.target[role](torch.cat([codes * seen, seen], dim=-1))
         if self.previous is not None and self.start is not None:
             codes = self.previous(self.vqvae(role).vectors(dyad.codes[role]).flatten(2))
             start = self.start.expand(len(codes), 1, -1)
             features = features + torch.cat([start, codes[:, :-1]], dim=1)
         features = self.decoder(features, self.step_mask(dyad.mask))
-        return self.heads[role](features).unflatten(-1, (self.parts, -1))
+        logits = self.heads[role](features).unflatten(-1, (self.parts, -1))
+        if self.geometry is not None:
+            scores = self.geometry[role](features).unflatten(-1, (self.parts, -1))
+            logits = logits + torch.einsum("bnpf,pkf->bnpk", scores, self._code_features(role))
+        return logits
+
+    def _code_features(self, role: str) -> Tensor:
+        """What ``code_geometry`` knows of each code, [P, K, D + 1]: its standardised vector and
+        squared length, so that linear scores of them are the log of any round Gaussian."""
+        books = torch.stack([part.quantizer.codebook for part in self.vqvae(role).part_modules])
+        spread = books.std(dim=1, keepdim=True).mean(dim=-1, keepdim=True)
+        vectors = (books - books.mean(dim=1, keepdim=True)) / spread.clamp(min=1e-6)
+        squares = vectors.square().mean(dim=-1, keepdim=True)
+        return torch.cat([vectors, squares], dim=-1)
 
     def forward(self, dyad: Dyad, visible: dict[str, Tensor]) -> DIMOutput:
         """Predict every output role's codes from what is ``visible`` (bool [B, N] by role)."""
@@ -236,7 +265,10 @@ class DIM(nn.Module):
         visible = {role: visible[role] & present for role in ROLES}
         features = {role: self.encode_role(role, dyad, visible[role]) for role in ROLES}
         joint = self.join(features, visible)
-        logits = {role: self.decode(role, joint, dyad) for role in self.config.dim.output_roles}
+        logits = {
+            role: self.decode(role, joint, dyad, visible[role])
+            for role in self.config.dim.output_roles
+        }
         pooled = {}
         for role in ROLES:
             weight = visible[role][..., None].to(features[role].dtype)

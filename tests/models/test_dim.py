@@ -32,10 +32,12 @@ def seen(dyad: Dyad, model: DIM, **shares: float) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("joint", ["feature", "time"])
 @pytest.mark.parametrize("inputs", ["motion", "codes"])
+@pytest.mark.parametrize("direct", [False, True])
 def test_visible_listener_steps_reach_the_prediction_and_masked_ones_do_not(
-    joint: str, inputs: str
+    joint: str, inputs: str, direct: bool
 ) -> None:
-    model = make(**{"dim.joint": joint, "dim.listener_inputs": inputs})
+    settings = {"dim.joint": joint, "dim.listener_inputs": inputs}
+    model = make(**settings, **{"dim.visible_targets": direct})
     dyad = standardised(model, random_batch())
     visible = seen(dyad, model, speaker=1.0, listener=0.5)
     before = model(dyad, visible).logits["listener"]
@@ -189,3 +191,16 @@ def test_attitude_changes_the_prediction_once_it_is_learned() -> None:
     before = model(dyad, visible).logits["listener"]
     dyad.attitude.copy_((dyad.attitude + 1) % 4)
     assert not torch.equal(before, model(dyad, visible).logits["listener"])
+
+
+def test_code_geometry_scores_like_codes_alike() -> None:
+    model = make(**{"dim.code_geometry": True})
+    with torch.no_grad():
+        for part in model.vqvae("listener").part_modules:
+            part.quantizer.codebook[1] = part.quantizer.codebook[0]
+        model.heads["listener"].weight.zero_()
+        model.heads["listener"].bias.zero_()
+    dyad = standardised(model, random_batch())
+    logits = model(dyad, seen(dyad, model, speaker=1.0, listener=0.0)).logits["listener"]
+    assert torch.allclose(logits[..., 0], logits[..., 1], atol=1e-5)
+    assert not torch.allclose(logits[..., 0], logits[..., 2], atol=1e-5)
