@@ -28,9 +28,13 @@ class Background(Generic[Result]):
         except BaseException as error:
             self._error = error
 
+    def raise_if_failed(self) -> None:
+        """Raise what ``work`` raised, if it has by now; does not wait."""
+        if self._error is not None:
+            raise self._error
+
     def result(self) -> Result:
         """What ``work`` returned; raises what it raised."""
         self._thread.join()
-        if self._error is not None:
-            raise self._error
+        self.raise_if_failed()
         return self._value  # type: ignore[return-value]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,9 @@ def existing_file(path: Path, kind: str) -> Path:
         raise InputError(f"{path}: is a folder; expected a {kind} file")
     if not path.exists():
         raise InputError(f"{path}: no such {kind} file")
+    if not path.is_file():
+        # it can be read only once, and perhaps never ends
+        raise InputError(f"{path}: is a pipe or a device; expected a {kind} file")
     try:
         with path.open("rb") as file:
             empty = not file.read(1)
@@ -28,13 +31,17 @@ def existing_file(path: Path, kind: str) -> Path:
     return path
 
 
-def check_output(path: Path, *, force: bool) -> Path:
+def check_output(path: Path, *, force: bool, kind: str = "", suffixes: Sequence[str] = ()) -> Path:
     """``path``, if a file may be written there: worth asking before long work.
 
     Raises InputError where it exists (without ``force``), is a folder, or lies in a folder that
-    does not exist or cannot be written.
+    does not exist or cannot be written, or where its name does not end in one of ``suffixes``,
+    those of the ``kind`` of file it is.
     """
     path = Path(path)
+    if suffixes and path.suffix.lower() not in suffixes:
+        name = path.with_suffix(suffixes[0]).name if path.name else f"name{suffixes[0]}"
+        raise InputError(f"{path}: a {kind} is written as {suffixes[0]}; name it {name}")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a file name")
     if path.exists() and not force:
@@ -53,7 +60,8 @@ def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
     Raises InputError as :func:`check_output` does.
     """
     path = check_output(path, force=force)
-    temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part{path.suffix}")
+    # names end at 255 bytes, and a letter takes up to four
+    temporary = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)

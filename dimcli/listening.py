@@ -17,6 +17,7 @@ from dimcli.pipeline import (
     RENDERERS,
     Picture,
     VideoResult,
+    check_motion_output,
     make_renderer,
     read_reference,
     write_video,
@@ -127,8 +128,12 @@ def generate_listener_videos(
     output = output or Path(f"{speaker.stem}-listener.mp4")
     outputs = [numbered(output, i, samples) for i in range(samples)]
     kept = [numbered(save_motion, i, samples) if save_motion else None for i in range(samples)]
-    for path in [*outputs, *(path for path in kept if path)]:
-        media.check_output(path, force=force)
+    for path in outputs:
+        media.check_video_output(path, force=force)
+        if path.exists() and speaker.exists() and path.samefile(speaker):
+            raise InputError(f"--output {path}: is the speaker's clip itself; name another file")
+    for motion_path in filter(None, kept):
+        check_motion_output(motion_path, force=force)
     if renderer not in RENDERERS:
         raise InputError(f"--renderer {renderer}: unknown; known: {', '.join(RENDERERS)}")
     run = bundled.resolve(weights)
@@ -138,7 +143,16 @@ def generate_listener_videos(
     loading = Background(lambda: Listener.load(run, device))
     fitted, remarks = read_reference(reference) if reference else (None, ())
     ready = make_renderer(renderer, fitted, size)
-    watched = track_video(speaker, progress=progress)
+
+    def tracking(stage: str, done: int, total: int | None) -> None:
+        # a model that cannot be loaded is told at once, not when a long clip is tracked
+        loading.raise_if_failed()
+        progress(stage, done, total)
+
+    watched = track_video(speaker, progress=tracking)
+    if not watched.valid.all():
+        missing = 1 - float(watched.valid.mean())
+        remarks += (f"{speaker} shows no face in {missing:.1%} of its frames",)
     if watched.meta.get("most_faces", 1) > 1:
         remarks += (f"{speaker} shows several faces; the largest was followed",)
     listener = loading.result()
@@ -149,8 +163,6 @@ def generate_listener_videos(
         motion = listener.react(seed + i, temperature, steps, attitude)
         if fitted is not None:
             motion = anchored(motion, fitted)
-        if (kept_path := kept[i]) is not None:
-            motion.save(kept_path, force=force)
         frames = ready.render(motion.values)
         if side_by_side:
             frames = beside(speaker, frames, motion.fps)
@@ -158,5 +170,8 @@ def generate_listener_videos(
         results.append(
             write_video(path, motion, frames, speaker, force, progress, started, remarks, stage)
         )
+        if (kept_path := kept[i]) is not None:
+            source = {"source": str(speaker.resolve())}  # whose sound is to be heard
+            replace(motion, meta=motion.meta | source).save(kept_path, force=force)
         started = time.monotonic()
     return results

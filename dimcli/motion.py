@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.errors import InputError
+from dimcli.files import existing_file
 
 NUM_POSE = 6
 NUM_EXPRESSION = 50
@@ -50,6 +52,18 @@ ARKIT_EXPRESSIONS: tuple[str, ...] = tuple(
     """.split()  # noqa: SIM905 - as a list it would take 50 lines
 )
 """Names of the 50 expression numbers in the ``arkit`` space, in order."""
+
+FPS_RANGE = (0.1, 1000.0)
+"""Frame rates that a motion may have: what a video can be written with."""
+
+_LARGEST_VALUE = 100.0
+"""Radians and expression weights are far smaller; what is larger is something else."""
+
+_UNREADABLE = (
+    *(ValueError, TypeError, OSError, EOFError, AttributeError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What numpy and zipfile raise on a file that is no archive of arrays, or a broken one."""
 
 Floats = NDArray[np.float32]
 
@@ -87,8 +101,10 @@ class Motion:
             )
         if self.space not in SPACES:
             raise InputError(f"motion space '{self.space}' is unknown; known: {', '.join(SPACES)}")
-        if not (np.isfinite(self.fps) and self.fps > 0):
-            raise InputError(f"motion fps is {self.fps}; expected a positive number")
+        if not FPS_RANGE[0] <= self.fps <= FPS_RANGE[1]:
+            raise InputError(
+                f"motion fps is {self.fps}; expected {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}"
+            )
         bad = ~np.isfinite(values).all(axis=1)
         if bad.any():
             raise InputError(
@@ -184,27 +200,50 @@ class Motion:
     @classmethod
     def load(cls, path: Path) -> Motion:
         """Read a motion file; nothing in it is executed. Raises InputError that names the file."""
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path}: no such motion file")
+        path = existing_file(path, "motion")
         try:
             with np.load(path, allow_pickle=False) as archive:
                 data = {name: archive[name] for name in archive.files}
-        except (ValueError, OSError, zipfile.BadZipFile, EOFError, AttributeError):
+        except _UNREADABLE:
             raise InputError(
                 f"{path}: not a motion file; make one with `dim extract clip.mp4 -o motion.npz`"
             ) from None
+        try:
+            return cls._of_arrays(data)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    @classmethod
+    def _of_arrays(cls, data: dict[str, Any]) -> Motion:
+        """A motion of what a file holds. Raises InputError that says what is wrong with it."""
         missing = [name for name in ("values", "fps", "space") if name not in data]
         if missing:
-            raise InputError(f"{path}: motion file lacks {', '.join(missing)}")
+            raise InputError(f"motion file lacks {', '.join(missing)}")
+        values, fps = np.asarray(data["values"]), np.asarray(data["fps"])
+        for name, array in (("values", values), ("fps", fps)):
+            if array.dtype.kind not in "fiu":
+                raise InputError(f"motion {name} are {array.dtype}; expected real numbers")
+        if fps.size != 1:
+            raise InputError(f"motion fps has shape {fps.shape}; expected one number")
         try:
-            return cls(
-                values=data["values"],
-                fps=float(data["fps"]),
-                space=str(data["space"]),
-                valid=data.get("valid"),  # type: ignore[arg-type]
-                camera=data.get("camera"),
-                meta=json.loads(str(data["meta"])) if "meta" in data else {},
+            meta = json.loads(str(data.get("meta", "{}")))
+        except ValueError:
+            meta = None
+        if not isinstance(meta, dict):
+            raise InputError("motion meta is not a JSON object")
+        motion = cls(
+            values=values,
+            fps=float(fps.item()),
+            space=str(data["space"]),
+            valid=data.get("valid"),  # type: ignore[arg-type]
+            camera=data.get("camera"),
+            meta=meta,
+        )
+        if len(motion) == 0:
+            raise InputError("motion has no frames; expected at least one")
+        largest = float(np.abs(motion.values).max())
+        if largest > _LARGEST_VALUE:
+            raise InputError(
+                f"motion has values up to {largest:.3g}; expected radians and expression weights"
             )
-        except (InputError, ValueError, TypeError) as error:
-            raise InputError(f"{path}: {error}") from None
+        return motion

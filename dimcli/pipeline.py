@@ -59,7 +59,7 @@ def extract_motion(
 
     started = time.monotonic()
     output = output or Path(f"{clip.stem}.npz")
-    media.check_output(output, force=force)
+    check_motion_output(output, force=force)
     motion = track_video(clip, smooth=smooth, region=parse_region(region), progress=progress)
     motion.save(output, force=force)
     return MotionResult(output, motion, time.monotonic() - started)
@@ -70,7 +70,7 @@ def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
     if text is None:
         return None
     parts = text.split(",")
-    if len(parts) != 4 or not all(part.strip().isdigit() for part in parts):
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
         raise InputError(
             f"--region {text}: expected x,y,width,height in pixels, as in 256,0,256,256"
         )
@@ -83,7 +83,7 @@ def visualize_motion(
     output: Path | None = None,
     *,
     audio: Path | None = None,
-    smooth: bool = True,
+    smooth: bool | None = None,
     size: int | None = None,
     force: bool = False,
     progress: Progress = silent,
@@ -91,11 +91,11 @@ def visualize_motion(
     """Show a motion file on the open head, by default in ``<motion>.mp4`` in this folder."""
     started = time.monotonic()
     output = output or Path(f"{motion_path.stem}.mp4")
-    media.check_output(output, force=force)
-    motion, sound = _load_motion(motion_path, audio, smooth)
+    media.check_video_output(output, force=force)
+    motion, sound, remarks = _load_motion(motion_path, audio, smooth)
     renderer = make_renderer("mesh", None, size)
     return write_video(
-        output, motion, renderer.render(motion.values), sound, force, progress, started
+        output, motion, renderer.render(motion.values), sound, force, progress, started, remarks
     )
 
 
@@ -105,7 +105,7 @@ def render_motion(
     output: Path | None = None,
     *,
     audio: Path | None = None,
-    smooth: bool = True,
+    smooth: bool | None = None,
     size: int | None = None,
     force: bool = False,
     progress: Progress = silent,
@@ -113,25 +113,56 @@ def render_motion(
     """Move the face of a picture by a motion file, by default into ``<motion>-<picture>.mp4``."""
     started = time.monotonic()
     output = output or Path(f"{motion_path.stem}-{reference.stem}.mp4")
-    media.check_output(output, force=force)
-    motion, sound = _load_motion(motion_path, audio, smooth)
-    fitted, remarks = read_reference(reference)
+    media.check_video_output(output, force=force)
+    motion, sound, remarks = _load_motion(motion_path, audio, smooth)
+    fitted, more_remarks = read_reference(reference)
     renderer = make_renderer("portrait", fitted, size)
     return write_video(
-        output, motion, renderer.render(motion.values), sound, force, progress, started, remarks
+        output,
+        motion,
+        renderer.render(motion.values),
+        sound,
+        force,
+        progress,
+        started,
+        remarks + more_remarks,
     )
 
 
-def _load_motion(path: Path, audio: Path | None, smooth: bool) -> tuple[Motion, Path | None]:
-    """A motion file in the arkit space, smoothed if wanted, and where its sound is."""
+def check_motion_output(path: Path, *, force: bool) -> Path:
+    """``path``, if a motion file may be written there; see :func:`dimcli.files.check_output`."""
+    return media.check_output(path, force=force, kind="motion file", suffixes=(".npz",))
+
+
+def _load_motion(
+    path: Path, audio: Path | None, smooth: bool | None
+) -> tuple[Motion, Path | None, tuple[str, ...]]:
+    """A motion file in the arkit space, where its sound is, and remarks worth telling.
+
+    ``smooth`` None smooths what a tracker measured and leaves alone what is smooth already. The
+    sound is ``audio``, else that of the clip which the motion came from, if it is still there.
+    """
     from dimcli.tracking.smoothing import smooth_motion
 
     motion = Motion.load(path)
-    motion.require_space("arkit")
+    try:
+        motion.require_space("arkit")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    remarks: tuple[str, ...] = ()
     source = motion.meta.get("source")
-    if audio is None and source and Path(source).is_file():
-        audio = Path(source)
-    return (smooth_motion(motion) if smooth else motion), audio
+    if audio is not None:
+        if not media.has_audio(audio):
+            raise InputError(f"--audio {audio}: has no sound; expected wav, mp3, m4a, mp4, ...")
+    elif isinstance(source, str):
+        try:
+            media.has_audio(Path(source))
+            audio = Path(source)
+        except InputError as error:
+            remarks = (f"no sound, because of the clip that the motion came from: {error}",)
+    if smooth is None:
+        smooth = not (motion.meta.get("generated") or motion.meta.get("smoothed"))
+    return (smooth_motion(motion) if smooth else motion), audio, remarks
 
 
 def read_reference(path: Path) -> tuple[Reference, tuple[str, ...]]:

@@ -277,7 +277,7 @@ def test_output_goes_to_no_folder_that_does_not_exist(tmp_path):
 
 
 def test_a_name_that_is_not_mp4_is_refused_before_any_work(tmp_path):
-    with pytest.raises(InputError, match=r"written as mp4; name it out\.mp4"):
+    with pytest.raises(InputError, match=r"written as \.mp4; name it out\.mp4"):
         media.VideoWriter(tmp_path / "out.avi", fps=25)
 
 

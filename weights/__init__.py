@@ -51,6 +51,11 @@ def resolve(name: str) -> Path:
         return _HERE / name
     directory = Path(name)
     if directory.is_dir():
+        if not (directory / "config.yaml").is_file():
+            raise InputError(
+                f"--weights {name}: not a run directory, as it has no config.yaml; "
+                "expected one that a training command wrote"
+            )
         return directory
     raise InputError(
         f"--weights {name}: neither a run directory nor a bundled name "

@@ -5,8 +5,13 @@ Nothing heavy is imported before a command runs, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import errno
+import math
+import os
 import signal
 import sys
+import time
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -46,14 +51,44 @@ for _group in (generate, motion, prepare, train):
     _group.register(app)
 
 
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    """End like Ctrl-C does: clean up what is half-written, then go."""
-    raise KeyboardInterrupt
+class _Interruption:
+    """Ends the command as Ctrl-C does, so that what is half-written is removed, whatever asks.
+
+    Asked again while it cleans up (an impatient user, a shell that signals the whole group), it
+    keeps cleaning up.
+    """
+
+    _CLEANING_S = 2.0
+
+    def __init__(self) -> None:
+        self._since = -math.inf
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # the last is unknown to Windows
+            signum = getattr(signal, name, None)
+            # who starts us with a signal ignored (nohup) means it
+            if signum is not None and signal.getsignal(signum) is not signal.SIG_IGN:
+                signal.signal(signum, self._interrupt)
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._since > self._CLEANING_S:
+            self._since = now
+            raise KeyboardInterrupt
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started without output streams some that lead nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  open as long as we are
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line. Exit 0 done, 1 our fault, 2 the user's, 130 interrupted."""
-    signal.signal(signal.SIGTERM, _terminate)
+    _open_missing_streams()
+    _Interruption()
     try:
         code = app(args=arguments, standalone_mode=False) or 0
     except DimError as error:
@@ -62,10 +97,24 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):
         console.fail("interrupted; nothing half-written was left")
         code = 130
+    except BrokenPipeError:
+        # who reads our output went away; so that Python's own last flush meets nobody either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
+    except OSError as error:
+        # a name too long, no permission, a full disk: nothing that we can mend
+        if error.filename is None and error.errno not in _FULL:
+            raise
+        console.fail(f"{error.filename or 'output'}: {error.strerror}")
+        code = 2
     except Exception as error:
         # Typer's own usage errors: their class lives in a private place that moves.
         if not hasattr(error, "format_message"):
             raise
-        console.fail(f"{error.format_message()} (see --help)")
+        message = error.format_message()
+        if message.startswith("Usage:"):
+            console.show_usage(message)
+        else:
+            console.fail(f"{message} (see --help)")
         code = 2
     sys.exit(code)

@@ -30,6 +30,11 @@ def fail(message: str) -> None:
     say("error: " + " ".join(message.split()))
 
 
+def show_usage(usage: str) -> None:
+    """Help that nobody asked for by name, as it is."""
+    print(usage, file=sys.stderr, flush=True)
+
+
 def print_json(figures: dict[str, Any]) -> None:
     """Figures for programs, on standard output."""
     print(json.dumps(figures, indent=2))

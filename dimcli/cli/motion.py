@@ -10,6 +10,14 @@ from dimcli.cli.options import ForceOption, JsonOption, OutputOption, ReferenceO
 
 MotionArgument = Annotated[Path, typer.Argument(help="Motion file (.npz).")]
 SmoothOption = Annotated[bool, typer.Option(help="Lightly smooth the motion, without delay.")]
+SmoothAgainOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--smooth/--no-smooth",
+        help="Lightly smooth the motion, without delay. Default: where a tracker measured it.",
+        show_default=False,
+    ),
+]
 AudioOption = Annotated[
     Path | None,
     typer.Option("--audio", help="Sound for the video. Default: the clip the motion came from."),
@@ -47,7 +55,7 @@ def visualize(
     motion: MotionArgument,
     output: OutputOption = None,
     audio: AudioOption = None,
-    smooth: SmoothOption = True,
+    smooth: SmoothAgainOption = None,
     size: SizeOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -67,7 +75,7 @@ def render(
     ref: ReferenceOption,
     output: OutputOption = None,
     audio: AudioOption = None,
-    smooth: SmoothOption = True,
+    smooth: SmoothAgainOption = None,
     size: SizeOption = None,
     force: ForceOption = False,
     as_json: JsonOption = False,

@@ -43,7 +43,10 @@ OutputOption = Annotated[
 ]
 RunOption = Annotated[Path, typer.Option("--output", "-o", help="Run directory to write.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
+LARGEST_SEED = 2**32 - 1
+SeedOption = Annotated[
+    int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Same seed, same result.")
+]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
 SizeOption = Annotated[
     int | None,

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import Device, DeviceOption, ForceOption, JsonOption, Role, RunOption
+from dimcli.cli.options import (
+    LARGEST_SEED,
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    Role,
+    RunOption,
+)
 
 if TYPE_CHECKING:
     from dimcli.stages import StageOptions
@@ -23,7 +31,9 @@ SetOption = Annotated[
     typer.Option("--set", help="A setting, as in --set training.batch_size=16. Repeatable."),
 ]
 StepsOption = Annotated[int | None, typer.Option(min=1, help="Steps. Default: the preset's.")]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed. Default: the preset's.")]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed. Default: the preset's.")
+]
 MinutesOption = Annotated[
     float, typer.Option(min=0.0, help="Stop after so long, to --resume later. 0: no limit.")
 ]

@@ -166,8 +166,9 @@ def track_face(
         )
     motion, blendshapes = _assemble(table, valid, info.fps)
     motion.meta.update(
-        source=str(path),
+        source=str(Path(path).resolve()),
         tracker=TRACKER,
+        smoothed=smooth,
         width=size[0],
         height=size[1],
         frames_without_face=round(1 - float(valid.mean()), 4),

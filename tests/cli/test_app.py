@@ -1,5 +1,6 @@
 """The command line as a whole: help, versions, and what is imported for them."""
 
+import os
 import subprocess
 import sys
 
@@ -32,4 +33,38 @@ def test_help_imports_nothing_heavy():
 
 def test_without_arguments_the_commands_are_listed(dim):
     ended = dim()
-    assert "generate-listener" in ended.out + ended.err
+    assert ended.code == 2
+    assert "generate-listener" in ended.err
+    assert "error:" not in ended.err
+    assert len(ended.err.splitlines()) > 10
+
+
+def test_closed_output_streams_do_no_harm(tmp_path):
+    command = f"{sys.executable} -m dimcli extract nowhere.mp4 2>&- >&-"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, check=False)
+    assert done.returncode == 2
+
+
+INTERRUPTED_TWICE = """
+import os, signal, sys, time
+from dimcli import cli
+def work(**_):
+    try:
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(5)
+    finally:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        print("cleaned up")
+cli.app = work
+cli.main([])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
+def test_a_second_interruption_does_not_stop_the_cleaning_up():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_TWICE], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (130, "cleaned up")
+    assert "Traceback" not in done.stderr

@@ -1,5 +1,7 @@
 """A user's mistake gets one clear line and exit 2, and leaves nothing behind."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -127,6 +129,42 @@ def test_an_unknown_renderer_lists_the_known_ones(dim, speaker, listener):
     )
 
 
+@pytest.mark.parametrize("name", ["out.avi", "out", "out.npz"])
+def test_an_output_of_another_kind_is_refused_before_any_work(dim, speaker, listener, name):
+    ended = dim("generate-listener", speaker, "--ref", listener, "-o", name)
+    refused(ended, name, "name it out.mp4")
+    assert "tracking" not in ended.err
+    refused(dim("extract", speaker, "-o", "motion.mp4"), "name it motion.npz")
+
+
+def test_the_speakers_clip_is_not_overwritten(dim, tmp_path, speaker, listener):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(speaker.read_bytes())
+    ended = dim("generate-listener", clip, "--ref", listener, "-o", clip, "--force")
+    refused(ended, "clip.mp4", "the speaker's clip itself")
+
+
+def test_a_folder_that_is_no_run_is_told_before_any_work(dim, tmp_path, speaker, listener):
+    ended = dim("generate-listener", speaker, "--ref", listener, "--weights", tmp_path)
+    refused(ended, "--weights", "not a run directory", "config.yaml")
+    assert "tracking" not in ended.err
+
+
+def test_a_pipe_is_not_waited_for(dim, tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    refused(dim("extract", "pipe.mp4"), "pipe.mp4", "is a pipe")
+
+
+def test_sound_that_is_missing_is_told_before_any_work(dim, motion_file):
+    ended = dim("visualize", motion_file, "--audio", "nowhere.wav")
+    refused(ended, "nowhere.wav", "no such")
+    assert "rendering" not in ended.err
+
+
+def test_a_name_that_is_too_long_is_one_line(dim, motion_file):
+    refused(dim("visualize", motion_file, "-o", "x" * 300 + ".mp4"), "name too long")
+
+
 def test_a_missing_reference_is_asked_for(dim, speaker):
     refused(dim("generate-listener", speaker), "--ref")
 
@@ -163,6 +201,39 @@ def test_motion_of_another_space_is_told(dim, tmp_path, listener):
     refused(dim("visualize", unknown), "smplx", "arkit, flame")
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"values": np.zeros((0, MOTION_DIM), np.float32), "valid": np.ones(0, bool)}, "no frames"),
+        ({"values": np.full((10, MOTION_DIM), 1e30, np.float32)}, "values up to 1e+30"),
+        ({"values": np.full((10, MOTION_DIM), 1j)}, "complex128; expected real numbers"),
+        ({"values": np.full((10, MOTION_DIM), "a")}, "expected real numbers"),
+        ({"fps": 1e9}, "fps is 1000000000.0; expected 0.1 to 1000"),
+        ({"fps": 1e-6}, "expected 0.1 to 1000"),
+        ({"fps": np.nan}, "fps is nan; expected"),
+        ({"fps": np.full(2, 25.0)}, "fps has shape (2,); expected one number"),
+        ({"meta": "{not json"}, "meta is not a JSON object"),
+        ({"meta": "[1]"}, "meta is not a JSON object"),
+    ],
+)
+def test_odd_numbers_in_a_motion_file_are_told(dim, tmp_path, changes, words):
+    path = write_motion(tmp_path / "odd.npz", **changes)
+    refused(dim("visualize", path), "odd.npz", words)
+
+
+def test_a_broken_motion_file_is_told(dim, tmp_path):
+    path = tmp_path / "broken.npz"
+    Motion(np.random.default_rng(0).normal(size=(50, MOTION_DIM)).clip(-1, 1), fps=25).save(path)
+    content = bytearray(path.read_bytes())
+    content[300:700] = bytes(400)
+    path.write_bytes(content)
+    refused(dim("visualize", path), "broken.npz", "not a motion file")
+    array = tmp_path / "array.npz"
+    with array.open("wb") as file:
+        np.save(file, np.zeros((10, MOTION_DIM)))
+    refused(dim("visualize", array), "array.npz", "not a motion file")
+
+
 def test_a_pickled_motion_file_is_refused_and_not_run(dim, tmp_path):
     class Evil:
         def __reduce__(self):
@@ -183,4 +254,6 @@ def test_a_file_that_is_not_motion_is_told(dim, tmp_path):
 def test_a_wrong_option_is_one_line(dim, speaker):
     refused(dim("generate-listener", speaker, "--samples", "0"), "samples")
     refused(dim("generate-listener", speaker, "--sampels", "2"), "--sampels")
+    refused(dim("generate-listener", speaker, "--seed", 10**20), "seed")
+    refused(dim("extract", speaker, "--region", "²,0,20,20"), "--region", "x,y,width,height")
     refused(dim("nonsense"), "nonsense")

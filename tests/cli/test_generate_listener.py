@@ -47,6 +47,17 @@ def test_the_video_is_as_long_as_the_clip_to_a_frame_and_has_its_sound(made, exa
     assert np.corrcoef(heard[0][:length], heard[1][:length])[0, 1] > 0.95
 
 
+def test_the_kept_motion_renders_to_the_same_video_from_any_folder(made, examples, dim):
+    ended = dim(
+        "render", made / "motion.npz", "--ref", examples / "listener.png", "-o", "again.mp4"
+    )
+    assert ended.code == 0, ended.err
+    pairs = zip(media.read_frames(made / "out.mp4"), media.read_frames("again.mp4"), strict=True)
+    assert all(np.array_equal(first, second) for first, second in pairs)
+    heard = media.read_audio(made / "out.mp4"), media.read_audio(Path("again.mp4"))
+    assert np.array_equal(*heard)
+
+
 def test_the_picture_keeps_its_size(made, examples):
     height, width = media.read_picture(examples / "listener.png").shape[:2]
     listener = media.probe_video(made / "out.mp4")

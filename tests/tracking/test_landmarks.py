@@ -52,7 +52,7 @@ def test_a_made_head_gives_its_motion_back(heads, values, film):
 def test_a_motion_says_where_it_comes_from(heads, film):
     path = film(heads[:3])
     motion = track_video(path)
-    assert motion.meta["source"] == str(path)
+    assert motion.meta["source"] == str(path.resolve())
     assert motion.meta["tracker"] == "mediapipe-face-landmarker"
     assert (motion.meta["width"], motion.meta["height"]) == (256, 256)
     assert motion.meta["frames_without_face"] == 0
