@@ -13,16 +13,16 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from dimcli.face_model import canonical_face
-from dimcli.motion import HEAD, JAW, JAW_OPEN_RAD, expression_index
 from renderers.base import Reference
 from renderers.contours import EYES
 from renderers.portrait_expression import FaceExpression
-from renderers.portrait_eyes import Eye, eye_state
+from renderers.portrait_eyes import Eye
+from renderers.portrait_gaze import eye_state
 from renderers.portrait_mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, smoothstep
 from renderers.portrait_mouth import LIPS, Mouth, fit_lips
+from renderers.portrait_turn import HeadTurn
 
 Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
@@ -41,44 +41,8 @@ FLOW_BLUR = 1.1
 """Smoothing of the field, in samples: soft where a nose passes over a cheek, instead of jagged."""
 
 
-SMILES = [expression_index(f"mouthSmile{side}") for side in ("Left", "Right")]
-BLINKS = [expression_index(f"eyeBlink{side}") for side in ("Left", "Right")]
-
-TRACKER_VIEW_RAD = float(np.radians(63))
-"""Vertical view angle of the camera that the tracker takes every picture to be made with."""
-
-TURN_SHIFT_CM = 4.2
-TURN_SEEN = (0.8, 0.9, 1.0)
-"""Shares of a turn about x, y, z that the tracker measures in portraits turned so (medians over six
-pictures at +-6 and +-12 degrees), once the shift is accounted for."""
-
-TURN_GAIN_LIMIT = 1.45
-"""No more than this even for a face that fills the picture."""
-
 ROOM_CM = 6.0
 """How far beyond the picture a head that its border cuts off may look for itself."""
-
-SIGHT_SHARE = 0.55
-"""Share of the angle between picture axis and face by which the tracker's axes are turned."""
-
-TURN_FREE_RAD = 0.17
-"""Turns far beyond this are not enlarged further: a picture has no other side to show."""
-
-
-SMILE_AS_PITCH_RAD = float(np.radians(3.6))
-JAW_AS_PITCH_RAD = float(np.radians(0.35))
-BLINK_AS_PITCH_RAD = float(np.radians(0.8))
-"""What the tracker takes for a nod when no head moves: a full smile's raised cheeks, an open jaw,
-half of what it sees in a blink (medians over seven pictures). The head turns back by as much."""
-
-
-def _seen_as_pitch(values: Floats) -> float:
-    """Turn about x, radians, that the tracker sees in a frame's smile, jaw and blink."""
-    return float(
-        SMILE_AS_PITCH_RAD * values[SMILES].mean()
-        + JAW_AS_PITCH_RAD * np.tanh(values[JAW.start] / (0.15 * JAW_OPEN_RAD))
-        + BLINK_AS_PITCH_RAD * values[BLINKS].mean()
-    )
 
 
 class PortraitRenderer:
@@ -110,11 +74,9 @@ class PortraitRenderer:
         self._image: Picture = np.ascontiguousarray(image)
         landmarks = fit_lips(self._image, landmarks)
         self._own = reference.values.astype(np.float32)
-        self._own_turn = Rotation.from_rotvec(self._own[HEAD])
         self._mesh = HeadMesh(landmarks)
         resting = (self._mesh.rest[:NUM_FACE] - self._mesh.pivot) @ self._mesh.axes
-        self._turn_gain = self._turn_gains()
-        self._sight = self._line_of_sight(landmarks)
+        self._turn = HeadTurn(self._own, landmarks, self._mesh.scale, self._size)
         self._expression = FaceExpression(self._own, resting / self._mesh.scale)
         self._raster = FlowRaster(self._mesh, self._mesh.triangles)
         self._face_raster = FlowRaster(self._mesh, canonical_face().triangles)
@@ -141,9 +103,8 @@ class PortraitRenderer:
         frame = self._image.copy()
         if self._box is None:
             return frame
-        turn = self._turn(values)
         offsets = self._expression.offsets(values)
-        placement = self._mesh.place(turn, offsets)
+        placement = self._mesh.place(self._turn(values), offsets)
         flow = self._flow(placement, self._box)
         view = frame[self._box.window]
         painted = []
@@ -197,33 +158,6 @@ class PortraitRenderer:
             wider = np.where(away[..., None] > 0, wider + share * (blurred - 1.0 * wider), wider)
             wider = wider.astype(np.uint8)
         return np.ascontiguousarray(wider), room
-
-    def _turn(self, values: Floats) -> Floats:
-        """Rotation [3, 3] of the mesh, relative to the picture, for one frame's ``values``."""
-        asked = (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv()).as_rotvec()
-        asked[0] -= _seen_as_pitch(values) - _seen_as_pitch(self._own)
-        asked = self._sight.inv().apply(asked)
-        turned = asked + (self._turn_gain - 1) * TURN_FREE_RAD * np.tanh(asked / TURN_FREE_RAD)
-        return Rotation.from_rotvec(turned).as_matrix().astype(np.float32)
-
-    def _turn_gains(self) -> Floats:
-        """How much further than asked to turn about x, y, z for the tracker to see what is asked.
-
-        The tracker assumes a camera of :data:`TRACKER_VIEW_RAD`. A head that turns also moves to
-        the side, and to a camera so close that is a turn the other way. The rest is what the
-        tracker fails to see in a turned picture; see ``TURN_SEEN``.
-        """
-        focal = self.size[1] / 2 / np.tan(TRACKER_VIEW_RAD / 2)
-        distance_cm = max(12.0, focal / self._mesh.scale)
-        seen = np.asarray([1, 1, 0], np.float32) * (-TURN_SHIFT_CM / distance_cm) + 1
-        gains = 1 / (seen * np.asarray(TURN_SEEN, np.float32))
-        return np.minimum(gains, TURN_GAIN_LIMIT).astype(np.float32)
-
-    def _line_of_sight(self, landmarks: Floats) -> Rotation:
-        """The turn from the picture's axis to where the tracker's camera sees the face."""
-        focal = self.size[1] / 2 / np.tan(TRACKER_VIEW_RAD / 2)
-        right, down = landmarks[:NUM_FACE, :2].mean(0) - np.asarray(self.size, np.float32) / 2
-        return Rotation.from_rotvec(SIGHT_SHARE * np.array([-down, right, 0]) / focal)
 
     def _flow(self, placement: Placement, box: Box) -> Floats:
         """Backward motion [height, width, 2] px of every pixel in the head's box."""
