@@ -45,7 +45,7 @@ JAW_LIFT, JAW_LIFT_BY = 0.12, 0.08
 """The tracker's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw
 that starts to open opens this much more, coming in by that score."""
 
-BROAD_JAW, BROAD_JAW_LIFT = 0.35, 0.13
+BROAD_JAW, BROAD_JAW_LIFT = 0.4, 0.15
 """What a broad face's jaw opens more, in share and at the start."""
 
 CHIN_FROM_CM, CHIN_DROP = -5.5, 0.35

@@ -17,6 +17,9 @@ LID_OPENINGS = (1.1, 0.95, 0.66, 0.48, 0.39, 0.29, 0.15, 0.0)
 seven rendered portraits at each opening; the lids meet at the last, the most it says of any. Below
 0.2 it sees less of a lid than moves: gentler here, for its noise there not to flutter the lids."""
 
+WIDEST = 1.3
+"""No lid opens further than this share of what the picture shows: behind it nothing is known."""
+
 WIDE_GAIN = 0.2
 LOWER_SHARE = 0.6
 SQUINT_RISE = 2.5
@@ -48,7 +51,7 @@ def eye_state(values: Floats, own: Floats, side: str) -> EyeState:
     gaze = gaze_of(values) - gaze_of(own)
     opening = _opening(values, side) / max(_opening(own, side), 0.25)
     follow = float(gaze[1]) * (LID_FOLLOW_UP if gaze[1] > 0 else LID_FOLLOW_DOWN)
-    upper = max(0.0, opening * (1 + follow))
+    upper = float(np.clip(opening * (1 + follow), 0, WIDEST))
     lower = 1 - LOWER_SHARE * (1 - min(opening, 1.0))
     squint = _of(values, "eyeSquint", side) - _of(own, "eyeSquint", side)
     lower = float(np.clip(lower - SQUINT_RISE * squint, -3.0, 2.5)) if opening > 0 else 0.0

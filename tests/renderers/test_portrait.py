@@ -10,6 +10,7 @@ from dimcli.motion import JAW_OPEN_RAD, expression_index
 from dimcli.tracking.landmarks import observe_picture, track_video
 from renderers.base import Reference
 from renderers.portrait import PortraitRenderer
+from renderers.portrait_gaze import eye_state
 from tests.renderers.faces import (
     BROW_DOT,
     CORNER_DOT,
@@ -106,6 +107,11 @@ def test_a_blink_covers_the_iris_and_a_half_blink_leaves_some(face: Reference) -
     ]
     assert visible[2] < 0.03 * visible[0]
     assert 0.1 * visible[0] < visible[1] < 0.9 * visible[0]
+
+
+def test_an_eye_that_the_picture_shows_half_closed_is_not_torn_open() -> None:
+    assert eye_state(frame(eyeWide=1), frame(eyeBlink=0.5), "Left").upper <= 1.3
+    assert eye_state(frame(eyeBlink=0.5), frame(eyeBlink=0.5), "Left").at_rest
 
 
 def test_one_eye_blinks_alone(face: Reference) -> None:
