@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -137,7 +138,7 @@ def read_picture(path: Path) -> Picture:
     """
     path = existing_file(path, "picture")
     encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    with _quiet_opencv():
+    with _quiet_libraries():
         try:
             picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
             whole = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
@@ -154,14 +155,17 @@ def read_picture(path: Path) -> Picture:
 
 
 @contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    # OpenCV prints warnings about broken files on stderr; the caller gets an InputError instead
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+def _quiet_libraries() -> Iterator[None]:
+    # libpng, libjpeg and OpenCV write about broken files to the process's stderr, past Python's;
+    # the caller gets an InputError instead
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
+        os.dup2(nowhere, 2)
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class VideoWriter:

@@ -377,3 +377,14 @@ def test_what_is_not_a_picture_gets_one_line_that_names_it(tmp_path: Path, conte
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"in\.jpg: .*expected"):
         media.read_picture(path)
+
+
+def test_a_broken_picture_makes_no_library_talk(tmp_path, capfd):
+    path = tmp_path / "in.png"
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    content = bytearray(cv2.imencode(".png", noise)[1].tobytes())
+    content[2000:2010] = bytes(10)
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):
+        media.read_picture(path)
+    assert capfd.readouterr().err == ""

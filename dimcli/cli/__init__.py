@@ -10,7 +10,9 @@ import math
 import os
 import signal
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
@@ -85,8 +87,24 @@ def _open_missing_streams() -> None:
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def _leave(code: int) -> NoReturn:
+    """End this process, without waiting for threads whose work nobody wants any more.
+
+    A thread that the interpreter's own end meets inside a library aborts the process.
+    """
+    if threading.active_count() > 1:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line. Exit 0 done, 1 our fault, 2 the user's, 130 interrupted."""
+    """Run the command line. Exit 0 done, 1 our fault, 2 the user's, 130 interrupted.
+
+    ``arguments`` default to the process's own; only then does its end not wait for threads.
+    """
     _open_missing_streams()
     _Interruption()
     try:
@@ -117,4 +135,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         else:
             console.fail(f"{message} (see --help)")
         code = 2
+    if arguments is None:
+        _leave(code)
     sys.exit(code)
