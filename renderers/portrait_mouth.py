@@ -12,14 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from renderers.contours import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
+from renderers.portrait_inside import MouthInside
 from renderers.portrait_mesh import NUM_FACE, HeadMesh, Placement, Pose, smoothstep
-from renderers.portrait_teeth import (
-    LOWER_WIDTHS_CM,
-    SHEET_CM,
-    UPPER_WIDTHS_CM,
-    mouth_colours,
-    teeth_sheet,
-)
+from renderers.portrait_teeth import mouth_colours
 
 Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
@@ -84,11 +79,10 @@ class Mouth:
         across = float((resting[78, 0] + resting[308, 0]) / 2)
         behind = float(resting[[13, 0], 2].mean()) - TEETH_BEHIND_CM
         self._bite = np.asarray([across, neutral[13, 1] - BITE_BELOW_LIP_CM, behind], np.float32)
-        self._lower_edge = float(neutral[14, 1] - self._bite[1]) + 0.05
         self._colours = mouth_colours(image, landmarks, white)
-        self._density = float(np.clip(1.5 * mesh.scale, 10, 48))
-        self._upper = teeth_sheet(UPPER_WIDTHS_CM, True, self._density)
-        self._lower = teeth_sheet(LOWER_WIDTHS_CM, False, self._density)
+        density = float(np.clip(1.5 * mesh.scale, 10, 48))
+        seam = float(neutral[14, 1] - self._bite[1])
+        self._inside = MouthInside(self._colours, density, seam)
         if self.shows_inside:
             self._keep_inside(image)
 
@@ -158,8 +152,9 @@ class Mouth:
         origin = low + np.asarray(corner, np.float32)
         cover = self._cover(rim - low, view.shape[:2])
         inside = self._paint(view.shape[:2], origin, placement.pose, jaw_drop)
-        depth = cv2.GaussianBlur(cover, (0, 0), max(0.16 * self._mesh.scale, 1.0))
-        inside *= (0.5 + 0.5 * smoothstep(depth, 0.4, 0.95))[..., None]
+        inside = self._colours.cavity + self._lip_light(cover)[..., None] * (
+            inside - self._colours.cavity
+        )
         if self.shows_inside:
             inside = self._with_own(inside, origin, placement.pose, self._change(offsets))
         cover = (amount * cover)[..., None]
@@ -199,6 +194,16 @@ class Mouth:
         small = cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
         return cv2.GaussianBlur(small, (0, 0), 0.6).astype(np.float32) / 255
 
+    def _lip_light(self, cover: Floats) -> Floats:
+        """Light [h, w] that the lips leave the inside: least right below the upper one."""
+        scale = self._mesh.scale
+        rim = cv2.GaussianBlur(cover, (0, 0), max(0.07 * scale, 0.7))
+        soft = cv2.GaussianBlur(cover, (0, 0), max(0.1 * scale, 0.8))
+        down = np.asarray([[1, 0, 0], [0, 1, 0.14 * scale]], np.float32)
+        below = cv2.warpAffine(soft, down, cover.shape[::-1], flags=cv2.INTER_LINEAR)
+        light = (0.4 + 0.6 * smoothstep(below, 0.1, 0.9)) * (0.6 + 0.4 * smoothstep(rim, 0.5, 1))
+        return np.asarray(light, np.float32)
+
     def _affine(self, pose: Pose, at: Floats) -> Floats:
         """Affine map [2, 3] from (across, down) centimetres about ``at`` [3] to picture pixels."""
         base = self._mesh.scale * pose.rotation @ self._mesh.axes
@@ -213,21 +218,7 @@ class Mouth:
         pixels = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1) + 0.5
         back = np.linalg.inv(to_picture[:, :2]).T
         spot = ((pixels + origin - to_picture[:, 2]) @ back).astype(np.float32)
-        across, down = spot[..., 0], spot[..., 1]
-        colours = self._colours
-        jaw = max(jaw_drop, 0.0) - self._lower_edge
-        tongue = np.exp(-((across / 1.5) ** 2) - ((down - jaw - 0.25) / 0.55) ** 2)
-        painted = colours.cavity + (0.75 * tongue)[..., None] * (colours.tongue - colours.cavity)
-        for (shade, opacity), shift, light in (
-            (self._lower, jaw, 0.62),
-            (self._upper, 0.0, 1.0),
-        ):
-            where = np.stack([across, down - shift], -1) + np.asarray(SHEET_CM, np.float32) / 2
-            where = where * self._density - 0.5
-            lit = cv2.remap(shade, where, None, cv2.INTER_LINEAR)
-            cover = cv2.remap(opacity, where, None, cv2.INTER_LINEAR)
-            painted += cover[..., None] * (light * lit[..., None] * colours.teeth - painted)
-        return painted.astype(np.float32)
+        return self._inside.paint(spot, jaw_drop)
 
     def _with_own(self, inside: Floats, origin: Floats, pose: Pose, change: float) -> Floats:
         """``inside`` [h, w, 3] under the picture's own inside, which stays with the skull. The rim

@@ -47,12 +47,13 @@ def mouth_colours(image: Picture, landmarks: Floats, white: Floats) -> MouthColo
     )
     tinted = bright * np.mean(white) / max(float(bright.mean()), 1.0)
     teeth = 0.65 * np.asarray(white, np.float32) + 0.35 * tinted
-    level = np.clip(teeth.mean(), 0.72 * bright.mean(), 1.02 * bright.mean())
+    teeth = teeth + 0.3 * (teeth.mean() - teeth)  # not as coloured as skin, or they look like it
+    level = np.clip(teeth.mean(), 0.75 * bright.mean(), 0.97 * bright.mean())
     teeth = teeth * level / max(float(teeth.mean()), 1.0)
     return MouthColours(
         teeth=np.asarray(teeth, np.float32),
-        cavity=np.asarray(0.24 * lip * np.asarray([1.0, 0.85, 0.85], np.float32), np.float32),
-        tongue=np.asarray(0.7 * lip, np.float32),
+        cavity=np.asarray(lip * np.asarray([0.34, 0.21, 0.2]), np.float32),
+        tongue=np.asarray(lip * np.asarray([0.82, 0.68, 0.7]), np.float32),
         seam=np.asarray(0.5 * lip, np.float32),
     )
 
@@ -73,8 +74,8 @@ def teeth_sheet(widths: tuple[float, ...], upper: bool, density: float) -> tuple
     soft = 0.04 + 0.5 / density
     opacity = smoothstep(-(down[:, None] + edge), -soft, soft)
     opacity = opacity * smoothstep(across, borders[-1], borders[-1] - 0.3)
-    gap = np.exp(-(((1 - beside) * np.asarray(widths)[tooth] / 0.09) ** 2))
+    gap = np.exp(-(((1 - beside) * np.asarray(widths)[tooth] / (0.05 + 0.4 / density)) ** 2))
     height = np.clip(-(down[:, None] + edge), 0, None)
-    shade = (1 - (0.28 if upper else 0.16) * gap) * (1 - 0.075 * across**2)
+    shade = (1 - (0.2 if upper else 0.14) * gap) * (1 - 0.1 * across**2)
     shade = shade * (0.9 + 0.1 * smoothstep(height, 0.0, 0.25)) * (1.02 - 0.12 * height)
     return shade.astype(np.float32), opacity.astype(np.float32)
