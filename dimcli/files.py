@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,15 +56,20 @@ def check_output(path: Path, *, force: bool, kind: str = "", suffixes: Sequence[
 
 @contextmanager
 def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
-    """A temporary path beside ``path``, renamed to it when the block ends, removed if it raises.
+    """A temporary path near ``path``, renamed to it when the block ends, removed if it raises.
 
+    It lies in a hidden folder of its own beside ``path``, which goes with all that is in it. So a
+    child process that starts to write only after an interruption finds no place to write to.
     Raises InputError as :func:`check_output` does.
     """
     path = check_output(path, force=force)
     # names end at 255 bytes, and a letter takes up to four
-    temporary = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part{path.suffix}")
+    folder = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part")
     try:
+        folder.mkdir()
+        temporary = folder / f"whole{path.suffix}"
         yield temporary
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for _ in range(3):  # again, if a child wrote while it was being emptied
+            shutil.rmtree(folder, ignore_errors=True)

@@ -198,12 +198,9 @@ class VideoWriter:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._temporary = stack.enter_context(atomic_output(self.path, force=self._force))
-            # the picture alone, before sound is added
-            self._silent = self._temporary.with_suffix(".video.mp4")
-            stack.callback(lambda: self._silent.unlink(missing_ok=True))
-            self._stack = stack.pop_all()
+        self._temporary = self._stack.enter_context(atomic_output(self.path, force=self._force))
+        # the picture alone, before sound is added
+        self._silent = self._temporary.with_name("silent.mp4")
         return self
 
     def _open(self, width: int, height: int) -> Child:

@@ -259,6 +259,28 @@ def test_a_video_that_fails_leaves_nothing_behind(tmp_path, tone):
     assert [path.name for path in tmp_path.iterdir()] == ["tone.wav"]
 
 
+def test_a_child_that_starts_after_an_interruption_writes_nothing(tmp_path):
+    def interrupted():
+        with media.atomic_output(tmp_path / "out.mp4", force=False) as temporary:
+            raise KeyboardInterrupt(str(temporary))
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted()
+    late = subprocess.run(
+        [FFMPEG, "-v", "error", "-y", *source(seconds=0.2), str(caught.value)],
+        check=False,
+        capture_output=True,
+    )
+    assert late.returncode != 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_long_name_in_another_script_can_be_written(tmp_path):
+    path = tmp_path / ("名" * 80 + ".mp4")
+    write(path, smooth_frames(2))
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
 def test_a_video_replaces_another_only_by_force_and_only_when_whole(tmp_path):
     path = tmp_path / "out.mp4"
     path.write_bytes(b"old")

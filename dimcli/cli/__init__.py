@@ -84,6 +84,7 @@ def _open_missing_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  open as long as we are
 
 
+_INTERRUPTED = 130
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -113,8 +114,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         console.fail(str(error))
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        console.fail("interrupted; nothing half-written was left")
-        code = 130
+        code = _INTERRUPTED
     except BrokenPipeError:
         # who reads our output went away; so that Python's own last flush meets nobody either
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -135,6 +135,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         else:
             console.fail(f"{message} (see --help)")
         code = 2
+    if code == _INTERRUPTED:  # Typer returns it for an interruption
+        console.fail("interrupted; nothing half-written was left")
     if arguments is None:
         _leave(code)
     sys.exit(code)

@@ -139,6 +139,7 @@ def test_ctrl_c_leaves_no_output_and_no_process(after_s, examples, tmp_path):
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=20)
     assert process.returncode == 130, complaint
+    assert complaint.endswith(b"error: interrupted; nothing half-written was left\n")
     assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
     if Path("/proc").is_dir():
         assert not processes_with(marker)
