@@ -239,10 +239,21 @@ class GenerationConfig:
     """Mask-predict passes a window; 1 is the paper's."""
     temperature: float = 1.0
     """Sampling temperature; 0 takes the likeliest code."""
+    audio_guidance: float = 1.0
+    """How much the speaker's voice counts beside what it counted in training (1): classifier-free
+    guidance, for models trained with ``dim.modality_dropout``."""
+    motion_guidance: float = 1.0
+    """The same of the speaker's face and head."""
     window_s: float = 6.4
     """Length of a window in seconds."""
     overlap_s: float = 1.6
     """Seconds of the last window that the next one starts from."""
+
+    def __post_init__(self) -> None:
+        _require("generation.steps", self.steps, 1, 10_000)
+        _require("generation.temperature", self.temperature, 0, 100)
+        _require("generation.audio_guidance", self.audio_guidance, 0, 100)
+        _require("generation.motion_guidance", self.motion_guidance, 0, 100)
 
 
 @dataclass(frozen=True)
@@ -272,3 +283,9 @@ class RunConfig:
         require_choice("kind", self.kind, ("vq", "dim"))
         require_choice("stage", self.stage, STAGES)
         require_choice("role", self.role, ROLES)
+        guided = self.generation.audio_guidance != 1 or self.generation.motion_guidance != 1
+        if guided and not self.dim.modality_dropout:
+            raise InputError(
+                "generation.audio_guidance and motion_guidance are not both 1, which needs a model "
+                "trained with dim.modality_dropout"
+            )

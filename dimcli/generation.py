@@ -1,17 +1,14 @@
 """Sampling listeners from a fine-tuned model. Nothing here ever sees a true listener.
 
 Long input runs in windows. A window starts from the codes of the last one, which stay fixed and
-visible, so that memory does not grow with the clip and windows join without a seam. Within a
-window, mask-predict sampling fills the steps in a few passes: each pass draws real samples for
-steps that lie evenly between those already known, then shows them to the next pass. (Keeping the
-surest codes first, as is often done, starves a face of what is rare and brief: blinks and nods.)
+visible, so that memory does not grow with the clip and windows join without a seam.
+:mod:`dimcli.sampling` fills a window.
 
-Axes: T frames, N steps of a window, D features, P parts, K codes.
+Axes: T frames, N steps of a window, D features, P parts.
 """
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +23,7 @@ from dimcli.device import choose_device
 from dimcli.errors import InputError
 from dimcli.models.dim import DIM, Dyad
 from dimcli.motion import EXPRESSION, Motion
+from dimcli.sampling import sample_codes
 
 Floats = NDArray[np.float32]
 
@@ -79,7 +77,7 @@ def generate_listener(
     while True:
         size = min(window, total - start)
         held = np.minimum(np.arange(start * stride, (start + size) * stride), frames - 1)
-        dyad = _inputs(model, speaker.values[held] - centre, audio[held], attitude)
+        dyad = window_inputs(model, speaker.values[held] - centre, audio[held], attitude)
         codes = sample_codes(model, dyad, known, temperature, steps=steps, generator=generator)
         decoded = _decode(model, codes)
         # Both windows decode the overlap; each is surest away from its own edge.
@@ -123,7 +121,7 @@ def _check_inputs(model: DIM, speaker: Motion, audio: Floats, attitude: str) -> 
         raise InputError(f"attitude is '{attitude}'; expected one of {', '.join(ATTITUDES)}")
 
 
-def _inputs(model: DIM, speaker: Floats, audio: Floats, attitude: str) -> Dyad:
+def window_inputs(model: DIM, speaker: Floats, audio: Floats, attitude: str) -> Dyad:
     """One window as the model's input, a batch of one; the listener is all zeros."""
     device = model.audio_mean.device
     motion = torch.from_numpy(np.ascontiguousarray(speaker, np.float32))[None].to(device)
@@ -142,89 +140,6 @@ def _inputs(model: DIM, speaker: Floats, audio: Floats, attitude: str) -> Dyad:
         attitude=torch.tensor([ATTITUDES.index(attitude)], device=device),
         codes={role: value.to(device) for role, value in codes.items()},
     )
-
-
-def fill_order(count: int, passes: int, generator: torch.Generator) -> list[Tensor]:
-    """Which of ``count`` unknown steps each pass fills: long tensors that cover 0..count-1 once.
-
-    Every pass takes steps spread evenly between those of the passes before it, and about twice as
-    many: neighbours are then hardly ever drawn without knowing of each other.
-    """
-    bits = max(1, (count - 1).bit_length())
-    spread = [int(f"{index:0{bits}b}"[::-1], 2) for index in range(2**bits)]
-    offset = int(torch.randint(count, (1,), generator=generator))
-    order = torch.tensor([(index + offset) % count for index in spread if index < count])
-    ends = {max(1, round(count / 2**halvings)) for halvings in range(passes)}
-    while len(ends) < min(passes, count):  # more passes than halvings: split the largest
-        bounds = [0, *sorted(ends)]
-        low, high = max(itertools.pairwise(bounds), key=lambda pair: pair[1] - pair[0])
-        ends.add((low + high) // 2)
-    return [order[low:high] for low, high in itertools.pairwise([0, *sorted(ends)])]
-
-
-@torch.inference_mode()
-def sample_codes(
-    model: DIM,
-    dyad: Dyad,
-    known: Tensor,
-    temperature: float,
-    *,
-    steps: int,
-    generator: torch.Generator,
-) -> Tensor:
-    """Listener codes long [N, P] for a window; its first codes are ``known`` long [M, P], M < N."""
-    codes = dyad.codes["listener"].clone()
-    size, prefix = codes.shape[1], len(known)
-    if prefix:
-        codes[0, :prefix] = known
-    visible = torch.zeros(1, size, dtype=torch.bool, device=codes.device)
-    visible[0, :prefix] = True
-    present = torch.ones_like(visible)
-    speaker = model.encode_role("speaker", dyad, present)
-
-    def logits() -> Tensor:
-        current = Dyad(
-            {**dyad.motion, "listener": _listener_motion(model, dyad, codes, visible)},
-            dyad.audio,
-            dyad.mask,
-            dyad.attitude,
-            {**dyad.codes, "listener": codes},
-        )
-        listener = model.encode_role("listener", current, visible)
-        joint = model.join(
-            {"speaker": speaker, "listener": listener}, {"speaker": present, "listener": visible}
-        )
-        return model.decode("listener", joint, current, visible)[0].float().cpu()
-
-    if model.previous is not None:
-        order = [torch.tensor([index]) for index in range(size - prefix)]
-    else:
-        order = fill_order(size - prefix, steps, generator)
-    for chosen in order:
-        places = (chosen + prefix).to(codes.device)
-        drawn = draw(logits()[chosen + prefix], temperature, generator)
-        codes[0, places] = drawn.to(codes.device)
-        visible[0, places] = True
-    return codes[0]
-
-
-def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Codes [...] drawn from ``logits`` [..., K]; the likeliest at temperature 0."""
-    if temperature == 0:
-        return logits.argmax(dim=-1)
-    chances = (logits / temperature).softmax(dim=-1)
-    flat = torch.multinomial(chances.flatten(0, -2), 1, generator=generator)
-    return flat.view(logits.shape[:-1])
-
-
-def _listener_motion(model: DIM, dyad: Dyad, codes: Tensor, visible: Tensor) -> Tensor:
-    """What the listener's encoder reads when it reads motion: the visible codes, decoded."""
-    if model.inputs["listener"] == "codes" or not visible.any():
-        return dyad.motion["listener"]
-    vq = model.vqvae("listener")
-    # Steps that are not visible are never read; the decoder just needs something there.
-    decoded = vq.decode(vq.vectors(codes), visible)
-    return model.standardise_motion(vq.unstandardise(decoded), "listener")
 
 
 @torch.inference_mode()

@@ -6,10 +6,11 @@ import torch
 
 from dimcli.config_file import with_overrides
 from dimcli.errors import InputError
-from dimcli.generation import draw, fill_order, generate_listener
+from dimcli.generation import generate_listener, window_inputs
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
 from dimcli.presets import preset
+from dimcli.sampling import Chances, draw, fill_order
 from tests.stores import AUDIO_DIM, smooth
 
 
@@ -117,3 +118,34 @@ def test_loading_a_run_that_is_not_there_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="no such run directory"):
         load_listener(tmp_path / "none", "cpu")
+
+
+@torch.inference_mode()
+def window_logits(model: DIM, motion: Motion, audio: np.ndarray) -> torch.Tensor:
+    """Chances of a window's first pass, in logs."""
+    dyad = window_inputs(model, motion.values, audio, "unknown")
+    codes = dyad.codes["listener"][0]
+    logits = Chances(model, dyad).logits(codes, torch.zeros(len(codes), dtype=torch.bool))
+    return logits.log_softmax(dim=-1)
+
+
+@pytest.mark.parametrize("which", ["audio_guidance", "motion_guidance"])
+def test_guidance_makes_the_speaker_count_for_more(which: str) -> None:
+    motion, audio = speaker(32)
+    plain = make()
+    guided = make(**{f"generation.{which}": 3.0})
+    other = Motion(motion.values[::-1].copy(), fps=25.0)
+    quiet = audio if which == "motion_guidance" else audio[::-1].copy()
+    heard = other if which == "motion_guidance" else motion
+
+    def difference(model: DIM) -> float:
+        """How far two speakers that differ in one modality move the listener's chances."""
+        first = window_logits(model, motion, audio)
+        return float((first - window_logits(model, heard, quiet)).abs().mean())
+
+    assert difference(guided) > 1.5 * difference(plain)
+
+
+def test_guidance_needs_a_model_that_has_missed_modalities_in_training() -> None:
+    with pytest.raises(InputError, match=r"trained with dim\.modality_dropout"):
+        make(**{"generation.audio_guidance": 2.0, "dim.modality_dropout": 0.0})

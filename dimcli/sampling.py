@@ -1,0 +1,137 @@
+"""Mask-predict sampling of one window's codes.
+
+A window is filled in a few passes: each draws real samples for steps that lie evenly between those
+already known, then shows them to the next. (Keeping the surest codes first, as is often done,
+starves a face of what is rare and brief: blinks and nods.)
+
+Axes: N steps of the window, P parts, K codes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dimcli.models.dim import DIM, Dyad
+
+
+def fill_order(count: int, passes: int, generator: torch.Generator) -> list[Tensor]:
+    """Which of ``count`` unknown steps each pass fills: long tensors that cover 0..count-1 once.
+
+    Every pass takes steps spread evenly between those of the passes before it, and about twice as
+    many: neighbours are then hardly ever drawn without knowing of each other.
+    """
+    bits = max(1, (count - 1).bit_length())
+    spread = [int(f"{index:0{bits}b}"[::-1], 2) for index in range(2**bits)]
+    offset = int(torch.randint(count, (1,), generator=generator))
+    order = torch.tensor([(index + offset) % count for index in spread if index < count])
+    ends = {max(1, round(count / 2**halvings)) for halvings in range(passes)}
+    while len(ends) < min(passes, count):  # more passes than halvings: split the largest
+        bounds = [0, *sorted(ends)]
+        low, high = max(itertools.pairwise(bounds), key=lambda pair: pair[1] - pair[0])
+        ends.add((low + high) // 2)
+    return [order[low:high] for low, high in itertools.pairwise([0, *sorted(ends)])]
+
+
+@torch.inference_mode()
+def sample_codes(
+    model: DIM,
+    dyad: Dyad,
+    known: Tensor,
+    temperature: float,
+    *,
+    steps: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Listener codes long [N, P] for a window; its first codes are ``known`` long [M, P], M < N."""
+    chances = Chances(model, dyad)
+    codes = dyad.codes["listener"][0].clone()
+    size, prefix = len(codes), len(known)
+    visible = torch.zeros(size, dtype=torch.bool, device=codes.device)
+    if prefix:
+        codes[:prefix] = known
+        visible[:prefix] = True
+    if model.previous is not None:
+        order = [torch.tensor([index]) for index in range(size - prefix)]
+    else:
+        order = fill_order(size - prefix, steps, generator)
+    for chosen in order:
+        places = (chosen + prefix).to(codes.device)
+        drawn = draw(chances.logits(codes, visible)[places].cpu(), temperature, generator)
+        codes[places] = drawn.to(codes.device)
+        visible[places] = True
+    return codes
+
+
+class Chances:
+    """What a model expects of the listener of one window, given which codes are known so far.
+
+    With guidance, a logit l becomes l + (g_a - 1) (l - l without audio) + (g_m - 1) (l - l without
+    motion); what is missing is zero, as in training with ``modality_dropout``.
+    """
+
+    def __init__(self, model: DIM, dyad: Dyad) -> None:
+        settings = model.config.generation
+        self.model = model
+        self.weights = (settings.audio_guidance - 1, settings.motion_guidance - 1)
+        self.dyad = _without_each_modality(dyad) if any(self.weights) else dyad
+        self.present = model.step_mask(self.dyad.mask)
+        self.speaker = model.encode_role("speaker", self.dyad, self.present)
+
+    def logits(self, codes: Tensor, visible: Tensor) -> Tensor:
+        """Logits [N, P, K] from ``codes`` long [N, P] where ``visible`` bool [N]."""
+        model, rows = self.model, len(self.present)
+        codes, visible = codes.expand(rows, -1, -1), visible.expand(rows, -1)
+        current = replace(
+            self.dyad,
+            motion={**self.dyad.motion, "listener": self._listener_motion(codes, visible)},
+            codes={**self.dyad.codes, "listener": codes},
+        )
+        listener = model.encode_role("listener", current, visible)
+        joint = model.join(
+            {"speaker": self.speaker, "listener": listener},
+            {"speaker": self.present, "listener": visible},
+        )
+        found = model.decode("listener", joint, current, visible).float()
+        if rows == 1:
+            return found[0]
+        whole, no_audio, no_motion = found
+        by_audio, by_motion = self.weights
+        return whole + by_audio * (whole - no_audio) + by_motion * (whole - no_motion)
+
+    def _listener_motion(self, codes: Tensor, visible: Tensor) -> Tensor:
+        """What the listener's encoder reads when it reads motion: the visible codes, decoded."""
+        model = self.model
+        if model.inputs["listener"] == "codes" or not visible.any():
+            return self.dyad.motion["listener"]
+        vq = model.vqvae("listener")
+        # Steps that are not visible are never read; the decoder just needs something there.
+        decoded = vq.decode(vq.vectors(codes), visible)
+        return model.standardise_motion(vq.unstandardise(decoded), "listener")
+
+
+def _without_each_modality(dyad: Dyad) -> Dyad:
+    """A dyad (a batch of one) as it is, without its audio, and without its speaker's motion."""
+    audio, speaker = dyad.audio, dyad.motion["speaker"]
+    return Dyad(
+        motion={
+            "speaker": torch.cat([speaker, speaker, torch.zeros_like(speaker)]),
+            "listener": dyad.motion["listener"].expand(3, -1, -1),
+        },
+        audio=torch.cat([audio, torch.zeros_like(audio), audio]),
+        mask=dyad.mask.expand(3, -1),
+        attitude=dyad.attitude.expand(3),
+        codes={role: codes.expand(3, -1, -1) for role, codes in dyad.codes.items()},
+    )
+
+
+def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """Codes [...] drawn from ``logits`` [..., K]; the likeliest at temperature 0."""
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    chances = (logits / temperature).softmax(dim=-1)
+    flat = torch.multinomial(chances.flatten(0, -2), 1, generator=generator)
+    return flat.view(logits.shape[:-1])
