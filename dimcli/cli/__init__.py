@@ -1,6 +1,7 @@
 """The command line: one thin file per command group; each parses, makes one call and prints.
 
-Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
+Nothing heavy is imported before a command runs, so that ``--help`` answers at once. The commands
+themselves (:mod:`dimcli.cli.app`) come after Ctrl-C is taken care of.
 """
 
 from __future__ import annotations
@@ -15,42 +16,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
-
-from dimcli.cli import console, generate, motion, prepare, train
+from dimcli.cli import console
 from dimcli.errors import DimError
-
-app = typer.Typer(
-    name="dim",
-    help="Watch somebody talk and make the face of somebody listening to them.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from dimcli import __version__
-
-        print(f"dim {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
-
-
-for _group in (generate, motion, prepare, train):
-    _group.register(app)
 
 
 class _Interruption:
@@ -109,11 +78,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     _open_missing_streams()
     _Interruption()
     try:
+        from dimcli.cli.app import app
+
         code = app(args=arguments, standalone_mode=False) or 0
     except DimError as error:
         console.fail(str(error))
         code = error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         code = _INTERRUPTED
     except BrokenPipeError:
         # who reads our output went away; so that Python's own last flush meets nobody either

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dimcli import __version__
-from dimcli.cli import app
+from dimcli.cli.app import app
 
 COMMANDS = [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
 
@@ -26,7 +26,7 @@ def test_the_version_is_printed(dim):
 
 def test_help_imports_nothing_heavy():
     heavy = "{'torch', 'numpy', 'cv2', 'scipy', 'ai_edge_litert'}"
-    code = f"import sys, dimcli.cli; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, dimcli.cli.app; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -47,7 +47,7 @@ def test_closed_output_streams_do_no_harm(tmp_path):
 
 INTERRUPTED_TWICE = """
 import os, signal, sys, time
-from dimcli import cli
+from dimcli.cli import app, main
 def work(**_):
     try:
         os.kill(os.getpid(), signal.SIGHUP)
@@ -56,8 +56,8 @@ def work(**_):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.05)
         print("cleaned up")
-cli.app = work
-cli.main([])
+app.app = work
+main([])
 """
 
 
