@@ -19,6 +19,7 @@ from renderers.base import Reference
 from renderers.contours import EYES
 from renderers.portrait_expression import FaceExpression
 from renderers.portrait_eyes import Eye
+from renderers.portrait_folds import smooth_folds
 from renderers.portrait_gaze import eye_state
 from renderers.portrait_mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, smoothstep
 from renderers.portrait_mouth import LIPS, Mouth, fit_lips
@@ -162,10 +163,11 @@ class PortraitRenderer:
     def _flow(self, placement: Placement, box: Box) -> Floats:
         """Backward motion [height, width, 2] px of every pixel in the head's box."""
         drawn = self._raster.draw(placement, box)
-        smooth = cv2.GaussianBlur(drawn, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
         head = drawn[..., 2:]
-        coarse = smooth[..., :2] * (head + (1 - head) * self._fade)
-        flow = cv2.resize(coarse, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
+        motion = drawn[..., :2] * (head + (1 - head) * self._fade)
+        smooth = cv2.GaussianBlur(motion, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
+        smooth_folds(smooth, motion, box.width / box.columns)
+        flow = cv2.resize(smooth, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
         self._sharpen_lips(flow, placement, box)
         return flow
 
