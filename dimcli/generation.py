@@ -9,6 +9,8 @@ Axes: T frames, N steps of a window, D features, P parts.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,18 @@ def load_listener(run: Path, device: str = "auto") -> DIM:
     if "listener" not in config.dim.output_roles:
         raise InputError(f"{run}: was fine-tuned for the {config.role}; expected a listener run")
     return model
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Steps this small lose more to threads that wait for each other than they win by them: a
+    little other work on the machine makes two threads twenty times slower than one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def generate_listener(
@@ -74,24 +88,25 @@ def generate_listener(
     output = np.empty((total * stride, speaker.values.shape[1]), np.float32)
     known = torch.zeros(0, 1, dtype=torch.long)
     start = done = 0
-    while True:
-        size = min(window, total - start)
-        held = np.minimum(np.arange(start * stride, (start + size) * stride), frames - 1)
-        dyad = window_inputs(model, speaker.values[held] - centre, audio[held], attitude)
-        codes = sample_codes(model, dyad, known, temperature, steps=steps, generator=generator)
-        decoded = _decode(model, codes)
-        # Both windows decode the overlap; each is surest away from its own edge.
-        prefix = (done - start) * stride
-        fade = (np.arange(prefix, dtype=np.float32)[:, None] + 1) / (prefix + 1)
-        old = output[start * stride : done * stride]
-        decoded[:prefix] = old * (1 - fade) + decoded[:prefix] * fade
-        output[start * stride : (start + size) * stride] = decoded
-        done = start + size
-        if done == total:
-            break
-        following = min(done - overlap, total - window)
-        known = codes[following - start :]
-        start = following
+    with _one_thread():
+        while True:
+            size = min(window, total - start)
+            held = np.minimum(np.arange(start * stride, (start + size) * stride), frames - 1)
+            dyad = window_inputs(model, speaker.values[held] - centre, audio[held], attitude)
+            codes = sample_codes(model, dyad, known, temperature, steps=steps, generator=generator)
+            decoded = _decode(model, codes)
+            # Both windows decode the overlap; each is surest away from its own edge.
+            prefix = (done - start) * stride
+            fade = (np.arange(prefix, dtype=np.float32)[:, None] + 1) / (prefix + 1)
+            old = output[start * stride : done * stride]
+            decoded[:prefix] = old * (1 - fade) + decoded[:prefix] * fade
+            output[start * stride : (start + size) * stride] = decoded
+            done = start + size
+            if done == total:
+                break
+            following = min(done - overlap, total - window)
+            known = codes[following - start :]
+            start = following
     return Motion(
         _plausible(output[:frames], config.data.space),
         fps=speaker.fps,

@@ -6,6 +6,7 @@ Axes: B batch, N steps, D features.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -48,7 +49,12 @@ class LocalMixing(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Mix ``features`` [B, N, D] over N."""
-        return self.convolution(F.pad(features.mT, self.padding)).mT
+        # A sum of shifted copies: several times faster than the library's depthwise convolution.
+        padded = F.pad(features, (0, 0, *self.padding))
+        mixed = cast(Tensor, self.convolution.bias)
+        for shift, weight in enumerate(self.convolution.weight[:, 0].unbind(dim=1)):
+            mixed = torch.addcmul(mixed, padded[:, shift : shift + features.shape[1]], weight)
+        return mixed
 
 
 class Block(nn.Module):

@@ -9,7 +9,6 @@ import resource
 import time
 
 import numpy as np
-import torch
 
 import weights
 from dimcli.generation import generate_listener, load_listener
@@ -28,8 +27,8 @@ def main() -> None:
     audio = random.normal(size=(frames, model.config.data.audio_dim)).astype(np.float32)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(
-        f"{parameters / 1e6:.1f} M parameters, {torch.get_num_threads()} threads, "
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        f"{parameters / 1e6:.1f} M parameters, one thread of {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[0]:.1f}"
     )
     default = model.config.generation.steps
     for steps in sorted({1, default}):
