@@ -1,7 +1,7 @@
 """Run directories: what a training command writes and every other command accepts.
 
 ``config.yaml``, ``model.safetensors`` (the best weights by validation), ``metrics.jsonl``, and,
-only to resume, ``training_state.safetensors`` with ``training_state.json``. Nothing is pickled.
+only to resume, ``training_state.safetensors``. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from dimcli.config import RunConfig
 from dimcli.config_file import read_config, write_config
 from dimcli.errors import InputError
+from dimcli.files import atomic_output
 from dimcli.models.dim import DIM
 from dimcli.models.vqvae import VQVAE
 
@@ -26,7 +27,7 @@ CONFIG = "config.yaml"
 MODEL = "model.safetensors"
 METRICS = "metrics.jsonl"
 STATE = "training_state.safetensors"
-STATE_INFO = "training_state.json"
+_INFO = "info"
 
 
 def build_model(config: RunConfig) -> VQVAE | DIM:
@@ -34,8 +35,16 @@ def build_model(config: RunConfig) -> VQVAE | DIM:
     return VQVAE(config.vq, config.data.space) if config.kind == "vq" else DIM(config)
 
 
-def save_tensors(tensors: dict[str, Tensor], path: Path, half: bool = False) -> None:
-    """Write tensors as safetensors, whole or not at all; ``half`` stores floats in 16 bits."""
+def save_tensors(
+    tensors: dict[str, Tensor],
+    path: Path,
+    half: bool = False,
+    notes: dict[str, str] | None = None,
+) -> None:
+    """Write tensors as safetensors, whole or not at all; ``half`` stores floats in 16 bits.
+
+    ``notes`` are texts kept in the same file.
+    """
     prepared = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)
         .detach()
@@ -43,9 +52,8 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, half: bool = False) -> 
         .contiguous()
         for name, tensor in tensors.items()
     }
-    temporary = path.with_name(path.name + ".part")
-    save_file(prepared, temporary)
-    temporary.replace(path)
+    with atomic_output(path, force=True) as temporary:
+        save_file(prepared, temporary, metadata=notes)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -131,28 +139,24 @@ def save_training_state(
     optimizer: torch.optim.Optimizer,
     info: dict[str, Any],
 ) -> None:
-    """Write what resuming needs: current weights, optimiser moments, and ``info`` as JSON."""
+    """Write what resuming needs, in one file: weights, optimiser moments, and ``info`` as JSON."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         for name, value in values.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
-    save_tensors(tensors, directory / STATE)
-    temporary = directory / (STATE_INFO + ".part")
-    temporary.write_text(json.dumps(info), encoding="utf-8")
-    temporary.replace(directory / STATE_INFO)
+    save_tensors(tensors, directory / STATE, notes={_INFO: json.dumps(info)})
 
 
 def load_training_state(
     directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any]:
     """Restore what :func:`save_training_state` wrote, and give its ``info`` back."""
-    info_path = directory / STATE_INFO
-    if not info_path.is_file():
-        raise InputError(
-            f"{directory}: nothing to resume (no {STATE_INFO}); train without --resume"
-        )
-    tensors = read_tensors(directory / STATE)
-    info: dict[str, Any] = json.loads(info_path.read_text(encoding="utf-8"))
+    path = directory / STATE
+    if not path.is_file():
+        raise InputError(f"{directory}: nothing to resume (no {STATE}); train without --resume")
+    tensors = read_tensors(path)
+    with safe_open(path, framework="pt") as file:
+        info: dict[str, Any] = json.loads(file.metadata()[_INFO])
     model.load_state_dict(
         {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     )

@@ -228,6 +228,11 @@ class TrainingConfig:
         _require("training.steps", self.steps, 1, 1e9)
         _require("training.batch_size", self.batch_size, 1, 65536)
         _require("training.window_s", self.window_s, 0.04, 3600)
+        _require("training.learning_rate", self.learning_rate, 0, 10)
+        _require("training.weight_decay", self.weight_decay, 0, 10)
+        _require("training.clip_norm", self.clip_norm, 0, 1e9)
+        _require("training.validate_every", self.validate_every, 1, 1e9)
+        _require("training.validation_batches", self.validation_batches, 1, 1e6)
         require_choice("training.schedule", self.schedule, ("constant", "cosine"))
 
 

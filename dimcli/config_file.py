@@ -32,7 +32,7 @@ def with_overrides(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
         if last not in target:
             raise InputError(f"setting '{key}' is unknown; known: {', '.join(sorted(target))}")
         target[last] = yaml.safe_load(value) if isinstance(value, str) else value
-    return from_dict(RunConfig, document, "overrides")
+    return from_dict(RunConfig, document, "--set")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

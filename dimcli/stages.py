@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dimcli.checkpoint import CONFIG, STATE_INFO, load_dim, load_vq
+from dimcli.checkpoint import CONFIG, STATE, load_dim, load_vq
 from dimcli.config import ROLES, DataConfig, RunConfig
 from dimcli.config_file import read_config, with_overrides, write_config
 from dimcli.data.store import ClipStore
@@ -182,7 +182,7 @@ def _require_same_data(config: RunConfig, source: RunConfig, path: Path) -> None
 def _prepare_run(config: RunConfig, run: Path, options: StageOptions) -> RunConfig:
     """Make the run directory, or check that it is the same run that resumes."""
     if options.resume:
-        if not (run / STATE_INFO).is_file():
+        if not (run / STATE).is_file():
             raise InputError(f"{run}: nothing to resume; train without --resume first")
         stored = read_config(run / CONFIG)
         if stored != config:

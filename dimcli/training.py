@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,12 +64,17 @@ Batches = Callable[[int], Batch]
 
 @dataclass
 class _State:
-    """Where a run is; everything but the tensors that resuming needs."""
+    """Where a run is; everything but the tensors that resuming needs.
+
+    ``sums`` add up the figures of the steps since ``logged_from``, the last line of the log.
+    """
 
     step: int = 0
     best_loss: float = math.inf
     best_step: int = 0
     stale: int = 0
+    logged_from: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
 
     def info(self) -> dict[str, Any]:
         return {**vars(self), "best_loss": None if math.isinf(self.best_loss) else self.best_loss}
@@ -107,8 +112,9 @@ def train(
 ) -> TrainingResult:
     """Train ``model`` in place and leave the best weights in ``directory``.
 
-    ``max_minutes`` stops early, resumably; 0 is no limit. Ctrl-C and any other interruption leave
-    the last finished step to resume from. Raises InputError when there is nothing to resume.
+    ``max_minutes`` stops early, to be resumed from there; 0 is no limit. After Ctrl-C or any other
+    interruption the last validation is what ``resume`` goes on from. Raises InputError when there
+    is nothing to resume.
     """
     model.to(device)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -121,8 +127,6 @@ def train(
     metrics = _Metrics(directory, state.step, tensorboard)
     started = time.monotonic()
     reason = "steps"
-    sums: dict[str, float] = {}
-    logged_from = state.step
 
     def report(split: str, figures: dict[str, float]) -> None:
         metrics.write(state.step, split, figures)
@@ -134,6 +138,7 @@ def train(
         while state.step < config.steps:
             if max_minutes and time.monotonic() - started > 60 * max_minutes:
                 reason = "minutes"
+                save_training_state(directory, model, optimizer, state.info())
                 break
             figures = _step(
                 model,
@@ -146,14 +151,15 @@ def train(
             )
             state.step += 1
             for name, value in figures.items():
-                sums[name] = sums.get(name, 0.0) + value
+                state.sums[name] = state.sums.get(name, 0.0) + value
             if state.step % config.validate_every and state.step != config.steps:
                 if progress is not None and state.step % 20 == 0:
                     seconds = time.monotonic() - started
                     progress(Progress(state.step, config.steps, "step", figures, seconds))
                 continue
-            report("train", {n: v / (state.step - logged_from) for n, v in sums.items()})
-            sums, logged_from = {}, state.step
+            taken = state.step - state.logged_from
+            report("train", {name: total / taken for name, total in state.sums.items()})
+            state.sums, state.logged_from = {}, state.step
             validated = _validate(model, objective, validation_batches, config, device)
             report("val", validated)
             _keep_best(model, validated["loss"], state, directory)

@@ -8,7 +8,7 @@ from dimcli.checkpoint import load_dim, load_run, load_vq, write_run
 from dimcli.config import TrainingConfig
 from dimcli.errors import InputError
 from dimcli.stages import StageOptions, finetune, pretrain, train_vq
-from dimcli.training import Progress, learning_rate
+from dimcli.training import Progress, TrainingResult, learning_rate
 from tests.stores import make_store
 
 FILES = ("model.safetensors", "metrics.jsonl", "config.yaml", "training_state.safetensors")
@@ -60,9 +60,29 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(
     run("whole")
     with pytest.raises(InterruptedRunError):
         run("killed", progress=kill)
-    assert json.loads((tmp_path / "killed" / "training_state.json").read_text())["step"] == 5
+    lines = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["step"] == 10
     run("killed", resume=True)
     same_bytes(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_run_that_ran_out_of_time_goes_on_from_that_very_step(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(name: str, **settings: object) -> TrainingResult:
+        chosen = options(steps=8, overrides={"training.validate_every": 4}, **settings)
+        return train_vq(folder / "data", tmp_path / name, "listener", chosen)
+
+    run("whole")
+    clock = iter(range(100_000))
+    with monkeypatch.context() as patch:
+        patch.setattr("dimcli.training.time.monotonic", lambda: 10.0 * next(clock))
+        stopped = run("stopped", max_minutes=1.0)
+    assert stopped.reason == "minutes"
+    assert 0 < stopped.step < 8
+    assert stopped.step % 4, "the point is to stop between two validations"
+    run("stopped", resume=True)
+    same_bytes(tmp_path / "whole", tmp_path / "stopped")
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 @prepare.command("synthetic")
 def prepare_synthetic(
     output: Annotated[Path, typer.Option("--output", "-o", help="Data set folder to write.")],
-    hours: Annotated[float, typer.Option(min=0.01, help="Hours of conversation.")] = 1.0,
+    hours: Annotated[
+        float, typer.Option(min=0.01, max=100_000, help="Hours of conversation.")
+    ] = 1.0,
     seed: SeedOption = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     as_json: JsonOption = False,
