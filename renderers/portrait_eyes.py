@@ -133,22 +133,23 @@ class Eye:
         return np.clip(colours[bins], 0, 255).astype(np.uint8)
 
     def _lid_skin(self, image: Picture) -> tuple[Floats, Floats]:
-        """Colour of a closed lid along the knots [125, 3], and the picture's grain around the eye
-        [h, w, 3], from the skin above the lashes and below the eye."""
+        """Colours of a closed lid along the knots, at its edge and where it meets the skin above
+        [2, 125, 3], and the picture's grain around the eye [h, w, 3]. The colours are those of the
+        skin above the lashes and below the eye: its lighter part, for lashes are in it."""
 
-        def row(curve: Floats, lifts: tuple[float, ...]) -> Floats:
+        def row(curve: Floats, lifts: Floats) -> Floats:
             spots = [np.stack([self._knots, curve + lift], -1) for lift in lifts]
             place = self._picture(np.stack(spots)) - 0.5
             colours = cv2.remap(
                 image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
-            return np.median(colours.astype(np.float32), axis=0)
+            ).astype(np.float32)
+            order = np.argsort(colours.sum(-1), axis=0)[2 * len(lifts) // 3 :]
+            light = np.take_along_axis(colours, order[..., None], axis=0).mean(0)
+            return cv2.GaussianBlur(light[None], (0, 0), 10, borderType=cv2.BORDER_REPLICATE)[0]
 
-        lash = self._lash
-        above = row(self._upper0, (lash + 0.02, lash + 0.05, lash + 0.08))
-        below = row(self._lower0, (-0.14, -0.18, -0.22, -0.26))
-        mixed = (0.3 * above + 0.7 * below) * LID_LIGHT
-        skin = cv2.GaussianBlur(mixed[None], (0, 0), 14, borderType=cv2.BORDER_REPLICATE)[0]
+        above = row(self._upper0, self._lash * np.linspace(0.5, 1.7, 9, dtype=np.float32))
+        below = row(self._lower0, np.linspace(-0.36, -0.12, 9, dtype=np.float32))
+        skin = np.stack([(0.4 * above + 0.6 * below) * LID_LIGHT, above])
         side = self._ball.shape[0]
         place = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + self._corner
         patch = cv2.remap(
@@ -182,7 +183,7 @@ class Eye:
         colours = cv2.remap(image, place, None, cv2.INTER_LINEAR)[0].astype(np.float32)
         order = np.argsort(colours.sum(-1))
         dark = colours[order[: len(order) // 8]].mean(0)
-        return dark + 0.6 * (dark.mean() - dark)  # a tinted glass is no lash
+        return dark + 0.35 * (dark.mean() - dark)  # a tinted glass is no lash
 
     def white(self) -> Floats:
         """The white of the eye [3]: bright and of little colour among what the lids leave free."""
@@ -232,7 +233,7 @@ class Eye:
         edge = np.minimum(-over, -under) / pixel
         ball = np.clip(edge - 0.5, 0, 1) * (np.abs(along) < 0.5)
         height = self._lash + np.maximum(drop, 0)
-        lid = (1 - smoothstep(over / height, 0.82, 1.15)) * np.clip(over / pixel + 0.5, 0, 1)
+        lid = (1 - smoothstep(over / height, 0.75, 1.3)) * np.clip(over / pixel + 0.5, 0, 1)
         lid *= smoothstep(0.58 - np.abs(along), 0.0, 0.12)
         lid *= hidden
         return LidMap(rise * self.width, ball, lid, along, above, over, height)
@@ -261,21 +262,23 @@ class Eye:
             below = np.where(lids.edge < 0, 1.6, 1.0)  # lashes hang
             line = np.exp(-((lids.edge / (thickness * below)) ** 2))
             line *= smoothstep(0.5 - np.abs(lids.along), 0.0, 0.12)
-            line *= 0.8 * float(smoothstep(np.asarray(closing, np.float32), 0.1, 0.8))
+            line *= 0.72 * float(smoothstep(np.asarray(closing, np.float32), 0.1, 0.8))
             mixed += line[..., None] * np.minimum(self.lash_colour - mixed, 0)
         frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
     def _painted_lid(self, lids: LidMap) -> Floats:
         """Skin [h, w, 3] of the lid that the open eye hides, with the grain of the skin below."""
         index = (lids.along - self._knots[0]) / (self._knots[1] - self._knots[0])
-        row = np.zeros_like(index)
-        colour = cv2.remap(self._skin[None], index, row, cv2.INTER_LINEAR)
+        share = np.clip(lids.edge / lids.height, 0, 1.2)
+        colour = cv2.remap(
+            self._skin, index, np.clip(share, 0, 1), cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
         below = np.asarray(self._lower0.min() - 0.1, np.float32) - 0.7 * lids.edge
         place = self._picture(np.stack([lids.along, below], -1)) - 0.5 - self._corner
         grain = cv2.remap(
             self._grain, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
         )
-        share = np.clip(lids.edge / lids.height, 0, 1.2)
         round_light = (
             1 + 0.05 * np.sin(np.pi * share) - 0.05 * np.exp(-(((share - 0.9) / 0.2) ** 2))
         )
