@@ -53,9 +53,7 @@ CHIN_FROM_CM, CHIN_DROP = -5.5, 0.35
 than down, and in a picture only the drop is seen."""
 
 LIP_ROUND = 0.11
-CORNER_DROP_CM, CORNER_IN_CM = 0.25, 0.12
-"""How much more than the open head's the sides of a lower lip drop with the jaw, and the corners
-of the mouth drop and come together, at a jaw wide open."""
+"""How much more than the open head's the sides of a lower lip drop with the jaw."""
 
 JAW_WITH_SMILE = 0.45
 """Share by which a full smile opens the jaw further: the tracker reads the jaw off the face's
@@ -90,7 +88,7 @@ def landmark_units() -> Floats:
     moved = _symmetric(moved.astype(np.float32))
     below_lip = np.clip((CHIN_FROM_CM - canonical[:, 1]) / 2.5, 0, 1)
     moved[JAW_UNIT, :, 1] *= 1 + CHIN_DROP * below_lip
-    _round_open_mouth(moved[JAW_UNIT], canonical)
+    _round_lower_lip(moved[JAW_UNIT], canonical)
     _, lower = _lip_shares()
     for unit, name in enumerate(ARKIT_EXPRESSIONS):
         if name.startswith("mouthSmile"):  # a smile must not shut a mouth that speaks
@@ -99,17 +97,12 @@ def landmark_units() -> Floats:
     return moved
 
 
-def _round_open_mouth(jaw: Floats, face: Floats) -> None:
-    """Make the ``jaw`` unit [468, 3] open the mouth of ``face`` [468, 3] to a round shape: the
-    open head's lower lip drops to a point, and the corners of its mouth hang back."""
-    aside, height = np.abs(face[:, 0]), face[:, 1]
-    share = np.clip(aside / 2.3, 0, 1)
-    below = np.clip((-4.4 - height) / 0.6, 0.25, 1) * (height < -4.35)
+def _round_lower_lip(jaw: Floats, face: Floats) -> None:
+    """Make the ``jaw`` unit [468, 3] drop the lower lip of ``face`` [468, 3] as a whole: the open
+    head's drops to a point."""
+    share = np.clip(np.abs(face[:, 0]) / 2.3, 0, 1)
+    below = np.clip((-4.4 - face[:, 1]) / 0.6, 0.25, 1) * (face[:, 1] < -4.35)
     jaw[:, 1] *= 1 + below * (LIP_ROUND * 4 * share * (1 - share) - 0.03)
-    corner = np.exp(-(((aside - 2.25) / 0.8) ** 2) - ((height + 4.35) / 1.1) ** 2)
-    corner = (corner * (face[:, 2] > 2)).astype(np.float32)
-    jaw[:, 1] -= CORNER_DROP_CM * corner
-    jaw[:, 0] -= CORNER_IN_CM * corner * np.sign(face[:, 0])
 
 
 def _plain(name: str) -> str:
