@@ -41,9 +41,10 @@ STILL_TALK = 0.12
 
 CLOSED_GAP_CM = 0.03
 
-JAW_LIFT, JAW_LIFT_BY = 0.12, 0.08
+JAW_LIFT, JAW_LIFT_BY, JAW_SHARE = 0.155, 0.03, 0.9
 """The tracker's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw
-that starts to open opens this much more, coming in by that score."""
+that starts to open opens this much more, half of it at that score, and by this share from there.
+The least scores get less: they are noise, and lips should not flutter."""
 
 BROAD_JAW, BROAD_JAW_LIFT = 0.4, 0.15
 """What a broad face's jaw opens more, in share and at the start."""
@@ -128,7 +129,8 @@ def jaw_unit(angle_rad: float, breadth: float = 0.0) -> float:
     in broad faces (``breadth`` 0..1, see :func:`breadth_of`)."""
     score = angle_rad / JAW_OPEN_RAD
     lift = JAW_LIFT + BROAD_JAW_LIFT * breadth
-    return (1 + BROAD_JAW * breadth) * score + lift * float(np.tanh(score / JAW_LIFT_BY))
+    started = score**2 / (score**2 + JAW_LIFT_BY**2) * np.sign(score)
+    return (JAW_SHARE + BROAD_JAW * breadth) * score + lift * float(started)
 
 
 def breadth_of(resting: Floats) -> float:
