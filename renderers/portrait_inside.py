@@ -24,10 +24,10 @@ Floats = NDArray[np.floating]
 BITE_LOWERED_CM = 0.26
 """The upper teeth show this much more below the lip of a mouth that opens wide."""
 
-LOWER_SHOWN_CM = (0.05, 0.2)
+LOWER_SHOWN_CM = (0.05, 0.26)
 """How far the lower teeth stand above the lower lip, in a mouth that opens a little and wide."""
 
-LOWER_LIGHT = 0.72
+LOWER_LIGHT = 0.82
 """Light on the lower teeth: the upper ones are in front of them."""
 
 TONGUE_HALF_CM = 1.75
@@ -36,12 +36,15 @@ TONGUE_HALF_CM = 1.75
 class MouthInside:
     """Paints the inside of one picture's mouth."""
 
-    def __init__(self, colours: MouthColours, density: float, seam_cm: float) -> None:
+    def __init__(
+        self, colours: MouthColours, density: float, seam_cm: float, lower_teeth: bool
+    ) -> None:
         """``density``: samples a centimetre of the teeth; ``seam_cm``: how far above the bite the
-        closed lips meet."""
+        closed lips meet; ``lower_teeth``: whether to paint those, too."""
         self._colours = colours
         self._density = density
         self._seam = seam_cm
+        self._lower_teeth = lower_teeth
         self._upper = teeth_sheet(UPPER_WIDTHS_CM, True, density)
         self._lower = teeth_sheet(LOWER_WIDTHS_CM, False, density)
 
@@ -53,10 +56,9 @@ class MouthInside:
         painted = self._hollow(across, down, floor)
         self._add_tongue(painted, across, down, floor)
         low, high = LOWER_SHOWN_CM
-        rows = (
-            (self._lower, floor - low - (high - low) * wide, LOWER_LIGHT),
-            (self._upper, BITE_LOWERED_CM * wide, 1.0),
-        )
+        rows = [(self._upper, BITE_LOWERED_CM * wide, 1.0)]
+        if self._lower_teeth:
+            rows.insert(0, (self._lower, floor - low - (high - low) * wide, LOWER_LIGHT))
         for (shade, opacity), shift, light in rows:
             where = np.stack([across + SHEET_CM[0] / 2, down - shift + SHEET_CM[1] / 2], -1)
             where = (where * self._density - 0.5).astype(np.float32)

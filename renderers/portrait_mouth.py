@@ -82,7 +82,7 @@ class Mouth:
         self._colours = mouth_colours(image, landmarks, white)
         density = float(np.clip(1.5 * mesh.scale, 10, 48))
         seam = float(neutral[14, 1] - self._bite[1])
-        self._inside = MouthInside(self._colours, density, seam)
+        self._inside = MouthInside(self._colours, density, seam, lower_teeth=not self.shows_inside)
         if self.shows_inside:
             self._keep_inside(image)
 
@@ -201,7 +201,7 @@ class Mouth:
         soft = cv2.GaussianBlur(cover, (0, 0), max(0.1 * scale, 0.8))
         down = np.asarray([[1, 0, 0], [0, 1, 0.14 * scale]], np.float32)
         below = cv2.warpAffine(soft, down, cover.shape[::-1], flags=cv2.INTER_LINEAR)
-        light = (0.4 + 0.6 * smoothstep(below, 0.1, 0.9)) * (0.6 + 0.4 * smoothstep(rim, 0.5, 1))
+        light = (0.45 + 0.55 * smoothstep(below, 0.05, 0.7)) * (0.6 + 0.4 * smoothstep(rim, 0.5, 1))
         return np.asarray(light, np.float32)
 
     def _affine(self, pose: Pose, at: Floats) -> Floats:

@@ -21,6 +21,9 @@ LOWER_WIDTHS_CM = (0.52, 0.56, 0.62, 0.55, 0.45, 0.36)
 SHEET_CM = (6.6, 3.2)
 """Width and height of the sheets the teeth are painted on; the bite is in their middle."""
 
+BRIGHT_SKIN = 230.0
+"""Teeth are the brighter than skin the further that is below this."""
+
 
 @dataclass(frozen=True)
 class MouthColours:
@@ -47,8 +50,10 @@ def mouth_colours(image: Picture, landmarks: Floats, white: Floats) -> MouthColo
     )
     tinted = bright * np.mean(white) / max(float(bright.mean()), 1.0)
     teeth = 0.65 * np.asarray(white, np.float32) + 0.35 * tinted
-    teeth = teeth + 0.3 * (teeth.mean() - teeth)  # not as coloured as skin, or they look like it
-    level = np.clip(teeth.mean(), 0.75 * bright.mean(), 0.97 * bright.mean())
+    teeth = teeth + 0.4 * (teeth.mean() - teeth)  # not as coloured as skin, or they look like it
+    least = 0.88 * bright.mean() + 0.22 * max(0.0, BRIGHT_SKIN - bright.mean())
+    level = np.clip(teeth.mean(), least, max(least, 0.98 * bright.mean()))
+    level = min(level, float(np.percentile(image.mean(-1), 98)))  # no whiter than its whites
     teeth = teeth * level / max(float(teeth.mean()), 1.0)
     return MouthColours(
         teeth=np.asarray(teeth, np.float32),
