@@ -9,6 +9,7 @@ from dimcli.media import VideoWriter, read_picture
 from dimcli.motion import JAW_OPEN_RAD, expression_index
 from dimcli.tracking.landmarks import observe_picture, track_video
 from renderers.base import Reference
+from renderers.contours import EYES
 from renderers.portrait import PortraitRenderer
 from renderers.portrait_gaze import eye_state
 from tests.renderers.faces import (
@@ -17,6 +18,7 @@ from tests.renderers.faces import (
     IRIS,
     LIP,
     NOSE_DOT,
+    SKIN,
     TOOTH,
     centre_of,
     drawn_face,
@@ -137,6 +139,28 @@ def test_an_opening_jaw_parts_the_lips_and_shows_a_dark_inside(face: Reference) 
     assert (opened[MOUTH].sum(-1) < 200).sum() > (still[MOUTH].sum(-1) < 200).sum() + 150
     lips = [np.nonzero(near(image, LIP, 30))[0].max() for image in (still, opened)]
     assert lips[1] > lips[0] + 6
+
+
+def test_an_open_mouth_shows_teeth_below_the_upper_lip_and_a_tongue_above_the_lower(
+    face: Reference,
+) -> None:
+    opened = render(face, frame(jaw=0.5))[0][MOUTH].astype(int)
+    red, green, blue = np.moveaxis(opened[:, opened.shape[1] // 2], -1, 0)
+    lip = near(opened.astype(np.uint8), LIP, 30)[:, opened.shape[1] // 2]
+    inside = np.arange(len(red))[~lip]
+    inside = inside[(inside > np.nonzero(lip)[0].min()) & (inside < np.nonzero(lip)[0].max())]
+    top, bottom = np.array_split(inside, 2)
+    assert (red + green + blue)[top].max() > 400
+    tongue = (red - green)[bottom]
+    assert tongue.max() > 40
+    assert ((red + green + blue)[top].min()) < 200
+
+
+def test_a_closed_lid_has_the_colour_of_the_skin_around_it(face: Reference) -> None:
+    closed = render(face, frame(eyeBlink=1))[0]
+    eye = face.landmarks[EYES["Right"].upper].mean(0).astype(int)
+    lid = closed[eye[1] - 1 : eye[1] + 2, eye[0] - 4 : eye[0] + 5].reshape(-1, 3)
+    assert np.abs(np.median(lid, 0) - SKIN).max() < 20
 
 
 def test_a_smile_draws_the_corners_up_and_apart(face: Reference) -> None:
