@@ -64,7 +64,12 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         dict.fromkeys(STAGES, TrainingConfig(learning_rate=1e-4)),
         GenerationConfig(),
     ),
-    "small": (_SMALL_VQ, _SMALL_DIM, _SMALL_STAGES, GenerationConfig(steps=6, overlap_s=1.28)),
+    "small": (
+        _SMALL_VQ,
+        _SMALL_DIM,
+        _SMALL_STAGES,
+        GenerationConfig(steps=6, temperature=0.8, overlap_s=1.28),
+    ),
     "tiny": (
         _TINY_VQ,
         _TINY_DIM,
