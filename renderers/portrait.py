@@ -19,7 +19,7 @@ from renderers.base import Reference
 from renderers.contours import EYES
 from renderers.portrait_expression import FaceExpression
 from renderers.portrait_eyes import Eye
-from renderers.portrait_folds import smooth_folds
+from renderers.portrait_folds import smooth_folds, streaked, take_streaks
 from renderers.portrait_gaze import eye_state
 from renderers.portrait_mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, smoothstep
 from renderers.portrait_mouth import LIPS, Mouth, fit_lips
@@ -106,7 +106,7 @@ class PortraitRenderer:
             return frame
         offsets = self._expression.offsets(values)
         placement = self._mesh.place(self._turn(values), offsets)
-        flow = self._flow(placement, self._box)
+        flow, streaks = self._flow(placement, self._box)
         view = frame[self._box.window]
         painted = []
         for side, eye in self._eyes.items():
@@ -128,6 +128,8 @@ class PortraitRenderer:
             dst=view,
             borderMode=cv2.BORDER_REPLICATE,
         )
+        if streaks is not None:
+            take_streaks(view, streaks, self._mesh.scale)
         for eye, part, place, lids, state in painted:
             eye.draw(view[part], place, lids, state)
         corner = (self._box.left, self._box.top)
@@ -160,16 +162,18 @@ class PortraitRenderer:
             wider = wider.astype(np.uint8)
         return np.ascontiguousarray(wider), room
 
-    def _flow(self, placement: Placement, box: Box) -> Floats:
-        """Backward motion [height, width, 2] px of every pixel in the head's box."""
+    def _flow(self, placement: Placement, box: Box) -> tuple[Floats, Floats | None]:
+        """Backward motion [height, width, 2] px of every pixel in the head's box, and where it
+        draws streaks [rows, columns]."""
         drawn = self._raster.draw(placement, box)
         head = drawn[..., 2:]
         motion = drawn[..., :2] * (head + (1 - head) * self._fade)
         smooth = cv2.GaussianBlur(motion, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
-        smooth_folds(smooth, motion, box.width / box.columns)
+        step = box.width / box.columns
+        smooth_folds(smooth, motion, step)
         flow = cv2.resize(smooth, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
         self._sharpen_lips(flow, placement, box)
-        return flow
+        return flow, streaked(smooth, step)
 
     def _sharpen_lips(self, flow: Floats, placement: Placement, box: Box) -> None:
         """Draw the motion around the lips again, finer: between them it jumps."""
