@@ -234,7 +234,7 @@ class Eye:
         ball = np.clip(edge - 0.5, 0, 1) * (np.abs(along) < 0.5)
         height = self._lash + np.maximum(drop, 0)
         lid = (1 - smoothstep(over / height, 0.75, 1.3)) * np.clip(over / pixel + 0.5, 0, 1)
-        lid *= smoothstep(0.58 - np.abs(along), 0.0, 0.12)
+        lid *= smoothstep(0.62 - np.abs(along), 0.0, 0.11)
         lid *= hidden
         return LidMap(rise * self.width, ball, lid, along, above, over, height)
 
