@@ -60,7 +60,7 @@ def sample_codes(
         order = fill_order(size - prefix, steps, generator)
     for chosen in order:
         places = (chosen + prefix).to(codes.device)
-        drawn = draw(chances.logits(codes, visible)[places].cpu(), temperature, generator)
+        drawn = draw(chances.logits(codes, visible, places).cpu(), temperature, generator)
         codes[places] = drawn.to(codes.device)
         visible[places] = True
     return codes
@@ -81,8 +81,9 @@ class Chances:
         self.present = model.step_mask(self.dyad.mask)
         self.speaker = model.encode_role("speaker", self.dyad, self.present)
 
-    def logits(self, codes: Tensor, visible: Tensor) -> Tensor:
-        """Logits [N, P, K] from ``codes`` long [N, P] where ``visible`` bool [N]."""
+    def logits(self, codes: Tensor, visible: Tensor, wanted: Tensor) -> Tensor:
+        """Logits [M, P, K] of the steps ``wanted`` long [M], from ``codes`` long [N, P] where
+        ``visible`` bool [N]."""
         model, rows = self.model, len(self.present)
         codes, visible = codes.expand(rows, -1, -1), visible.expand(rows, -1)
         current = replace(
@@ -95,7 +96,7 @@ class Chances:
             {"speaker": self.speaker, "listener": listener},
             {"speaker": self.present, "listener": visible},
         )
-        found = model.decode("listener", joint, current, visible).float()
+        found = model.decode("listener", joint, current, visible, wanted).float()
         if rows == 1:
             return found[0]
         whole, no_audio, no_motion = found

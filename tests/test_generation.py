@@ -125,7 +125,8 @@ def window_logits(model: DIM, motion: Motion, audio: np.ndarray) -> torch.Tensor
     """Chances of a window's first pass, in logs."""
     dyad = window_inputs(model, motion.values, audio, "unknown")
     codes = dyad.codes["listener"][0]
-    logits = Chances(model, dyad).logits(codes, torch.zeros(len(codes), dtype=torch.bool))
+    none = torch.zeros(len(codes), dtype=torch.bool)
+    logits = Chances(model, dyad).logits(codes, none, torch.arange(len(codes)))
     return logits.log_softmax(dim=-1)
 
 

@@ -223,10 +223,18 @@ class DIM(nn.Module):
             for role in ROLES
         }
 
-    def decode(self, role: str, joint: dict[str, Tensor], dyad: Dyad, visible: Tensor) -> Tensor:
+    def decode(
+        self,
+        role: str,
+        joint: dict[str, Tensor],
+        dyad: Dyad,
+        visible: Tensor,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         """Equation 7: logits [B, N, P, K] of ``role`` from the other role's features and audio.
 
         ``visible`` bool [B, N]: which of ``role``'s own codes may be read (``visible_targets``).
+        ``wanted`` long [M]: the steps to score, where not all are; the result is [B, M, P, K].
         """
         other = OTHER[role]
         features = joint[other] + self.decoder_role_token[other]
@@ -244,6 +252,8 @@ class DIM(nn.Module):
             start = self.start.expand(len(codes), 1, -1)
             features = features + torch.cat([start, codes[:, :-1]], dim=1)
         features = self.decoder(features, self.step_mask(dyad.mask))
+        if wanted is not None:
+            features = features[:, wanted]
         logits = self.heads[role](features).unflatten(-1, (self.parts, -1))
         if self.geometry is not None:
             scores = self.geometry[role](features).unflatten(-1, (self.parts, -1))
