@@ -262,7 +262,7 @@ class Eye:
             below = np.where(lids.edge < 0, 1.6, 1.0)  # lashes hang
             line = np.exp(-((lids.edge / (thickness * below)) ** 2))
             line *= smoothstep(0.5 - np.abs(lids.along), 0.0, 0.12)
-            line *= 0.72 * float(smoothstep(np.asarray(closing, np.float32), 0.1, 0.8))
+            line *= 0.9 * float(smoothstep(np.asarray(closing, np.float32), 0.1, 0.8))
             mixed += line[..., None] * np.minimum(self.lash_colour - mixed, 0)
         frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
