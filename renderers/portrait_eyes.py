@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from renderers.contours import EyeContour
+from renderers.portrait_eyeball import uncovered
 from renderers.portrait_gaze import EyeState
 from renderers.portrait_mesh import smoothstep
 
@@ -93,7 +94,7 @@ class Eye:
         height = smooth(np.clip(self._knots, curve[keep, 0].min(), curve[keep, 0].max()))
         return height.astype(np.float32)
 
-    def _eyeball(self, image: Picture) -> Floats:
+    def _eyeball(self, image: Picture) -> Picture:
         """Patch [h, w, 3] of the picture around the eye with lids painted over by more eyeball."""
         side = int(np.ceil(2 * self.width))
         columns, rows = np.meshgrid(np.arange(side), np.arange(side))
@@ -102,35 +103,8 @@ class Eye:
         place = pixel + self._corner
         patch = cv2.remap(image, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
         spot = self.local(place + 0.5)
-        inset = 0.03 + 1.0 / self.width  # lid and eyeball mix there
-        inside = self._inside(spot, inset)
-        from_iris = spot - self._iris
-        in_iris = np.hypot(from_iris[..., 0], from_iris[..., 1]) < self._iris_radius * 1.05
-        usable = in_iris & ~inside
-        filled = np.where(usable[..., None], self._iris_fill(patch, spot, inside), patch)
-        sclera = (inside & ~in_iris).astype(np.float32)
-        spread = 0.12 * self.width
-        weight = cv2.GaussianBlur(sclera, (0, 0), spread)[..., None] + 1e-4
-        colour = cv2.GaussianBlur(patch * sclera[..., None], (0, 0), spread)
-        white = patch[sclera > 0]
-        usual = np.median(white, axis=0) if len(white) else np.full(3, 195.0)
-        painted = (colour + 1e-4 * usual) / weight
-        filled = np.where((inside | usable)[..., None], filled, painted)
-        soft = np.clip(self._depth(spot) * self.width - 0.5, 0, 1)[..., None]
-        mixed = filled + soft * (patch - filled)
-        return np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
-
-    def _iris_fill(self, patch: Picture, spot: Floats, inside: NDArray[np.bool_]) -> Picture:
-        """``patch`` [h, w, 3] as if the iris were whole: the median colour at each radius."""
-        radius = np.linalg.norm(spot - self._iris, axis=-1) / self._iris_radius
-        bins = np.clip((radius * 8).astype(int), 0, 9)
-        colours = np.zeros((10, 3), np.float32)
-        latest = np.asarray([60, 50, 45], np.float32)
-        for ring in range(10):
-            seen = patch[(bins == ring) & inside & (radius < 1.25)]
-            latest = np.median(seen, axis=0) if len(seen) > 2 else latest
-            colours[ring] = latest
-        return np.clip(colours[bins], 0, 255).astype(np.uint8)
+        depth = self._depth(spot)
+        return uncovered(patch, spot, depth, self.width, (self._iris, self._iris_radius))
 
     def _lid_skin(self, image: Picture) -> tuple[Floats, Floats]:
         """Colours of a closed lid along the knots, at its edge and where it meets the skin above
