@@ -7,13 +7,22 @@ listeners (8 clips, 65 s; an independent tracker measured them, so definitions d
 
 import os
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from dimcli import media
 from dimcli.audio import ACTIVITY, mel
-from dimcli.behaviour import Behaviour, Coupling, couple, measure, medians
+from dimcli.behaviour import (
+    Behaviour,
+    Coupling,
+    couple,
+    find_nods,
+    find_pauses,
+    measure,
+    medians,
+)
 from dimcli.listening import generate_listener_videos
 from dimcli.motion import Motion
 from dimcli.tracking.landmarks import track_video
@@ -21,7 +30,7 @@ from dimcli.tracking.landmarks import track_video
 REPOSITORY = Path(__file__).parents[2]
 CLIPS = Path(os.environ.get("DIM_CLIPS", REPOSITORY.parent / "shared" / "clips"))
 WEIGHTS = os.environ.get("DIM_WEIGHTS", "listener-small")
-SEEDS = (0, 1)
+SEEDS = (0, 1, 2)
 
 REAL = {
     "blinks_a_minute": 41,
@@ -50,6 +59,31 @@ def activity(clip: Path, motion: Motion) -> np.ndarray:
     return mel(samples, 16000, motion.fps, len(motion))[:, ACTIVITY]
 
 
+@dataclass
+class PauseNods:
+    """Nods counted by their middle, 0.25 to 1.25 s after a pause begins and elsewhere, pooled."""
+
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    minutes: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    def add(self, listener: Motion, active: np.ndarray) -> None:
+        """Count one video's nods; ``active`` [T] says whether the speaker speaks."""
+        near = np.zeros(len(listener), bool)
+        for pause in find_pauses(active, listener.fps):
+            near[round((pause + 0.25) * listener.fps) : round((pause + 1.25) * listener.fps)] = True
+        for nod in find_nods(np.degrees(listener.head[:, 0]), listener.fps):
+            middle = min(int((nod.start + nod.end) / 2 * listener.fps), len(near) - 1)
+            self.counts[0 if near[middle] else 1] += 1
+        self.minutes += np.array([near.sum(), (~near).sum()]) / listener.fps / 60
+
+    def __str__(self) -> str:
+        rates = self.counts / np.maximum(self.minutes, 1e-9)
+        return (
+            f"{rates[0]:.1f} a minute after pauses ({self.counts[0]:.0f} nods), "
+            f"{rates[1]:.1f} elsewhere ({self.counts[1]:.0f})"
+        )
+
+
 def main() -> None:
     speakers = sorted(CLIPS.glob("*.mp4"))
     portraits = sorted((CLIPS / "portraits").iterdir()) if CLIPS.is_dir() else []
@@ -60,6 +94,7 @@ def main() -> None:
     rendered: list[Behaviour] = []
     coupling: list[Coupling] = []
     found: list[float] = []
+    pause_nods = {"motion": PauseNods(), "video": PauseNods()}
     between_seeds: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         out, kept = Path(name) / "out.mp4", Path(name) / "motion.npz"
@@ -77,6 +112,8 @@ def main() -> None:
                     generated.append(measure(motion))
                     rendered.append(measure(seen))
                     coupling.append(couple(seen, watched, active))
+                    pause_nods["motion"].add(motion, active)
+                    pause_nods["video"].add(seen, active)
                     found.append(float(seen.valid.mean()))
                     draws.append(motion.values)
                 between_seeds.append(float(np.abs(draws[0] - draws[1]).mean()))
@@ -92,6 +129,8 @@ def main() -> None:
         print(f"{figure:<26}{real:>8}{motion[figure]:>9.3f}{video[figure]:>9.3f}{ratio:>12}")
     print(f"\nface found in at least {min(found):.3f} of the frames of every video")
     print(f"mean difference between two seeds' motion: {np.mean(between_seeds):.3f}")
+    for where, nods in pause_nods.items():
+        print(f"nods in the {where}, pooled: {nods}")
     for figure in Coupling.__dataclass_fields__:
         values = [getattr(one, figure) for one in coupling]
         print(f"{figure:<26}{np.nanmean(values):>9.3f} (mean of {np.sum(np.isfinite(values))})")
