@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -149,7 +147,7 @@ def track_face(
     batch: list[Face | None] = []
     numbers: list[Floats] = []
     kept: list[Floats] = []
-    with _one_opencv_thread(), closing(read_frames(info, region=region)) as frames:
+    with closing(read_frames(info, region=region)) as frames:
         for count, face in enumerate(follower(frames), start=1):
             batch.append(face)
             if len(batch) == _BATCH:
@@ -182,17 +180,6 @@ def track_face(
         blendshapes=blendshapes,
         landmarks=np.stack(kept) if keep_landmarks else None,
     )
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Keep OpenCV from splitting small pictures over the cores that the networks already fill."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 _NUMBERS = 3 + 3 + 1 + len(BLENDSHAPES)
