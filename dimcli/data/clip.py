@@ -1,8 +1,9 @@
-"""Clips: what a conversation data set is made of."""
+"""Clips: what a conversation data set is made of, and what a method may see of one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,3 +90,50 @@ class Clip:
     def motion(self, role: str) -> Motion:
         """The ``speaker``'s or the ``listener``'s motion."""
         return self.speaker if role == "speaker" else self.listener
+
+    def stimulus(self) -> Stimulus:
+        """All that a method may see of this clip: everything but the listener's motion."""
+        return Stimulus(
+            id=self.record.id,
+            conversation=self.record.conversation,
+            speaker=self.speaker,
+            audio=self.speaker_audio,
+            audio_encoder=self.audio_encoder,
+            attitude=self.record.attitude,
+            first_frame=self.record.start + self.start,
+        )
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """What a listener model answers: a clip without its listener's motion.
+
+    ``audio`` float32 [T, D] are features of the speaker's sound by ``audio_encoder``, a row a
+    frame of ``speaker``; ``attitude`` is what the listener is asked to be, one of ATTITUDES.
+    ``id`` names the clip, and ``first_frame`` is the frame of ``conversation`` at which it begins.
+    """
+
+    id: str
+    conversation: str
+    speaker: Motion
+    audio: Floats
+    audio_encoder: str
+    attitude: str = "unknown"
+    first_frame: int = 0
+
+    def __len__(self) -> int:
+        return len(self.speaker)
+
+    def listener(self, values: Floats) -> Motion:
+        """Listener motion [T, 56] at the rate and in the space of this stimulus."""
+        return Motion(
+            values.astype(np.float32, copy=False), fps=self.speaker.fps, space=self.speaker.space
+        )
+
+
+class Predictor(Protocol):
+    """Any method that answers a stimulus. The same seed gives the same motion."""
+
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+        """Listener motion of the stimulus's length, rate and space."""
+        ...

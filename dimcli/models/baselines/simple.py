@@ -1,31 +1,21 @@
 """Predictors that learn nothing about the speaker, and the oracle that knows the truth's rule.
 
-Each is ``predict(clip, seed) -> Motion`` for a :class:`dimcli.data.clip.Clip`; only the oracle
-looks behind the speaker, and none looks at the clip's listener.
+Each is a :class:`dimcli.data.clip.Predictor`. Only the oracle looks behind the speaker.
 """
 
 from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.data.clip import Clip, ClipRecord
+from dimcli.data.clip import ClipRecord, Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic import Recipe, conversation_index, redraw_listener
 from dimcli.errors import InputError
 from dimcli.motion import Motion
-
-
-class Predictor(Protocol):
-    """Anything that answers a clip with listener motion of its length."""
-
-    def predict(self, clip: Clip, seed: int) -> Motion:
-        """The predicted listener of ``clip``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -39,10 +29,10 @@ class MeanPredictor:
         """Take the mean from a data set."""
         return cls(store.statistics()["listener"].mean)
 
-    def predict(self, clip: Clip, seed: int) -> Motion:
-        """The mean, for as long as the clip."""
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+        """The mean, for as long as the stimulus."""
         del seed
-        return _like(clip, np.tile(self.mean, (len(clip), 1)))
+        return stimulus.listener(np.tile(self.mean, (len(stimulus), 1)))
 
 
 @dataclass(frozen=True)
@@ -60,24 +50,24 @@ class RandomPredictor:
             raise InputError(f"{store.root}: the train split is empty")
         return cls(store, tuple(records))
 
-    def predict(self, clip: Clip, seed: int) -> Motion:
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """Another clip's listener, from its start, repeated forwards and back where too short."""
-        random = np.random.default_rng([seed, _key(clip)])
+        random = np.random.default_rng([seed, _key(stimulus)])
         record = self.records[random.integers(len(self.records))]
-        values = self.store.load(record, 0, min(len(record), len(clip))).listener.values
+        values = self.store.load(record, 0, min(len(record), len(stimulus))).listener.values
         there_and_back = np.concatenate([values, values[::-1]])
-        repeats = -(-len(clip) // len(there_and_back))
-        return _like(clip, np.tile(there_and_back, (repeats, 1))[: len(clip)])
+        repeats = -(-len(stimulus) // len(there_and_back))
+        return stimulus.listener(np.tile(there_and_back, (repeats, 1))[: len(stimulus)])
 
 
 @dataclass(frozen=True)
 class MirrorPredictor:
     """The speaker's own motion (the paper's Mirror)."""
 
-    def predict(self, clip: Clip, seed: int) -> Motion:
-        """The speaker of the clip."""
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+        """The speaker's motion."""
         del seed
-        return _like(clip, clip.speaker.values)
+        return stimulus.listener(stimulus.speaker.values)
 
 
 @dataclass(frozen=True)
@@ -106,17 +96,13 @@ class Oracle:
             raise InputError(f"{store.root}: made by another version of the rule; prepare it again")
         return cls(recipe)
 
-    def predict(self, clip: Clip, seed: int) -> Motion:
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """A fresh listener for the clip's conversation, cut to the clip."""
-        index = conversation_index(clip.record.conversation)
+        index = conversation_index(stimulus.conversation)
         values = redraw_listener(self.recipe, index, draw=1 + seed)
-        first = clip.record.start + clip.start
-        return _like(clip, values[first : first + len(clip)])
+        first = stimulus.first_frame
+        return stimulus.listener(values[first : first + len(stimulus)])
 
 
-def _like(clip: Clip, values: NDArray[np.float32]) -> Motion:
-    return Motion(values.astype(np.float32), fps=clip.listener.fps, space=clip.listener.space)
-
-
-def _key(clip: Clip) -> int:
-    return zlib.crc32(clip.record.id.encode())
+def _key(stimulus: Stimulus) -> int:
+    return zlib.crc32(stimulus.id.encode())

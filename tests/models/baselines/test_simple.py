@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
+from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic import Recipe, write_synthetic
 from dimcli.errors import InputError
@@ -14,7 +15,6 @@ from dimcli.models.baselines.simple import (
     MeanPredictor,
     MirrorPredictor,
     Oracle,
-    Predictor,
     RandomPredictor,
 )
 
@@ -42,7 +42,9 @@ def scores(store: ClipStore) -> dict[str, dict[str, PartScores]]:
     speaker = [clip.speaker for clip in clips]
     clusters = fit_clusters(truth)
     return {
-        name: score_motions(truth, [one.predict(clip, 0) for clip in clips], speaker, clusters)
+        name: score_motions(
+            truth, [one.predict(clip.stimulus(), 0) for clip in clips], speaker, clusters
+        )
         for name, one in predictors(store).items()
     }
 
@@ -60,7 +62,7 @@ def test_predictions_have_the_clips_length_rate_and_space(store: ClipStore) -> N
     record = store.clips("test")[0]
     clip = store.load(record, 30, 91)
     for predictor in predictors(store).values():
-        motion = predictor.predict(clip, 0)
+        motion = predictor.predict(clip.stimulus(), 0)
         assert (len(motion), motion.fps, motion.space) == (61, clip.listener.fps, "arkit")
 
 
@@ -68,21 +70,21 @@ def test_random_and_oracle_draw_anew_by_seed_and_again_by_the_same(store: ClipSt
     clip = store.load(store.clips("test")[0])
     for name in ("random", "oracle"):
         predictor = predictors(store)[name]
-        first = predictor.predict(clip, 0).values
-        np.testing.assert_array_equal(first, predictor.predict(clip, 0).values)
-        assert np.abs(first - predictor.predict(clip, 1).values).max() > 0.05
+        first = predictor.predict(clip.stimulus(), 0).values
+        np.testing.assert_array_equal(first, predictor.predict(clip.stimulus(), 0).values)
+        assert np.abs(first - predictor.predict(clip.stimulus(), 1).values).max() > 0.05
 
 
 def test_the_oracle_does_not_repeat_the_truth(store: ClipStore) -> None:
     clip = store.load(store.clips("test")[0])
-    predicted = Oracle.fit(store).predict(clip, 0)
+    predicted = Oracle.fit(store).predict(clip.stimulus(), 0)
     assert np.abs(predicted.values - clip.listener.values).max() > 0.1
 
 
 def test_a_part_of_a_clip_gets_that_part_of_the_oracles_answer(store: ClipStore) -> None:
     record = store.clips("test")[1]
-    whole = Oracle.fit(store).predict(store.load(record), 0).values
-    part = Oracle.fit(store).predict(store.load(record, 40, 80), 0).values
+    whole = Oracle.fit(store).predict(store.load(record).stimulus(), 0).values
+    part = Oracle.fit(store).predict(store.load(record, 40, 80).stimulus(), 0).values
     np.testing.assert_array_equal(part, whole[40:80])
 
 

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dimcli.data.clip import Stimulus
+from dimcli.errors import InputError
+from dimcli.motion import Motion
+from tests.stores import make_store
+
+
+def test_a_stimulus_holds_everything_of_a_clip_but_its_listener(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "data")
+    clip = store.load(store.clips("test")[0], 10, 50)
+    stimulus = clip.stimulus()
+    assert stimulus.speaker is clip.speaker
+    assert stimulus.audio is clip.speaker_audio
+    assert (stimulus.id, stimulus.first_frame, len(stimulus)) == ("made-5", 10, 40)
+    assert stimulus.attitude == clip.record.attitude == "positive"
+    motions = [field.name for field in fields(Stimulus) if "Motion" in str(field.type)]
+    assert motions == ["speaker"]
+    for field in fields(Stimulus):
+        assert getattr(stimulus, field.name) is not clip.listener
+
+
+def test_the_same_stimulus_comes_from_any_listener(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "data")
+    clip = store.load(store.clips("test")[0])
+    other = replace(clip, listener=Motion(np.zeros((60, 56)), fps=25.0, space="arkit"))
+    assert clip.stimulus() == other.stimulus()
+
+
+def test_an_answer_has_the_rate_and_space_of_its_stimulus(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "data")
+    stimulus = store.load(store.clips("test")[0]).stimulus()
+    answer = stimulus.listener(np.zeros((60, 56), np.float32))
+    assert (answer.fps, answer.space, len(answer)) == (25.0, "arkit", 60)
+    with pytest.raises(InputError, match="56"):
+        stimulus.listener(np.zeros((60, 55), np.float32))
