@@ -1,0 +1,151 @@
+"""Every way to answer a speaker with a listener, by one name or one run directory.
+
+Names stand for what needs no training; anything that was trained is a run directory, or the name
+of bundled weights.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+import weights
+from dimcli.config import RunConfig
+from dimcli.data.clip import Predictor, Stimulus
+from dimcli.data.store import ClipStore
+from dimcli.errors import InputError
+from dimcli.generation import generate_listener, load_listener
+from dimcli.models.baselines.simple import (
+    MeanPredictor,
+    MirrorPredictor,
+    Oracle,
+    RandomPredictor,
+)
+from dimcli.models.dim import DIM
+from dimcli.motion import Motion
+
+Floats = NDArray[np.float32]
+
+UNTRAINED: dict[str, Callable[[ClipStore], Predictor]] = {
+    "mean": MeanPredictor.fit,
+    "random": RandomPredictor.fit,
+    "mirror": lambda store: MirrorPredictor(),
+    "oracle": Oracle.fit,
+}
+"""Methods that take what they need from a data set at once; ``oracle`` from a synthetic one."""
+
+
+class TrainedListener(Protocol):
+    """A trained model of any method that generates listeners."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's configuration."""
+        ...
+
+    def generate(
+        self,
+        speaker: Motion,
+        audio: Floats,
+        *,
+        seed: int,
+        temperature: float | None = None,
+        steps: int | None = None,
+        attitude: str = "unknown",
+    ) -> Motion:
+        """A listener for ``speaker``; see :func:`dimcli.generation.generate_listener`.
+
+        A method that has no use for ``temperature``, ``steps`` or ``attitude`` ignores it.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class DIMListener:
+    """A fine-tuned DIM."""
+
+    model: DIM
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's configuration."""
+        return self.model.config
+
+    def generate(
+        self,
+        speaker: Motion,
+        audio: Floats,
+        *,
+        seed: int,
+        temperature: float | None = None,
+        steps: int | None = None,
+        attitude: str = "unknown",
+    ) -> Motion:
+        """A listener for ``speaker``."""
+        return generate_listener(
+            self.model,
+            speaker,
+            audio,
+            seed=seed,
+            temperature=temperature,
+            steps=steps,
+            attitude=attitude,
+        )
+
+
+@dataclass(frozen=True)
+class TrainedPredictor:
+    """A trained model as a predictor, sampled as its run's configuration says."""
+
+    listener: TrainedListener
+
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+        """One sample; every clip has randomness of its own."""
+        expected = self.listener.config.data.audio_encoder
+        if stimulus.audio_encoder != expected:
+            raise InputError(
+                f"clip {stimulus.id}: audio features of '{stimulus.audio_encoder}'; "
+                f"the model was trained on '{expected}'"
+            )
+        own = np.random.SeedSequence([seed, zlib.crc32(stimulus.id.encode())])
+        return self.listener.generate(
+            stimulus.speaker,
+            stimulus.audio,
+            seed=int(own.generate_state(1)[0]),
+            attitude=stimulus.attitude,
+        )
+
+
+def load_trained(run: Path, device: str = "auto") -> TrainedListener:
+    """The listener of a run directory of any method. InputError when the run is for else."""
+    return DIMListener(load_listener(run, device))
+
+
+def load_predictor(name: str | Path, store: ClipStore, device: str = "auto") -> Predictor:
+    """The predictor of a run directory, of bundled weights, or of a method that needs no training.
+
+    ``store`` is what untrained methods draw on (its train split). Raises InputError that lists the
+    names when ``name`` is none of them and no run directory.
+    """
+    if str(name) in UNTRAINED:
+        return UNTRAINED[str(name)](store)
+    try:
+        run = weights.resolve(str(name))
+    except InputError as error:
+        raise InputError(f"{error}; without training: {', '.join(UNTRAINED)}") from None
+    listener = load_trained(run, device)
+    _require_same_data(listener.config, store, str(name))
+    return TrainedPredictor(listener)
+
+
+def _require_same_data(config: RunConfig, store: ClipStore, name: str) -> None:
+    for field in ("fps", "space", "audio_encoder", "audio_dim"):
+        trained, found = getattr(config.data, field), getattr(store.info, field)
+        if trained != found:
+            raise InputError(f"{name}: trained at {field} {trained}; {store.root} has {found}")
