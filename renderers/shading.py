@@ -73,6 +73,44 @@ def smooth_edges(picture: Picture, depth: Floats) -> Picture:
     return cv2.copyTo(cv2.GaussianBlur(picture, (3, 3), 0), jump, picture)
 
 
+class Light:
+    """Soft key and fill light and a highlight, per vertex, on a mesh of fixed ``faces``."""
+
+    def __init__(self, faces: NDArray[np.int32], weld: NDArray[np.int32], open_air: Floats) -> None:
+        """``weld`` [V]: vertices with the same number are one point of the surface (seams of the
+        uv map); ``open_air`` [V]: how much of the sky each vertex sees, 0..1.
+        """
+        self.faces, self.weld, self.open_air = faces, weld, open_air
+        corners = weld[faces]
+        columns = np.tile(np.arange(len(corners)), 3)
+        ones = np.ones(columns.size, np.float32)
+        shape = (int(weld.max()) + 1, len(corners))
+        # sums the normals of the faces around each welded vertex
+        self._gather = csr_matrix((ones, (corners.T.ravel(), columns)), shape)
+
+    def normals(self, vertices: Floats) -> Floats:
+        """Smooth unit normals [V, 3] of posed ``vertices`` [V, 3], seams of the uv map closed."""
+        first, second, third = (vertices[self.faces[:, corner]] for corner in range(3))
+        smooth = self._gather @ np.cross(second - first, third - first)
+        smooth /= np.linalg.norm(smooth, axis=1, keepdims=True) + 1e-12
+        return smooth[self.weld].astype(np.float32)
+
+    def level(self, vertices: Floats) -> Floats:
+        """Light 0..1 at each of the posed ``vertices`` [V, 3], [V]."""
+        normal = self.normals(vertices)
+        key = np.clip(normal @ KEY + 0.2, 0, None) / 1.2 * (0.35 + 0.65 * self.open_air)
+        fill = np.clip(normal @ FILL + 0.5, 0, None) / 1.5 * self.open_air
+        light = 0.04 + 0.12 * self.open_air + 0.58 * key + 0.24 * fill
+        shine = np.clip(normal @ HALF, 0, None) ** 20 * self.open_air
+        light = np.minimum(light, GLINT_LEVEL) + 0.09 * shine
+        return np.clip(light, 0, 1).astype(np.float32)
+
+
+def lit_colours(level: Floats, ramp: NDArray[np.uint8]) -> Picture:
+    """Light 0..1 [H, W] to its colour of :func:`light_ramp`, uint8 [H, W, 3], 128 = 1."""
+    return cv2.LUT(cv2.merge([cv2.convertScaleAbs(level, alpha=255)] * 3), ramp)
+
+
 class Shader:
     """Soft key and fill light, highlights and baked ambient light on the head's own texture."""
 
@@ -85,12 +123,7 @@ class Shader:
         self.texture = cv2.resize(texture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         self.backdrop = backdrop(size)
         self._ramp = light_ramp()
-        corners = head.weld[head.faces]
-        columns = np.tile(np.arange(len(corners)), 3)
-        ones = np.ones(columns.size, np.float32)
-        shape = (int(head.weld.max()) + 1, len(corners))
-        # sums the normals of the faces around each welded vertex
-        self._gather = csr_matrix((ones, (corners.T.ravel(), columns)), shape)
+        self.light = Light(head.faces, head.weld, head.occlusion)
         self._eyes = [
             np.flatnonzero(head.vertex_region == REGIONS.index(name))
             for name in ("eye_left", "eye_right")
@@ -102,32 +135,16 @@ class Shader:
             eye[np.argmin(np.linalg.norm(head.uv[eye] - middle, axis=1))] for eye in self._eyes
         ]
 
-    def normals(self, vertices: Floats) -> Floats:
-        """Smooth unit normals [V, 3] of posed ``vertices`` [V, 3], seams of the uv map closed."""
-        first, second, third = (vertices[self.head.faces[:, corner]] for corner in range(3))
-        smooth = self._gather @ np.cross(second - first, third - first)
-        smooth /= np.linalg.norm(smooth, axis=1, keepdims=True) + 1e-12
-        return smooth[self.head.weld].astype(np.float32)
-
     def attributes(self, vertices: Floats) -> Floats:
         """Texture u, v and light of posed ``vertices`` [V, 3], all in 0..1, [V, 3]."""
-        normal = self.normals(vertices)
-        open_air = self.head.occlusion
-        key = np.clip(normal @ KEY + 0.2, 0, None) / 1.2 * (0.35 + 0.65 * open_air)
-        fill = np.clip(normal @ FILL + 0.5, 0, None) / 1.5 * open_air
-        light = 0.04 + 0.12 * open_air + 0.58 * key + 0.24 * fill
-        shine = np.clip(normal @ HALF, 0, None) ** 20 * open_air
-        light = np.minimum(light, GLINT_LEVEL) + 0.09 * shine
-        return np.column_stack([self.head.uv, np.clip(light, 0, 1)]).astype(np.float32)
+        return np.column_stack([self.head.uv, self.light.level(vertices)]).astype(np.float32)
 
     def shade(self, fragments: Fragments, vertices: Floats) -> Picture:
         """Colour uint8 [H, W, 3] of the ``fragments`` of posed ``vertices`` [V, 3]."""
         height, width = self.texture.shape[:2]
         u, v, light = cv2.split(fragments.attributes)
         skin = cv2.remap(self.texture, u * width, v * height, cv2.INTER_LINEAR)
-        level = cv2.convertScaleAbs(light, alpha=255)
-        light_colour = cv2.LUT(cv2.merge([level] * 3), self._ramp)
-        lit = cv2.multiply(skin, light_colour, scale=1 / 128)
+        lit = cv2.multiply(skin, lit_colours(light, self._ramp), scale=1 / 128)
         empty = cv2.compare(fragments.depth, FAR_M - 1e-3, cv2.CMP_GE)
         picture = smooth_edges(cv2.copyTo(self.backdrop, empty, lit), fragments.depth)
         self._reflect_key_light(picture, fragments, vertices)
