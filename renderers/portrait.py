@@ -21,7 +21,15 @@ from renderers.portrait_expression import FaceExpression
 from renderers.portrait_eyes import Eye
 from renderers.portrait_folds import smooth_folds, streaked, take_streaks
 from renderers.portrait_gaze import eye_state
-from renderers.portrait_mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, smoothstep
+from renderers.portrait_mesh import (
+    NUM_FACE,
+    Box,
+    FlowRaster,
+    HeadMesh,
+    Placement,
+    Shift,
+    smoothstep,
+)
 from renderers.portrait_mouth import LIPS, Mouth, fit_lips
 from renderers.portrait_turn import HeadTurn
 
@@ -98,14 +106,23 @@ class PortraitRenderer:
     def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
         """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
         for frame_values in np.asarray(values, np.float32):
-            yield self._frame(frame_values)
+            yield self.draw(frame_values, self.place(frame_values))
 
-    def _frame(self, values: Floats) -> Picture:
+    @property
+    def mesh(self) -> HeadMesh:
+        """The picture's mesh."""
+        return self._mesh
+
+    def place(self, values: Floats, shift: Shift | None = None) -> Placement:
+        """Where one frame's ``values`` [56] put the mesh, moved by ``shift``."""
+        return self._mesh.place(self._turn(values), self._expression.offsets(values), shift)
+
+    def draw(self, values: Floats, placement: Placement) -> Picture:
+        """The frame [H, W, 3] of ``values`` [56] that :meth:`place` has placed."""
         frame = self._image.copy()
         if self._box is None:
             return frame
         offsets = self._expression.offsets(values)
-        placement = self._mesh.place(self._turn(values), offsets)
         flow, streaks = self._flow(placement, self._box)
         view = frame[self._box.window]
         painted = []

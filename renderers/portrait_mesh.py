@@ -52,8 +52,19 @@ def smoothstep(value: NDArray[np.floating], low: float, high: float) -> Floats:
 
 
 @dataclass(frozen=True)
+class Shift:
+    """Where a head is that did not stay in its place: ``scale`` times as large about its pivot, and
+    moved by ``right`` and ``down`` px. Motion has no such numbers; a tracked clip does."""
+
+    scale: float = 1.0
+    right: float = 0.0
+    down: float = 0.0
+
+
+@dataclass(frozen=True)
 class Pose:
-    """A rigid motion: ``rotation`` [3, 3] about the mesh's pivot, which goes to ``pivot`` [3]."""
+    """A motion: ``rotation`` [3, 3] (times a scale) about the mesh's pivot, which goes to ``pivot``
+    [3]."""
 
     rotation: Floats
     pivot: Floats
@@ -152,24 +163,26 @@ class HeadMesh:
             parts.append(np.stack([inner_next, outer, outer_next], 1))
         return np.concatenate(parts).astype(np.int32)
 
-    def place(self, rotation: Floats, offsets: Floats) -> Placement:
+    def place(self, rotation: Floats, offsets: Floats, shift: Shift | None = None) -> Placement:
         """The mesh turned by ``rotation`` [3, 3] (relative to the picture) with expression
-        ``offsets`` [468, 3], centimetres in the head's own frame."""
+        ``offsets`` [468, 3], centimetres in the head's own frame, and moved by ``shift``."""
         moved = offsets @ (self.scale * self.axes.T)
         around = moved[np.tile(FACE_OVAL, len(RING_RADII))] * self._ring_reach
         local = self.rest - self.pivot + np.concatenate([moved, around])
-        pose = self.pose(rotation)
+        pose = self.pose(rotation, shift or Shift())
         posed = pose.of(local)
         target = self.rest + self.share[:, None] * (posed - self.rest)
         return Placement(target[:, :2] * np.asarray([1, -1], np.float32), posed[:, 2], pose)
 
-    def pose(self, rotation: Floats) -> Pose:
-        """Where ``rotation`` [3, 3], relative to the picture, takes the head."""
+    def pose(self, rotation: Floats, shift: Shift = Shift()) -> Pose:
+        """Where ``rotation`` [3, 3], relative to the picture, and ``shift`` take the head."""
         tilt = np.arctan2(rotation[1, 0] - rotation[0, 1], rotation[0, 0] + rotation[1, 1])
         cosine, sine = np.cos(tilt), np.sin(tilt)
         lower = self._to_tilt_pivot[:2]
         swing = lower - np.array([[cosine, -sine], [sine, cosine]]) @ lower
-        return Pose(rotation, (self.pivot + np.append(swing, 0)).astype(np.float32))
+        moved = np.array([swing[0] + shift.right, swing[1] - shift.down, 0])
+        scaled = (shift.scale * rotation).astype(np.float32)
+        return Pose(scaled, (self.pivot + moved).astype(np.float32))
 
 
 @dataclass(frozen=True)
