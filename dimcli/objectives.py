@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dimcli.config import ATTITUDES, ROLES
+from dimcli.augment import augmented, with_unknown
+from dimcli.config import ROLES
 from dimcli.data.windows import Batch
 from dimcli.losses import code_loss, contrastive_loss, masked_loss, total_loss
 from dimcli.models.dim import DIM, OTHER, Dyad
@@ -59,36 +60,16 @@ def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = N
             targets[role] = model.vqvae(role).standardise(batch.motion[role])
             codes[role] = model.vqvae(role).encode(targets[role], batch.mask)
     if generator is not None:
-        motion["speaker"], audio = _augmented(model, motion["speaker"], audio, generator)
-        drop = torch.rand(len(attitude), generator=generator) < model.config.dim.attitude_dropout
-        attitude = attitude.masked_fill(drop.to(attitude.device), ATTITUDES.index("unknown"))
+        config = model.config.dim
+        motion["speaker"], audio = augmented(
+            motion["speaker"],
+            audio,
+            generator,
+            noise_std=config.noise_std,
+            modality_dropout=config.modality_dropout,
+        )
+        attitude = with_unknown(attitude, config.attitude_dropout, generator)
     return Dyad(motion, audio, batch.mask, attitude, codes, targets)
-
-
-def _augmented(
-    model: DIM, speaker: Tensor, audio: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Speaker motion and audio with noise, gains and offsets, so that a real tracker's noise and a
-    real room's sound are nothing new; and now and then with one of the two missing."""
-    config = model.config.dim
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator).to(speaker.device)
-
-    size = len(speaker)
-    if config.noise_std:
-        noise = config.noise_std
-        width, audio_width = speaker.shape[2], audio.shape[2]
-        gain = torch.exp(0.25 * normal(size, 1, 1) + noise * normal(size, 1, width))
-        speaker = speaker * gain + 2 * noise * normal(size, 1, width)
-        speaker = speaker + noise * normal(*speaker.shape)
-        tilt = 2 * noise * normal(size, 1, 1) + noise * normal(size, 1, audio_width)
-        audio = audio + tilt + noise * normal(*audio.shape)
-    if config.modality_dropout:
-        chance = torch.rand(size, generator=generator).to(speaker.device)[:, None, None]
-        speaker = speaker * (chance >= config.modality_dropout)
-        audio = audio * (chance < 1 - config.modality_dropout)
-    return speaker, audio
 
 
 def _masked_term(

@@ -195,6 +195,7 @@ def _prepare_run(config: RunConfig, run: Path, options: StageOptions) -> RunConf
     if not run.parent.is_dir():
         raise InputError(f"{run.parent}: no such folder; make it first")
     run.mkdir(exist_ok=True)
+    (run / STATE).unlink(missing_ok=True)  # of the run that --force replaces
     write_config(config, run / CONFIG)
     return config
 

@@ -136,6 +136,9 @@ def train(
 
     try:
         while state.step < config.steps:
+            if config.patience and state.stale >= config.patience:  # ended so before, and resumed
+                reason = "patience"
+                break
             if max_minutes and time.monotonic() - started > 60 * max_minutes:
                 reason = "minutes"
                 save_training_state(directory, model, optimizer, state.info())
@@ -164,9 +167,6 @@ def train(
             report("val", validated)
             _keep_best(model, validated["loss"], state, directory)
             save_training_state(directory, model, optimizer, state.info())
-            if config.patience and state.stale >= config.patience:
-                reason = "patience"
-                break
     finally:
         metrics.close()
     return TrainingResult(state.step, state.best_step, state.best_loss, reason)
