@@ -78,27 +78,6 @@ def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
     return x, y, width, height
 
 
-def visualize_motion(
-    motion_path: Path,
-    output: Path | None = None,
-    *,
-    audio: Path | None = None,
-    smooth: bool | None = None,
-    size: int | None = None,
-    force: bool = False,
-    progress: Progress = silent,
-) -> VideoResult:
-    """Show a motion file on the open head, by default in ``<motion>.mp4`` in this folder."""
-    started = time.monotonic()
-    output = output or Path(f"{motion_path.stem}.mp4")
-    media.check_video_output(output, force=force)
-    motion, sound, remarks = _load_motion(motion_path, audio, smooth)
-    renderer = make_renderer("mesh", None, size)
-    return write_video(
-        output, motion, renderer.render(motion.values), sound, force, progress, started, remarks
-    )
-
-
 def render_motion(
     motion_path: Path,
     reference: Path,
@@ -114,7 +93,7 @@ def render_motion(
     started = time.monotonic()
     output = output or Path(f"{motion_path.stem}-{reference.stem}.mp4")
     media.check_video_output(output, force=force)
-    motion, sound, remarks = _load_motion(motion_path, audio, smooth)
+    motion, sound, remarks = load_motion(motion_path, audio, smooth)
     fitted, more_remarks = read_reference(reference)
     renderer = make_renderer("portrait", fitted, size)
     return write_video(
@@ -134,7 +113,7 @@ def check_motion_output(path: Path, *, force: bool) -> Path:
     return media.check_output(path, force=force, kind="motion file", suffixes=(".npz",))
 
 
-def _load_motion(
+def load_motion(
     path: Path, audio: Path | None, smooth: bool | None
 ) -> tuple[Motion, Path | None, tuple[str, ...]]:
     """A motion file in the arkit space, where its sound is, and remarks worth telling.

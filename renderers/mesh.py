@@ -96,7 +96,8 @@ class MeshRenderer:
         angle = self.turn_rad * np.arange(first, first + len(vertices))
         turns = Rotation.from_euler("y", angle[:, None]).as_matrix().astype(np.float32)
         axis = np.array([self.camera.centre_m[0], 0, TURNTABLE_Z_M], np.float32)
-        return (vertices - axis) @ turns.transpose(0, 2, 1) + axis
+        turned = (vertices - axis) @ turns.transpose(0, 2, 1) + axis
+        return turned.astype(np.float32, copy=False)
 
     def render(self, values: Floats) -> Iterator[Picture]:
         """Motion ``values`` [N, 56] of the head's space to pictures uint8 [H, W, 3], in order.

@@ -76,7 +76,7 @@ def smooth_edges(picture: Picture, depth: Floats) -> Picture:
 class Light:
     """Soft key and fill light and a highlight, per vertex, on a mesh of fixed ``faces``."""
 
-    def __init__(self, faces: NDArray[np.int32], weld: NDArray[np.int32], open_air: Floats) -> None:
+    def __init__(self, faces: NDArray[np.int32], weld: NDArray[np.int64], open_air: Floats) -> None:
         """``weld`` [V]: vertices with the same number are one point of the surface (seams of the
         uv map); ``open_air`` [V]: how much of the sky each vertex sees, 0..1.
         """

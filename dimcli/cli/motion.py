@@ -1,12 +1,21 @@
 """``dim extract``, ``dim visualize`` and ``dim render``: video to motion, and motion to video."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import ForceOption, JsonOption, OutputOption, ReferenceOption, SizeOption
+from dimcli.cli.options import (
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    OutputOption,
+    ReferenceOption,
+    SizeOption,
+)
 
 MotionArgument = Annotated[Path, typer.Argument(help="Motion file (.npz).")]
 SmoothOption = Annotated[bool, typer.Option(help="Lightly smooth the motion, without delay.")]
@@ -51,21 +60,56 @@ def extract(
     console.report_motion(result, as_json=as_json)
 
 
+class Look(StrEnum):
+    """What the mesh looks like."""
+
+    textured = "textured"
+    clay = "clay"
+    wireframe = "wireframe"
+
+
+class Rasteriser(StrEnum):
+    """What draws the mesh."""
+
+    auto = "auto"
+    opencv = "opencv"
+    pytorch3d = "pytorch3d"
+
+
 def visualize(
-    motion: MotionArgument,
+    motions: Annotated[
+        list[Path], typer.Argument(help="Motion files (.npz); several are shown side by side.")
+    ],
     output: OutputOption = None,
     audio: AudioOption = None,
     smooth: SmoothAgainOption = None,
     size: SizeOption = None,
+    look: Annotated[
+        Look | None, typer.Option(help="Default: textured, or clay for a head without texture.")
+    ] = None,
+    turntable: Annotated[
+        float, typer.Option(min=0.0, help="Turn the head once in so many seconds. 0: never.")
+    ] = 0.0,
+    rasteriser: Annotated[
+        Rasteriser, typer.Option(help="auto: pytorch3d on a GPU that has it, else OpenCV.")
+    ] = Rasteriser.auto,
+    device: DeviceOption = Device.auto,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show motion on the open head: motion to mesh video."""
-    from dimcli.pipeline import visualize_motion
+    """Show motion on a head: motion to mesh video."""
+    from dimcli.visualizing import MeshStyle, visualize_motions
 
+    style = MeshStyle(
+        size=size,
+        look=look.value if look else None,
+        turntable_s=turntable,
+        rasteriser=rasteriser.value,
+        device=device.value,
+    )
     with console.progress_display() as progress:
-        video = visualize_motion(
-            motion, output, audio=audio, smooth=smooth, size=size, force=force, progress=progress
+        video = visualize_motions(
+            motions, output, style, audio=audio, smooth=smooth, force=force, progress=progress
         )
     console.report_videos([video], as_json=as_json)
 

@@ -1,0 +1,114 @@
+"""Motion files to a video of heads, side by side: what ``dim visualize`` does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from dimcli import media
+from dimcli.device import choose_device
+from dimcli.motion import Motion
+from dimcli.pipeline import MESH_SIZE, Picture, VideoResult, load_motion, write_video
+from dimcli.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from renderers.mesh import MeshRenderer
+
+LABEL_SHARE = 1 / 22
+"""Height of a label's letters as a share of the picture."""
+
+
+@dataclass(frozen=True)
+class MeshStyle:
+    """How a mesh video looks: ``size`` of a tile in pixels, ``look`` and ``rasteriser`` by name,
+    ``turntable_s`` the seconds of a full turn of the head (0 for none)."""
+
+    size: int | None = None
+    look: str | None = None
+    turntable_s: float = 0.0
+    rasteriser: str = "auto"
+    device: str = "auto"
+
+
+def visualize_motions(
+    paths: Sequence[Path],
+    output: Path | None = None,
+    style: MeshStyle = MeshStyle(),
+    *,
+    audio: Path | None = None,
+    smooth: bool | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+) -> VideoResult:
+    """Show motion files on heads, by default in ``<first motion>.mp4`` in this folder.
+
+    Several are shown side by side under their files' names, at the first one's frame rate, for as
+    long as the shortest; the sound is the first one's.
+    """
+    started = time.monotonic()
+    output = output or Path(f"{paths[0].stem}.mp4")
+    media.check_video_output(output, force=force)
+    loaded = [
+        load_motion(path, audio if not index else None, smooth) for index, path in enumerate(paths)
+    ]
+    remarks = loaded[0][2]
+    first = loaded[0][0]
+    motions = [motion.resampled(first.fps) for motion, _, _ in loaded]
+    frames = min(map(len, motions))
+    shown = [Motion(one.values[:frames], fps=one.fps, space=one.space) for one in motions]
+    if frames < max(map(len, motions)):
+        remarks += (f"cut to the shortest of the motions, {frames / first.fps:.1f} s",)
+    labels = [path.stem for path in paths] if len(paths) > 1 else []
+    pictures = tiles([mesh_renderer(motion, style) for motion in shown], shown, labels)
+    return write_video(output, shown[0], pictures, loaded[0][1], force, progress, started, remarks)
+
+
+def mesh_renderer(motion: Motion, style: MeshStyle) -> MeshRenderer:
+    """A renderer of the head of the motion's space."""
+    from renderers.mesh import MeshRenderer
+    from renderers.raster import Camera
+    from renderers.raster_pytorch3d import make_rasteriser
+
+    motion.require_space("arkit")
+    camera = Camera()
+    turn = 2 * math.pi / (style.turntable_s * motion.fps) if style.turntable_s else 0.0
+    return MeshRenderer(
+        style.size or MESH_SIZE,
+        camera=camera,
+        rasteriser=make_rasteriser(style.rasteriser, camera, choose_device(style.device)),
+        look=style.look,
+        turn_rad=turn,
+    )
+
+
+def tiles(
+    renderers: Sequence[MeshRenderer], motions: Sequence[Motion], labels: Sequence[str] = ()
+) -> Iterator[Picture]:
+    """Frames of several heads side by side: uint8 [H, W x heads, 3], with ``labels`` above."""
+    streams = [
+        renderer.render(motion.values) for renderer, motion in zip(renderers, motions, strict=True)
+    ]
+    for pictures in zip(*streams, strict=True):
+        for picture, label in zip(pictures, labels, strict=False):
+            _write(picture, label)
+        yield np.hstack(pictures) if len(pictures) > 1 else pictures[0]
+
+
+def _write(picture: Picture, text: str) -> None:
+    """Write ``text`` at the top left of ``picture``, in place, small enough to fit."""
+    height, width = picture.shape[:2]
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    scale = cv2.getFontScaleFromHeight(font, round(height * LABEL_SHARE), 1)
+    margin = round(height * LABEL_SHARE)
+    (length, _), _ = cv2.getTextSize(text, font, scale, 1)
+    scale *= min(1.0, (width - 2 * margin) / max(length, 1))
+    thickness = max(1, round(height / 360))
+    white = (250, 250, 250)
+    cv2.putText(picture, text, (margin, 2 * margin), font, scale, white, thickness, cv2.LINE_AA)
