@@ -83,7 +83,8 @@ class Motion:
     ``values`` float32 [T, 56]; ``fps`` frames a second; ``space`` one of :data:`SPACES`;
     ``valid`` bool [T], whether a face was seen (values are interpolated where not);
     ``camera`` float32 [T, 3] or None: face scale and centre (see the tracker that wrote it);
-    ``meta`` anything JSON can hold.
+    ``shape`` float32 [S] or None: FLAME shape components of the person (one head, however long the
+    clip); ``meta`` anything JSON can hold.
     """
 
     values: Floats
@@ -91,6 +92,7 @@ class Motion:
     space: str = "arkit"
     valid: NDArray[np.bool_] = field(default=None)  # type: ignore[arg-type]
     camera: Floats | None = None
+    shape: Floats | None = None
     meta: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -114,6 +116,8 @@ class Motion:
         valid = np.ones(len(values), bool) if self.valid is None else np.asarray(self.valid, bool)
         if valid.shape != (len(values),):
             raise InputError(f"motion valid has shape {valid.shape}; expected [{len(values)}]")
+        for name, wanted in (("camera", (len(values), 3)), ("shape", (None,))):
+            _check_extra(name, getattr(self, name), wanted)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "valid", valid)
         object.__setattr__(self, "fps", float(self.fps))
@@ -182,7 +186,7 @@ class Motion:
         return replace(self, values=values, fps=fps, valid=self.valid[nearest], camera=camera)
 
     def save(self, path: Path, force: bool = False) -> None:
-        """Write as ``.npz`` (keys values, fps, space, valid, meta and camera if there is one)."""
+        """Write as ``.npz``: values, fps, space, valid, meta, and camera and shape if known."""
         from dimcli.media import atomic_output
 
         arrays: dict[str, Any] = {
@@ -192,8 +196,9 @@ class Motion:
             "valid": self.valid,
             "meta": np.array(json.dumps(self.meta)),
         }
-        if self.camera is not None:
-            arrays["camera"] = self.camera
+        for name in ("camera", "shape"):
+            if getattr(self, name) is not None:
+                arrays[name] = getattr(self, name)
         with atomic_output(path, force=force) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
@@ -237,6 +242,7 @@ class Motion:
             space=str(data["space"]),
             valid=data.get("valid"),  # type: ignore[arg-type]
             camera=data.get("camera"),
+            shape=data.get("shape"),
             meta=meta,
         )
         if len(motion) == 0:
@@ -247,3 +253,18 @@ class Motion:
                 f"motion has values up to {largest:.3g}; expected radians and expression weights"
             )
         return motion
+
+
+def _check_extra(name: str, array: Floats | None, wanted: tuple[int | None, ...]) -> None:
+    """Raise InputError unless ``array`` is None or finite numbers of the ``wanted`` shape."""
+    if array is None:
+        return
+    array = np.asarray(array)
+    shape = "[S]" if wanted == (None,) else f"{list(wanted)}"
+    fits = array.ndim == len(wanted) and all(
+        side in (None, length) for side, length in zip(wanted, array.shape, strict=True)
+    )
+    if not fits or array.dtype.kind not in "fiu":
+        raise InputError(f"motion {name} is {array.dtype} {array.shape}; expected numbers {shape}")
+    if not np.isfinite(array).all():
+        raise InputError(f"motion {name} has NaN or infinite values")

@@ -14,7 +14,6 @@ from dimcli.face_model import CanonicalFace, canonical_face
 from dimcli.media import probe_video, read_frames
 from dimcli.motion import ARKIT_EXPRESSIONS, HEAD, JAW_OPEN_RAD, MOTION_DIM, NUM_POSE, Motion
 from dimcli.progress import Progress, silent
-from dimcli.rotations import slerp_axis_angle
 from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, Floats
 from dimcli.tracking.detector import FaceDetector
 from dimcli.tracking.face_mesh import (
@@ -25,6 +24,7 @@ from dimcli.tracking.face_mesh import (
     FaceMesh,
 )
 from dimcli.tracking.following import Face, Follower, enlarged
+from dimcli.tracking.gaps import bridge_rotations, fill_columns
 from dimcli.tracking.geometry import head_rotations
 from dimcli.tracking.jaw import ignores_lips, jaw_open_of_lips, lip_gap
 from dimcli.tracking.smoothing import smooth_motion
@@ -209,29 +209,11 @@ def _measure(faces: list[Face | None], size: tuple[int, int], canonical: Canonic
     return numbers
 
 
-def _bridge(rotations: Floats, valid: NDArray[np.bool_]) -> Floats:
-    """Rotations [T, 3] with those that are not ``valid`` taken from their neighbours by slerp."""
-    gaps, known = np.flatnonzero(~valid), np.flatnonzero(valid)
-    if len(gaps) == 0:
-        return rotations
-    after = np.searchsorted(known, gaps)
-    low, high = known[(after - 1).clip(0)], known[after.clip(max=len(known) - 1)]
-    weight = (gaps - low) / np.maximum(high - low, 1)
-    bridged = rotations.copy()
-    bridged[gaps] = slerp_axis_angle(
-        rotations[low], rotations[high], weight.clip(0, 1).astype(np.float32)
-    )
-    return bridged
-
-
 def _assemble(numbers: Floats, valid: NDArray[np.bool_], fps: float) -> tuple[Motion, Floats]:
     """Motion and raw blendshapes from numbers [T, _NUMBERS], NaN where ``valid`` is not."""
     raw = numbers[:, 7:].copy()
-    filled = numbers.copy()
-    times = np.arange(len(valid))
-    for column in range(numbers.shape[1]):
-        filled[:, column] = np.interp(times, times[valid], numbers[valid, column])
-    filled[:, :3] = _bridge(numbers[:, :3], valid)
+    filled = fill_columns(numbers, valid)
+    filled[:, :3] = bridge_rotations(numbers[:, :3], valid)
     rotations, camera, gaps, blendshapes = np.split(filled, [3, 6, 7], axis=1)
     jaw_open = blendshapes[:, JAW_OPEN]
     from_lips = ignores_lips(raw[valid, JAW_OPEN], numbers[valid, 6], fps)
