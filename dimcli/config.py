@@ -7,22 +7,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dimcli.baseline_config import (
+    ELPConfig,
+    InputsConfig,
+    L2LConfig,
+    NearestConfig,
+    RLHGConfig,
+)
 from dimcli.errors import InputError
+from dimcli.ranges import require_choice, require_range
 
 ROLES = ("speaker", "listener")
 ATTITUDES = ("unknown", "negative", "neutral", "positive")
 STAGES = ("train-vq", "pretrain", "finetune")
-
-
-def _require(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        raise InputError(f"{name} is {value}; expected between {low:g} and {high:g}")
-
-
-def require_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise InputError that names the field, its value and the known ones, unless it is known."""
-    if value not in known:
-        raise InputError(f"{name} is '{value}'; expected one of {', '.join(known)}")
+KINDS = ("vq", "dim", "nearest", "rlhg", "l2l", "elp")
+_SECTIONS = {
+    "vq": ("vq", "dim", "training", "generation"),
+    "dim": ("vq", "dim", "training", "generation"),
+    "nearest": ("inputs", "nearest", "training"),
+    "rlhg": ("inputs", "rlhg", "training"),
+    "l2l": ("vq", "inputs", "l2l", "training", "generation"),
+    "elp": ("inputs", "elp", "training", "generation"),
+}
 
 
 @dataclass(frozen=True)
@@ -85,10 +91,10 @@ class VQConfig:
     """Whether no step sees later ones (for online use)."""
 
     def __post_init__(self) -> None:
-        _require("vq.width", self.width, 1, 4096)
-        _require("vq.codebook_size", self.codebook_size, 2, 65536)
-        _require("vq.stride", self.stride, 1, 64)
-        _require("vq.dropout", self.dropout, 0, 0.9)
+        require_range("vq.width", self.width, 1, 4096)
+        require_range("vq.codebook_size", self.codebook_size, 2, 65536)
+        require_range("vq.stride", self.stride, 1, 64)
+        require_range("vq.dropout", self.dropout, 0, 0.9)
         require_choice("vq.parts", self.parts, ("whole", "face"))
         require_choice("vq.reconstruction", self.reconstruction, ("l1", "l2"))
         if self.width % self.heads:
@@ -175,11 +181,11 @@ class DIMConfig:
     """Steps that attention reaches back; 0 for all."""
 
     def __post_init__(self) -> None:
-        _require("dim.width", self.width, 1, 4096)
-        _require("dim.mask_ratio", self.mask_ratio, 0, 1)
-        _require("dim.dropout", self.dropout, 0, 0.9)
-        _require("dim.motion_share", self.motion_share, 0, 1)
-        _require("dim.temperature", self.temperature, 1e-4, 100)
+        require_range("dim.width", self.width, 1, 4096)
+        require_range("dim.mask_ratio", self.mask_ratio, 0, 1)
+        require_range("dim.dropout", self.dropout, 0, 0.9)
+        require_range("dim.motion_share", self.motion_share, 0, 1)
+        require_range("dim.temperature", self.temperature, 1e-4, 100)
         require_choice("dim.speaker_inputs", self.speaker_inputs, ("motion", "codes"))
         require_choice("dim.listener_inputs", self.listener_inputs, ("motion", "codes"))
         require_choice("dim.joint", self.joint, ("feature", "time"))
@@ -225,14 +231,14 @@ class TrainingConfig:
     """Seed of everything random in the stage."""
 
     def __post_init__(self) -> None:
-        _require("training.steps", self.steps, 1, 1e9)
-        _require("training.batch_size", self.batch_size, 1, 65536)
-        _require("training.window_s", self.window_s, 0.04, 3600)
-        _require("training.learning_rate", self.learning_rate, 0, 10)
-        _require("training.weight_decay", self.weight_decay, 0, 10)
-        _require("training.clip_norm", self.clip_norm, 0, 1e9)
-        _require("training.validate_every", self.validate_every, 1, 1e9)
-        _require("training.validation_batches", self.validation_batches, 1, 1e6)
+        require_range("training.steps", self.steps, 1, 1e9)
+        require_range("training.batch_size", self.batch_size, 1, 65536)
+        require_range("training.window_s", self.window_s, 0.04, 3600)
+        require_range("training.learning_rate", self.learning_rate, 0, 10)
+        require_range("training.weight_decay", self.weight_decay, 0, 10)
+        require_range("training.clip_norm", self.clip_norm, 0, 1e9)
+        require_range("training.validate_every", self.validate_every, 1, 1e9)
+        require_range("training.validation_batches", self.validation_batches, 1, 1e6)
         require_choice("training.schedule", self.schedule, ("constant", "cosine"))
 
 
@@ -255,10 +261,10 @@ class GenerationConfig:
     """Seconds of the last window that the next one starts from."""
 
     def __post_init__(self) -> None:
-        _require("generation.steps", self.steps, 1, 10_000)
-        _require("generation.temperature", self.temperature, 0, 100)
-        _require("generation.audio_guidance", self.audio_guidance, 0, 100)
-        _require("generation.motion_guidance", self.motion_guidance, 0, 100)
+        require_range("generation.steps", self.steps, 1, 10_000)
+        require_range("generation.temperature", self.temperature, 0, 100)
+        require_range("generation.audio_guidance", self.audio_guidance, 0, 100)
+        require_range("generation.motion_guidance", self.motion_guidance, 0, 100)
 
 
 @dataclass(frozen=True)
@@ -266,9 +272,9 @@ class RunConfig:
     """Everything a run directory's ``config.yaml`` says."""
 
     kind: str = "dim"
-    """``vq`` or ``dim``."""
+    """What was trained: ``vq``, or a method: ``dim``, ``nearest``, ``rlhg``, ``l2l``, ``elp``."""
     stage: str = "finetune"
-    """``train-vq``, ``pretrain`` or ``finetune``."""
+    """``train-vq``, ``pretrain`` or ``finetune``; ``train`` for methods of one stage."""
     role: str = "listener"
     """Whose VQ-VAE this is, or the role that fine-tuning is for."""
     preset: str = "small"
@@ -279,14 +285,24 @@ class RunConfig:
     """The VQ-VAE, of both roles."""
     dim: DIMConfig = field(default_factory=DIMConfig)
     """The dyadic model."""
+    inputs: InputsConfig = field(default_factory=InputsConfig)
+    """What a baseline is told."""
+    nearest: NearestConfig = field(default_factory=NearestConfig)
+    """Nearest Audio or Nearest Motion."""
+    rlhg: RLHGConfig = field(default_factory=RLHGConfig)
+    """Responsive Listening Head Generation."""
+    l2l: L2LConfig = field(default_factory=L2LConfig)
+    """Learning to Listen."""
+    elp: ELPConfig = field(default_factory=ELPConfig)
+    """Emotional Listener Portrait."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """The stage's training."""
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     """Sampling defaults."""
 
     def __post_init__(self) -> None:
-        require_choice("kind", self.kind, ("vq", "dim"))
-        require_choice("stage", self.stage, STAGES)
+        require_choice("kind", self.kind, KINDS)
+        require_choice("stage", self.stage, (*STAGES, "train"))
         require_choice("role", self.role, ROLES)
         guided = self.generation.audio_guidance != 1 or self.generation.motion_guidance != 1
         if guided and not self.dim.modality_dropout:
@@ -294,3 +310,20 @@ class RunConfig:
                 "generation.audio_guidance and motion_guidance are not both 1, which needs a model "
                 "trained with dim.modality_dropout"
             )
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """The sections that a run of this kind has; its file says no more."""
+        return _SECTIONS[self.kind]
+
+    @property
+    def stride(self) -> int:
+        """Frames that a step of the model stands for."""
+        own = {"rlhg": 1, "nearest": 1, "elp": self.elp.stride}
+        return own.get(self.kind, self.vq.stride)
+
+    @property
+    def centred(self) -> bool:
+        """Whether the model sees the speaker's motion about the clip's median."""
+        section = self.dim if "dim" in self.sections else self.inputs
+        return section.speaker_centering

@@ -36,8 +36,13 @@ def with_overrides(config: RunConfig, overrides: dict[str, Any]) -> RunConfig:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain dictionaries, in field order."""
-    return dataclasses.asdict(config)
+    """A configuration as plain dictionaries, in field order; a run's sections are its kind's."""
+    document = dataclasses.asdict(config)
+    if isinstance(config, RunConfig):
+        unused = {key for key, value in document.items() if isinstance(value, dict)}
+        for key in unused - {"data", *config.sections}:
+            del document[key]
+    return document
 
 
 def from_dict(section: type[Section], document: Any, source: str) -> Section:

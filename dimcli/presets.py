@@ -15,8 +15,8 @@ from dimcli.config import (
     RunConfig,
     TrainingConfig,
     VQConfig,
-    require_choice,
 )
+from dimcli.ranges import require_choice
 
 _SMALL_VQ = VQConfig(
     width=48, layers=2, heads=4, feedforward=96, dropout=0.0, codebook_size=256, code_dim=16,

@@ -207,8 +207,8 @@ def _samplers(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
             split,
             frames=round(config.training.window_s * config.data.fps),
             batch_size=config.training.batch_size,
-            stride=config.vq.stride,
-            centre_speaker=config.dim.speaker_centering,
+            stride=config.stride,
+            centre_speaker=config.centred,
             seed=config.training.seed,
         )
         for split in ("train", "val")

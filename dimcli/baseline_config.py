@@ -1,0 +1,144 @@
+"""Settings of the methods that DIM is compared with; each section is one method's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dimcli.errors import InputError
+from dimcli.ranges import require_choice, require_range
+
+
+@dataclass(frozen=True)
+class InputsConfig:
+    """What a baseline is told of the speaker and of the listener it shall be."""
+
+    speaker_centering: bool = False
+    """Subtract the clip's median from the speaker's motion, so that neither the camera nor the
+    tracker's resting values matter."""
+    clamp_std: float = 0.0
+    """Clamp standardised inputs to plus and minus this; 0 for never."""
+    noise_std: float = 0.0
+    """Training only: noise on the speaker's motion and audio, in standard deviations."""
+    modality_dropout: float = 0.0
+    """Training only: chance that the speaker's motion, or the audio, is zero in a sample."""
+    attitudes: bool = False
+    """Whether the model is told the listener's attitude (or that it is unknown)."""
+    attitude_dropout: float = 0.0
+    """Share of training samples whose attitude is replaced by unknown."""
+
+    def __post_init__(self) -> None:
+        require_range("inputs.noise_std", self.noise_std, 0, 10)
+        require_range("inputs.modality_dropout", self.modality_dropout, 0, 0.5)
+        require_range("inputs.attitude_dropout", self.attitude_dropout, 0, 1)
+
+
+@dataclass(frozen=True)
+class NearestConfig:
+    """Nearest Audio and Nearest Motion: which training listener is borrowed."""
+
+    by: str = "audio"
+    """What is compared: the speakers' ``audio`` or ``motion``."""
+    segment_s: float = 2.56
+    """Length of the pieces that are looked up one after another, in seconds (64 frames at 25)."""
+    step_s: float = 0.16
+    """Speakers are compared by their mean over steps of so many seconds."""
+    fade_s: float = 0.24
+    """Seconds over which one borrowed piece goes over into the next."""
+
+    def __post_init__(self) -> None:
+        require_choice("nearest.by", self.by, ("audio", "motion"))
+        require_range("nearest.segment_s", self.segment_s, 0.1, 60)
+        require_range("nearest.step_s", self.step_s, 0.01, self.segment_s)
+        require_range("nearest.fade_s", self.fade_s, 0, self.segment_s / 2)
+
+
+@dataclass(frozen=True)
+class RLHGConfig:
+    """Responsive Listening Head Generation (arXiv 2112.13548): recurrent regression."""
+
+    fusion: int = 192
+    """Width that audio and speaker motion are fused to."""
+    hidden: int = 96
+    """Width of the LSTM."""
+    layers: int = 2
+    """Layers of the LSTM."""
+    dropout: float = 0.1
+    """Dropout between the LSTM's layers."""
+    velocity_weight: float = 1.0
+    """Weight of the loss on frame-to-frame differences."""
+
+    def __post_init__(self) -> None:
+        require_range("rlhg.fusion", self.fusion, 1, 4096)
+        require_range("rlhg.hidden", self.hidden, 1, 4096)
+        require_range("rlhg.layers", self.layers, 1, 16)
+        require_range("rlhg.dropout", self.dropout, 0, 0.9)
+
+
+@dataclass(frozen=True)
+class L2LConfig:
+    """Learning to Listen (arXiv 2204.08451): autoregression over the listener's motion codes."""
+
+    width: int = 200
+    """Width of the predictor and of the cross-modal transformer."""
+    speaker_layers: int = 2
+    """Layers in which the speaker's motion reads the speaker's audio."""
+    layers: int = 5
+    """Layers of the predictor, each reading its own past and the speaker."""
+    heads: int = 10
+    """Attention heads."""
+    feedforward: int = 800
+    """Width inside the feed-forward blocks."""
+    dropout: float = 0.1
+    """Dropout in training."""
+    top_p: float = 0.9
+    """Nucleus sampling: the likeliest codes that together have this chance are drawn from."""
+
+    def __post_init__(self) -> None:
+        require_range("l2l.width", self.width, 1, 4096)
+        require_range("l2l.dropout", self.dropout, 0, 0.9)
+        require_range("l2l.top_p", self.top_p, 0.01, 1)
+        if self.width % self.heads:
+            raise InputError(f"l2l.heads is {self.heads}; it must divide l2l.width {self.width}")
+
+
+@dataclass(frozen=True)
+class ELPConfig:
+    """Emotional Listener Portrait (arXiv 2310.00068): motion composed of several codewords, whose
+    chances depend on the speaker and the emotion."""
+
+    codewords: int = 8
+    """Codewords that compose one step of motion."""
+    choices: int = 64
+    """Codewords to choose from, for each of them."""
+    code_dim: int = 128
+    """Width of a codeword's vector."""
+    stride: int = 8
+    """Frames that a composition of codewords stands for."""
+    width: int = 256
+    """Width of the transformers."""
+    layers: int = 4
+    """Layers of each of the three transformers: listener, speaker, adaptive space."""
+    heads: int = 8
+    """Attention heads."""
+    feedforward: int = 512
+    """Width inside the feed-forward blocks."""
+    dropout: float = 0.1
+    """Dropout in training."""
+    gumbel_start: float = 2.0
+    """Temperature of the Gumbel-softmax at the first step."""
+    gumbel_end: float = 0.5
+    """And at the last; it falls exponentially between."""
+    velocity_weight: float = 1.0
+    """Weight of the loss on frame-to-frame differences."""
+    usage_weight: float = 0.1
+    """Weight of the term that keeps all codewords in use."""
+
+    def __post_init__(self) -> None:
+        require_range("elp.codewords", self.codewords, 1, 256)
+        require_range("elp.choices", self.choices, 2, 65536)
+        require_range("elp.stride", self.stride, 1, 64)
+        require_range("elp.dropout", self.dropout, 0, 0.9)
+        require_range("elp.gumbel_start", self.gumbel_start, 0.01, 100)
+        require_range("elp.gumbel_end", self.gumbel_end, 0.01, 100)
+        if self.width % self.heads:
+            raise InputError(f"elp.heads is {self.heads}; it must divide elp.width {self.width}")
