@@ -5,7 +5,11 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.13.0
 STAMP := $(VENV)/.installed
 
-.PHONY: env demo test lint format bench clean
+# pytorch3d's wheel needs a CUDA build of torch (several gigabytes), so it has a place of its own.
+VENV3D ?= .venv-pytorch3d
+STAMP3D := $(VENV3D)/.installed
+
+.PHONY: env demo test test-pytorch3d lint format bench clean
 
 env: $(STAMP)
 
@@ -25,6 +29,16 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -q
 
+$(STAMP3D): pyproject.toml
+	test -x $(VENV3D)/bin/python || $(PYTHON) -m venv $(VENV3D)
+	$(VENV3D)/bin/python -m pip install --quiet --upgrade pip
+	$(VENV3D)/bin/python -m pip install --quiet "torch==2.12.0" --editable ".[pytorch3d]" "pytest>=8"
+	touch $(STAMP3D)
+
+test-pytorch3d: $(STAMP3D)
+	$(VENV3D)/bin/python -c "import pytorch3d.renderer"
+	$(VENV3D)/bin/python -m pytest -q tests/renderers/test_looks.py
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,4 +52,4 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf $(VENV) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV3D) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

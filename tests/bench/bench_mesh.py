@@ -1,22 +1,24 @@
-"""Mesh frames a second at 256 and 512 px, and pytorch3d's rasteriser on the same meshes.
+"""Mesh frames a second at 256 and 512 px, and the same through pytorch3d where it is installed.
 
     python -m tests.bench mesh
 
-The pytorch3d figure is its rasteriser alone, on the CPU, with one frame (it needs seconds).
+After `make test-pytorch3d`, `.venv-pytorch3d/bin/python -m tests.bench mesh` shows both, on the
+CPU; a few frames are enough for pytorch3d, which needs seconds for each.
 """
 
-import importlib.util
-import math
 import os
 import time
 
 import numpy as np
+import torch
 
 from dimcli.motion import EXPRESSION, HEAD, JAW, MOTION_DIM
 from renderers.mesh import MeshRenderer
 from renderers.raster import Camera
+from renderers.raster_pytorch3d import has_pytorch3d, make_rasteriser
 
 FRAMES = 200
+SLOW_FRAMES = 3
 ROUNDS = 3
 
 
@@ -44,26 +46,13 @@ def ours(size: int, values: np.ndarray) -> float:
     return max(rates)
 
 
-def pytorch3d_rasteriser(size: int, values: np.ndarray) -> float:
-    """Frames a second of pytorch3d's ``MeshRasterizer`` on the CPU."""
-    import torch
-    from pytorch3d.renderer import FoVPerspectiveCameras, MeshRasterizer, RasterizationSettings
-    from pytorch3d.structures import Meshes
-
-    renderer = MeshRenderer(size)
-    camera = Camera()
-    x, y, z = camera.centre_m
-    turn = torch.diag(torch.tensor([-1.0, 1.0, -1.0]))[None]
-    shift = torch.tensor([[x, -y, z + camera.distance_m]])
-    rasteriser = MeshRasterizer(
-        FoVPerspectiveCameras(R=turn, T=shift, fov=math.degrees(camera.fov_rad)),
-        RasterizationSettings(image_size=size),
-    )
-    vertices = torch.from_numpy(renderer.pose(values[:1]))
-    faces = torch.from_numpy(renderer.head.faces.astype(np.int64))[None]
+def through_pytorch3d(size: int, values: np.ndarray) -> float:
+    """Frames a second of the same renderer with pytorch3d's rasteriser, on the CPU."""
+    rasteriser = make_rasteriser("pytorch3d", Camera(), torch.device("cpu"))
+    renderer = MeshRenderer(size, rasteriser=rasteriser, threads=1)
     start = time.perf_counter()
-    rasteriser(Meshes(vertices, faces))
-    return 1 / (time.perf_counter() - start)
+    count = sum(1 for _ in renderer.render(values[:SLOW_FRAMES]))
+    return count / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -71,8 +60,8 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the run")
     for size in (256, 512):
         line = f"{size} px: {ours(size, values):.0f} frames/s (head, raster, shading; 2 threads)"
-        if importlib.util.find_spec("pytorch3d"):
-            line += f"; pytorch3d rasteriser alone: {pytorch3d_rasteriser(size, values):.2f}"
+        if has_pytorch3d():
+            line += f"; through pytorch3d: {through_pytorch3d(size, values):.2f}"
         else:
             line += "; pytorch3d is not installed here"
         print(line, flush=True)
