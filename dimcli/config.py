@@ -88,7 +88,9 @@ class VQConfig:
     revive_after: int = 200
     """Steps without use after which a code is moved onto a current latent; 0 for never."""
     causal: bool = False
-    """Whether no step sees later ones (for online use)."""
+    """Whether the decoder's motion depends on no later code (for online use). The encoder reads the
+    whole window all the same: it makes the codes to learn from, and online generation needs none.
+    """
 
     def __post_init__(self) -> None:
         require_range("vq.width", self.width, 1, 4096)
@@ -122,6 +124,17 @@ class DIMConfig:
     """Dropout in training."""
     local_kernel: int = 0
     """Width of the depthwise convolution in each transformer block; 0 for none (the paper)."""
+    targets: str = "codes"
+    """What is predicted: ``codes`` of the VQ-VAEs (the paper), or ``motion`` itself, by regression
+    (Table 3, without VQ)."""
+    branches: str = "two"
+    """``two``: an encoder a role, both roles modelled (the paper); ``speaker``: no listener branch,
+    only the listener is predicted and nothing is contrasted (Table 3, without S-L)."""
+    modalities: str = "both"
+    """What is read of the speaker: ``both``, or only ``motion`` or ``audio``, the other being all
+    zeros (supplement, Table 1)."""
+    freeze_vq_decoder: bool = False
+    """Whether the VQ decoders are frozen too (Table 3)."""
     speaker_inputs: str = "motion"
     """What the speaker's encoder reads: ``motion`` (the paper) or ``codes`` (code vectors)."""
     listener_inputs: str = "motion"
@@ -176,7 +189,7 @@ class DIMConfig:
     modality_dropout: float = 0.0
     """Training only: chance that the speaker's motion, or the audio, is zero in a sample."""
     causal: bool = False
-    """Whether no step sees later ones (for online use)."""
+    """Whether no step reads later ones (for online use; needs ``vq.causal``)."""
     look_back: int = 0
     """Steps that attention reaches back; 0 for all."""
 
@@ -186,6 +199,9 @@ class DIMConfig:
         require_range("dim.dropout", self.dropout, 0, 0.9)
         require_range("dim.motion_share", self.motion_share, 0, 1)
         require_range("dim.temperature", self.temperature, 1e-4, 100)
+        require_choice("dim.targets", self.targets, ("codes", "motion"))
+        require_choice("dim.branches", self.branches, ("two", "speaker"))
+        require_choice("dim.modalities", self.modalities, ("both", "motion", "audio"))
         require_choice("dim.speaker_inputs", self.speaker_inputs, ("motion", "codes"))
         require_choice("dim.listener_inputs", self.listener_inputs, ("motion", "codes"))
         require_choice("dim.joint", self.joint, ("feature", "time"))
@@ -250,11 +266,9 @@ class GenerationConfig:
     """Mask-predict passes a window; 1 is the paper's."""
     temperature: float = 1.0
     """Sampling temperature; 0 takes the likeliest code."""
-    audio_guidance: float = 1.0
-    """How much the speaker's voice counts beside what it counted in training (1): classifier-free
-    guidance, for models trained with ``dim.modality_dropout``."""
-    motion_guidance: float = 1.0
-    """The same of the speaker's face and head."""
+    attitude_guidance: float = 1.0
+    """How much the listener's attitude counts beside what it counted in training (1):
+    classifier-free guidance, for models trained with ``dim.attitude_dropout``."""
     window_s: float = 6.4
     """Length of a window in seconds."""
     overlap_s: float = 1.6
@@ -263,8 +277,7 @@ class GenerationConfig:
     def __post_init__(self) -> None:
         require_range("generation.steps", self.steps, 1, 10_000)
         require_range("generation.temperature", self.temperature, 0, 100)
-        require_range("generation.audio_guidance", self.audio_guidance, 0, 100)
-        require_range("generation.motion_guidance", self.motion_guidance, 0, 100)
+        require_range("generation.attitude_guidance", self.attitude_guidance, 0, 100)
 
 
 @dataclass(frozen=True)
@@ -304,11 +317,10 @@ class RunConfig:
         require_choice("kind", self.kind, KINDS)
         require_choice("stage", self.stage, (*STAGES, "train"))
         require_choice("role", self.role, ROLES)
-        guided = self.generation.audio_guidance != 1 or self.generation.motion_guidance != 1
-        if guided and not self.dim.modality_dropout:
+        if self.generation.attitude_guidance != 1 and not self.dim.attitudes:
             raise InputError(
-                "generation.audio_guidance and motion_guidance are not both 1, which needs a model "
-                "trained with dim.modality_dropout"
+                f"generation.attitude_guidance is {self.generation.attitude_guidance:g}, which "
+                "needs a model trained with dim.attitudes"
             )
 
     @property

@@ -15,7 +15,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from dimcli.config import ATTITUDES
 from dimcli.models.dim import DIM, Dyad
+
+UNKNOWN = ATTITUDES.index("unknown")
 
 
 def fill_order(count: int, passes: int, generator: torch.Generator) -> list[Tensor]:
@@ -69,23 +72,23 @@ def sample_codes(
 class Chances:
     """What a model expects of the listener of one window, given which codes are known so far.
 
-    With guidance, a logit l becomes l + (g_a - 1) (l - l without audio) + (g_m - 1) (l - l without
-    motion); what is missing is zero, as in training with ``modality_dropout``.
+    With guidance g, a logit l becomes u + g (l - u), where u is the logit of an unknown attitude:
+    classifier-free guidance (arXiv 2207.12598), for models trained with ``attitude_dropout``.
     """
 
     def __init__(self, model: DIM, dyad: Dyad) -> None:
-        settings = model.config.generation
         self.model = model
-        self.weights = (settings.audio_guidance - 1, settings.motion_guidance - 1)
-        self.dyad = _without_each_modality(dyad) if any(self.weights) else dyad
-        self.present = model.step_mask(self.dyad.mask)
-        self.speaker = model.encode_role("speaker", self.dyad, self.present)
+        self.dyad = dyad
+        self.guidance = model.config.generation.attitude_guidance
+        self.guided = self.guidance != 1 and bool((dyad.attitude != UNKNOWN).any())
+        self.present = model.step_mask(dyad.mask)
+        self.speaker = model.encode_role("speaker", dyad, self.present)
 
     def logits(self, codes: Tensor, visible: Tensor, wanted: Tensor) -> Tensor:
         """Logits [M, P, K] of the steps ``wanted`` long [M], from ``codes`` long [N, P] where
         ``visible`` bool [N]."""
-        model, rows = self.model, len(self.present)
-        codes, visible = codes.expand(rows, -1, -1), visible.expand(rows, -1)
+        model = self.model
+        codes, visible = codes[None], visible[None]
         current = replace(
             self.dyad,
             motion={**self.dyad.motion, "listener": self._listener_motion(codes, visible)},
@@ -96,12 +99,12 @@ class Chances:
             {"speaker": self.speaker, "listener": listener},
             {"speaker": self.present, "listener": visible},
         )
-        found = model.decode("listener", joint, current, visible, wanted).float()
-        if rows == 1:
-            return found[0]
-        whole, no_audio, no_motion = found
-        by_audio, by_motion = self.weights
-        return whole + by_audio * (whole - no_audio) + by_motion * (whole - no_motion)
+        found = model.decode("listener", joint, current, visible, wanted).float()[0]
+        if self.guided:  # the attitude is known to the decoder alone
+            blind = replace(current, attitude=torch.full_like(current.attitude, UNKNOWN))
+            unknown = model.decode("listener", joint, blind, visible, wanted).float()[0]
+            found = unknown + self.guidance * (found - unknown)
+        return found
 
     def _listener_motion(self, codes: Tensor, visible: Tensor) -> Tensor:
         """What the listener's encoder reads when it reads motion: the visible codes, decoded."""
@@ -112,21 +115,6 @@ class Chances:
         # Steps that are not visible are never read; the decoder just needs something there.
         decoded = vq.decode(vq.vectors(codes), visible)
         return model.standardise_motion(vq.unstandardise(decoded), "listener")
-
-
-def _without_each_modality(dyad: Dyad) -> Dyad:
-    """A dyad (a batch of one) as it is, without its audio, and without its speaker's motion."""
-    audio, speaker = dyad.audio, dyad.motion["speaker"]
-    return Dyad(
-        motion={
-            "speaker": torch.cat([speaker, speaker, torch.zeros_like(speaker)]),
-            "listener": dyad.motion["listener"].expand(3, -1, -1),
-        },
-        audio=torch.cat([audio, torch.zeros_like(audio), audio]),
-        mask=dyad.mask.expand(3, -1),
-        attitude=dyad.attitude.expand(3),
-        codes={role: codes.expand(3, -1, -1) for role, codes in dyad.codes.items()},
-    )
 
 
 def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

@@ -121,32 +121,28 @@ def test_loading_a_run_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 
 @torch.inference_mode()
-def window_logits(model: DIM, motion: Motion, audio: np.ndarray) -> torch.Tensor:
+def window_logits(model: DIM, attitude: str) -> torch.Tensor:
     """Chances of a window's first pass, in logs."""
-    dyad = window_inputs(model, motion.values, audio, "unknown")
+    motion, audio = speaker(32)
+    dyad = window_inputs(model, motion.values, audio, attitude)
     codes = dyad.codes["listener"][0]
     none = torch.zeros(len(codes), dtype=torch.bool)
-    logits = Chances(model, dyad).logits(codes, none, torch.arange(len(codes)))
-    return logits.log_softmax(dim=-1)
+    return Chances(model, dyad).logits(codes, none, torch.arange(len(codes)))
 
 
-@pytest.mark.parametrize("which", ["audio_guidance", "motion_guidance"])
-def test_guidance_makes_the_speaker_count_for_more(which: str) -> None:
-    motion, audio = speaker(32)
-    plain = make()
-    guided = make(**{f"generation.{which}": 3.0})
-    other = Motion(motion.values[::-1].copy(), fps=25.0)
-    quiet = audio if which == "motion_guidance" else audio[::-1].copy()
-    heard = other if which == "motion_guidance" else motion
-
-    def difference(model: DIM) -> float:
-        """How far two speakers that differ in one modality move the listener's chances."""
-        first = window_logits(model, motion, audio)
-        return float((first - window_logits(model, heard, quiet)).abs().mean())
-
-    assert difference(guided) > 1.5 * difference(plain)
+def test_guidance_makes_the_attitude_count_for_more() -> None:
+    plain, guided = make(), make(**{"generation.attitude_guidance": 3.0})
+    for model in (plain, guided):
+        assert model.attitude is not None
+        torch.manual_seed(0)
+        torch.nn.init.normal_(model.attitude.weight)
+    unknown = window_logits(plain, "unknown")
+    moved = window_logits(plain, "positive") - unknown
+    assert float(moved.abs().mean()) > 1e-3
+    torch.testing.assert_close(window_logits(guided, "unknown"), unknown)
+    torch.testing.assert_close(window_logits(guided, "positive"), unknown + 3 * moved)
 
 
-def test_guidance_needs_a_model_that_has_missed_modalities_in_training() -> None:
-    with pytest.raises(InputError, match=r"trained with dim\.modality_dropout"):
-        make(**{"generation.audio_guidance": 2.0, "dim.modality_dropout": 0.0})
+def test_guidance_needs_a_model_that_is_told_attitudes() -> None:
+    with pytest.raises(InputError, match=r"attitude_guidance is 2, .* dim\.attitudes"):
+        make(**{"generation.attitude_guidance": 2.0, "dim.attitudes": False})
