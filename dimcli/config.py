@@ -210,6 +210,19 @@ class DIMConfig:
         require_choice("dim.listener_visible", self.listener_visible, ("none", "uniform"))
         if self.width % self.heads:
             raise InputError(f"dim.heads is {self.heads}; it must divide dim.width {self.width}")
+        if self.targets == "motion":
+            codes = "codes" in (self.speaker_inputs, self.listener_inputs)
+            if codes or self.visible_targets or self.code_geometry or self.decoder != "parallel":
+                raise InputError(
+                    "dim.targets is 'motion', which has no codes: dim.speaker_inputs and "
+                    "dim.listener_inputs must be motion, dim.decoder parallel, and "
+                    "dim.visible_targets and dim.code_geometry false"
+                )
+        if self.branches == "speaker" and self.contrastive_weight:
+            raise InputError(
+                f"dim.contrastive_weight is {self.contrastive_weight:g}; it must be 0 where "
+                "dim.branches is 'speaker': there is no listener to contrast with"
+            )
 
     @property
     def output_roles(self) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Dyadic interaction modelling (the paper's section 3.3, equations 4-9): one model, two tasks.
 
 Pre-training masks both roles; listener generation masks the listener and shows the speaker; speaker
-generation the other way round. These are mask settings of the one class here.
+generation the other way round. These are mask settings of the one class here. So are the ablations
+of the paper's Table 3 (:mod:`dimcli.ablations`): ``dim.targets`` motion predicts the motion itself,
+``dim.branches`` speaker has no listener branch.
 
 A model step is what one code stands for: ``stride`` frames (1 in the paper). Where the paper leaves
 the joint encoder open, this is how it works. The paper concatenates the roles' visible frames as if
@@ -26,7 +28,7 @@ from torch import Tensor, nn
 from dimcli.config import ATTITUDES, ROLES, RunConfig
 from dimcli.errors import InputError
 from dimcli.models.layers import Transformer, sinusoidal_positions
-from dimcli.models.vqvae import VQVAE
+from dimcli.models.vqvae import VQVAE, part_columns
 from dimcli.motion import MOTION_DIM
 
 OTHER = {"speaker": "listener", "listener": "speaker"}
@@ -52,8 +54,9 @@ class Dyad:
 
 @dataclass(frozen=True)
 class DIMOutput:
-    """``logits`` [B, N, P, K] of each predicted role; ``pooled`` [B, D]: each role's visible
-    features averaged over time and scaled to unit length (the x of equation 5).
+    """``logits`` [B, N, P, K] of each predicted role (with ``dim.targets`` motion: standardised
+    motion [B, T, 56]); ``pooled`` [B, D]: each encoded role's visible features averaged over time
+    and scaled to unit length (the x of equation 5).
     """
 
     logits: dict[str, Tensor]
@@ -75,15 +78,16 @@ class DIM(nn.Module):
         if config.data.audio_dim < 1:
             raise InputError(f"data.audio_dim is {config.data.audio_dim}; expected at least 1")
         self.inputs = {"speaker": dim.speaker_inputs, "listener": dim.listener_inputs}
+        self.branches = ROLES if dim.branches == "two" else ("speaker",)
+        predicted = dim.output_roles if dim.targets == "codes" else ()
         self.vq = nn.ModuleDict(
             {
                 role: VQVAE(vq, config.data.space)
                 for role in ROLES
-                if role in dim.output_roles or self.inputs[role] == "codes"
+                if role in predicted or (role in self.branches and self.inputs[role] == "codes")
             }
         )
-        parts = len(next(iter(self.vq.values())).columns)  # type: ignore[arg-type]
-        self.parts = parts
+        self.parts = parts = len(part_columns(vq.parts, config.data.space))
         width = dim.width
         decoder_width = width + (dim.audio_width or width)
 
@@ -101,9 +105,11 @@ class DIM(nn.Module):
 
         input_width = {"motion": vq.stride * MOTION_DIM, "codes": parts * vq.code_dim}
         self.embed = nn.ModuleDict(
-            {role: nn.Linear(input_width[self.inputs[role]], width) for role in ROLES}
+            {role: nn.Linear(input_width[self.inputs[role]], width) for role in self.branches}
         )
-        self.encoder = nn.ModuleDict({role: transformer(width, dim.role_layers) for role in ROLES})
+        self.encoder = nn.ModuleDict(
+            {role: transformer(width, dim.role_layers) for role in self.branches}
+        )
         joint_width = 2 * width if dim.joint == "feature" else width
         self.joint = transformer(joint_width, dim.joint_layers)
 
@@ -119,15 +125,13 @@ class DIM(nn.Module):
         self.audio = nn.Linear(config.data.audio_dim * vq.stride, decoder_width - width)
         autoregressive = dim.decoder == "autoregressive"
         self.decoder = transformer(decoder_width, dim.decoder_layers, autoregressive or dim.causal)
-        self.heads = nn.ModuleDict(
-            {role: nn.Linear(decoder_width, parts * vq.codebook_size) for role in dim.output_roles}
-        )
         code_width = parts * vq.code_dim
 
         def per_output(inputs: int, outputs: int) -> nn.ModuleDict:
             return nn.ModuleDict({role: nn.Linear(inputs, outputs) for role in dim.output_roles})
 
-        self.heads = per_output(decoder_width, parts * vq.codebook_size)
+        scores = parts * vq.codebook_size if dim.targets == "codes" else vq.stride * MOTION_DIM
+        self.heads = per_output(decoder_width, scores)
         self.target = per_output(code_width + 1, decoder_width) if dim.visible_targets else None
         geometry = parts * (vq.code_dim + 1)
         self.geometry = per_output(decoder_width, geometry) if dim.code_geometry else None
@@ -154,17 +158,20 @@ class DIM(nn.Module):
         return self.vq[role]  # type: ignore[return-value]
 
     def freeze(self) -> None:
-        """Freeze the VQ encoders and codebooks; the VQ decoders train."""
-        for vq in self.vq.values():
-            for module in vq.frozen_parts():  # type: ignore[operator]
-                module.requires_grad_(False)
+        """Freeze the VQ encoders and codebooks; the VQ decoders train (unless the config says)."""
+        for module in self._frozen():
+            module.requires_grad_(False)
+
+    def _frozen(self) -> list[nn.Module]:
+        if self.config.dim.freeze_vq_decoder:
+            return list(self.vq.values())
+        return [module for role in self.vq for module in self.vqvae(role).frozen_parts()]
 
     def train(self, mode: bool = True) -> DIM:
         """Training mode, but frozen parts stay in eval: no dropout, no count of idle codes."""
         super().train(mode)
-        for vq in self.vq.values():
-            for module in vq.frozen_parts():  # type: ignore[operator]
-                module.eval()
+        for module in self._frozen():
+            module.eval()
         return self
 
     # -- inputs -------------------------------------------------------------------------------
@@ -190,16 +197,24 @@ class DIM(nn.Module):
 
     def encode_role(self, role: str, dyad: Dyad, visible: Tensor) -> Tensor:
         """Equation 4 and the role's encoder: features [B, N, D]; only ``visible`` [B, N] read."""
+        if role not in self.branches:  # what stands where this role is not visible replaces it
+            return self.absent_token[role].expand(*visible.shape, -1)
         if self.inputs[role] == "codes":
             features = self.vqvae(role).vectors(dyad.codes[role]).flatten(2)
         else:
             features = dyad.motion[role].unflatten(1, (-1, self.config.vq.stride)).flatten(2)
+        if role == "speaker" and self.config.dim.modalities == "audio":
+            features = torch.zeros_like(features)
         features = self.embed[role](features) + self.role_token[role]
         features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
         return self.encoder[role](features * visible[..., None], visible)
 
     def join(self, features: dict[str, Tensor], visible: dict[str, Tensor]) -> dict[str, Tensor]:
         """Equation 6 and the padding with mask tokens: features by role [B, N, D] -> the same."""
+        visible = {
+            role: visible[role] if role in self.branches else torch.zeros_like(visible[role])
+            for role in ROLES
+        }
         steps, width = features["speaker"].shape[1:]
         positions = sinusoidal_positions(steps, width, features["speaker"])
         seen = visible["speaker"] | visible["listener"]
@@ -231,7 +246,8 @@ class DIM(nn.Module):
         visible: Tensor,
         wanted: Tensor | None = None,
     ) -> Tensor:
-        """Equation 7: logits [B, N, P, K] of ``role`` from the other role's features and audio.
+        """Equation 7: logits [B, N, P, K] of ``role`` from the other role's features and audio; with
+        ``dim.targets`` motion, its standardised motion [B, T, 56].
 
         ``visible`` bool [B, N]: which of ``role``'s own codes may be read (``visible_targets``).
         ``wanted`` long [M]: the steps to score, where not all are; the result is [B, M, P, K].
@@ -239,7 +255,10 @@ class DIM(nn.Module):
         other = OTHER[role]
         features = joint[other] + self.decoder_role_token[other]
         features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
-        audio = self.audio(dyad.audio.unflatten(1, (-1, self.config.vq.stride)).flatten(2))
+        heard = dyad.audio.unflatten(1, (-1, self.config.vq.stride)).flatten(2)
+        if self.config.dim.modalities == "motion":
+            heard = torch.zeros_like(heard)
+        audio = self.audio(heard)
         features = torch.cat([features, audio], dim=-1)
         if self.attitude is not None and role == "listener":
             features = features + self.attitude(dyad.attitude)[:, None]
@@ -254,6 +273,9 @@ class DIM(nn.Module):
         features = self.decoder(features, self.step_mask(dyad.mask))
         if wanted is not None:
             features = features[:, wanted]
+        if self.config.dim.targets == "motion":
+            motion: Tensor = self.heads[role](features)
+            return motion.unflatten(2, (self.config.vq.stride, -1)).flatten(1, 2)
         logits = self.heads[role](features).unflatten(-1, (self.parts, -1))
         if self.geometry is not None:
             scores = self.geometry[role](features).unflatten(-1, (self.parts, -1))
@@ -280,7 +302,7 @@ class DIM(nn.Module):
             for role in self.config.dim.output_roles
         }
         pooled = {}
-        for role in ROLES:
+        for role in self.branches:
             weight = visible[role][..., None].to(features[role].dtype)
             mean = (features[role] * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
             pooled[role] = F.normalize(mean, dim=-1)

@@ -57,6 +57,16 @@ class LocalMixing(nn.Module):
         return mixed
 
 
+def causal_kernel(weight: Tensor) -> Tensor:
+    """The kernel [..., K] of a convolution that reads both sides, for one that reads only the past.
+
+    Taps keep their distance in time; those on later steps go, and earlier ones than there were are
+    zero. So a model that was trained with both sides goes on from there under causal masks.
+    """
+    kept = weight.shape[-1] // 2 + 1
+    return F.pad(weight[..., :kept], (weight.shape[-1] - kept, 0))
+
+
 class Block(nn.Module):
     """A pre-norm transformer layer, with an optional local mixing before the attention."""
 

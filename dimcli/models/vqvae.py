@@ -66,7 +66,7 @@ class PartVQVAE(nn.Module):
         super().__init__()
         self.stride = config.stride
 
-        def transformer() -> Transformer:
+        def transformer(causal: bool) -> Transformer:
             return Transformer(
                 config.width,
                 layers=config.layers,
@@ -74,15 +74,15 @@ class PartVQVAE(nn.Module):
                 feedforward=config.feedforward,
                 dropout=config.dropout,
                 local_kernel=config.local_kernel,
-                causal=config.causal,
+                causal=causal,
             )
 
         self.embed = nn.Linear(columns * config.stride, config.width)
-        self.encoder = transformer()
+        self.encoder = transformer(causal=False)
         self.to_code = nn.Linear(config.width, config.code_dim)
         self.quantizer = Quantizer(config.codebook_size, config.code_dim, config.commitment)
         self.from_code = nn.Linear(config.code_dim, config.width)
-        self.decoder = transformer()
+        self.decoder = transformer(config.causal)
         frame_width = config.width // 2 if config.frame_kernel else columns
         self.to_frames = nn.Linear(config.width, config.stride * frame_width)
         kernel = config.frame_kernel
