@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.clusters import Clusters
 from dimcli.errors import InputError
 from dimcli.motion import EXPRESSION, NUM_POSE, Motion
 
@@ -30,8 +31,8 @@ PARTS: dict[str, slice] = {"expression": EXPRESSION, "pose": slice(0, NUM_POSE)}
 class PartScores:
     """One part's figures (expression or pose).
 
-    ``fd``, ``p_fd``, ``mse``, ``rpcc``: smaller is better. ``sid``, ``var`` (and the pooled or
-    temporal forms beside them): nearer to the ground truth's is better.
+    ``fd``, ``p_fd``, ``mse``, ``rpcc`` and its temporal form: smaller is better. ``sid``, ``var``
+    (and the pooled or temporal forms beside them): nearer to the ground truth's is better.
     """
 
     fd: float
@@ -42,46 +43,64 @@ class PartScores:
     var: float
     var_temporal: float
     rpcc: float
+    rpcc_temporal: float
 
     def as_dict(self) -> dict[str, float]:
         """The figures by name."""
         return asdict(self)
 
 
-def frechet_distance(first: Array, second: Array) -> float:
-    """Fréchet distance between Gaussians fitted to the rows of [N, D] and [M, D].
+@dataclass(frozen=True)
+class Gaussian:
+    """A Gaussian fitted to frames: ``mean`` [D] and ``root`` [R, D], root^T root = covariance."""
 
-    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), covariances with N - 1. The trace of the root is
-    the sum of the singular values of A1 A2^T for centred data A (C = A^T A): exact also where
-    clips have fewer frames than dimensions and matrix square roots are ill-defined.
-    """
-    first, second = np.asarray(first, float), np.asarray(second, float)
-    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
-        raise InputError(f"cannot compare shapes {first.shape} and {second.shape}")
-    if min(len(first), len(second)) < 2:
-        raise InputError("a Fréchet distance needs at least two frames on each side")
-    mean = first.mean(axis=0) - second.mean(axis=0)
-    root1 = (first - first.mean(axis=0)) / np.sqrt(len(first) - 1)
-    root2 = (second - second.mean(axis=0)) / np.sqrt(len(second) - 1)
-    if len(first) > first.shape[1]:
-        # The R of a QR decomposition has the same A^T A and is small.
-        root1 = np.linalg.qr(root1, mode="r")
-    if len(second) > second.shape[1]:
-        root2 = np.linalg.qr(root2, mode="r")
-    cross = np.linalg.svd(root1 @ root2.T, compute_uv=False).sum()
-    distance = mean @ mean + np.sum(root1**2) + np.sum(root2**2) - 2.0 * cross
-    return float(max(distance, 0.0))
+    mean: Array
+    root: Array
+
+    @classmethod
+    def fit(cls, frames: Array) -> Gaussian:
+        """Fit to the rows of ``frames`` [N, D], the covariance with N - 1."""
+        frames = np.asarray(frames, float)
+        if frames.ndim != 2:
+            raise InputError(f"cannot fit a Gaussian to shape {frames.shape}; expected [N, D]")
+        if len(frames) < 2:
+            raise InputError("a Fréchet distance needs at least two frames on each side")
+        mean = frames.mean(axis=0)
+        root = (frames - mean) / np.sqrt(len(frames) - 1)
+        if len(root) > root.shape[1]:
+            # The R of a QR decomposition has the same A^T A and is small.
+            root = np.linalg.qr(root, mode="r")
+        return cls(mean, root)
+
+    def distance(self, other: Gaussian) -> float:
+        """Fréchet distance: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
+
+        The trace of the root is the sum of the singular values of A1 A2^T for roots A (C = A^T A):
+        exact also where clips have fewer frames than dimensions and matrix square roots are
+        ill-defined.
+        """
+        if self.mean.shape != other.mean.shape:
+            raise InputError(f"cannot compare {len(self.mean)} and {len(other.mean)} dimensions")
+        offset = self.mean - other.mean
+        cross = np.linalg.svd(self.root @ other.root.T, compute_uv=False).sum()
+        spread = np.sum(self.root**2) + np.sum(other.root**2)
+        return float(max(offset @ offset + spread - 2.0 * cross, 0.0))
+
+
+def frechet_distance(first: Array, second: Array) -> float:
+    """Fréchet distance between Gaussians fitted to the rows of [N, D] and [M, D]."""
+    return Gaussian.fit(first).distance(Gaussian.fit(second))
 
 
 def fd(truth: Arrays, prediction: Arrays) -> float:
     """FD: the Fréchet distance of each clip's frames to the truth's, mean over clips."""
-    _check(truth, prediction)
+    check_pairs(truth, prediction)
     return float(np.mean([frechet_distance(t, p) for t, p in zip(truth, prediction, strict=True)]))
 
 
 def paired_fd(truth: Arrays, prediction: Arrays, speaker: Arrays) -> float:
     """P-FD: as FD on the speaker's and the listener's frames side by side, [T, 2 D]."""
-    _check(truth, prediction, speaker)
+    check_pairs(truth, prediction, speaker)
     return fd(
         [np.concatenate(pair, axis=1) for pair in zip(speaker, truth, strict=True)],
         [np.concatenate(pair, axis=1) for pair in zip(speaker, prediction, strict=True)],
@@ -90,7 +109,7 @@ def paired_fd(truth: Arrays, prediction: Arrays, speaker: Arrays) -> float:
 
 def mse(truth: Arrays, prediction: Arrays) -> float:
     """MSE: mean over frames and dimensions of the squared difference, mean over clips."""
-    _check(truth, prediction)
+    check_pairs(truth, prediction)
     return float(np.mean([np.mean((t - p) ** 2) for t, p in zip(truth, prediction, strict=True)]))
 
 
@@ -103,43 +122,6 @@ def variation(motions: Arrays, *, temporal: bool = False) -> float:
     if temporal:
         return float(np.mean([np.asarray(m, float).var(axis=0).mean() for m in motions]))
     return float(np.concatenate([np.ravel(m) for m in motions]).astype(float).var())
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """k-means centres of true listener frames: [k, D]. Fit once, used for every method's SID."""
-
-    centres: Array
-
-    @classmethod
-    def fit(cls, truth: Arrays, k: int, *, seed: int = 0, iterations: int = 50) -> Clusters:
-        """Lloyd's algorithm from k-means++ starts on all true frames."""
-        frames = np.concatenate([np.asarray(t, float) for t in truth])
-        random = np.random.default_rng(seed)
-        k = min(k, len(np.unique(frames, axis=0)))
-        centres = frames[random.integers(len(frames))][None]
-        nearest = np.full(len(frames), np.inf)
-        while len(centres) < k:
-            nearest = np.minimum(nearest, ((frames - centres[-1]) ** 2).sum(axis=1))
-            pick = random.choice(len(frames), p=nearest / nearest.sum())
-            centres = np.concatenate([centres, frames[pick][None]])
-        previous: NDArray[np.int64] | None = None
-        for _ in range(iterations):
-            labels = _nearest(frames, centres)
-            if previous is not None and np.array_equal(labels, previous):
-                break
-            previous = labels
-            counts = np.bincount(labels, minlength=k)
-            sums = np.zeros_like(centres)
-            np.add.at(sums, labels, frames)
-            centres = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], centres)
-        return cls(centres)
-
-    def entropy(self, frames: Array) -> float:
-        """Entropy in bits of the histogram of these frames' cluster ids."""
-        counts = np.bincount(_nearest(np.asarray(frames, float), self.centres))
-        share = counts[counts > 0] / counts.sum()
-        return float(-(share * np.log2(share)).sum())
 
 
 def sid(motions: Arrays, clusters: Clusters, *, pooled: bool = False) -> float:
@@ -158,12 +140,36 @@ def residual_correlation(truth: Arrays, prediction: Arrays, speaker: Arrays) -> 
     One Pearson correlation over every frame and dimension of every clip, as the released code
     has it; a constant prediction counts as uncorrelated.
     """
-    _check(truth, prediction, speaker)
+    check_pairs(truth, prediction, speaker)
     flat_truth, flat_prediction, flat_speaker = (
         np.concatenate([np.ravel(m) for m in arrays]).astype(float)
         for arrays in (truth, prediction, speaker)
     )
     return abs(_pearson(flat_truth, flat_speaker) - _pearson(flat_prediction, flat_speaker))
+
+
+def residual_temporal_correlation(truth: Arrays, prediction: Arrays, speaker: Arrays) -> float:
+    """rPCC over time: |corr(truth, speaker) - corr(prediction, speaker)|, mean over clips.
+
+    A clip's correlation is the mean over dimensions of the Pearson correlation over its frames;
+    a dimension that stands still counts as uncorrelated. What the paper's words say ("frame by
+    frame"), without the share of the pooled figure that dimensions' different means make up.
+    """
+    check_pairs(truth, prediction, speaker)
+    gaps = [
+        abs(temporal_correlation(t, s) - temporal_correlation(p, s))
+        for t, p, s in zip(truth, prediction, speaker, strict=True)
+    ]
+    return float(np.mean(gaps))
+
+
+def temporal_correlation(first: Array, second: Array) -> float:
+    """Pearson correlation over time of each column of two [T, D], mean over the columns."""
+    one, other = (np.asarray(m, float) - np.mean(m, axis=0, dtype=float) for m in (first, second))
+    scale = np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
+    # What rounding leaves of a column that stands still is no movement.
+    still = scale <= 1e-15 * len(one)
+    return float(np.where(still, 0.0, (one * other).sum(axis=0) / np.where(still, 1, scale)).mean())
 
 
 def score(truth: Arrays, prediction: Arrays, speaker: Arrays, clusters: Clusters) -> PartScores:
@@ -177,6 +183,7 @@ def score(truth: Arrays, prediction: Arrays, speaker: Arrays, clusters: Clusters
         var=variation(prediction),
         var_temporal=variation(prediction, temporal=True),
         rpcc=residual_correlation(truth, prediction, speaker),
+        rpcc_temporal=residual_temporal_correlation(truth, prediction, speaker),
     )
 
 
@@ -203,18 +210,14 @@ def fit_clusters(truth: Sequence[Motion], seed: int = 0) -> dict[str, Clusters]:
     }
 
 
-def _nearest(frames: Array, centres: Array) -> NDArray[np.int64]:
-    distance = (centres**2).sum(axis=1) - 2.0 * frames @ centres.T
-    return distance.argmin(axis=1)
-
-
 def _pearson(first: Array, second: Array) -> float:
     first, second = first - first.mean(), second - second.mean()
     scale = np.sqrt((first**2).sum() * (second**2).sum())
     return float((first * second).sum() / scale) if scale > 0 else 0.0
 
 
-def _check(first: Arrays, *others: Arrays) -> None:
+def check_pairs(first: Arrays, *others: Arrays) -> None:
+    """Raise InputError unless the lists hold clips of the same shapes, at least one."""
     for other in others:
         if len(first) != len(other):
             raise InputError(f"{len(first)} clips against {len(other)}; they must match")
