@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,16 @@ def _verified(path: Path, sha256: str) -> Path:
 def path(name: str) -> Path:
     """Path of a bundled file by its registry name, verified. Raises KeyError if unknown."""
     return _verified(_HERE / name, registry()["files"][name]["sha256"])
+
+
+def user_folder() -> Path:
+    """Where imported files live: ``$DIM_HOME``, else this system's folder for user data."""
+    chosen = os.environ.get("DIM_HOME")
+    if chosen:
+        return Path(chosen).expanduser()
+    import platformdirs
+
+    return platformdirs.user_data_path("dim", appauthor=False)
 
 
 def resolve(name: str) -> Path:

@@ -1,0 +1,588 @@
+import io
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from dimcli.errors import InputError
+from dimcli.pickle_stubs import Record
+from dimcli.pickles import read_npy, read_pickle, read_torch
+from tests.pickle_writing import (
+    array,
+    build,
+    call,
+    dtype,
+    group,
+    listing,
+    mapping,
+    name,
+    new,
+    number,
+    old_new,
+    program,
+    text,
+)
+
+CSC_STATE = {
+    "_shape": group(number(2), number(3)),
+    "maxprint": number(50),
+    "data": array(np.array([1.0, 2.0, 3.0])),
+    "indices": array(np.array([0, 1, 1], np.int32)),
+    "indptr": array(np.array([0, 1, 2, 3], np.int32)),
+}
+MATRIX = [[1, 0, 0], [0, 2, 3]]
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def saved(path: Path, value: object, protocol: int = 4) -> Path:
+    return write(path, pickle.dumps(value, protocol))
+
+
+# --- what is read ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_plain_values_and_arrays_come_back_at_every_protocol(tmp_path: Path, protocol: int) -> None:
+    generator = np.random.default_rng(0)
+    shared = generator.normal(size=(3, 4)).astype(np.float32)
+    value = {
+        "array": shared,
+        "again": [shared],
+        "fortran": np.asfortranarray(generator.normal(size=(5, 2))),
+        "big endian": np.arange(4, dtype=">i4"),
+        "text": np.array(["a", "bcd"]),
+        "empty": np.zeros((0, 3)),
+        "scalar": np.float64(1.5),
+        "objects": np.array([{"x": 1}, [shared], None], dtype=object),
+        "nested": (1, 2.5, "ü", b"raw", True, None, {3, 4}, frozenset([5]), bytearray(b"ab")),
+        "ordered": OrderedDict(a=1, b=2),
+        "default": defaultdict(list, a=[1]),
+        "complex": 1 + 2j,
+    }
+    found = read_pickle(saved(tmp_path / "plain.pkl", value, protocol))
+    assert list(found) == list(value)
+    for key in ("array", "fortran", "big endian", "text", "empty"):
+        np.testing.assert_array_equal(found[key], value[key])
+        assert found[key].dtype == value[key].dtype.newbyteorder("=")
+    assert found["again"][0] is found["array"]
+    found["array"][0, 0] = 7  # writable, and not a view of the file
+    assert found["objects"][0] == {"x": 1}
+    assert found["objects"][1][0] is found["array"]
+    assert found["nested"] == value["nested"]
+    assert found["scalar"] == 1.5
+    assert found["complex"] == 1 + 2j
+    assert type(found["ordered"]) is dict
+    assert list(found["ordered"]) == ["a", "b"]
+    assert found["default"] == {"a": [1]}
+
+
+@pytest.mark.parametrize("core", ["numpy.core.multiarray", "numpy._core.multiarray"])
+def test_python_2_arrays_come_back(tmp_path: Path, core: str) -> None:
+    values = np.random.default_rng(0).normal(size=(70, 3))
+    for kind in (np.float64, np.float32, np.uint32, np.int64, np.bool_):
+        wanted = values.astype(kind)
+        found = read_pickle(write(tmp_path / "a.pkl", program(array(wanted, core))))
+        np.testing.assert_array_equal(found, wanted)
+        assert found.dtype == kind
+
+
+@pytest.mark.parametrize("made", [new, old_new])
+@pytest.mark.parametrize("module", ["scipy.sparse.csc", "scipy.sparse._csc"])
+def test_sparse_matrices_come_back_as_scipys(tmp_path: Path, made, module: str) -> None:
+    content = program(made(name(module, "csc_matrix"), mapping(CSC_STATE)))
+    found = read_pickle(write(tmp_path / "sparse.pkl", content))
+    assert sparse.issparse(found)
+    np.testing.assert_array_equal(found.toarray(), MATRIX)
+
+
+@pytest.mark.parametrize("kind", [sparse.csc_matrix, sparse.csr_matrix, sparse.csr_array])
+def test_sparse_matrices_of_the_installed_scipy_come_back(tmp_path: Path, kind) -> None:
+    found = read_pickle(saved(tmp_path / "sparse.pkl", {"J": kind(MATRIX)}))
+    np.testing.assert_array_equal(found["J"].toarray(), MATRIX)
+
+
+def test_a_sparse_matrix_that_points_outside_itself_is_refused(tmp_path: Path) -> None:
+    state = {**CSC_STATE, "indices": array(np.array([0, 1, 900], np.int32))}
+    content = program(new(name("scipy.sparse.csc", "csc_matrix"), mapping(state)))
+    with pytest.raises(InputError, match=r"sparse\.pkl"):
+        read_pickle(write(tmp_path / "sparse.pkl", content))
+
+
+def test_chumpy_arrays_come_back_as_arrays(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(4, 3))
+    plain = mapping({"x": array(values), "_dirty_vars": b"]"})
+    for made in (new, old_new):
+        content = program(made(name("chumpy.ch", "Ch"), plain))
+        np.testing.assert_array_equal(read_pickle(write(tmp_path / "ch.pkl", content)), values)
+    select = {
+        "a": new(name("chumpy.ch", "Ch"), plain),
+        "idxs": array(np.array([5, 0, 7])),
+        "preferred_shape": group(number(3), number(1)),
+    }
+    content = program(new(name("chumpy.reordering", "Select"), mapping(select)))
+    found = read_pickle(write(tmp_path / "select.pkl", content))
+    np.testing.assert_array_equal(found, values.ravel()[[5, 0, 7]][:, None])
+
+
+def lists_of_dicts() -> list[dict[str, object]]:
+    generator = np.random.default_rng(0)
+    return [
+        {
+            "p0_exp": generator.normal(size=(5, 50)).astype(np.float32),
+            "tensor": torch.arange(12.0).reshape(3, 4).T,
+            "fname": "a.mp4",
+            "before_words": [{"text": "so", "start": 0.5, "end": np.float64(0.75)}],
+        }
+    ]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_torch_files_with_arrays_in_them_come_back(tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "segments.pth"
+    wanted = lists_of_dicts()
+    torch.save(wanted, path, _use_new_zipfile_serialization=zipped)
+    found = read_torch(path)
+    np.testing.assert_array_equal(found[0]["p0_exp"], wanted[0]["p0_exp"])
+    assert torch.equal(found[0]["tensor"], wanted[0]["tensor"])
+    assert found[0]["before_words"] == wanted[0]["before_words"]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_every_kind_of_tensor_comes_back(tmp_path: Path, zipped: bool) -> None:
+    base = torch.arange(24, dtype=torch.float32).reshape(4, 6)
+    tensors = {str(kind): torch.arange(5).to(kind) for kind in (
+        *(torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16),
+        *(torch.int8, torch.uint8, torch.bool, torch.complex64),
+    )}  # fmt: skip
+    tensors |= {
+        "view": base[1:3, ::2],
+        "empty": torch.zeros(0, 4),
+        "zero-dimensional": torch.tensor(3.5),
+        "expanded": torch.ones(1, 3).expand(4, 3),
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+        "unsigned": torch.tensor([1, 2], dtype=torch.uint16),
+    }
+    path = tmp_path / "tensors.pt"
+    torch.save(tensors, path, _use_new_zipfile_serialization=zipped)
+    found = read_torch(path)
+    for key, wanted in tensors.items():
+        assert found[key].dtype == wanted.dtype, key
+        assert torch.equal(found[key], wanted.detach()), key
+
+
+def test_a_state_dict_loads_into_its_module(tmp_path: Path) -> None:
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    optimiser = torch.optim.Adam(module.parameters())
+    torch.save(
+        {"state_dict": module.state_dict(), "optimizer": optimiser.state_dict(), "epoch": 3},
+        tmp_path / "run.pt",
+    )
+    found = read_torch(tmp_path / "run.pt")
+    other = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    other.load_state_dict(found["state_dict"])
+    assert torch.equal(other[0].weight, module[0].weight)
+    assert found["epoch"] == 3
+
+
+def test_tensors_in_plain_pickles_and_object_arrays_come_back(tmp_path: Path) -> None:
+    value = {"static": np.ones((51, 3)), "dynamic": torch.arange(6).reshape(2, 3)}
+    for protocol in (2, 4):
+        found = read_pickle(saved(tmp_path / "code.pkl", value, protocol))
+        assert torch.equal(found["dynamic"], value["dynamic"])
+    np.save(tmp_path / "landmarks.npy", value)
+    found = read_npy(tmp_path / "landmarks.npy")
+    assert torch.equal(found["dynamic"], value["dynamic"])
+    np.testing.assert_array_equal(found["static"], value["static"])
+
+
+def test_cuda_tensors_come_back_on_the_cpu(tmp_path: Path) -> None:
+    torch.save({"w": torch.ones(3)}, tmp_path / "w.pt", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "w.pt").read_bytes()
+    assert content.count(b"X\x03\x00\x00\x00cpu") == 1
+    moved = content.replace(b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0")
+    found = read_torch(write(tmp_path / "cuda.pt", moved))
+    assert found["w"].device.type == "cpu"
+    assert torch.equal(found["w"], torch.ones(3))
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_npy_files_of_numbers_come_back(tmp_path: Path, version: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).normal(size=(4, 56))
+    with (tmp_path / "a.npy").open("wb") as file:
+        np.lib.format.write_array(file, values, version)
+    np.testing.assert_array_equal(read_npy(tmp_path / "a.npy"), values)
+
+
+def test_object_arrays_keep_their_shape(tmp_path: Path) -> None:
+    values = np.empty((2, 2), object)
+    values[:] = [[np.ones(3), "a"], [None, {"x": 1}]]
+    np.save(tmp_path / "a.npy", values)
+    found = read_npy(tmp_path / "a.npy")
+    assert found.shape == (2, 2)
+    np.testing.assert_array_equal(found[0, 0], np.ones(3))
+    assert found[1, 1] == {"x": 1}
+
+
+SETTINGS = new(
+    name("omegaconf.dictconfig", "DictConfig"),
+    mapping({"_content": mapping({"lr": number(3)}), "_metadata": name("typing", "Any")}),
+)
+
+
+def lightning(path: Path, settings: bytes = SETTINGS) -> Path:
+    """A zip checkpoint with one tensor and a settings object whose package isn't installed."""
+    storage = group(text("storage"), name("torch", "FloatStorage"), *map(text, ["0", "cuda:0"]))
+    storage = storage[:-1] + number(6) + b"t"
+    arguments = [storage + b"Q", number(0), group(number(2), number(3))]
+    arguments += [group(number(3), number(1)), b"\x89", b"}"]
+    tensor = call(name("torch._utils", "_rebuild_tensor_v2"), *arguments)
+    content = mapping(
+        {"state_dict": mapping({"deca.w": tensor}), "hyper_parameters": settings,
+         "callbacks": b"}" + name("pytorch_lightning.callbacks", "ModelCheckpoint") + b"}s"}
+    )  # fmt: skip
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", program(content))
+        archive.writestr("archive/data/0", np.arange(6, dtype=np.float32).tobytes())
+    return path
+
+
+def test_lightning_checkpoints_give_their_weights_and_their_settings_as_records(
+    tmp_path: Path,
+) -> None:
+    found = read_torch(lightning(tmp_path / "last.ckpt"))
+    assert torch.equal(found["state_dict"]["deca.w"], torch.arange(6.0).reshape(2, 3))
+    settings = found["hyper_parameters"]
+    assert isinstance(settings, Record)
+    assert settings.name == "omegaconf.dictconfig.DictConfig"
+    assert settings.state["_content"] == {"lr": 3}
+
+
+def test_settings_objects_are_not_read_from_plain_pickles(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"omegaconf\.dictconfig\.DictConfig"):
+        read_pickle(write(tmp_path / "a.pkl", program(SETTINGS)))
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+TOUCH = "touch {}"
+
+
+def hostile(victim: Path) -> dict[str, tuple[bytes, str]]:
+    """Programs that would create ``victim``, and what the error has to name."""
+    command = text(TOUCH.format(victim))
+    opened = text(str(victim)), text("w")
+    system = name("os", "system")
+    stack_global = b"\x8c\x02os\x8c\x06system\x93"
+    dotted = b"\x8c\x09numpy.lib\x8c\x0cos.os.system\x93"
+    evaluated = text(f"open({str(victim)!r}, 'w')")
+    ch = name("chumpy.ch", "Ch")
+    scalar = name("numpy.core.multiarray", "scalar")
+    inner = text(program(call(system, command)))
+    return {
+        "system by REDUCE": (program(call(system, command)), "os.system"),
+        "posix": (program(call(name("posix", "system"), command)), "posix.system"),
+        "Python 2 eval": (
+            program(call(name("__builtin__", "eval"), evaluated), protocol=2),
+            "__builtin__.eval",
+        ),
+        "Python 3 eval": (program(call(name("builtins", "eval"), evaluated)), "builtins.eval"),
+        "getattr": (
+            program(call(name("builtins", "getattr"), name("os", "x"), text("system"))),
+            "builtins.getattr",
+        ),
+        "open": (program(call(name("io", "open"), *opened)), "io.open"),
+        "deep inside": (
+            program(listing([mapping({"a": group(number(1), call(system, command))})])),
+            "os.system",
+        ),
+        "STACK_GLOBAL": (program(stack_global + group(command) + b"R", protocol=4), "os.system"),
+        "dotted STACK_GLOBAL": (
+            program(dotted + group(command) + b"R", protocol=4),
+            "numpy.lib.os.os.system",
+        ),
+        "through an allowed module": (
+            program(call(name("numpy.core.multiarray", "os.system"), command)),
+            "numpy.core.multiarray.os.system",
+        ),
+        "numpy's own helpers": (
+            program(call(name("numpy.testing._private.utils", "runstring"), evaluated, b"}")),
+            "numpy.testing._private.utils.runstring",
+        ),
+        "numpy load": (program(call(name("numpy", "load"), *opened)), "numpy.load"),
+        "torch load": (program(call(name("torch", "load"), *opened)), "torch.load"),
+        "torch jit": (
+            program(call(name("torch.utils.cpp_extension", "load"), command)),
+            "torch.utils.cpp_extension.load",
+        ),
+        "runpy": (program(call(name("runpy", "run_path"), command)), "runpy.run_path"),
+        "INST": (program(b"(" + command + b"ios\nsystem\n"), "os.system"),
+        "OBJ": (program(b"(" + system + command + b"o"), "os.system"),
+        "NEWOBJ": (program(system + group(command) + b"\x81"), "os.system"),
+        "NEWOBJ_EX": (program(system + group(command) + b"}\x92", protocol=4), "os.system"),
+        "BUILD on a function": (program(build(system, mapping({"a": command}))), "os.system"),
+        "BUILD on an allowed name": (
+            program(build(name("numpy", "ndarray"), b"N" + mapping({"x": command}) + b"\x86")),
+            "sets attributes of an object of type Global",
+        ),
+        "__setstate__ of an array": (
+            program(
+                build(
+                    call(
+                        name("numpy.core.multiarray", "_reconstruct"),
+                        name("subprocess", "Popen"),
+                        group(number(0)),
+                        text("b"),
+                    ),
+                    group(command),
+                )
+            ),
+            "subprocess.Popen",
+        ),
+        "state of a chumpy array": (
+            program(new(ch, mapping({"x": call(system, command)}))),
+            "os.system",
+        ),
+        "_reconstructor with a base": (
+            program(
+                call(name("copy_reg", "_reconstructor"), ch, name("subprocess", "Popen"), command)
+            ),
+            "subprocess.Popen",
+        ),
+        "calling what a call gave": (
+            program(call(call(name("collections", "OrderedDict")), command)),
+            "calls something that is not a name but Mapping",
+        ),
+        "an object scalar with a pickle in it": (
+            program(call(scalar, dtype(np.dtype("O")), inner)),
+            "numpy scalar",
+        ),
+        "a storage with a pickle in it": (
+            program(call(name("torch.storage", "_load_from_bytes"), inner)),
+            "os.system",
+        ),
+        "a sparse matrix by another name": (
+            program(new(name("scipy.sparse.csc", "np.f2py.os.system"), command)),
+            "np.f2py.os.system",
+        ),
+        "a persistent id": (program(text("os.system") + b"Q"), "persistent id"),
+        "an extension": (program(b"\x82\x01"), "extension"),
+        "a codec": (
+            program(call(name("_codecs", "encode"), command, text("os"))),
+            "other way than latin1",
+        ),
+        "defaultdict with a factory": (
+            program(call(name("collections", "defaultdict"), system)),
+            "os.system",
+        ),
+    }
+
+
+HOSTILE = sorted(hostile(Path("x")))
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    return tmp_path / "made_by_the_file"
+
+
+def test_the_hostile_programs_would_make_the_file(victim: Path) -> None:
+    content, _ = hostile(victim)["system by REDUCE"]
+    pickle.loads(content)
+    assert victim.exists()
+
+
+def assert_refused(read, path: Path, victim: Path, named: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        read(path)
+    assert named in str(refusal.value)
+    assert str(path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_a_plain_pickle_that_calls_anything_is_refused(
+    tmp_path: Path, victim: Path, attack: str
+) -> None:
+    content, named = hostile(victim)[attack]
+    assert_refused(read_pickle, write(tmp_path / "a.pkl", content), victim, named)
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_an_object_array_that_calls_anything_is_refused(
+    tmp_path: Path, victim: Path, attack: str
+) -> None:
+    content, named = hostile(victim)[attack]
+    np.save(tmp_path / "empty.npy", np.array(None, dtype=object))
+    header = (tmp_path / "empty.npy").read_bytes().split(b"\n")[0] + b"\n"
+    assert_refused(read_npy, write(tmp_path / "a.npy", header + content), victim, named)
+
+
+@pytest.mark.parametrize("attack", HOSTILE)
+def test_a_torch_zip_that_calls_anything_is_refused(
+    tmp_path: Path, victim: Path, attack: str
+) -> None:
+    content, named = hostile(victim)[attack]
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", content)
+    # torch's own files have persistent ids, so that another sentence refuses this one
+    named = "not a readable torch.save file" if attack == "a persistent id" else named
+    assert_refused(read_torch, tmp_path / "a.pt", victim, named)
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("attack", ["system by REDUCE", "STACK_GLOBAL", "INST", "NEWOBJ"])
+def test_a_legacy_torch_file_that_calls_anything_in_any_of_its_pickles_is_refused(
+    tmp_path: Path, victim: Path, attack: str, place: int
+) -> None:
+    content, named = hostile(victim)[attack]
+    parts = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, {}, []]
+    pickles = [pickle.dumps(part, 2) for part in parts]
+    pickles[place] = content
+    path = write(tmp_path / "a.pt", b"".join(pickles))
+    assert_refused(read_torch, path, victim, named)
+
+
+def test_a_settings_object_may_not_smuggle_a_call(tmp_path: Path, victim: Path) -> None:
+    command = text(TOUCH.format(victim))
+    for settings, named in (
+        (new(name("omegaconf", "os.system"), command), "omegaconf.os.system"),
+        (new(name("pathlib", "os.system"), command), "pathlib.os.system"),
+        (
+            new(name("omegaconf", "DictConfig"), call(name("os", "system"), command)),
+            "os.system",
+        ),
+    ):
+        path = lightning(tmp_path / "last.ckpt", settings)
+        assert_refused(read_torch, path, victim, named)
+
+
+def test_a_settings_object_is_never_called(tmp_path: Path, victim: Path) -> None:
+    """``pathlib.Path(...)``, say, is a record of the call's arguments."""
+    settings = call(name("pathlib", "PosixPath"), text(str(victim)))
+    found = read_torch(lightning(tmp_path / "last.ckpt", settings))["hyper_parameters"]
+    assert isinstance(found, Record)
+    assert found.args == (str(victim),)
+
+
+def test_reading_changes_nothing_for_the_next_file(tmp_path: Path) -> None:
+    attributes = mapping({"make": number(1), "accept": number(2), "value": number(3)})
+    for target in (name("chumpy.ch", "Ch"), name("collections", "OrderedDict")):
+        with pytest.raises(InputError, match="sets attributes"):
+            read_pickle(write(tmp_path / "a.pkl", program(build(target, attributes))))
+    values = np.ones(3)
+    content = program(new(name("chumpy.ch", "Ch"), mapping({"x": array(values)})))
+    np.testing.assert_array_equal(read_pickle(write(tmp_path / "b.pkl", content)), values)
+
+
+# --- what is damaged, or claims more than it has --------------------------------------------------
+
+
+def shaped(shape: bytes, data: bytes = b"12345678", kind: bytes | None = None) -> bytes:
+    made = call(
+        name("numpy.core.multiarray", "_reconstruct"), name("numpy", "ndarray"), group(), text("b")
+    )
+    kind = kind or dtype(np.dtype(np.float64))
+    return program(build(made, group(number(1), shape, kind, b"\x89", text(data))))
+
+
+BIG = struct.pack("<Q", 1 << 50)
+DAMAGED = {
+    "nothing of a pickle": b"hello",
+    "an empty program": b".",
+    "cut short": pickle.dumps(np.arange(100))[:60],
+    "a huge bytes object": b"\x80\x04\x8e" + BIG + b"abc.",
+    "a huge bytearray": b"\x80\x05\x96" + BIG + b"abc.",
+    "a huge text": b"\x80\x04\x8d" + BIG + b"abc.",
+    "a huge frame": b"\x80\x04\x95" + BIG + b"abc.",
+    "a huge memo index": b"\x80\x02]r\xff\xff\xff\x7fj\xff\xff\xff\x7e.",
+    "an array larger than its data": shaped(group(number(1 << 30), number(1 << 30))),
+    "an array of negative size": shaped(group(number(-1))),
+    "an array of many axes": shaped(group(*[number(1)] * 40)),
+    "an array of records": shaped(
+        group(number(1)),
+        kind=build(
+            call(name("numpy", "dtype"), text("V8"), number(0), number(1)),
+            group(number(3), text("|"), b"N", group(text("a")), b"}", number(8)),
+        ),
+    ),
+    "an array of objects in raw bytes": shaped(group(number(1)), kind=dtype(np.dtype("O"))),
+    "an array without a state": program(
+        call(name("numpy.core.multiarray", "_reconstruct"), name("numpy", "ndarray"), group(), b"N")
+    ),
+    "a chumpy array without a value": program(new(name("chumpy.ch", "Ch"), mapping({}))),
+    "a list in itself as a key": b"\x80\x02}](\x85\x85N\x86e.",
+    "lists in lists, without end": b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".",
+}
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGED))
+def test_damaged_and_boastful_pickles_give_one_line(tmp_path: Path, damage: str) -> None:
+    path = write(tmp_path / "a.pkl", DAMAGED[damage])
+    with pytest.raises(InputError, match=r"a\.pkl") as failure:
+        read_pickle(path)
+    assert "\n" not in str(failure.value)
+
+
+def test_an_npy_header_that_claims_more_than_the_file_has_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (1 << 20, 1 << 20)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(b"12345678")
+    with pytest.raises(InputError, match=r"a\.npy"):
+        read_npy(tmp_path / "a.npy")
+
+
+def test_other_files_are_named_for_what_they_are_not(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.ones(3))
+    for read in (read_npy, read_torch, read_pickle):
+        with pytest.raises(InputError, match=r"a\.npz"):
+            read(tmp_path / "a.npz")
+        with pytest.raises(InputError, match="no such"):
+            read(tmp_path / "missing")
+
+
+def test_tensors_outside_of_their_storage_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    torch.save(torch.arange(4.0), path, pickle_protocol=2)
+    with zipfile.ZipFile(path) as archive:
+        members = {entry: archive.read(entry) for entry in archive.namelist()}
+    program_name = next(entry for entry in members if entry.endswith("data.pkl"))
+    assert members[program_name].count(b"K\x04\x85") == 1
+    for size in (b"K\x05\x85", b"J\xff\xff\xff\xff\x85", b"J\xff\xff\xff\x7f\x85"):
+        members[program_name] = members[program_name].replace(b"K\x04\x85", size)
+        with zipfile.ZipFile(path, "w") as archive:
+            for entry, content in members.items():
+                archive.writestr(entry, content)
+        with pytest.raises(InputError, match="tensor"):
+            read_torch(path)
+        members[program_name] = members[program_name].replace(size, b"K\x04\x85")
+
+
+def test_a_compressed_torch_archive_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", program(b"N") + bytes(50_000_000))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(InputError, match="compressed"):
+        read_torch(path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_torch_script_is_refused(tmp_path: Path) -> None:
+    module = torch.jit.script(torch.nn.Linear(2, 2))
+    buffer = io.BytesIO()
+    torch.jit.save(module, buffer)
+    with pytest.raises(InputError, match="__torch__"):
+        read_torch(write(tmp_path / "script.pt", buffer.getvalue()))
