@@ -9,8 +9,6 @@ Axes: T frames, N steps of a window, D features, P parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +18,11 @@ from torch import Tensor
 
 from dimcli.checkpoint import load_dim
 from dimcli.config import ATTITUDES
-from dimcli.data.windows import rest
 from dimcli.device import choose_device
 from dimcli.errors import InputError
+from dimcli.listener_io import check_speaker, one_thread, plausible, speaker_values
 from dimcli.models.dim import DIM, Dyad
-from dimcli.motion import EXPRESSION, Motion
+from dimcli.motion import Motion
 from dimcli.sampling import sample_codes
 
 Floats = NDArray[np.float32]
@@ -36,18 +34,6 @@ def load_listener(run: Path, device: str = "auto") -> DIM:
     if "listener" not in config.dim.output_roles:
         raise InputError(f"{run}: was fine-tuned for the {config.role}; expected a listener run")
     return model
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Steps this small lose more to threads that wait for each other than they win by them: a
-    little other work on the machine makes two threads twenty times slower than one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def generate_listener(
@@ -68,7 +54,7 @@ def generate_listener(
     InputError when an input is not what the model was trained on.
     """
     config = model.config
-    _check_inputs(model, speaker, audio, attitude)
+    check_speaker(config.data, speaker, audio, attitude)
     settings = config.generation
     temperature = settings.temperature if temperature is None else temperature
     steps = settings.steps if steps is None else steps
@@ -83,16 +69,15 @@ def generate_listener(
 
     frames = len(speaker)
     total = -(-frames // stride)
-    centre = rest(speaker.values[speaker.valid] if speaker.valid.any() else speaker.values)
-    centre = centre if config.dim.speaker_centering else np.zeros_like(centre)
-    output = np.empty((total * stride, speaker.values.shape[1]), np.float32)
+    values = speaker_values(speaker, config.dim.speaker_centering)
+    output = np.empty((total * stride, values.shape[1]), np.float32)
     known = torch.zeros(0, 1, dtype=torch.long)
     start = done = 0
-    with _one_thread():
+    with one_thread():
         while True:
             size = min(window, total - start)
             held = np.minimum(np.arange(start * stride, (start + size) * stride), frames - 1)
-            dyad = window_inputs(model, speaker.values[held] - centre, audio[held], attitude)
+            dyad = window_inputs(model, values[held], audio[held], attitude)
             codes = sample_codes(model, dyad, known, temperature, steps=steps, generator=generator)
             decoded = _decode(model, codes)
             # Both windows decode the overlap; each is surest away from its own edge.
@@ -108,32 +93,11 @@ def generate_listener(
             known = codes[following - start :]
             start = following
     return Motion(
-        _plausible(output[:frames], config.data.space),
+        plausible(output[:frames], config.data.space),
         fps=speaker.fps,
         space=speaker.space,
         meta={"generated": "dim", "seed": seed, "temperature": temperature, "steps": steps},
     )
-
-
-def _check_inputs(model: DIM, speaker: Motion, audio: Floats, attitude: str) -> None:
-    data = model.config.data
-    speaker.require_space(data.space)
-    if abs(speaker.fps - data.fps) > 1e-6:
-        raise InputError(
-            f"speaker motion runs at {speaker.fps:g} fps and the model at {data.fps:g}; "
-            "resample it first"
-        )
-    if len(speaker) == 0:
-        raise InputError("speaker motion is empty; expected at least one frame")
-    if audio.shape != (len(speaker), data.audio_dim):
-        raise InputError(
-            f"audio features have shape {audio.shape}; expected ({len(speaker)}, "
-            f"{data.audio_dim}) of the '{data.audio_encoder}' encoder, a row a frame"
-        )
-    if not np.isfinite(audio).all():
-        raise InputError("audio features have NaN or infinite values")
-    if attitude not in ATTITUDES:
-        raise InputError(f"attitude is '{attitude}'; expected one of {', '.join(ATTITUDES)}")
 
 
 def window_inputs(model: DIM, speaker: Floats, audio: Floats, attitude: str) -> Dyad:
@@ -165,11 +129,3 @@ def _decode(model: DIM, codes: Tensor) -> Floats:
     motion = vq.unstandardise(vq.decode(vq.vectors(codes[None]), there))
     decoded: Floats = motion[0].float().cpu().numpy()
     return decoded
-
-
-def _plausible(values: Floats, space: str) -> Floats:
-    """ARKit expressions are shares and the jaw does not close past its rest."""
-    if space == "arkit":
-        values[:, EXPRESSION] = values[:, EXPRESSION].clip(0.0, 1.0)
-        values[:, 3] = values[:, 3].clip(0.0)
-    return values

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from dimcli.config import ATTITUDES
+from dimcli.draws import draw
 from dimcli.models.dim import DIM, Dyad
 
 UNKNOWN = ATTITUDES.index("unknown")
@@ -115,12 +116,3 @@ class Chances:
         # Steps that are not visible are never read; the decoder just needs something there.
         decoded = vq.decode(vq.vectors(codes), visible)
         return model.standardise_motion(vq.unstandardise(decoded), "listener")
-
-
-def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Codes [...] drawn from ``logits`` [..., K]; the likeliest at temperature 0."""
-    if temperature == 0:
-        return logits.argmax(dim=-1)
-    chances = (logits / temperature).softmax(dim=-1)
-    flat = torch.multinomial(chances.flatten(0, -2), 1, generator=generator)
-    return flat.view(logits.shape[:-1])

@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from dimcli.config_file import with_overrides
+from dimcli.draws import draw
 from dimcli.errors import InputError
 from dimcli.generation import generate_listener, window_inputs
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
 from dimcli.presets import preset
-from dimcli.sampling import Chances, draw, fill_order
+from dimcli.sampling import Chances, fill_order
 from tests.stores import AUDIO_DIM, smooth
 
 

@@ -1,0 +1,147 @@
+"""Learning to Listen (Ng et al., CVPR 2022, arXiv 2204.08451): autoregression over motion codes.
+
+A VQ-VAE turns the listener's motion into codes. A cross-modal transformer lets the speaker's motion
+read the speaker's audio; a second transformer predicts each code of the listener from the
+listener's codes so far and from the speaker up to that moment. Codes are drawn from the nucleus of
+that prediction and decoded by the VQ-VAE's decoder, which stays frozen.
+
+What differs from the paper: it is given the listener's true past at the start of every clip.
+Nothing here may see it, so a clip starts from a learned token and goes on from its own generated
+past. The paper's codebook is that of the preset ``paper``; with several codes a step
+(``vq.parts``) those of one step are drawn independently given the past.
+
+Axes: B batch, T frames, N steps (T / stride), D features, P parts (codes a step), K codes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dimcli.config import ATTITUDES, RunConfig
+from dimcli.data.windows import Batch
+from dimcli.draws import draw
+from dimcli.losses import code_loss, masked_mean
+from dimcli.models.baselines.base import Baseline, Figures
+from dimcli.models.baselines.cross_modal import CrossBlock
+from dimcli.models.layers import attention_mask, sinusoidal_positions
+from dimcli.models.vqvae import VQVAE
+from dimcli.motion import MOTION_DIM
+from dimcli.stitching import Track, windows
+
+
+class L2L(Baseline):
+    """The cross-modal transformer, the predictor, and the frozen VQ-VAE whose codes it predicts."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config)
+        l2l, vq = config.l2l, config.vq
+        self.vq = VQVAE(vq, config.data.space)
+        self.vq.requires_grad_(False)
+        self.parts = len(self.vq.columns)
+
+        def blocks(layers: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                CrossBlock(
+                    l2l.width, heads=l2l.heads, feedforward=l2l.feedforward, dropout=l2l.dropout
+                )
+                for _ in range(layers)
+            )
+
+        self.motion = nn.Linear(vq.stride * MOTION_DIM, l2l.width)
+        self.audio = nn.Linear(vq.stride * config.data.audio_dim, l2l.width)
+        self.speaker = blocks(l2l.speaker_layers)
+        self.past = nn.Linear(self.parts * vq.code_dim, l2l.width)
+        self.start = nn.Parameter(torch.randn(l2l.width) * 0.02)
+        self.attitude = nn.Embedding(len(ATTITUDES), l2l.width)
+        nn.init.zeros_(self.attitude.weight)
+        self.predictor = blocks(l2l.layers)
+        self.norm = nn.LayerNorm(l2l.width)
+        self.head = nn.Linear(l2l.width, self.parts * vq.codebook_size)
+
+    def train(self, mode: bool = True) -> L2L:
+        """Training mode; the frozen VQ-VAE stays in eval."""
+        super().train(mode)
+        self.vq.eval()
+        return self
+
+    def encode_speaker(self, motion: Tensor, audio: Tensor, present: Tensor) -> Tensor:
+        """Standardised motion [B, T, 56] that has read the audio [B, T, A]: [B, N, D].
+
+        ``present`` bool [B, N]; no step reads a later one.
+        """
+        stride = self.config.vq.stride
+        features = self.motion(motion.unflatten(1, (-1, stride)).flatten(2))
+        sound = self.audio(audio.unflatten(1, (-1, stride)).flatten(2))
+        positions = sinusoidal_positions(features.shape[1], features.shape[2], features)
+        features, sound = features + positions, sound + positions
+        mask = attention_mask(present, causal=True)
+        for block in self.speaker:
+            features = block(features, sound, mask, mask)
+        return features
+
+    def predict(self, speaker: Tensor, codes: Tensor, attitude: Tensor, present: Tensor) -> Tensor:
+        """Logits [B, N, P, K] of every step, from the ``codes`` long [B, N - 1 or more, P] before
+        it and the encoded ``speaker`` [B, N, D] up to it."""
+        steps = speaker.shape[1]
+        past = self.past(self.vq.vectors(codes[:, : steps - 1]).flatten(2))
+        start = self.start.expand(len(past), 1, -1)
+        features = torch.cat([start, past], dim=1) + self.attitude(attitude)[:, None]
+        features = features + sinusoidal_positions(steps, features.shape[2], features)
+        mask = attention_mask(present, causal=True)
+        for block in self.predictor:
+            features = block(features, speaker, mask, mask)
+        return self.head(self.norm(features)).unflatten(-1, (self.parts, -1))
+
+    def objective(
+        self, batch: Batch, step: int, generator: torch.Generator, training: bool
+    ) -> tuple[Tensor, Figures]:
+        """Cross-entropy of the listener's codes, given the true ones before each."""
+        del step
+        own = generator if training else None
+        motion, audio = self.speaker_inputs(batch.motion["speaker"], batch.audio, own)
+        with torch.no_grad():
+            codes = self.vq.encode(self.vq.standardise(batch.motion["listener"]), batch.mask)
+        present = self.vq.step_mask(batch.mask)
+        speaker = self.encode_speaker(motion, audio, present)
+        attitude = self.attitude_inputs(batch.attitude, own)
+        logits = self.predict(speaker, codes, attitude, present)
+        loss = code_loss(logits, codes, present)
+        hits = masked_mean((logits.argmax(dim=-1) == codes).float(), present)
+        return loss, {"loss": loss, "accuracy": hits}
+
+    def respond(
+        self,
+        motion: Tensor,
+        audio: Tensor,
+        attitude: Tensor,
+        generator: torch.Generator,
+        temperature: float,
+    ) -> Tensor:
+        """Code after code, in windows that go on from the last one's codes."""
+        settings, stride, frames = self.config.generation, self.config.vq.stride, len(motion)
+        rate = self.config.data.fps / stride
+        size = max(2, round(settings.window_s * rate))
+        overlap = min(size - 1, round(settings.overlap_s * rate))
+        total = -(-frames // stride)
+        spare = total * stride - frames
+        motion = torch.cat([motion, motion[-1:].expand(spare, -1)])
+        audio = torch.cat([audio, audio[-1:].expand(spare, -1)])
+        told = self.attitude_inputs(attitude[None])
+        track = Track(total, stride, MOTION_DIM)
+        codes = torch.zeros(total, self.parts, dtype=torch.long, device=motion.device)
+        for window in windows(total, size, overlap):
+            first, last = window.start * stride, window.stop * stride
+            there = torch.ones(
+                1, window.stop - window.start, dtype=torch.bool, device=motion.device
+            )
+            speaker = self.encode_speaker(motion[None, first:last], audio[None, first:last], there)
+            for index in range(window.known, window.stop - window.start):
+                now = slice(index + 1)
+                past = codes[None, window.start : window.start + index]
+                logits = self.predict(speaker[:, now], past, told, there[:, now])[0, -1]
+                drawn = draw(logits.cpu(), temperature, generator, top_p=self.config.l2l.top_p)
+                codes[window.start + index] = drawn.to(codes.device)
+            vectors = self.vq.vectors(codes[None, window.start : window.stop])
+            track.write(window, self.vq.unstandardise(self.vq.decode(vectors, there))[0])
+        return track.frames[:frames]
