@@ -134,7 +134,7 @@ class SparseStub:
             for name in names
         ):
             raise RefusedError("has a sparse matrix without data, indices and indptr")
-        shape = tuple(state.get("_shape", state.get("shape", ())))
+        shape = tuple(state.get("_shape") or state.get("shape") or ())
         kind = {"csc": sparse.csc_matrix, "csr": sparse.csr_matrix}[self.layout]
         matrix = kind(tuple(state[name] for name in names), shape=shape)
         matrix.check_format(full_check=True)

@@ -91,6 +91,8 @@ class _Reader(pickle._Unpickler):
     """Python's interpreter of pickles without its powers."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]
+    read: Callable[[int], bytes]
 
     def __init__(
         self,
@@ -203,9 +205,11 @@ def _storage_facts(pid: Any) -> tuple[str, Any]:
 
     from dimcli.pickle_tensors import StorageStub
 
-    kind, storage_type, key, _location, numel, *view = pid
-    if kind != "storage" or not isinstance(storage_type, Global):
-        raise RefusedError(f"asks for an object from outside of it ({str(kind)[:40]!r})")
+    if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
+        raise RefusedError("asks for an object from outside of it (a persistent id)")
+    _, storage_type, key, _location, numel, *view = pid
+    if not isinstance(storage_type, Global):
+        raise RefusedError("has a tensor storage without a type")
     if not isinstance(storage_type.value, torch.dtype) or not isinstance(numel, int) or numel < 0:
         raise RefusedError(f"has a tensor storage of type '{storage_type.name}'")
     if view and view[0] is not None:
@@ -238,7 +242,7 @@ def _load_torch_zip(file: IO[bytes]) -> Any:
                 raise RefusedError("is a compressed archive; expected one that torch.save wrote")
             data = bytearray(member.file_size)
             with archive.open(member) as stream:
-                stream.readinto(data)
+                cast("io.BufferedIOBase", stream).readinto(data)
             return data
 
         if f"{folder}byteorder" in members and content(f"{folder}byteorder") != b"little":

@@ -436,8 +436,6 @@ def test_a_torch_zip_that_calls_anything_is_refused(
     content, named = hostile(victim)[attack]
     with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
         archive.writestr("archive/data.pkl", content)
-    # torch's own files have persistent ids, so that another sentence refuses this one
-    named = "not a readable torch.save file" if attack == "a persistent id" else named
     assert_refused(read_torch, tmp_path / "a.pt", victim, named)
 
 
