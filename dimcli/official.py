@@ -50,9 +50,9 @@ _STEP_S = 0.1
 _ENTROPY_FLOOR = 1e-6
 
 
-def aligned(truth: Array, prediction: Array, speaker: Array) -> tuple[Array, Array, Array]:
-    """A clip's arrays [T, 56] as the released code pairs them: [T - 1, 56]."""
-    return truth[1:], prediction[1:], speaker[:-1]
+def aligned(listener: Array, speaker: Array) -> tuple[Array, Array]:
+    """Listener and speaker motion [T, 56] as the released code pairs them: [T - 1, 56]."""
+    return listener[1:], speaker[:-1]
 
 
 def choose(truth: Array, draws: Sequence[Array]) -> int:
