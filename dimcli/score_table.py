@@ -1,0 +1,242 @@
+"""Tables of scores: what is in one, how its numbers are written, and as CSV and LaTeX.
+
+One :class:`ScoreTable` feeds the terminal, the HTML report and the files. Rows may be methods that
+were evaluated, the truth, or numbers published elsewhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dimcli.metrics import PARTS
+from dimcli.scores import TRUTH, TRUTH_FIGURES, Evaluation, Figure, Figures
+
+TITLES = {
+    "fd": "FD",
+    "p_fd": "P-FD",
+    "mse": "MSE",
+    "sid": "SID",
+    "var": "Var",
+    "rpcc": "rPCC",
+    "sid_pooled": "SID pooled",
+    "var_temporal": "Var over time",
+    "rpcc_temporal": "rPCC over time",
+    "sts": "STS",
+}
+PAPER_FIGURES = ("fd", "p_fd", "mse", "sid", "var", "rpcc")
+"""The columns of the paper's tables."""
+OTHER_FIGURES = ("sid_pooled", "var_temporal", "rpcc_temporal")
+"""The same words defined otherwise: as released code pools them, or as the paper's text says."""
+METHOD, TRUE, PUBLISHED = "method", "truth", "published"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: ``figures`` by part and name, as far as there are any.
+
+    ``kind`` is METHOD (evaluated here), TRUE (the ground truth) or PUBLISHED (somebody's numbers).
+    """
+
+    name: str
+    figures: Figures
+    kind: str = METHOD
+    note: str = ""
+
+    def figure(self, part: str, name: str) -> Figure | None:
+        """One figure, or None where the row has none."""
+        return self.figures.get(part, {}).get(name)
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Rows against ``columns`` (figure names), for each of ``parts``; ``notes`` go below.
+
+    With ``differences`` figures are paired differences, and below zero is better.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...] = PAPER_FIGURES
+    parts: tuple[str, ...] = tuple(PARTS)
+    notes: tuple[str, ...] = ()
+    differences: bool = False
+
+    def scale(self, part: str, name: str) -> Scale:
+        """How a column's numbers are written."""
+        return Scale.of(
+            figure.value for row in self.rows if (figure := row.figure(part, name)) is not None
+        )
+
+    def heading(self, part: str, name: str) -> str:
+        """A column's title: its direction, and the power of ten it is given in."""
+        arrow = "" if name in TRUTH_FIGURES or self.differences else "↓"
+        factor = self.scale(part, name).text
+        return f"{TITLES[name]}{arrow}" + (f" {factor}" if factor else "")
+
+    def best(self, part: str, name: str) -> str | None:
+        """The evaluated method that is best at a figure; None where there is nothing to compare."""
+        truth = next((row for row in self.rows if row.kind == TRUE), None)
+        target = truth.figure(part, name) if truth and name in TRUTH_FIGURES else None
+        if self.differences or (name in TRUTH_FIGURES and target is None):
+            return None
+        scored = [
+            (abs(figure.value - target.value) if target else figure.value, row.name)
+            for row in self.rows
+            if row.kind == METHOD and (figure := row.figure(part, name)) is not None
+        ]
+        return min(scored)[1] if len(scored) > 1 else None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the numbers of a column are written: times 10^``power``, with ``decimals``."""
+
+    power: int = 0
+    decimals: int = 3
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Scale:
+        """Three or four figures of the largest value."""
+        largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+        if largest == 0.0:
+            return cls()
+        power = 0 if largest >= 0.05 else 3 * math.ceil(-math.log10(largest) / 3)
+        shown = largest * 10**power
+        return cls(power, 1 if shown >= 100 else 2 if shown >= 1 else 3)
+
+    @property
+    def text(self) -> str:
+        """For a heading: ``·10³``, or nothing."""
+        digits = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+        return f"·10{str(self.power).translate(digits)}" if self.power else ""
+
+    def number(self, value: float) -> str:
+        """One number."""
+        if not math.isfinite(value):
+            return "–"
+        text = f"{value * 10**self.power:.{self.decimals}f}"
+        return text.lstrip("-") if not text.strip("-0.") else text
+
+    def value(self, figure: Figure) -> str:
+        """A figure, with its standard deviation over samples if it has one."""
+        spread = "" if not figure.std else f" ±{self.number(figure.std)}"
+        return self.number(figure.value) + spread
+
+    def interval(self, figure: Figure) -> str:
+        """A figure's interval in brackets, or nothing."""
+        if figure.low is None or figure.high is None:
+            return ""
+        return f"[{self.number(figure.low)}, {self.number(figure.high)}]"
+
+
+def score_table(
+    evaluation: Evaluation,
+    *,
+    title: str | None = None,
+    columns: Sequence[str] = PAPER_FIGURES,
+    published: Sequence[Row] = (),
+    notes: Sequence[str] = (),
+) -> ScoreTable:
+    """All methods of an evaluation, the truth, and ``published`` rows below."""
+    rows = [Row(one.name, one.figures, note=one.note) for one in evaluation.methods]
+    rows.append(Row(TRUTH, evaluation.truth, TRUE))
+    return ScoreTable(
+        title or f"{evaluation.dataset}, {evaluation.split} split, {evaluation.clips} clips",
+        (*rows, *published),
+        tuple(columns),
+        notes=tuple(notes),
+    )
+
+
+def difference_table(evaluation: Evaluation) -> ScoreTable | None:
+    """Every method's differences to the reference; None where there are none."""
+    rows = [
+        Row(one.name, one.differences, note=one.note)
+        for one in evaluation.methods
+        if one.differences is not None
+    ]
+    if not rows:
+        return None
+    return ScoreTable(f"Differences to {evaluation.reference}", tuple(rows), differences=True)
+
+
+def to_csv(table: ScoreTable) -> str:
+    """One line a row, part and figure: plain numbers, for programs and spreadsheets."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["row", "kind", "part", "figure", "value", "std", "low", "high"])
+    for row in table.rows:
+        for part in table.parts:
+            for name, figure in row.figures.get(part, {}).items():
+                numbers = (figure.value, figure.std, figure.low, figure.high)
+                texts = ["" if number is None else repr(number) for number in numbers]
+                writer.writerow([row.name, row.kind, part, name, *texts])
+    return out.getvalue()
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "†": r"$\dagger$",
+    "–": "--",
+    "±": r"$\pm$",
+}
+
+
+def to_latex(table: ScoreTable) -> str:
+    """A ``table*`` for ``booktabs``: two columns (expression, pose) a figure, as the paper's."""
+    pairs = [(part, name) for name in table.columns for part in table.parts]
+    width = len(table.parts)
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table*}",
+        "\\centering",
+        f"\\caption{{{_latex(' '.join((table.title + '.', *table.notes)))}}}",
+        f"\\begin{{tabular}}{{l{'r' * len(pairs)}}}",
+        "\\toprule",
+        " & ".join(
+            ["Method", *(f"\\multicolumn{{{width}}}{{c}}{{{_title(n)}}}" for n in table.columns)]
+        )
+        + r" \\",
+        " & ".join(["", *(_subtitle(table, part, name) for part, name in pairs)]) + r" \\",
+        "\\midrule",
+    ]
+    kind = METHOD
+    for row in table.rows:
+        if row.kind != kind:
+            lines.append("\\midrule")
+            kind = row.kind
+        cells = [_cell(table, row, part, name) for part, name in pairs]
+        lines.append(" & ".join([_latex(row.name), *cells]) + r" \\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table*}", ""])
+
+
+def _title(name: str) -> str:
+    return _latex(TITLES[name]) + ("" if name in TRUTH_FIGURES else r"$\downarrow$")
+
+
+def _subtitle(table: ScoreTable, part: str, name: str) -> str:
+    power = table.scale(part, name).power
+    return {"expression": "Exp", "pose": "Pose"}[part] + (f" $\\cdot 10^{power}$" if power else "")
+
+
+def _cell(table: ScoreTable, row: Row, part: str, name: str) -> str:
+    figure = row.figure(part, name)
+    if figure is None:
+        return "--"
+    scale = table.scale(part, name)
+    value = _latex(scale.value(figure))
+    if row.name == table.best(part, name):
+        value = f"\\textbf{{{value}}}"
+    interval = scale.interval(figure)
+    return value + (f" {{\\scriptsize {interval}}}" if interval else "")
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
