@@ -42,7 +42,7 @@ class NearestConfig:
     """Length of the pieces that are looked up one after another, in seconds (64 frames at 25)."""
     step_s: float = 0.16
     """Speakers are compared by their mean over steps of so many seconds."""
-    fade_s: float = 0.24
+    fade_s: float = 0.32
     """Seconds over which one borrowed piece goes over into the next."""
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from dimcli.data.clip import ClipRecord, Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic import Recipe, conversation_index, redraw_listener
 from dimcli.errors import InputError
+from dimcli.listener_io import plausible
 from dimcli.motion import Motion
 
 
@@ -37,10 +38,16 @@ class MeanPredictor:
 
 @dataclass(frozen=True)
 class RandomPredictor:
-    """A listener from a random clip of the train split (the paper's Random)."""
+    """A listener from a random clip of the train split, slightly disturbed (the paper's Random).
+
+    ``perturbation`` is the standard deviation of the normal noise on every frame, as a share of
+    the standard deviation ``std`` [56] that each column has in the train split.
+    """
 
     store: ClipStore
     records: tuple[ClipRecord, ...]
+    std: NDArray[np.float32]
+    perturbation: float = 0.05
 
     @classmethod
     def fit(cls, store: ClipStore) -> RandomPredictor:
@@ -48,7 +55,7 @@ class RandomPredictor:
         records = store.clips("train")
         if not records:
             raise InputError(f"{store.root}: the train split is empty")
-        return cls(store, tuple(records))
+        return cls(store, tuple(records), store.statistics()["listener"].std)
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """Another clip's listener, from its start, repeated forwards and back where too short."""
@@ -57,17 +64,30 @@ class RandomPredictor:
         values = self.store.load(record, 0, min(len(record), len(stimulus))).listener.values
         there_and_back = np.concatenate([values, values[::-1]])
         repeats = -(-len(stimulus) // len(there_and_back))
-        return stimulus.listener(np.tile(there_and_back, (repeats, 1))[: len(stimulus)])
+        values = np.tile(there_and_back, (repeats, 1))[: len(stimulus)]
+        noise = self.perturbation * self.std * random.standard_normal(values.shape)
+        return stimulus.listener(plausible(values + noise, stimulus.speaker.space))
 
 
 @dataclass(frozen=True)
 class MirrorPredictor:
-    """The speaker's own motion (the paper's Mirror)."""
+    """The speaker's own motion, smoothed (the paper's Mirror).
+
+    ``smooth_s`` is the length of the moving average in seconds (the released code's is 10 frames);
+    past the ends it reads the clip mirrored.
+    """
+
+    smooth_s: float = 0.4
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """The speaker's motion."""
         del seed
-        return stimulus.listener(stimulus.speaker.values)
+        values = stimulus.speaker.values
+        width = min(max(1, round(self.smooth_s * stimulus.speaker.fps)), len(values))
+        before = width // 2
+        padded = np.pad(values, ((before, width - 1 - before), (0, 0)), mode="symmetric")
+        smooth = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0).mean(axis=-1)
+        return stimulus.listener(smooth)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""Presets of the baselines: sizes as published (``paper``), for experiments (``small``), for tests.
+
+``official`` is ``paper``. Where the papers say nothing the fields' defaults stand. The small ones
+train on what DIM's ``small`` trains on, with the same input treatment and, where there is one, the
+same VQ-VAE, so that tables compare the methods and not their surroundings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dimcli.baseline_config import (
+    ELPConfig,
+    InputsConfig,
+    L2LConfig,
+    NearestConfig,
+    RLHGConfig,
+)
+from dimcli.config import GenerationConfig, RunConfig, TrainingConfig, VQConfig
+from dimcli.presets import preset
+from dimcli.ranges import require_choice
+
+METHODS = ("dim", "nearest-audio", "nearest-motion", "rlhg", "l2l", "elp")
+"""What `dim train --method` knows."""
+
+_PAPER_INPUTS = InputsConfig(attitudes=True)
+_SMALL_INPUTS = InputsConfig(
+    speaker_centering=True, clamp_std=4.0, noise_std=0.15, modality_dropout=0.05,
+    attitudes=True, attitude_dropout=0.5,
+)  # fmt: skip
+_PAPER_VQ = VQConfig(
+    width=256, layers=12, heads=8, feedforward=384, codebook_size=200, code_dim=256, stride=8,
+    reconstruction="l1", standardise=False,
+)  # fmt: skip
+_SMALL_TRAINING = TrainingConfig(
+    steps=1000, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
+    ramp_steps=100, validate_every=250,
+)  # fmt: skip
+_TINY_TRAINING = TrainingConfig(
+    steps=30, batch_size=4, window_s=1.28, learning_rate=3e-3, validate_every=10,
+    validation_batches=1,
+)  # fmt: skip
+_TINY_GENERATION = GenerationConfig(window_s=1.28, overlap_s=0.32)
+
+_RLHG = {
+    "paper": RunConfig(
+        inputs=_PAPER_INPUTS,
+        training=TrainingConfig(  # clips of 90 frames; batches of 4 on each of 4 processes
+            batch_size=16, window_s=3.6, learning_rate=2e-3, weight_decay=0.05
+        ),
+    ),
+    "small": RunConfig(
+        inputs=_SMALL_INPUTS, rlhg=RLHGConfig(fusion=256, hidden=320), training=_SMALL_TRAINING
+    ),
+    "tiny": RunConfig(
+        inputs=_SMALL_INPUTS, rlhg=RLHGConfig(fusion=16, hidden=16), training=_TINY_TRAINING
+    ),
+}
+_L2L = {
+    "paper": RunConfig(
+        vq=_PAPER_VQ,
+        training=TrainingConfig(window_s=2.56, learning_rate=1e-4, ramp_steps=4000),
+        generation=GenerationConfig(temperature=0.7, window_s=2.56, overlap_s=1.28),
+    ),
+    "small": RunConfig(
+        vq=preset("small", "train-vq").vq,
+        inputs=replace(_SMALL_INPUTS, attitudes=False),
+        l2l=L2LConfig(
+            width=144, speaker_layers=2, layers=3, heads=6, feedforward=384, dropout=0.0, top_p=1.0
+        ),
+        training=_SMALL_TRAINING,
+        generation=GenerationConfig(temperature=0.9, overlap_s=1.28),
+    ),
+    "tiny": RunConfig(
+        vq=preset("tiny", "train-vq").vq,
+        inputs=replace(_SMALL_INPUTS, attitudes=False),
+        l2l=L2LConfig(width=16, speaker_layers=1, layers=1, heads=2, feedforward=32, dropout=0.0),
+        training=_TINY_TRAINING,
+        generation=_TINY_GENERATION,
+    ),
+}
+_ELP = {
+    "paper": RunConfig(  # pieces of 64 frames
+        inputs=_PAPER_INPUTS,
+        training=TrainingConfig(window_s=2.56, learning_rate=1e-4),
+        generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
+    ),
+    "small": RunConfig(
+        inputs=_SMALL_INPUTS,
+        elp=ELPConfig(
+            codewords=8, choices=64, code_dim=64, stride=4, width=128, layers=3, heads=4,
+            feedforward=384, dropout=0.0,
+        ),
+        training=_SMALL_TRAINING,
+        generation=GenerationConfig(temperature=0.9, overlap_s=1.28),
+    ),
+    "tiny": RunConfig(
+        inputs=_SMALL_INPUTS,
+        elp=ELPConfig(
+            codewords=4, choices=8, code_dim=8, stride=4, width=16, layers=1, heads=2,
+            feedforward=32, dropout=0.0,
+        ),
+        training=_TINY_TRAINING,
+        generation=_TINY_GENERATION,
+    ),
+}  # fmt: skip
+
+
+def _nearest(by: str) -> dict[str, RunConfig]:
+    found = RunConfig(nearest=NearestConfig(by=by))
+    centred = replace(found, inputs=InputsConfig(speaker_centering=True))
+    return {"paper": found, "small": centred, "tiny": centred}
+
+
+_PRESETS = {
+    "nearest-audio": _nearest("audio"),
+    "nearest-motion": _nearest("motion"),
+    "rlhg": _RLHG,
+    "l2l": _L2L,
+    "elp": _ELP,
+}
+
+
+def baseline_preset(name: str, method: str) -> RunConfig:
+    """A baseline's configuration. Raises InputError that lists the presets, or the methods."""
+    require_choice("--method", method, tuple(_PRESETS))
+    require_choice("preset", name, ("paper", "official", "small", "tiny"))
+    found = _PRESETS[method]["paper" if name == "official" else name]
+    return replace(found, kind=method.partition("-")[0], stage="train", preset=name)
