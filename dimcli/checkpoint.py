@@ -20,6 +20,11 @@ from dimcli.config import RunConfig
 from dimcli.config_file import read_config, write_config
 from dimcli.errors import InputError
 from dimcli.files import atomic_output
+from dimcli.models.baselines.base import Baseline
+from dimcli.models.baselines.elp import ELP
+from dimcli.models.baselines.l2l import L2L
+from dimcli.models.baselines.nearest import Nearest
+from dimcli.models.baselines.rlhg import RLHG
 from dimcli.models.dim import DIM
 from dimcli.models.vqvae import VQVAE
 
@@ -30,9 +35,13 @@ STATE = "training_state.safetensors"
 _INFO = "info"
 
 
-def build_model(config: RunConfig) -> VQVAE | DIM:
+def build_model(config: RunConfig) -> VQVAE | DIM | Baseline:
     """The untrained model that a run's configuration describes."""
-    return VQVAE(config.vq, config.data.space) if config.kind == "vq" else DIM(config)
+    if config.kind == "vq":
+        return VQVAE(config.vq, config.data.space)
+    if config.kind == "dim":
+        return DIM(config)
+    return {"rlhg": RLHG, "l2l": L2L, "elp": ELP}[config.kind](config)
 
 
 def save_tensors(
@@ -99,7 +108,7 @@ class Run:
     """A loaded run: its configuration and its model, in eval mode."""
 
     config: RunConfig
-    model: VQVAE | DIM
+    model: VQVAE | DIM | Baseline | Nearest
 
 
 def load_run(directory: Path, device: torch.device | None = None) -> Run:
@@ -108,8 +117,15 @@ def load_run(directory: Path, device: torch.device | None = None) -> Run:
     if not directory.is_dir():
         raise InputError(f"{directory}: no such run directory")
     config = read_config(directory / CONFIG)
-    model = build_model(config)
-    load_weights(model, directory / MODEL)
+    model: VQVAE | DIM | Baseline | Nearest
+    if config.kind == "nearest":
+        try:
+            model = Nearest(config, read_tensors(directory / MODEL))
+        except InputError as error:
+            raise InputError(f"{directory / MODEL}: {error}") from None
+    else:
+        model = build_model(config)
+        load_weights(model, directory / MODEL)
     return Run(config, model.to(device or torch.device("cpu")).eval())
 
 
@@ -126,9 +142,9 @@ def load_dim(directory: Path, device: torch.device | None = None) -> tuple[RunCo
     """A dyadic run (pre-trained or fine-tuned); InputError when the run is something else."""
     run = load_run(directory, device)
     if not isinstance(run.model, DIM):
+        what = f"a {run.config.role} VQ-VAE" if run.config.kind == "vq" else f"an {run.config.kind}"
         raise InputError(
-            f"{directory}: a {run.config.role} VQ-VAE run; expected a run of `dim pretrain` or "
-            "`dim finetune`"
+            f"{directory}: {what} run; expected a run of `dim pretrain` or `dim finetune`"
         )
     return run.config, run.model
 
