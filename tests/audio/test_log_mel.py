@@ -77,7 +77,7 @@ def test_long_sound_in_blocks_matches_analysis_in_one_block(
 ) -> None:
     sound = tone_bursts([0.5, 3.0, 7.0], 10.0)
     whole = mel(sound, RATE, 25.0, 250)
-    monkeypatch.setattr("dimcli.audio.BLOCK_HOPS", 97)
+    monkeypatch.setattr("dimcli.audio.log_mel.BLOCK_HOPS", 97)
     np.testing.assert_allclose(mel(sound, RATE, 25.0, 250), whole, atol=1e-5)
 
 

@@ -1,22 +1,17 @@
-"""Sound to features at the motion's frame rate.
-
-The built-in encoder is ``mel``: 28 log-mel bands, level, speech activity, voicing and pitch, made
+"""The built-in encoder, ``mel``: 28 log-mel bands, level, speech activity, voicing and pitch, made
 with numpy alone. It is built so that speech from any microphone looks the same: levels are
 relative to the clip's own speech, steady noise is subtracted, each band is centred on its mean
 over the clip's speech (which removes the microphone's and the codec's colour), and the range is
 clamped. A pause is therefore the same few numbers in a studio recording, in a compressed stream
-and in synthetic speech. Features carry their encoder's name and width (:class:`AudioEncoder`), so
-that a model refuses features of another encoder.
+and in synthetic speech.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.errors import InputError
+from dimcli.audio.sound import checked_sound
 
 Floats = NDArray[np.float32]
 
@@ -40,26 +35,6 @@ BLOCK_HOPS = 3000
 """Windows analysed at a time, so that memory does not grow with the sound's length."""
 
 
-@dataclass(frozen=True)
-class AudioEncoder:
-    """What made a feature array: ``name`` and width ``dim``. Two must match to mix features."""
-
-    name: str
-    dim: int
-
-
-MEL = AudioEncoder("mel", MEL_DIM)
-ENCODERS: dict[str, AudioEncoder] = {MEL.name: MEL}
-"""Encoders that this module can run, by name."""
-
-
-def encoder(name: str) -> AudioEncoder:
-    """The encoder of that name. Raises InputError that lists the known ones."""
-    if name not in ENCODERS:
-        raise InputError(f"audio encoder '{name}' is unknown; known: {', '.join(ENCODERS)}")
-    return ENCODERS[name]
-
-
 def mel(samples: Floats, rate: int, fps: float, frames: int) -> Floats:
     """The ``mel`` features of a mono sound: float32 [frames, 32].
 
@@ -67,15 +42,7 @@ def mel(samples: Floats, rate: int, fps: float, frames: int) -> Floats:
     that ends early counts as silence; sound past the last frame is ignored.
     Raises InputError on NaN or a wrong shape.
     """
-    samples = np.asarray(samples, dtype=np.float32)
-    if samples.ndim != 1:
-        raise InputError(f"sound has shape {samples.shape}; expected mono [samples]")
-    if not np.isfinite(samples).all():
-        raise InputError("sound has NaN or infinite samples; re-encode the audio track")
-    if rate != SAMPLE_RATE:
-        from scipy.signal import resample_poly
-
-        samples = resample_poly(samples, SAMPLE_RATE, int(rate)).astype(np.float32)
+    samples = checked_sound(samples, rate, SAMPLE_RATE)
     hops = max(int(np.ceil(frames / fps * SAMPLE_RATE / HOP)) + 4, 1)
     power, energy, voicing, pitch = _analyse(samples, hops)
     fine = _normalise(power, energy, voicing, pitch)

@@ -1,0 +1,167 @@
+"""Sound to features at the motion's frame rate, by an encoder that has a name.
+
+``mel`` is built in (:mod:`dimcli.audio.log_mel`); ``hubert`` is the paper's
+(:mod:`dimcli.audio.hubert`), and ``hubert:NAME`` another HuBERT model by its hub name or folder.
+Data sets and models record the name and the width of their features, so that a model refuses
+those of another encoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dimcli.audio.log_mel import (
+    ACTIVITY,
+    LEVEL,
+    MEL_DIM,
+    NUM_MELS,
+    PITCH,
+    SAMPLE_RATE,
+    VOICING,
+    mel,
+    silence,
+)
+from dimcli.errors import InputError
+from dimcli.progress import Progress, silent
+
+__all__ = [
+    "ACTIVITY",
+    "ENCODERS",
+    "HUBERT",
+    "LEVEL",
+    "MEL",
+    "MEL_DIM",
+    "NUM_MELS",
+    "PITCH",
+    "SAMPLE_RATE",
+    "VOICING",
+    "AudioEncoder",
+    "LoadedEncoder",
+    "encode",
+    "encode_file",
+    "encoder",
+    "load_encoder",
+    "mel",
+    "silence",
+]
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AudioEncoder:
+    """What made a feature array: ``name`` and width ``dim``. Two must match to mix features."""
+
+    name: str
+    dim: int
+
+
+MEL = AudioEncoder("mel", MEL_DIM)
+HUBERT = AudioEncoder("hubert", 768)
+ENCODERS: dict[str, AudioEncoder] = {MEL.name: MEL, HUBERT.name: HUBERT}
+"""Encoders by name; ``hubert:NAME`` is another HuBERT model than the default one."""
+
+
+class LoadedEncoder(Protocol):
+    """An encoder that is ready to run."""
+
+    @property
+    def encoder(self) -> AudioEncoder:
+        """What its features are."""
+        ...
+
+    def __call__(
+        self, samples: Floats, rate: int, fps: float, frames: int, progress: Progress = silent
+    ) -> Floats:
+        """See :func:`encode`."""
+        ...
+
+
+@dataclass(frozen=True)
+class MelEncoder:
+    """The built-in encoder; nothing has to be loaded."""
+
+    encoder: AudioEncoder = MEL
+
+    def __call__(
+        self, samples: Floats, rate: int, fps: float, frames: int, progress: Progress = silent
+    ) -> Floats:
+        """See :func:`encode`."""
+        return mel(samples, rate, fps, frames)
+
+
+def encoder(name: str) -> AudioEncoder:
+    """The encoder of that name, without loading it; of ``hubert:NAME`` only the settings are read.
+
+    Raises InputError that lists the known ones, or where there is no such model.
+    """
+    if name in ENCODERS:
+        return ENCODERS[name]
+    kind, _, model = name.partition(":")
+    if kind != HUBERT.name or not model:
+        raise InputError(
+            f"audio encoder '{name}' is unknown; known: {', '.join(ENCODERS)}, hubert:FOLDER and "
+            "hubert:HUB/NAME"
+        )
+    from dimcli.audio.hubert import hubert_width
+
+    return AudioEncoder(name, hubert_width(model))
+
+
+@lru_cache(maxsize=2)
+def load_encoder(name: str, device: str = "auto") -> LoadedEncoder:
+    """The encoder called ``name``, ready to run; a network runs on ``device``.
+
+    Raises InputError where the name is unknown or the model isn't here, MissingDependencyError
+    where a package isn't.
+    """
+    known = encoder(name)
+    if known == MEL:
+        return MelEncoder()
+    from dimcli.audio.hubert import HubertEncoder
+
+    return HubertEncoder.load(known, device)
+
+
+def encode(
+    name: str,
+    samples: Floats,
+    rate: int,
+    fps: float,
+    frames: int,
+    *,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Floats:
+    """Features float32 [frames, dim] of a mono sound [N] at ``rate`` Hz by the encoder ``name``.
+
+    Row t describes the 1/fps seconds around t / fps. Sound that ends early counts as silence;
+    sound past the last frame is ignored. Raises InputError on NaN, a wrong shape, or what
+    :func:`load_encoder` raises.
+    """
+    return load_encoder(name, device)(samples, rate, fps, frames, progress)
+
+
+def encode_file(
+    name: str,
+    path: Path,
+    fps: float,
+    frames: int,
+    *,
+    device: str = "auto",
+    progress: Progress = silent,
+) -> Floats:
+    """Features float32 [frames, dim] of the sound of a video or sound file; see :func:`encode`.
+
+    A video without sound is silent. Raises InputError where the file cannot be read.
+    """
+    from dimcli.media import read_audio
+
+    samples = read_audio(path, SAMPLE_RATE)
+    return encode(name, samples, SAMPLE_RATE, fps, frames, device=device, progress=progress)
