@@ -9,7 +9,10 @@ STAMP := $(VENV)/.installed
 VENV3D ?= .venv-pytorch3d
 STAMP3D := $(VENV3D)/.installed
 
-.PHONY: env demo test test-pytorch3d lint format bench clean
+# What the tests open exported files with; without it (and without chromium) they skip.
+NODE ?= .node
+
+.PHONY: env demo node test test-pytorch3d lint format bench clean
 
 env: $(STAMP)
 
@@ -25,6 +28,9 @@ demo: $(STAMP)
 	mkdir -p out
 	$(BIN)/dim generate-listener examples/speaker.mp4 --ref examples/listener.png \
 		--layout side-by-side -o out/demo.mp4 --force
+
+node:
+	npm install --silent --no-fund --no-audit --prefix $(NODE) three@0.187.0 gltf-validator@2.0.0-dev.3.10
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -q
@@ -52,4 +58,4 @@ bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf $(VENV) $(VENV3D) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV3D) $(NODE) out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
