@@ -25,6 +25,7 @@ from dimcli.pipeline import (
 from dimcli.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from dimcli.audio import LoadedEncoder
     from dimcli.models.dim import DIM
     from renderers.base import Reference
 
@@ -50,25 +51,36 @@ def numbered(path: Path, index: int, count: int) -> Path:
 class Listener:
     """A trained listener that has watched a speaker and can react to them, again and again."""
 
-    def __init__(self, model: DIM) -> None:
-        self._model = model
+    def __init__(self, model: DIM, hear: LoadedEncoder) -> None:
+        """``hear`` is the audio encoder that the model was trained with."""
+        self._model, self._hear = model, hear
 
     @classmethod
     def load(cls, run: Path, device: str = "auto") -> Listener:
-        """The listener of a run directory."""
+        """The listener of a run directory, and the audio encoder that the run names.
+
+        Raises InputError where the run cannot generate listeners or its encoder isn't here.
+        """
+        from dimcli.audio import load_encoder
         from dimcli.generation import load_listener
 
-        return cls(load_listener(run, device))
+        model = load_listener(run, device)
+        data = model.config.data
+        hear = load_encoder(data.audio_encoder, device)
+        if hear.encoder.dim != data.audio_dim:
+            raise InputError(
+                f"{run}: was trained on {data.audio_dim} features of '{data.audio_encoder}', which "
+                f"gives {hear.encoder.dim} here; expected the model that it was trained with"
+            )
+        return cls(model, hear)
 
-    def watch(self, clip: Path, motion: Motion) -> None:
+    def watch(self, clip: Path, motion: Motion, progress: Progress = silent) -> None:
         """Take in the speaker of ``clip``: its tracked ``motion`` and its sound."""
-        from dimcli.audio import mel
-
         rate = self._model.config.data.fps
         self._clip_fps, self._clip_frames = motion.fps, len(motion)
         self._speaker = motion.resampled(rate)
         samples = media.read_audio(clip, SOUND_RATE)
-        self._heard = mel(samples, SOUND_RATE, rate, len(self._speaker))
+        self._heard = self._hear(samples, SOUND_RATE, rate, len(self._speaker), progress)
 
     def react(
         self, seed: int, temperature: float | None, steps: int | None, attitude: str = "unknown"
@@ -156,7 +168,7 @@ def generate_listener_videos(
     if watched.meta.get("most_faces", 1) > 1:
         remarks += (f"{speaker} shows several faces; the largest was followed",)
     listener = loading.result()
-    listener.watch(speaker, watched)
+    listener.watch(speaker, watched, progress)
 
     results = []
     for i, path in enumerate(outputs):

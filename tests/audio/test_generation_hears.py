@@ -1,0 +1,51 @@
+"""Generation hears with the encoder that the model was trained with."""
+
+import numpy as np
+import pytest
+
+from dimcli.audio import load_encoder
+from dimcli.checkpoint import write_run
+from dimcli.config_file import with_overrides
+from dimcli.errors import InputError
+from dimcli.listening import Listener
+from dimcli.models.dim import DIM
+from dimcli.motion import Motion
+from dimcli.presets import preset
+from tests.audio.test_hubert import WIDTH, small_model
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Writes an untrained listener run whose data had features ``width`` wide of ``encoder``."""
+    monkeypatch.setenv("DIM_HOME", str(tmp_path / "home"))
+    load_encoder.cache_clear()
+
+    def make(encoder: str, width: int):
+        settings = {"data.audio_dim": width, "data.audio_encoder": encoder}
+        config = with_overrides(preset("tiny", "finetune"), settings | {"dim.outputs": "listener"})
+        write_run(config, DIM(config), tmp_path / "run")
+        return tmp_path / "run"
+
+    return make
+
+
+def test_a_model_trained_on_hubert_hears_with_hubert(run, examples, tmp_path):
+    small_model().save_pretrained(tmp_path / "small")
+    name = f"hubert:{tmp_path / 'small'}"
+    listener = Listener.load(run(name, WIDTH), "cpu")
+    speaker = Motion(np.zeros((40, 56), np.float32), fps=25.0)
+    listener.watch(examples / "speaker.mp4", speaker)
+    made = listener.react(seed=0, temperature=None, steps=1)
+    assert len(made) == 40
+    assert listener._heard.shape == (40, WIDTH)
+    assert list((tmp_path / "home").rglob("*.npy"))  # the model ran; mel keeps nothing
+
+
+def test_an_encoder_of_another_width_is_refused_before_any_tracking(run):
+    with pytest.raises(InputError, match="33 features of 'mel', which gives 32 here"):
+        Listener.load(run("mel", 33), "cpu")
+
+
+def test_an_encoder_that_is_not_here_is_refused_before_any_tracking(run):
+    with pytest.raises(InputError, match="hubert:/gone: no such folder"):
+        Listener.load(run("hubert:/gone", WIDTH), "cpu")
