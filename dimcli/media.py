@@ -110,14 +110,17 @@ def _stream_frames(
         raise InputError(f"{path}: no frame can be decoded ({complaint or 'the file is broken'})")
 
 
-def read_audio(path: Path, rate: int = 16000) -> NDArray[np.float32]:
+def read_audio(path: Path, rate: int = 16000, *, channel: int | None = None) -> NDArray[np.float32]:
     """Sound of a video or sound file, mono float32 [N] in -1..1 at ``rate`` Hz.
 
+    Of several channels the mean, or ``channel`` (0 is left) where one person has it alone.
     Starts at the picture's time zero (silence is put before sound that starts late). Empty where
     a video has no sound. Raises InputError where the file cannot be read.
     """
     path = existing_file(path, "video or sound")
     aligned = f"aresample={rate}:async=1:first_pts=0"
+    if channel is not None:
+        aligned += f",pan=mono|c0=c{channel}"
     done = run(
         command(
             *("-v", "error", *reading(path), "-map", "0:a:0", "-af", aligned),

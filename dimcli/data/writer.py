@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from dimcli.data.clip import SPLITS, ClipRecord
+from dimcli.data.dyads import Skipped
 from dimcli.data.store import (
     CONVERSATIONS,
     HEADER,
@@ -32,6 +33,8 @@ from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM
 
 Floats = NDArray[np.float32]
+
+SKIPPED = "skipped.jsonl"
 
 
 class StoreWriter:
@@ -96,12 +99,46 @@ class StoreWriter:
         except (SafetensorError, KeyError, ValueError):
             return None
 
-    def finish(self, records: Sequence[ClipRecord], made_by: dict[str, Any]) -> DatasetInfo:
-        """Write the index and ``dataset.yaml``; the data set is whole after this."""
+    def remove_leftovers(self, conversations: Collection[str]) -> None:
+        """Remove half-written files of these conversations, left when something was killed."""
+        for path in (self.out / CONVERSATIONS).glob("*.part"):
+            conversation, _, _ = path.name.removesuffix(".part").rpartition(".")
+            if conversation in conversations:
+                path.unlink(missing_ok=True)
+
+    def is_finished(self) -> bool:
+        """Whether the data set is whole, though perhaps more can be added."""
+        return (self.out / HEADER).is_file()
+
+    def skipped(self) -> list[Skipped]:
+        """What the last :meth:`finish` left out."""
+        path = self.out / SKIPPED
+        try:
+            return [Skipped(**json.loads(line)) for line in path.read_text().splitlines()]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def finish(
+        self,
+        records: Sequence[ClipRecord],
+        made_by: dict[str, Any],
+        skipped: Sequence[Skipped] = (),
+    ) -> DatasetInfo:
+        """Write the index and ``dataset.yaml``; the data set is whole after this.
+
+        ``skipped``, if any, goes to ``skipped.jsonl``, for who wants to know what is not there.
+        """
         if not records:
             raise InputError(f"{self.out}: no clip to write; the source gave none")
-        lines = "".join(json.dumps(asdict(record)) + "\n" for record in records)
-        replace_text(self.out / INDEX, lines)
+        # left when something was killed at this point
+        for name in (SKIPPED, INDEX, HEADER):
+            for leftover in self.out.glob(f"{name}.*.part"):
+                leftover.unlink(missing_ok=True)
+        if skipped:
+            replace_text(self.out / SKIPPED, _lines(skipped))
+        else:
+            (self.out / SKIPPED).unlink(missing_ok=True)
+        replace_text(self.out / INDEX, _lines(records))
         (self.out / STATISTICS).unlink(missing_ok=True)
         info = DatasetInfo(
             name=self.name,
@@ -116,6 +153,10 @@ class StoreWriter:
         )
         replace_text(self.out / HEADER, yaml.safe_dump(asdict(info), sort_keys=False))
         return info
+
+
+def _lines(records: Sequence[ClipRecord] | Sequence[Skipped]) -> str:
+    return "".join(json.dumps(asdict(record)) + "\n" for record in records)
 
 
 def split_conversations(
