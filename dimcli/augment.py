@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dimcli import distributed
 from dimcli.config import ATTITUDES
 
 
@@ -23,7 +24,7 @@ def augmented(
     ``noise_std``, and with either of the two all zero with the chance ``modality_dropout``."""
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator).to(speaker.device)
+        return distributed.normal(*shape, generator=generator).to(speaker.device)
 
     size = len(speaker)
     if noise_std:
@@ -34,7 +35,7 @@ def augmented(
         tilt = 2 * noise_std * normal(size, 1, 1) + noise_std * normal(size, 1, audio_width)
         audio = audio + tilt + noise_std * normal(*audio.shape)
     if modality_dropout:
-        chance = torch.rand(size, generator=generator).to(speaker.device)[:, None, None]
+        chance = distributed.uniform(size, 1, 1, generator=generator).to(speaker.device)
         speaker = speaker * (chance >= modality_dropout)
         audio = audio * (chance < 1 - modality_dropout)
     return speaker, audio
@@ -42,5 +43,5 @@ def augmented(
 
 def with_unknown(attitude: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Attitudes long [B], a random ``share`` of them replaced by unknown."""
-    drop = torch.rand(len(attitude), generator=generator) < share
+    drop = distributed.uniform(len(attitude), generator=generator) < share
     return attitude.masked_fill(drop.to(attitude.device), ATTITUDES.index("unknown"))

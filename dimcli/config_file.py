@@ -15,6 +15,7 @@ import yaml
 
 from dimcli.config import RunConfig
 from dimcli.errors import InputError
+from dimcli.files import atomic_output
 
 Section = TypeVar("Section")
 
@@ -82,7 +83,8 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
 
 def write_config(config: RunConfig, path: Path) -> None:
     """Write ``config`` as YAML."""
-    path.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
+    with atomic_output(path, force=True) as temporary:
+        temporary.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
 
 
 def read_config(path: Path) -> RunConfig:

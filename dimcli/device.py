@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from dimcli.errors import InputError
@@ -16,4 +18,7 @@ def choose_device(name: str = "auto") -> torch.device:
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise InputError("--device cuda: no CUDA device is available here; use --device cpu")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+    if not available or name == "cpu":
+        return torch.device("cpu")
+    place = os.environ.get("LOCAL_RANK")  # set by torchrun: one device a process
+    return torch.device("cuda" if place is None else f"cuda:{place}")

@@ -1,7 +1,9 @@
 """The paper's equations 1-3, 5, 9 and 10 as pure functions.
 
 Where the paper sums or takes squared norms over frames and features, these take means over the
-frames that count, so that the weights mean the same at every window length and batch size.
+frames that count, so that the weights mean the same at every window length and batch size. In a
+training on several processes the frames that count are those of the whole batch: each process's
+figure is its share of the sum, scaled so that the figures' mean over the processes is the loss.
 
 Axes: B batch, T frames, N steps, D features, K codes.
 """
@@ -12,12 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dimcli import distributed
+
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of ``values`` [B, T, ...] over the entries where ``mask`` bool [B, T] is true."""
     weight = mask.to(values.dtype).reshape(*mask.shape, *([1] * (values.dim() - 2)))
-    count = weight.sum().clamp(min=1) * (values[0, 0].numel())
-    return (values * weight).sum() / count
+    count = distributed.total(weight.sum()).clamp(min=1) * values.shape[2:].numel()
+    return (values * weight).sum() * distributed.processes() / count
 
 
 def reconstruction_loss(
@@ -58,8 +62,10 @@ def contrastive_loss(
 ) -> Tensor:
     """Equation 5 (InfoNCE): match row i of ``speaker`` [B, D] with row i of ``listener`` [B, D].
 
-    ``symmetric`` averages with the loss that matches listeners to speakers.
+    ``symmetric`` averages with the loss that matches listeners to speakers. Rows are matched among
+    those of all processes.
     """
+    speaker, listener = (distributed.gather_batch(rows) for rows in (speaker, listener))
     similarity = speaker @ listener.T / temperature
     target = torch.arange(len(speaker), device=speaker.device)
     loss = F.cross_entropy(similarity, target)

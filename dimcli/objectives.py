@@ -8,12 +8,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dimcli import distributed
 from dimcli.augment import augmented, with_unknown
 from dimcli.config import ROLES
 from dimcli.data.windows import Batch
-from dimcli.losses import code_loss, contrastive_loss, masked_loss, total_loss
+from dimcli.losses import (
+    code_loss,
+    contrastive_loss,
+    masked_loss,
+    reconstruction_loss,
+    total_loss,
+    velocity_loss,
+)
 from dimcli.models.dim import DIM, OTHER, Dyad
-from dimcli.models.vqvae import VQVAE
+from dimcli.models.vqvae import VQVAE, column_weights
 
 Figures = dict[str, Tensor]
 
@@ -42,7 +50,7 @@ def random_mask(present: Tensor, share: Tensor, generator: torch.Generator) -> T
 
     ``present`` bool [B, N] is false at padding, which is never chosen.
     """
-    order = torch.rand(present.shape, generator=generator).to(present.device)
+    order = distributed.uniform(*present.shape, generator=generator).to(present.device)
     order = order.masked_fill(~present, 2.0).argsort(dim=1).argsort(dim=1)
     count = (present.sum(dim=1) * share.to(present.device)).round()
     return (order < count[:, None]) & present
@@ -59,6 +67,8 @@ def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = N
         for role in model.vq:
             targets[role] = model.vqvae(role).standardise(batch.motion[role])
             codes[role] = model.vqvae(role).encode(targets[role], batch.mask)
+        if model.config.dim.targets == "motion":
+            targets = {role: model.motion_target(batch.motion[role], role) for role in ROLES}
     if generator is not None:
         config = model.config.dim
         motion["speaker"], audio = augmented(
@@ -73,26 +83,56 @@ def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = N
 
 
 def _masked_term(
+    model: DIM, role: str, dyad: Dyad, output: Tensor, masked: Tensor, *, figures: Figures
+) -> Tensor:
+    """Equations 8 and 9 for one role over the ``masked`` steps (bool [B, N]).
+
+    ``output`` is what the model predicts: logits, or motion (the second term of 9 is then all).
+    """
+    if model.config.dim.targets == "motion":
+        loss = _regression_term(model, role, dyad, output, masked)
+        figures[f"{role}_motion"] = loss
+        return loss
+    return _code_term(model, role, dyad, output, masked, figures=figures)
+
+
+def _regression_term(model: DIM, role: str, dyad: Dyad, motion: Tensor, masked: Tensor) -> Tensor:
+    """The second term of equation 9 where motion [B, T, 56] itself is predicted, with the columns
+    weighed, and a velocity term added, as the VQ-VAE's loss would have it."""
+    config = model.config
+    target = dyad.targets[role]
+    weights = target.new_ones(target.shape[-1])
+    if config.vq.parts == "face":
+        weights = column_weights(config.data.space).to(target)
+    frames = masked.repeat_interleave(config.vq.stride, dim=1)
+    loss = reconstruction_loss(target, motion, frames, weights, config.vq.reconstruction)
+    if config.vq.velocity_weight:
+        velocity = velocity_loss(target, motion, frames, weights)
+        loss = loss + config.vq.velocity_weight * velocity
+    return loss
+
+
+def _code_term(
     model: DIM, role: str, dyad: Dyad, logits: Tensor, masked: Tensor, *, figures: Figures
 ) -> Tensor:
-    """Equations 8 and 9 for one role over the ``masked`` steps (bool [B, N])."""
+    """Equations 8 and 9 for one role whose codes are predicted."""
     config, vq = model.config.dim, model.vqvae(role)
     codes = dyad.codes[role]
     code = code_loss(logits, codes, masked)
     motion = anchor = code.new_zeros(())
-    some = slice(max(1, round(config.motion_share * len(codes))))
+    some = distributed.spread_rows(len(codes), config.motion_share).to(codes.device)
     target, there = dyad.targets[role][some], dyad.mask[some]
     steps, chosen = vq.step_mask(there), masked[some]
     true_vectors = vq.vectors(codes[some])
     if config.motion_weight:
         expected = [
-            part.quantizer.expected(logits[some, :, index])
+            part.quantizer.expected(logits[some][:, :, index])
             for index, part in enumerate(vq.part_modules)
         ]
         vectors = torch.where(chosen[..., None, None], torch.stack(expected, dim=2), true_vectors)
         frames = chosen.repeat_interleave(model.config.vq.stride, dim=1)
         motion = vq.motion_loss(target, vq.decode(vectors, steps), frames)
-    if config.anchor_weight:
+    if config.anchor_weight and not config.freeze_vq_decoder:
         anchor = vq.motion_loss(target, vq.decode(true_vectors, steps), there)
         figures[f"{role}_anchor"] = anchor
     loss = masked_loss(code, motion, config.motion_weight) + config.anchor_weight * anchor
@@ -115,9 +155,14 @@ def pretrain_objective(
     terms = dict.fromkeys(ROLES, batch.audio.new_zeros(()))
     for role, logits in output.logits.items():
         terms[role] = _masked_term(model, role, dyad, logits, masked[role], figures=figures)
-    contrast = contrastive_loss(
-        output.pooled["speaker"], output.pooled["listener"], config.temperature, config.symmetric
-    )
+    contrast = batch.audio.new_zeros(())
+    if config.contrastive_weight:
+        contrast = contrastive_loss(
+            output.pooled["speaker"],
+            output.pooled["listener"],
+            config.temperature,
+            config.symmetric,
+        )
     figures["contrastive"] = contrast
     loss = total_loss(
         contrast,
@@ -141,7 +186,7 @@ def finetune_objective(
     present = model.step_mask(dyad.mask)
     share = torch.ones(len(present))
     if model.config.dim.listener_visible == "uniform":
-        share = (torch.rand(len(present), generator=generator) * 4 / 3).clamp(max=1)
+        share = (distributed.uniform(len(present), generator=generator) * 4 / 3).clamp(max=1)
     masked = random_mask(present, share, generator)
     seen = present if role == "listener" else torch.zeros_like(present)
     output = model(dyad, {role: ~masked, OTHER[role]: seen})

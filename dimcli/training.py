@@ -2,7 +2,8 @@
 
 Everything random in step n comes from the seed and n alone, so a run that was stopped and resumed
 writes the same bytes as one that was not. Wall-clock times go to the progress callback and never
-into the run's files.
+into the run's files. Several processes (:mod:`dimcli.distributed`) train one model by torch's
+DistributedDataParallel; only the first writes, and what it writes says nothing of their number.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from dimcli import distributed
 from dimcli.checkpoint import (
     METRICS,
     MODEL,
+    STATE,
     load_training_state,
     save_tensors,
     save_training_state,
 )
 from dimcli.config import TrainingConfig
-from dimcli.data.windows import Batch
+from dimcli.data.windows import Batch, ReadAhead
 
 
 class Objective(Protocol):
@@ -51,12 +55,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a run ended: ``reason`` is ``steps``, ``patience`` or ``minutes``."""
+    """How a run ended: ``reason`` is ``steps``, ``patience`` or ``minutes``.
+
+    ``waited`` is the share of the time in which training steps waited for their data.
+    """
 
     step: int
     best_step: int
     best_loss: float
     reason: str
+    waited: float = 0.0
 
 
 Batches = Callable[[int], Batch]
@@ -112,24 +120,28 @@ def train(
 ) -> TrainingResult:
     """Train ``model`` in place and leave the best weights in ``directory``.
 
-    ``max_minutes`` stops early, to be resumed from there; 0 is no limit. After Ctrl-C or any other
-    interruption the last validation is what ``resume`` goes on from. Raises InputError when there
-    is nothing to resume.
+    ``max_minutes`` stops early, to be resumed from there; 0 is no limit. After Ctrl-C, a kill or
+    any other interruption the last validation is what ``resume`` goes on from.
     """
     model.to(device)
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
         trainable, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
     )
+    step_module = _on_all_processes(model, objective)
+    ahead = ReadAhead(train_batches, config.steps)
     state = _State()
-    if resume:
+    if resume and (directory / STATE).is_file():
         state = _State.from_info(load_training_state(directory, model, optimizer))
-    metrics = _Metrics(directory, state.step, tensorboard)
+    else:  # so that a run that is killed before its first validation can be told from a finished one
+        _save_state(directory, model, optimizer, state)
+    metrics = _Metrics(directory, state.step, tensorboard) if distributed.rank() == 0 else None
     started = time.monotonic()
     reason = "steps"
 
     def report(split: str, figures: dict[str, float]) -> None:
-        metrics.write(state.step, split, figures)
+        if metrics is not None:
+            metrics.write(state.step, split, figures)
         if progress is not None:
             seconds = time.monotonic() - started
             progress(Progress(state.step, config.steps, split, figures, seconds))
@@ -139,15 +151,15 @@ def train(
             if config.patience and state.stale >= config.patience:  # ended so before, and resumed
                 reason = "patience"
                 break
-            if max_minutes and time.monotonic() - started > 60 * max_minutes:
+            if max_minutes and _time_is_up(started, max_minutes, device):
                 reason = "minutes"
-                save_training_state(directory, model, optimizer, state.info())
+                _save_state(directory, model, optimizer, state)
                 break
             figures = _step(
                 model,
                 optimizer,
-                objective,
-                train_batches,
+                step_module,
+                ahead,
                 config=config,
                 step=state.step,
                 device=device,
@@ -166,16 +178,55 @@ def train(
             validated = _validate(model, objective, validation_batches, config, device)
             report("val", validated)
             _keep_best(model, validated["loss"], state, directory)
-            save_training_state(directory, model, optimizer, state.info())
+            _save_state(directory, model, optimizer, state)
     finally:
-        metrics.close()
-    return TrainingResult(state.step, state.best_step, state.best_loss, reason)
+        ahead.close()
+        if metrics is not None:
+            metrics.close()
+    waited = ahead.waited_s / max(time.monotonic() - started, 1e-9)
+    return TrainingResult(state.step, state.best_step, state.best_loss, reason, waited)
+
+
+class _Step(nn.Module):
+    """An objective as a module, for DistributedDataParallel to call."""
+
+    def __init__(self, model: nn.Module, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(
+        self, batch: Batch, step: int, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and the figures of a training step."""
+        return self.objective(batch, step, generator, True)
+
+
+def _on_all_processes(model: nn.Module, objective: Objective) -> nn.Module:
+    step = _Step(model, objective)
+    if not distributed.active():
+        return step
+    # Which parameters a step uses changes (warm-up); buffers are kept alike by the objectives.
+    return DistributedDataParallel(step, broadcast_buffers=False, find_unused_parameters=True)
+
+
+def _time_is_up(started: float, max_minutes: float, device: torch.device) -> bool:
+    """Whether the first process's clock says so: all processes stop at the same step."""
+    over = distributed.rank() == 0 and time.monotonic() - started > 60 * max_minutes
+    return bool(distributed.total(torch.tensor(int(over), device=device)))
+
+
+def _save_state(
+    directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: _State
+) -> None:
+    if distributed.rank() == 0:
+        save_training_state(directory, model, optimizer, state.info())
 
 
 def _step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    objective: Objective,
+    step_module: nn.Module,
     batches: Batches,
     *,
     config: TrainingConfig,
@@ -189,14 +240,14 @@ def _step(
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(config.seed * 1_000_003 + step)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        loss, figures = objective(batches(step).to(device), step, generator, True)
+        loss, figures = step_module(batches(step).to(device), step, generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
     if config.clip_norm:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(parameters, config.clip_norm)
     optimizer.step()
-    return {name: float(value.detach()) for name, value in figures.items()}
+    return distributed.mean_figures(figures)
 
 
 @torch.no_grad()
@@ -213,17 +264,26 @@ def _validate(
     for index in range(config.validation_batches):
         generator = torch.Generator().manual_seed(index)
         _, figures = objective(batches(index).to(device), config.steps, generator, False)
-        for name, value in figures.items():
-            sums[name] = sums.get(name, 0.0) + float(value) / config.validation_batches
+        for name, value in distributed.mean_figures(figures).items():
+            sums[name] = sums.get(name, 0.0) + value / config.validation_batches
     return sums
 
 
 def _keep_best(model: nn.Module, loss: float, state: _State, directory: Path) -> None:
     if loss < state.best_loss:
         state.best_loss, state.best_step, state.stale = loss, state.step, 0
-        save_tensors(model.state_dict(), directory / MODEL)
+        if distributed.rank() == 0:
+            save_tensors(model.state_dict(), directory / MODEL)
     else:
         state.stale += 1
+
+
+def _step_of(line: str) -> float:
+    """The step of a line of the log; a line that a kill cut short is of a step yet to come."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 class _Metrics:
@@ -234,7 +294,7 @@ class _Metrics:
         kept: list[str] = []
         if step and path.is_file():  # lines after the checkpoint will be written again
             lines = path.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if line and json.loads(line)["step"] <= step]
+            kept = [line for line in lines if _step_of(line) <= step]
         path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
         self.file = path.open("a", encoding="utf-8")
         self.board = None

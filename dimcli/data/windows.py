@@ -5,6 +5,9 @@ Axes: B batch, T frames, A audio features.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dimcli import distributed
 from dimcli.config import ATTITUDES, ROLES
 from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
@@ -83,14 +87,17 @@ class WindowSampler:
         self.share = lengths / lengths.sum()
         self._rest: dict[int, Floats] = {}
 
-    def batch(self, index: int) -> Batch:
-        """Batch number ``index``."""
+    def batch(self, index: int, whole: bool = False) -> Batch:
+        """Batch number ``index``; of several processes' batch the rows that are this process's, or
+        the ``whole`` of it."""
         random = np.random.default_rng([self.seed, index])
         chosen = random.choice(len(self.records), self.batch_size, p=self.share)
         room = np.maximum(self.lengths[chosen] - self.frames, 0)
         start = random.integers(0, room + 1)
+        rows = slice(None) if whole else distributed.own_rows(self.batch_size)
         windows = [
-            self._window(int(clip), int(first)) for clip, first in zip(chosen, start, strict=True)
+            self._window(int(clip), int(first))
+            for clip, first in zip(chosen[rows], start[rows], strict=True)
         ]
         speaker, listener, audio, mask, attitude = zip(*windows, strict=True)
         return Batch(
@@ -120,6 +127,36 @@ class WindowSampler:
         return speaker, clip.listener.values[held], clip.speaker_audio[held], mask, attitude
 
 
+class ReadAhead:
+    """Batches by number, 0 to ``count``: while one is used a thread makes the next.
+
+    ``waited_s`` adds up the seconds that the user of the batches waited for them.
+    """
+
+    def __init__(self, batches: Callable[[int], Batch], count: int) -> None:
+        self._batches = batches
+        self._count = count
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches")
+        self._next: tuple[int, Future[Batch]] | None = None
+        self.waited_s = 0.0
+
+    def __call__(self, index: int) -> Batch:
+        """Batch number ``index``; what making it raised is raised here."""
+        if self._next is None or self._next[0] != index:
+            self._next = index, self._pool.submit(self._batches, index)
+        began = time.monotonic()
+        batch = self._next[1].result()
+        self.waited_s += time.monotonic() - began
+        following = index + 1
+        if following < self._count:
+            self._next = following, self._pool.submit(self._batches, following)
+        return batch
+
+    def close(self) -> None:
+        """End the thread."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
 @dataclass(frozen=True)
 class Statistics:
     """Per-column figures of training data: ``mean`` and ``std`` [56] by role (the speaker's as the
@@ -139,7 +176,7 @@ def statistics(sampler: WindowSampler, batches: int = 40) -> Statistics:
     square: dict[str, Tensor] = {}
     count = 0
     for index in range(batches):
-        batch = sampler.batch(index)
+        batch = sampler.batch(index, whole=True)
         count += int(batch.mask.sum())
         for name, values in {**batch.motion, "audio": batch.audio}.items():
             rows = values[batch.mask].double()

@@ -178,8 +178,12 @@ class DIM(nn.Module):
 
     def standardise_motion(self, motion: Tensor, role: str) -> Tensor:
         """Motion [..., 56] of ``role`` in its units -> standardised and clamped (config)."""
+        return self._clamp(self.motion_target(motion, role))
+
+    def motion_target(self, motion: Tensor, role: str) -> Tensor:
+        """Motion [..., 56] in its units -> as ``dim.targets`` motion predicts it: standardised."""
         index = ROLES.index(role)
-        return self._clamp((motion - self.motion_mean[index]) / self.motion_std[index])
+        return (motion - self.motion_mean[index]) / self.motion_std[index]
 
     def standardise_audio(self, audio: Tensor) -> Tensor:
         """Audio features [..., A] -> standardised and clamped (config)."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dimcli import distributed
 from dimcli.losses import codebook_loss
 
 
@@ -47,6 +48,7 @@ class Quantizer(nn.Module):
         vectors = self.lookup(codes)
         loss = codebook_loss(latent, vectors, self.beta, mask)
         used = torch.bincount(codes[mask], minlength=len(self.codebook)).to(latent.dtype)
+        used = distributed.total(used)
         share = used / used.sum().clamp(min=1)
         perplexity = torch.exp(-torch.special.xlogy(share, share).sum())
         if self.training:
@@ -70,6 +72,7 @@ class Quantizer(nn.Module):
     @torch.no_grad()
     def initialise(self, latent: Tensor, rounds: int = 10) -> None:
         """Set the codebook by k-means on ``latent`` [M, D] (Lloyd, started at spread-out rows)."""
+        latent = distributed.gather_unequal(latent)
         size = len(self.codebook)
         start = torch.randperm(len(latent), device=latent.device)[:size]
         centres = latent[start]
@@ -89,6 +92,7 @@ class Quantizer(nn.Module):
         """Move codes idle for ``after`` batches onto random rows of ``latent`` [M, D]."""
         dead = (self.idle >= after).nonzero()[:, 0]
         if len(dead):
+            latent = distributed.gather_unequal(latent)
             rows = torch.randint(len(latent), (len(dead),), device=latent.device)
             self.codebook[dead] = latent[rows]
             self.idle[dead] = 0
