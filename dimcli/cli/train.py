@@ -45,6 +45,7 @@ def register(app: typer.Typer) -> None:
     app.command("train-vq")(train_vq)
     app.command("pretrain")(pretrain)
     app.command("finetune")(finetune)
+    app.command("train")(train)
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,52 @@ def finetune(
     )
 
 
+def train(
+    data: DataArgument,
+    method: Annotated[
+        str,
+        typer.Option(help="dim, rlhg, l2l, elp, nearest-audio or nearest-motion."),
+    ],
+    output: RunOption,
+    vq_speaker: Annotated[
+        Path | None, typer.Option(help="Run of dim train-vq --role speaker, for dim.")
+    ] = None,
+    vq_listener: Annotated[
+        Path | None, typer.Option(help="Run of dim train-vq --role listener, for dim and l2l.")
+    ] = None,
+    preset: PresetOption = "small",
+    settings: SetOption = None,
+    steps: StepsOption = None,
+    seed: SeedOption = None,
+    minutes: MinutesOption = 0.0,
+    resume: ResumeOption = False,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a method with all its stages: this project's own or one to compare it with.
+
+    With --resume the same command goes on with whatever is there, or starts.
+    """
+    from dataclasses import fields
+
+    from dimcli import method_stages
+    from dimcli.stages import StageOptions
+
+    common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
+
+    def stages(options: StageOptions) -> TrainingResult:
+        given = {field.name: getattr(options, field.name) for field in fields(StageOptions)}
+        return method_stages.train_method(
+            data,
+            output,
+            method,
+            method_stages.MethodOptions(**given, vq_speaker=vq_speaker, vq_listener=vq_listener),
+        )
+
+    _train(output, common, as_json, stages)
+
+
 def _overrides(settings: list[str] | None) -> dict[str, str]:
     from dimcli.errors import InputError
 
@@ -193,11 +240,14 @@ def _train(
     }
     taken = time.monotonic() - started
     log = "tensorboard --logdir " + str(output) if tensorboard else "pip install tensorboard"
-    console.say(
-        f"wrote {output}, step {result.step} ({ends[result.reason]}), best validation loss "
-        f"{result.best_loss:.4f} at step {result.best_step}, {console.seconds(taken)} taken "
-        f"(curves: {log})"
-    )
+    if result.step:
+        console.say(
+            f"wrote {output}, step {result.step} ({ends[result.reason]}), best validation loss "
+            f"{result.best_loss:.4f} at step {result.best_step}, {console.seconds(taken)} taken "
+            f"(curves: {log})"
+        )
+    else:  # a method that learns nothing
+        console.say(f"wrote {output}, {console.seconds(taken)} taken")
     if as_json:
         console.print_json(
             {

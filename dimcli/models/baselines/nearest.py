@@ -28,7 +28,7 @@ class Nearest(nn.Module):
     """The training data of one data set, ready to be searched; nothing here learns.
 
     ``listener`` float16 [F, 56] is all clips one after another, each cut to whole steps;
-    ``features`` float16 [M, D] describes the speaker in each step; ``clip`` long [M] counts clips;
+    ``features`` float32 [M, D] describes the speaker in each step; ``clip`` long [M] counts clips;
     ``mean`` and ``std`` [D] standardise.
     """
 
@@ -37,6 +37,7 @@ class Nearest(nn.Module):
     clip: Tensor
     mean: Tensor
     std: Tensor
+    squares: Tensor
 
     def __init__(self, config: RunConfig, tensors: dict[str, Tensor]) -> None:
         super().__init__()
@@ -45,6 +46,7 @@ class Nearest(nn.Module):
             if name not in tensors:
                 raise InputError(f"lacks {name}; expected what `dim train --method nearest` writes")
             self.register_buffer(name, tensors[name])
+        self.register_buffer("squares", self.features.square().sum(dim=1), persistent=False)
 
     @classmethod
     def fit(cls, store: ClipStore, config: RunConfig) -> Nearest:
@@ -73,7 +75,7 @@ class Nearest(nn.Module):
             config,
             {
                 "listener": torch.from_numpy(np.concatenate(listeners)),
-                "features": torch.from_numpy(standardised.astype(np.float16)),
+                "features": torch.from_numpy(standardised.astype(np.float32)),
                 "clip": torch.from_numpy(np.concatenate(clips)),
                 "mean": torch.from_numpy(mean.astype(np.float32)),
                 "std": torch.from_numpy(std.astype(np.float32)),
@@ -90,25 +92,24 @@ class Nearest(nn.Module):
         spare = described[-1:].expand(total * stride - frames, -1)
         described = torch.cat([described, spare]).unflatten(0, (total, stride)).mean(dim=1)
         described = (described - self.mean) / self.std
-        book = self.features.float()
-        squares = book.square().sum(dim=1)
         track = Track(total, stride, MOTION_DIM)
         for window in windows(total, min(size, total), min(overlap, size - 1)):
             length = window.stop - window.start
-            best = self._search(book, squares, described[window.start : window.stop])
+            best = self._search(described[window.start : window.stop])
             found = self.listener[best * stride : (best + length) * stride].float()
             short = length * stride - len(found)  # only where every training clip is shorter
             track.write(window, torch.cat([found, found[-1:].expand(short, -1)]))
         return track.frames[:frames]
 
-    def _search(self, book: Tensor, squares: Tensor, piece: Tensor) -> int:
-        """First step of the stretch of ``book`` [M, D] nearest to ``piece`` [L, D]."""
+    def _search(self, piece: Tensor) -> int:
+        """First step of the stretch of training data nearest to ``piece`` [L, D]."""
         length = min(len(piece), int(torch.bincount(self.clip).max()))
-        room = len(book) - length + 1
-        likeness = squares[:, None] - 2 * book @ piece[:length].T
-        distance = book.new_zeros(room)
+        room = len(self.features) - length + 1
+        products = piece[:length] @ self.features.T
+        distance = self.features.new_zeros(room)
         for step in range(length):
-            distance += likeness[step : step + room, step]
+            stretch = slice(step, step + room)
+            distance += self.squares[stretch] - 2 * products[step, stretch]
         broken = self.clip[:room] != self.clip[length - 1 :]  # it would run into the next clip
         return int(distance.masked_fill(broken, torch.inf).argmin())
 
