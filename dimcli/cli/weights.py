@@ -1,0 +1,105 @@
+"""``dim weights``: what there is, what the user brings along, what the hub has."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dimcli.cli import console
+from dimcli.cli.options import ForceOption, JsonOption
+
+NameArgument = Annotated[str, typer.Argument(help="A name that dim weights list shows.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    group = typer.Typer(
+        help="Weights and model files: what there is and how to get it.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    group.command("list")(list_)
+    group.command("show")(show)
+    group.command("import")(import_)
+    group.command("fetch")(fetch)
+    group.command("verify")(verify)
+    group.command("push")(push)
+    app.add_typer(group, name="weights")
+
+
+def import_(
+    kind: Annotated[str, typer.Argument(help="What it is: flame, flame-landmarks, ...")],
+    file: Annotated[Path, typer.Argument(help="The file as its owners distribute it.")],
+    force: ForceOption = False,
+) -> None:
+    """Check a licensed file and convert it once into your own folder."""
+    from dimcli.importing import import_file
+
+    path = import_file(kind, file, force=force)
+    console.say(
+        f"imported {file} as {kind}: {path}, {path.stat().st_size / 1e6:.1f} MB; "
+        "commands that need it find it there"
+    )
+
+
+def list_(as_json: JsonOption = False) -> None:
+    """List what is bundled, what you can import and what you can fetch."""
+    from dimcli.catalogue import entries
+    from dimcli.cli.tables import show_weights
+
+    found = entries()
+    if as_json:
+        console.print_json({"weights": [one.as_dict() for one in found]})
+    else:
+        show_weights(found)
+
+
+def show(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Show one of them: what it is, its licence, where it is or how to get it."""
+    from dimcli.catalogue import entry
+    from dimcli.cli.tables import show_weight
+
+    one = entry(name)
+    if as_json:
+        console.print_json(one.as_dict())
+    else:
+        show_weight(one)
+
+
+def fetch(
+    name: Annotated[str, typer.Argument(help="hubert, or owner/name of a run on the hub.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+) -> None:
+    """Fetch weights from the Hugging Face hub; an interrupted download goes on."""
+    from dimcli.hub import fetch as fetch_from_hub
+
+    fetched = fetch_from_hub(name, revision=revision)
+    console.say(f"fetched {name}: {fetched.folder}, {fetched.size / 1e6:.1f} MB, verified")
+
+
+def verify(as_json: JsonOption = False) -> None:
+    """Check every file that is here against the hash it must have."""
+    from dimcli.catalogue import verify as verify_all
+    from dimcli.errors import InputError
+
+    faults = verify_all()
+    if as_json:
+        console.print_json({"faults": {name: fault for name, fault in faults.items() if fault}})
+    else:
+        for name, fault in faults.items():
+            print(f"{name}: {fault or 'whole'}")
+    wrong = [name for name, fault in faults.items() if fault]
+    if wrong:
+        raise InputError(f"{wrong[0]}: {faults[wrong[0]]} ({len(wrong)} of {len(faults)} wrong)")
+    console.say(f"{len(faults)} of {len(faults)} whole")
+
+
+def push(
+    run: Annotated[Path, typer.Argument(help="Run directory to give out.")],
+    to: Annotated[str, typer.Option(help="owner/name on the Hugging Face hub.")],
+    private: Annotated[bool, typer.Option("--private", help="For your eyes only.")] = False,
+) -> None:
+    """Give out a run, with its card, on the Hugging Face hub."""
+    from dimcli.hub import push as push_to_hub
+
+    console.say(f"pushed {run}: {push_to_hub(run, to, private=private)}")

@@ -1,0 +1,201 @@
+"""The FLAME head (Li et al. 2017): shape, expression and pose to vertices, batched, differentiable.
+
+The numbers come from the owners' model file, which `dim weights import flame FILE` checks and
+converts; nothing of it is shipped. Legend: N frames, V = 5023 vertices, F faces, J = 5 joints
+(global, neck, jaw, left eye, right eye), S and E shape and expression components, L landmarks.
+Lengths are metres, angles radians, rotations axis-angle. FLAME's axes are those of
+:mod:`dimcli.motion`: +x to the subject's left, +y up, +z out of the face.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dimcli.motion import EXPRESSION, HEAD, JAW
+from renderers.heads import compose, rotation_matrices
+
+JOINTS = ("global", "neck", "jaw", "eye_left", "eye_right")
+NECK_JOINT, JAW_JOINT = 1, 2
+
+CONTOUR_DEGREES = 39
+"""The contour's table has a row for each degree of yaw up to here, to either side."""
+
+
+class FlameHead(nn.Module):
+    """FLAME's vertices.
+
+    Shape and expression move the template, the joints follow from the shaped vertices (expression
+    included), pose correctives of all joints but the first are added, and linear blend skinning
+    turns the joints (equations 2 to 4 of the paper).
+    """
+
+    space = "flame"
+
+    template: Tensor
+    shape_basis: Tensor
+    expression_basis: Tensor
+    pose_basis: Tensor
+    skin_weights: Tensor
+    joint_template: Tensor
+    joint_shape_basis: Tensor
+    joint_expression_basis: Tensor
+
+    def __init__(self, arrays: dict[str, NDArray[np.generic]]) -> None:
+        """``arrays``: ``template`` [V, 3], ``faces`` [F, 3], ``shape_basis`` [V, 3, S],
+        ``expression_basis`` [V, 3, E], ``pose_basis`` [V, 3, 9 (J - 1)], ``joint_regressor``
+        [J, V], ``parents`` [J] (-1 first) and ``skin_weights`` [V, J].
+        """
+        super().__init__()
+
+        def keep(name: str, value: NDArray[np.generic]) -> None:
+            floats = torch.from_numpy(np.array(value, np.float32))
+            self.register_buffer(name, floats, persistent=False)
+
+        for name in ("template", "skin_weights"):
+            keep(name, arrays[name])
+        for name in ("shape_basis", "expression_basis", "pose_basis"):
+            basis = arrays[name]
+            keep(name, basis.reshape(-1, basis.shape[-1]).T)
+        # the joints are linear in the vertices, and so in the components
+        regressor = arrays["joint_regressor"].astype(np.float64)
+        keep("joint_template", regressor @ arrays["template"])
+        for name in ("shape_basis", "expression_basis"):
+            basis = np.einsum("jv,vkc->cjk", regressor, arrays[name], optimize=True)
+            keep(f"joint_{name}", basis.reshape(len(basis), -1))
+        self.faces = arrays["faces"].astype(np.int32)
+        self.parents = [int(parent) for parent in arrays["parents"]]
+
+    @classmethod
+    def load(cls, path: Path) -> FlameHead:
+        """A head from the file that the import wrote."""
+        from safetensors.numpy import load_file
+
+        return cls(load_file(path))
+
+    def shaped(self, shape: Tensor, expression: Tensor) -> Tensor:
+        """Unposed vertices [N, V, 3] of the first components, ``shape`` [N, <=S] and ``expression``
+        [N, <=E].
+        """
+        moved = shape @ self.shape_basis[: shape.shape[1]]
+        moved = moved + expression @ self.expression_basis[: expression.shape[1]]
+        return self.template + moved.unflatten(1, (-1, 3))
+
+    def joints(self, shape: Tensor, expression: Tensor) -> Tensor:
+        """Joint positions [N, J, 3] in the unposed head of those components."""
+        moved = shape @ self.joint_shape_basis[: shape.shape[1]]
+        moved = moved + expression @ self.joint_expression_basis[: expression.shape[1]]
+        return self.joint_template + moved.unflatten(1, (-1, 3))
+
+    def posed(self, shape: Tensor, expression: Tensor, pose: Tensor) -> Tensor:
+        """Vertices [N, V, 3] in FLAME's own coordinates.
+
+        ``shape`` [N, <=S], ``expression`` [N, <=E] and ``pose`` [N, 3 J], one rotation a joint in
+        the order of :data:`JOINTS`. The global rotation turns about joint 0, at the neck's foot.
+        """
+        return self._skinned(self.shaped(shape, expression), self.joints(shape, expression), pose)
+
+    def _skinned(self, shaped: Tensor, joints: Tensor, pose: Tensor) -> Tensor:
+        rotations = rotation_matrices(pose.unflatten(1, (-1, 3)))
+        bent = rotations[:, 1:] - torch.eye(3).to(rotations)
+        corrected = shaped + (bent.flatten(1) @ self.pose_basis).unflatten(1, (-1, 3))
+        shifts = joints - (rotations @ joints[..., None]).squeeze(-1)
+        about = torch.cat([rotations, shifts[..., None]], dim=-1)  # each joint about its own place
+        chains: list[Tensor] = []
+        for joint, parent in enumerate(self.parents):
+            own = about[:, joint]
+            chains.append(own if parent < 0 else compose(chains[parent], own))
+        transforms = torch.stack(chains, dim=1).flatten(2)
+        blended = (self.skin_weights @ transforms).unflatten(-1, (3, 4))
+        return (blended[..., :3] @ corrected[..., None]).squeeze(-1) + blended[..., 3]
+
+    def vertices(self, values: Tensor, shape: Tensor | None = None) -> Tensor:
+        """Motion ``values`` [N, 56] in the flame space to vertices [N, V, 3], metres.
+
+        Motion says how the head is turned, not where it is: the neck joint stays at the origin, as
+        the open head's does. ``shape`` [N or 1, <=S] is the person's; without it the mean face.
+        """
+        count = len(values)
+        if shape is None:
+            shape = values.new_zeros(1, 1)
+        components = shape.expand(count, -1), values[:, EXPRESSION]
+        shaped, joints = self.shaped(*components), self.joints(*components)
+        pose = values.new_zeros(count, len(self.parents), 3)
+        pose[:, JAW_JOINT] = values[:, JAW]
+        upright = self._skinned(shaped, joints, pose.flatten(1)) - joints[:, NECK_JOINT, None]
+        return upright @ rotation_matrices(values[:, HEAD]).transpose(1, 2)
+
+
+class FlameLandmarks(nn.Module):
+    """Landmarks on FLAME's surface, from the embeddings that are there.
+
+    ``sets`` names them: ``static`` (51 of the 68 of iBUG, without the contour), ``dynamic`` (the 17
+    of the contour, a row for each degree of yaw), ``full`` (all 68, for a head that looks ahead),
+    ``mediapipe`` (105 of MediaPipe's).
+    """
+
+    def __init__(self, arrays: dict[str, NDArray[np.generic]], faces: NDArray[np.int32]) -> None:
+        """``arrays``: ``<set>_faces`` [..., L] and ``<set>_barycentric`` [..., L, 3] of each set,
+        and ``mediapipe_indices`` [L]; ``faces`` [F, 3] the mesh's.
+        """
+        super().__init__()
+        self.sets = tuple(sorted(name[:-6] for name in arrays if name.endswith("_faces")))
+        for name in self.sets:
+            corners = torch.from_numpy(faces[arrays[f"{name}_faces"]].astype(np.int64))
+            weights = torch.from_numpy(arrays[f"{name}_barycentric"].astype(np.float32))
+            self.register_buffer(f"{name}_corners", corners, persistent=False)
+            self.register_buffer(f"{name}_weights", weights, persistent=False)
+        indices = arrays.get("mediapipe_indices", np.zeros(0, np.int64))
+        self.mediapipe_indices = indices.astype(np.int64)
+        """Which of MediaPipe's landmarks the ``mediapipe`` set holds, in its order."""
+
+    @classmethod
+    def load(cls, path: Path, faces: NDArray[np.int32]) -> FlameLandmarks:
+        """The embeddings in the file that the import wrote, on a mesh with ``faces`` [F, 3]."""
+        from safetensors.numpy import load_file
+
+        return cls(load_file(path), faces)
+
+    def points(self, name: str, vertices: Tensor) -> Tensor:
+        """Landmarks [N, L, 3] of a set without rows, on ``vertices`` [N, V, 3]."""
+        return _on_surface(
+            vertices, self.get_buffer(f"{name}_corners"), self.get_buffer(f"{name}_weights")
+        )
+
+    def contour(self, vertices: Tensor, rotation: Tensor) -> Tensor:
+        """The 17 points [N, 17, 3] of the jaw's outline on ``vertices`` [N, V, 3], as a camera in
+        front sees it when the head's rotation is ``rotation`` [N, 3].
+
+        The table's row is DECA's: rounded degrees of yaw, those to the other side after 39.
+        """
+        row = contour_row(rotation)
+        corners = self.get_buffer("dynamic_corners")[row]
+        weights = self.get_buffer("dynamic_weights")[row]
+        frames = torch.arange(len(vertices), device=vertices.device)[:, None, None]
+        return (vertices[frames, corners] * weights.to(vertices)[..., None]).sum(dim=-2)
+
+    def ibug68(self, vertices: Tensor, rotation: Tensor) -> Tensor:
+        """The 68 points [N, 68, 3]: contour, then brows, nose, eyes and mouth."""
+        inner = self.points("static", vertices)
+        return torch.cat([self.contour(vertices, rotation), inner], dim=1)
+
+
+def _on_surface(vertices: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
+    """Points [N, L, 3] on ``vertices`` [N, V, 3]: ``corners`` [L, 3] weighted by [L, 3]."""
+    return (vertices[:, corners] * weights.to(vertices)[..., None]).sum(dim=-2)
+
+
+def contour_row(rotation: Tensor) -> Tensor:
+    """Row [N] of the contour's table for head rotations [N, 3]: the yaw in degrees, or 39 more than
+    its size where it is negative.
+    """
+    matrix = rotation_matrices(rotation)
+    across = (matrix[:, 0, 0] ** 2 + matrix[:, 1, 0] ** 2).sqrt()
+    degrees = torch.atan2(-matrix[:, 2, 0], across) * (180 / math.pi)
+    row = degrees.clamp(-CONTOUR_DEGREES, CONTOUR_DEGREES).round().long()
+    return torch.where(row < 0, CONTOUR_DEGREES - row, row)
