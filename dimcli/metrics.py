@@ -32,7 +32,7 @@ class PartScores:
     """One part's figures (expression or pose).
 
     ``fd``, ``p_fd``, ``mse``, ``rpcc`` and its temporal form: smaller is better. ``sid``, ``var``
-    (and the pooled or temporal forms beside them): nearer to the ground truth's is better.
+    (and their pooled forms): nearer to the ground truth's is better.
     """
 
     fd: float
@@ -41,7 +41,7 @@ class PartScores:
     sid: float
     sid_pooled: float
     var: float
-    var_temporal: float
+    var_pooled: float
     rpcc: float
     rpcc_temporal: float
 
@@ -113,15 +113,16 @@ def mse(truth: Arrays, prediction: Arrays) -> float:
     return float(np.mean([np.mean((t - p) ** 2) for t, p in zip(truth, prediction, strict=True)]))
 
 
-def variation(motions: Arrays, *, temporal: bool = False) -> float:
-    """Var: the variance of all numbers of all clips, flattened, as the released code has it.
+def variation(motions: Arrays, *, pooled: bool = False) -> float:
+    """Var: the variance over time of each dimension, mean over dimensions, then clips.
 
-    With ``temporal`` the variance over time of each dimension of each clip, averaged: what the
-    paper's words say. The first also holds how far the dimensions' means lie apart.
+    The supplement's "variance of the listener motions on time series". With ``pooled`` the
+    variance of all numbers of all clips in one list, as the released code does: it also holds how
+    far the dimensions' means lie apart, so that a face that stands still has some.
     """
-    if temporal:
-        return float(np.mean([np.asarray(m, float).var(axis=0).mean() for m in motions]))
-    return float(np.concatenate([np.ravel(m) for m in motions]).astype(float).var())
+    if pooled:
+        return float(np.concatenate([np.ravel(m) for m in motions]).astype(float).var())
+    return float(np.mean([np.asarray(m, float).var(axis=0).mean() for m in motions]))
 
 
 def sid(motions: Arrays, clusters: Clusters, *, pooled: bool = False) -> float:
@@ -138,7 +139,8 @@ def residual_correlation(truth: Arrays, prediction: Arrays, speaker: Arrays) -> 
     """rPCC: |corr(truth, speaker) - corr(prediction, speaker)| of all numbers, flattened.
 
     One Pearson correlation over every frame and dimension of every clip, as the released code
-    has it; a constant prediction counts as uncorrelated.
+    has it: the supplement's words ("frame by frame") leave open over what. A constant prediction
+    counts as uncorrelated.
     """
     check_pairs(truth, prediction, speaker)
     flat_truth, flat_prediction, flat_speaker = (
@@ -181,7 +183,7 @@ def score(truth: Arrays, prediction: Arrays, speaker: Arrays, clusters: Clusters
         sid=sid(prediction, clusters),
         sid_pooled=sid(prediction, clusters, pooled=True),
         var=variation(prediction),
-        var_temporal=variation(prediction, temporal=True),
+        var_pooled=variation(prediction, pooled=True),
         rpcc=residual_correlation(truth, prediction, speaker),
         rpcc_temporal=residual_temporal_correlation(truth, prediction, speaker),
     )

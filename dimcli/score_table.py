@@ -23,14 +23,14 @@ TITLES = {
     "var": "Var",
     "rpcc": "rPCC",
     "sid_pooled": "SID pooled",
-    "var_temporal": "Var over time",
+    "var_pooled": "Var pooled",
     "rpcc_temporal": "rPCC over time",
     "sts": "STS",
 }
 PAPER_FIGURES = ("fd", "p_fd", "mse", "sid", "var", "rpcc")
 """The columns of the paper's tables."""
-OTHER_FIGURES = ("sid_pooled", "var_temporal", "rpcc_temporal")
-"""The same words defined otherwise: as released code pools them, or as the paper's text says."""
+OTHER_FIGURES = ("sid_pooled", "var_pooled", "rpcc_temporal")
+"""The same words defined otherwise: over all clips' numbers together, or within each clip."""
 METHOD, TRUE, PUBLISHED = "method", "truth", "published"
 
 
@@ -55,7 +55,8 @@ class Row:
 class ScoreTable:
     """Rows against ``columns`` (figure names), for each of ``parts``; ``notes`` go below.
 
-    With ``differences`` figures are paired differences, and below zero is better.
+    ``differences_of`` is the table whose methods' paired differences these are: below zero is
+    better, and numbers are written as there.
     """
 
     title: str
@@ -63,10 +64,17 @@ class ScoreTable:
     columns: tuple[str, ...] = PAPER_FIGURES
     parts: tuple[str, ...] = tuple(PARTS)
     notes: tuple[str, ...] = ()
-    differences: bool = False
+    differences_of: ScoreTable | None = None
+
+    @property
+    def differences(self) -> bool:
+        """Whether figures are paired differences."""
+        return self.differences_of is not None
 
     def scale(self, part: str, name: str) -> Scale:
         """How a column's numbers are written."""
+        if self.differences_of is not None:
+            return self.differences_of.scale(part, name)
         return Scale.of(
             figure.value for row in self.rows if (figure := row.figure(part, name)) is not None
         )
@@ -100,13 +108,17 @@ class Scale:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Scale:
-        """Three or four figures of the largest value."""
-        largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
-        if largest == 0.0:
+        """Three or four digits of the middle value, and no more than five of the largest."""
+        sizes = sorted(abs(value) for value in values if math.isfinite(value) and value)
+        if not sizes:
             return cls()
-        power = 0 if largest >= 0.05 else 3 * math.ceil(-math.log10(largest) / 3)
-        shown = largest * 10**power
-        return cls(power, 1 if shown >= 100 else 2 if shown >= 1 else 3)
+        middle, largest = sizes[(len(sizes) - 1) // 2], sizes[-1]
+        power = max(0, 3 * math.ceil((-math.log10(middle) - 1.3) / 3))
+        decimals = [
+            3 - sum(value * 10**power >= limit for limit in limits)
+            for value, limits in ((middle, (1, 100)), (largest, (10, 100, 1000)))
+        ]
+        return cls(power, min(decimals))
 
     @property
     def text(self) -> str:
@@ -152,8 +164,8 @@ def score_table(
     )
 
 
-def difference_table(evaluation: Evaluation) -> ScoreTable | None:
-    """Every method's differences to the reference; None where there are none."""
+def difference_table(evaluation: Evaluation, scores: ScoreTable) -> ScoreTable | None:
+    """Every method's differences to the reference, written as in ``scores``; None without any."""
     rows = [
         Row(one.name, one.differences, note=one.note)
         for one in evaluation.methods
@@ -161,7 +173,12 @@ def difference_table(evaluation: Evaluation) -> ScoreTable | None:
     ]
     if not rows:
         return None
-    return ScoreTable(f"Differences to {evaluation.reference}", tuple(rows), differences=True)
+    note = (
+        f"Below zero is better than {evaluation.reference}: a smaller figure, or for SID and Var a "
+        "smaller gap to the ground truth's. * the interval excludes zero."
+    )
+    title = f"Differences to {evaluation.reference}"
+    return ScoreTable(title, tuple(rows), scores.columns, notes=(note,), differences_of=scores)
 
 
 def to_csv(table: ScoreTable) -> str:
@@ -186,6 +203,7 @@ _LATEX = {
     "†": r"$\dagger$",
     "–": "--",
     "±": r"$\pm$",
+    "↓": r"$\downarrow$",
 }
 
 
@@ -223,7 +241,9 @@ def _title(name: str) -> str:
 
 def _subtitle(table: ScoreTable, part: str, name: str) -> str:
     power = table.scale(part, name).power
-    return {"expression": "Exp", "pose": "Pose"}[part] + (f" $\\cdot 10^{power}$" if power else "")
+    return {"expression": "Exp", "pose": "Pose"}[part] + (
+        f" $\\cdot 10^{{{power}}}$" if power else ""
+    )
 
 
 def _cell(table: ScoreTable, row: Row, part: str, name: str) -> str:

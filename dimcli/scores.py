@@ -9,7 +9,7 @@ from dimcli.distributions import Distributions
 
 TRUTH = "ground truth"
 CONFIDENCE = 0.95
-TRUTH_FIGURES = ("sid", "sid_pooled", "var", "var_temporal")
+TRUTH_FIGURES = ("sid", "sid_pooled", "var", "var_pooled")
 """Figures that the truth has too; a method's is better the nearer it is to the truth's."""
 
 

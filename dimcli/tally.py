@@ -20,9 +20,9 @@ from dimcli.metrics import Gaussian, temporal_correlation
 
 Array = NDArray[np.floating[Any]]
 
-PER_CLIP = ("fd", "p_fd", "mse", "sid", "var_temporal", "rpcc_temporal")
+PER_CLIP = ("fd", "p_fd", "mse", "sid", "var", "rpcc_temporal")
 """Figures that are a clip's own, averaged over clips."""
-POOLED = ("sid_pooled", "var", "rpcc")
+POOLED = ("sid_pooled", "var_pooled", "rpcc")
 """Figures of all clips' numbers together."""
 
 
@@ -102,7 +102,7 @@ class Tally:
         figures = {name: own[..., index] for index, name in enumerate(PER_CLIP)}
         n, p, pp, s, ss, ps, t, tt, ts = np.moveaxis(draws @ self.moments, -1, 0)
         figures["sid_pooled"] = entropy_bits(draws @ self.counts)
-        figures["var"] = np.maximum(pp / n - (p / n) ** 2, 0.0)
+        figures["var_pooled"] = np.maximum(pp / n - (p / n) ** 2, 0.0)
         figures["rpcc"] = np.abs(
             _correlation(n, t, tt, s, ss, ts) - _correlation(n, p, pp, s, ss, ps)
         )

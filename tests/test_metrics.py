@@ -68,10 +68,10 @@ def test_mse_is_the_mean_square_over_clips() -> None:
     assert mse(truth, prediction) == 0.5
 
 
-def test_variation_flattens_and_its_temporal_form_does_not() -> None:
+def test_variation_is_over_time_and_its_pooled_form_flattens() -> None:
     still = [np.tile([0.0, 2.0], (50, 1))]
-    assert variation(still) == 1.0
-    assert variation(still, temporal=True) == 0.0
+    assert variation(still) == 0.0
+    assert variation(still, pooled=True) == 1.0
 
 
 def test_sid_is_the_entropy_within_each_sequence() -> None:

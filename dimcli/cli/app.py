@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dimcli.cli import evaluate, export, generate, motion, prepare, train
+from dimcli.cli import doctor, evaluate, export, generate, motion, prepare, train, weights
 
 app = typer.Typer(
     name="dim",
@@ -35,5 +35,5 @@ def _options(
     pass
 
 
-for _group in (generate, motion, export, prepare, train, evaluate):
+for _group in (generate, motion, export, prepare, train, evaluate, weights, doctor):
     _group.register(app)

@@ -1,0 +1,165 @@
+"""One evaluation from names to files: what ``dim eval`` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import weights
+from dimcli.data.clip import Predictor
+from dimcli.data.held_out import held_out_synthetic
+from dimcli.data.store import ClipStore
+from dimcli.errors import InputError
+from dimcli.evaluation import evaluate
+from dimcli.evaluation_files import EvaluationFiles
+from dimcli.methods import UNTRAINED, load_predictor
+from dimcli.progress import Progress, silent
+from dimcli.score_table import ScoreTable, difference_table, score_table
+from dimcli.scores import Evaluation
+
+DATASETS = ("vico", "lm_listener", "candor", "synthetic")
+_WORKERS = 4
+NOTES = {
+    "oracle": "knows the hidden events behind the speaker, which no method sees: the best that "
+    "can be said without seeing the listener",
+    "random": "somebody else's listening: realistic, unrelated to this speaker",
+    "mean": "stands still: what smallest squared errors reward",
+}
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What to evaluate, and how; see :func:`dimcli.evaluation.evaluate`.
+
+    ``weights`` and ``baselines`` are names or run directories, or ``LABEL=NAME``; with neither,
+    the bundled listener beside what needs no training. ``data`` may be left out for the
+    ``synthetic`` ``dataset``. ``reference`` defaults to the first of the weights. The report shows
+    ``clips`` clips.
+    """
+
+    dataset: str | None = None
+    data: Path | None = None
+    weights: Sequence[str] = ()
+    baselines: Sequence[str] = ()
+    split: str = "test"
+    protocol: str = "paper"
+    samples: int | None = None
+    seed: int = 0
+    bootstrap: int = 1000
+    unit: str = "clip"
+    reference: str | None = None
+    clips: int = 3
+    device: str = "auto"
+    command: str = ""
+    files: EvaluationFiles = field(default_factory=EvaluationFiles)
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """An evaluation, its tables for people, and the files that hold it."""
+
+    evaluation: Evaluation
+    tables: tuple[ScoreTable, ...]
+    written: tuple[Path, ...]
+
+
+def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> EvaluationResult:
+    """Evaluate and write files. Raises InputError before long work where it can."""
+    options.files.check(force=options.force)
+    store = open_store(options.dataset, options.data, progress)
+    names = named(options, store)
+    predictors: dict[str, Predictor] = {
+        label: load_predictor(name, store, options.device) for label, name in names.items()
+    }
+    evaluation = evaluate(
+        store,
+        options.split,
+        predictors,
+        samples=options.samples,
+        seed=options.seed,
+        protocol=options.protocol,
+        bootstrap=options.bootstrap,
+        unit=options.unit,
+        reference=_reference(options, names),
+        notes={label: NOTES.get(name, "") for label, name in names.items()},
+        progress=progress,
+    )
+    scores = score_table(evaluation, notes=protocol_notes(evaluation))
+    differences = difference_table(evaluation, scores)
+    tables = (scores, differences) if differences else (scores,)
+    written = options.files.write(evaluation, scores, force=options.force)
+    return EvaluationResult(evaluation, tables, tuple(written))
+
+
+def open_store(dataset: str | None, data: Path | None, progress: Progress = silent) -> ClipStore:
+    """The data set at ``data``, checked to be of the corpus ``dataset`` (None: any will do).
+
+    Without ``data``, for ``synthetic``, a small held-out corpus that is made once and kept.
+    """
+    if dataset is not None and dataset not in DATASETS:
+        raise InputError(f"--dataset {dataset}: unknown; known: {', '.join(DATASETS)}")
+    if data is None:
+        if dataset != "synthetic":
+            raise InputError(
+                f"--data: needed for {dataset or 'an evaluation'}; name the folder that "
+                f"`dim prepare {dataset or 'CORPUS'}` wrote, or take --dataset synthetic"
+            )
+        return held_out_synthetic(workers=min(_WORKERS, os.cpu_count() or 1), progress=progress)
+    store = ClipStore(data)
+    corpus = store.info.made_by.get("prepare")
+    if dataset is not None and corpus != dataset:
+        raise InputError(
+            f"{data}: was prepared from '{corpus}', not '{dataset}'; "
+            f"pass --dataset {corpus} or another --data"
+        )
+    return store
+
+
+def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
+    """Labels of methods to names or run directories, in the order they were given."""
+    given = [*options.weights, *options.baselines]
+    if not given:
+        known = [name for name in UNTRAINED if name != "oracle" or _is_synthetic(store)]
+        given = [weights.DEFAULT_LISTENER, *known]
+    found: dict[str, str] = {}
+    for one in given:
+        label, equals, name = one.partition("=")
+        # A path may hold an equals sign; a label holds no slash.
+        if not equals or "/" in label:
+            label, name = one.rstrip("/"), one
+        label = label if label in UNTRAINED else Path(label).name or label
+        if label in found:
+            raise InputError(f"two methods are called '{label}'; write LABEL={name} for one")
+        found[label] = name
+    return found
+
+
+def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
+    """What a reader of the numbers must know, in a few lines."""
+    if evaluation.protocol == "official":
+        return (
+            f"Official protocol: the best of {evaluation.samples} draws a clip, CHOSEN BY ITS "
+            "DISTANCE TO THE TRUTH, and pooled SID. Not comparable with one prediction a clip.",
+        )
+    lines = []
+    if evaluation.resamples:
+        of = "clips" if evaluation.unit == "clip" else "conversations"
+        draws = evaluation.resamples
+        lines.append(f"Below each figure its 95 % interval: bootstrap over {of} ({draws} draws).")
+    if evaluation.samples > 1:
+        lines.append(f"±: standard deviation over {evaluation.samples} samples a clip.")
+    lines.append("↓ smaller is better; SID and Var: the nearer to the ground truth's the better.")
+    return tuple(lines)
+
+
+def _reference(options: EvaluationOptions, names: dict[str, str]) -> str | None:
+    if options.protocol != "paper" or len(names) < 2:
+        return options.reference
+    return options.reference or next(iter(names))
+
+
+def _is_synthetic(store: ClipStore) -> bool:
+    return store.info.made_by.get("prepare") == "synthetic"
