@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,11 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 import weights
+from dimcli.baseline_generation import BaselineListener
+from dimcli.baseline_presets import baseline_preset
+from dimcli.checkpoint import CONFIG, load_run
 from dimcli.config import RunConfig
+from dimcli.config_file import read_config
 from dimcli.data.clip import Predictor, Stimulus
 from dimcli.data.store import ClipStore
+from dimcli.device import choose_device
 from dimcli.errors import InputError
 from dimcli.generation import generate_listener, load_listener
+from dimcli.models.baselines.base import Baseline
+from dimcli.models.baselines.nearest import Nearest
 from dimcli.models.baselines.simple import (
     MeanPredictor,
     MirrorPredictor,
@@ -29,6 +36,7 @@ from dimcli.models.baselines.simple import (
 )
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
+from dimcli.stages import data_config
 
 Floats = NDArray[np.float32]
 
@@ -37,6 +45,8 @@ UNTRAINED: dict[str, Callable[[ClipStore], Predictor]] = {
     "random": RandomPredictor.fit,
     "mirror": lambda store: MirrorPredictor(),
     "oracle": Oracle.fit,
+    "nearest-audio": lambda store: _nearest(store, "nearest-audio"),
+    "nearest-motion": lambda store: _nearest(store, "nearest-motion"),
 }
 """Methods that take what they need from a data set at once; ``oracle`` from a synthetic one."""
 
@@ -124,7 +134,11 @@ class TrainedPredictor:
 
 def load_trained(run: Path, device: str = "auto") -> TrainedListener:
     """The listener of a run directory of any method. InputError when the run is for else."""
-    return DIMListener(load_listener(run, device))
+    if read_config(Path(run) / CONFIG).kind in ("dim", "vq"):
+        return DIMListener(load_listener(run, device))
+    loaded = load_run(run, choose_device(device)).model
+    assert isinstance(loaded, Baseline | Nearest)
+    return BaselineListener(loaded)
 
 
 def load_predictor(name: str | Path, store: ClipStore, device: str = "auto") -> Predictor:
@@ -149,3 +163,8 @@ def _require_same_data(config: RunConfig, store: ClipStore, name: str) -> None:
         trained, found = getattr(config.data, field), getattr(store.info, field)
         if trained != found:
             raise InputError(f"{name}: trained at {field} {trained}; {store.root} has {found}")
+
+
+def _nearest(store: ClipStore, method: str) -> Predictor:
+    config = replace(baseline_preset("small", method), data=data_config(store))
+    return TrainedPredictor(BaselineListener(Nearest.fit(store, config)))

@@ -18,6 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dimcli import distributed
 from dimcli.config import ATTITUDES, RunConfig
 from dimcli.data.windows import Batch
 from dimcli.draws import draw
@@ -112,7 +113,8 @@ class ELP(Baseline):
         )
         expected = self.expect(motion, audio, attitude, present).log_softmax(dim=-1)
         entropy = masked_mean(-(chance.detach() * expected).sum(dim=-1), present)
-        mean = chance[present].mean(dim=0)
+        summed = distributed.gather_batch((chance * present[..., None, None]).sum(dim=1))
+        mean = summed.sum(dim=0) / distributed.total(present.sum()).clamp(min=1)
         usage = torch.special.xlogy(mean, mean * elp.choices).sum(dim=-1).mean()
         loss = reconstruction + entropy + elp.usage_weight * usage
         figures = {"loss": loss, "motion": reconstruction, "code": entropy, "usage": usage}
@@ -159,7 +161,7 @@ def one_hot(codes: Tensor, choices: int) -> Tensor:
 
 def gumbel_softmax(logits: Tensor, heat: float, generator: torch.Generator) -> Tensor:
     """A draw from ``logits`` [..., K], one-hot in value and soft in gradient."""
-    uniform = torch.rand(logits.shape, generator=generator).clamp(1e-9, 1 - 1e-7)
+    uniform = distributed.uniform(*logits.shape, generator=generator).clamp(1e-9, 1 - 1e-7)
     noise = -torch.log(-torch.log(uniform)).to(logits.device)
     soft = ((logits + noise) / heat).softmax(dim=-1)
     hard = one_hot(soft.argmax(dim=-1), logits.shape[-1])
