@@ -65,6 +65,54 @@ KINDS: dict[str, Kind] = {
         target="flame_masks.safetensors",
         function="dimcli.flame_files:import_masks",
     ),
+    "pirender": Kind(
+        what="PIRenderer as published: where training the photoreal renderer's preset paper starts",
+        file="epoch_..._iteration_..._checkpoint.pt, from face.zip",
+        page="https://github.com/RenYurui/PIRender",
+        licence="none stated; ask its authors for more than research",
+        target="pirender.safetensors",
+        function="renderers.pirenderer.published:import_pirender",
+    ),
+    "vgg19": Kind(
+        what="VGG-19: the perceptual loss of the paper's renderer",
+        file="vgg19-dcbb9e9d.pth",
+        page="https://pytorch.org/vision/stable/models/generated/torchvision.models.vgg19.html",
+        licence="BSD-3, as torchvision",
+        target="vgg19.safetensors",
+        function="renderers.pirenderer.backbones:import_vgg19",
+    ),
+    "emoca": Kind(
+        what="dim extract --tracker emoca: the paper's tracker",
+        file="EMOCA_v2_lr_mse_20 (the folder, or detail/checkpoints/*.ckpt in it)",
+        page="https://emoca.is.tue.mpg.de",
+        licence="research only, after registration; read the page",
+        target="emoca.safetensors",
+        function="dimcli.tracking.encoder_import:import_emoca",
+    ),
+    "deca": Kind(
+        what="dim extract --tracker deca",
+        file="deca_model.tar",
+        page="https://github.com/yfeng95/DECA",
+        licence="research only; read the page",
+        target="deca.safetensors",
+        function="dimcli.tracking.encoder_import:import_deca",
+    ),
+    "smirk": Kind(
+        what="dim extract --tracker smirk",
+        file="SMIRK_em1.pt",
+        page="https://github.com/georgeretsi/smirk",
+        licence="MIT for the code; read the page for the weights",
+        target="smirk.safetensors",
+        function="dimcli.tracking.encoder_import:import_smirk",
+    ),
+    "hubert": Kind(
+        what="--audio-encoder hubert where the hub cannot be reached: the paper's audio features",
+        file="facebook/hubert-base-ls960 (the folder from `hf download`)",
+        page="https://huggingface.co/facebook/hubert-base-ls960",
+        licence="Apache-2.0",
+        target="hubert.safetensors",
+        function="dimcli.audio.hubert_files:import_hubert",
+    ),
 }
 """Every kind by the name that ``dim weights import`` takes."""
 
@@ -77,7 +125,8 @@ def import_file(kind: str, file: Path, *, folder: Path | None = None, force: boo
     """
     if kind not in KINDS:
         raise InputError(f"KIND {kind}: unknown; known: {', '.join(sorted(KINDS))}")
-    file = existing_file(file, kind)
+    if not Path(file).is_dir():  # some come as a folder, and who wants a file says so
+        file = existing_file(file, kind)
     folder = folder or weights.user_folder()
     facts = KINDS[kind]
     target = folder / facts.target

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+import weights
 from dimcli.errors import InputError, MissingDependencyError
 from dimcli.files import atomic_output
 
@@ -46,6 +47,8 @@ VGG19_POOLED = (5, 10, 19, 28)
 
 VGG19_FILE = "vgg19.safetensors"
 """Name in the user's folder."""
+
+BACKBONES = ("auto", "lite0", "vgg19")
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -208,6 +211,24 @@ class VGG19(nn.Module):
             if number in VGG19_TAPS:
                 maps.append(features)
         return maps
+
+
+def choose_backbone(name: str = "auto") -> Lite0 | VGG19:
+    """``lite0``, ``vgg19``, or ``auto``: VGG-19 where its weights were imported, else lite0.
+
+    Raises InputError for another name or weights that are not there, MissingDependencyError.
+    """
+    if name not in BACKBONES:
+        raise InputError(f"perceptual network '{name}'; expected one of {', '.join(BACKBONES)}")
+    path = weights.user_folder() / VGG19_FILE
+    if name == "lite0" or (name == "auto" and not path.is_file()):
+        return Lite0.installed()
+    if not path.is_file():
+        raise InputError(
+            "VGG-19's weights are not there: download torchvision's (vgg19-dcbb9e9d.pth), then "
+            "dim weights import vgg19 FILE; or take lite0"
+        )
+    return VGG19.from_file(path)
 
 
 def import_vgg19(file: Path, folder: Path) -> Path:

