@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 import weights
+from dimcli import manifest
 from dimcli.errors import InputError
 from dimcli.files import existing_file
 
@@ -137,7 +138,9 @@ def import_file(kind: str, file: Path, *, folder: Path | None = None, force: boo
     folder.mkdir(parents=True, exist_ok=True)
     module, name = facts.function.split(":")
     convert: Callable[[Path, Path], Path] = getattr(import_module(module), name)
-    return convert(file, folder)
+    path = convert(file, folder)
+    manifest.record(folder, [path])
+    return path
 
 
 def find_imported(kind: str) -> Path | None:

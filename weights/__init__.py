@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 
 @cache
 def registry() -> dict[str, Any]:
-    """The registry's content: ``files`` and ``runs``, each a mapping of name to its facts."""
+    """The registry: ``files``, ``runs`` and ``fetchable``, each a mapping of name to its facts."""
     return yaml.safe_load((_HERE / "registry.yaml").read_text())
 
 
@@ -51,8 +51,13 @@ def user_folder() -> Path:
     return platformdirs.user_data_path("dim", appauthor=False)
 
 
+def fetched_run(name: str) -> Path:
+    """Where the run ``owner/name`` of the Hugging Face hub lies once it is fetched."""
+    return user_folder() / "runs" / name.replace("/", "--")
+
+
 def resolve(name: str) -> Path:
-    """Directory of a run: a directory given as such, or a name in the registry (then verified).
+    """Directory of a run: a directory, a bundled name (then verified), or a fetched ``owner/name``.
 
     Raises InputError that lists the known names.
     """
@@ -68,7 +73,10 @@ def resolve(name: str) -> Path:
                 "expected one that a training command wrote"
             )
         return directory
+    if name.count("/") == 1 and fetched_run(name).is_dir():
+        return fetched_run(name)
     raise InputError(
         f"--weights {name}: neither a run directory nor a bundled name "
-        f"(bundled: {', '.join(sorted(runs)) or 'none'})"
+        f"(bundled: {', '.join(sorted(runs)) or 'none'}); "
+        "one on the Hugging Face hub is brought by `dim weights fetch OWNER/NAME`"
     )

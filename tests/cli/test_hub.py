@@ -1,0 +1,137 @@
+"""``dim weights fetch`` and ``push``: the real command against a hub on this machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+import weights
+from dimcli.errors import InputError
+from tests.hub_server import Hub, serving
+
+pytest.importorskip("huggingface_hub")
+
+NAME = "somebody/listener"
+
+
+@pytest.fixture(scope="module")
+def run_files() -> dict[str, bytes]:
+    """The shipped listener's files, as somebody would push them, and one that nobody asked for."""
+    folder = weights.resolve(weights.DEFAULT_LISTENER)
+    files = {name: (folder / name).read_bytes() for name in ("config.yaml", "model.safetensors")}
+    return {**files, "README.md": b"# A listener\n", "setup.py": b"raise SystemExit\n"}
+
+
+def dim(home: Path, hub: Hub, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "dimcli", *arguments],
+        env={
+            **os.environ,
+            "DIM_HOME": str(home),
+            "HF_ENDPOINT": hub.address,
+            "HF_HOME": str(home / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_run_is_fetched_verified_and_found_by_its_name(
+    run_files: dict[str, bytes], tmp_path: Path
+) -> None:
+    with serving(Hub(NAME, dict(run_files))) as hub:
+        ended = dim(tmp_path, hub, "weights", "fetch", NAME)
+        assert ended.returncode == 0, ended.stderr
+        assert "MB, verified" in ended.stderr
+        folder = tmp_path / "runs" / "somebody--listener"
+        assert (folder / "model.safetensors").read_bytes() == run_files["model.safetensors"]
+        assert not (folder / "setup.py").exists()
+        listed = dim(tmp_path, hub, "weights", "list")
+        assert f"ok  {NAME}" in listed.stdout
+        assert dim(tmp_path, hub, "weights", "verify").returncode == 0
+        (folder / "model.safetensors").write_bytes(b"broken")
+        ended = dim(tmp_path, hub, "weights", "verify")
+        assert ended.returncode == 2
+        assert "model.safetensors: changed; import or fetch it again" in ended.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_download_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    tensors = save({"weight": np.zeros(20_000_000, np.float32)})
+    config = weights.resolve(weights.DEFAULT_LISTENER) / "config.yaml"
+    files = {"config.yaml": config.read_bytes(), "model.safetensors": tensors}
+    with serving(Hub(NAME, files, cut=30_000_000)) as hub:
+        ended = dim(tmp_path, hub, "weights", "fetch", NAME)
+        if ended.returncode:  # the library may leave the second try to us
+            ended = dim(tmp_path, hub, "weights", "fetch", NAME)
+        assert ended.returncode == 0, ended.stderr
+        assert any(int(asked[6:].split("-")[0]) >= 1_000_000 for asked in hub.ranges)
+    model = tmp_path / "runs" / "somebody--listener" / "model.safetensors"
+    assert model.read_bytes() == tensors
+
+
+@pytest.mark.slow
+def test_what_does_not_hash_to_what_the_hub_states_is_thrown_away(
+    run_files: dict[str, bytes], tmp_path: Path
+) -> None:
+    wrong = {"model.safetensors": "0" * 64}
+    with serving(Hub(NAME, dict(run_files), stated=wrong)) as hub:
+        ended = dim(tmp_path, hub, "weights", "fetch", NAME)
+    assert ended.returncode == 2
+    assert "model.safetensors arrived damaged" in ended.stderr
+    assert not (tmp_path / "runs" / "somebody--listener" / "model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_an_unknown_repository_is_one_line(tmp_path: Path) -> None:
+    with serving(Hub(NAME, {})) as hub:
+        ended = dim(tmp_path, hub, "weights", "fetch", "nobody/nothing")
+        assert ended.returncode == 2
+        assert len(ended.stderr.strip().splitlines()) == 1
+        assert "nobody/nothing: cannot be fetched" in ended.stderr
+        ended = dim(tmp_path, hub, "weights", "fetch", "huber")
+        assert "huber: neither owner/name of a run on the hub nor one of: hubert" in ended.stderr
+
+
+def test_push_sends_the_run_and_its_card_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run_files: dict[str, bytes]
+) -> None:
+    import huggingface_hub
+
+    from dimcli.hub import push
+
+    sent: dict[str, object] = {}
+
+    class Api:
+        def __init__(self, token: str | None = None) -> None:
+            pass
+
+        def create_repo(self, name: str, *, private: bool, exist_ok: bool) -> str:
+            sent.update(name=name, private=private)
+            return f"https://huggingface.co/{name}"
+
+        def create_commit(self, name: str, operations: list, commit_message: str) -> None:
+            sent["files"] = {one.path_in_repo: one.path_or_fileobj for one in operations}
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    for name, content in run_files.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "training_state.safetensors").write_bytes(b"large")
+    assert push(tmp_path, NAME, private=True) == f"https://huggingface.co/{NAME}"
+    assert sent["name"] == NAME
+    assert sent["private"] is True
+    files = sent["files"]
+    assert isinstance(files, dict)
+    assert set(files) == {"config.yaml", "model.safetensors", "README.md"}
+    card = files["README.md"].decode()
+    assert card.startswith("---\nlibrary_name: dim")
+    assert "# A listener" in card
+    with pytest.raises(InputError, match="--to listener: expected owner/name"):
+        push(tmp_path, "listener")
