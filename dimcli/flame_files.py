@@ -111,9 +111,9 @@ def read_landmarks(file: Path) -> Arrays:
     """What :class:`renderers.flame.FlameLandmarks` takes, from one of the distributed files."""
     data = _embedding_file(file)
     found: Arrays = {}
-    for name, (keys, shape) in _EMBEDDINGS.items():
-        if all(key in data for key in keys):
-            found |= _embedding(file, name, *(data[key] for key in keys), shape)
+    for name, ((faces_key, weights_key), shape) in _EMBEDDINGS.items():
+        if faces_key in data and weights_key in data:
+            found |= _embedding(file, name, data[faces_key], data[weights_key], shape)
     if all(key in data for key in _EMBEDDING_KEYS):
         faces, weights = (np.asarray(data[key]) for key in _EMBEDDING_KEYS)
         if "landmark_indices" in data:
@@ -187,7 +187,7 @@ def _numbers(file: Path, name: str, value: Any, shape: tuple[int, ...]) -> NDArr
     """``value`` as a plain array of finite numbers of that ``shape``."""
     from scipy import sparse
 
-    if tuple(np.shape(value)) == shape and sparse.issparse(value):
+    if isinstance(value, sparse.csc_matrix | sparse.csr_matrix) and value.shape == shape:
         value = value.toarray()
     array = np.asarray(value) if np.shape(value) == shape else None
     if array is None or array.dtype.kind not in "fiu":

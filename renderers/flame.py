@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,14 +47,14 @@ class FlameHead(nn.Module):
     joint_shape_basis: Tensor
     joint_expression_basis: Tensor
 
-    def __init__(self, arrays: dict[str, NDArray[np.generic]]) -> None:
+    def __init__(self, arrays: dict[str, NDArray[Any]]) -> None:
         """``arrays``: ``template`` [V, 3], ``faces`` [F, 3], ``shape_basis`` [V, 3, S],
         ``expression_basis`` [V, 3, E], ``pose_basis`` [V, 3, 9 (J - 1)], ``joint_regressor``
         [J, V], ``parents`` [J] (-1 first) and ``skin_weights`` [V, J].
         """
         super().__init__()
 
-        def keep(name: str, value: NDArray[np.generic]) -> None:
+        def keep(name: str, value: NDArray[Any]) -> None:
             floats = torch.from_numpy(np.array(value, np.float32))
             self.register_buffer(name, floats, persistent=False)
 
@@ -139,7 +140,7 @@ class FlameLandmarks(nn.Module):
     ``mediapipe`` (105 of MediaPipe's).
     """
 
-    def __init__(self, arrays: dict[str, NDArray[np.generic]], faces: NDArray[np.int32]) -> None:
+    def __init__(self, arrays: dict[str, NDArray[Any]], faces: NDArray[np.int32]) -> None:
         """``arrays``: ``<set>_faces`` [..., L] and ``<set>_barycentric`` [..., L, 3] of each set,
         and ``mediapipe_indices`` [L]; ``faces`` [F, 3] the mesh's.
         """
