@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,14 +23,7 @@ from numpy.typing import NDArray
 
 from dimcli.audio import AudioEncoder
 from dimcli.audio.cache import cached_features
-from dimcli.audio.hubert_folder import (
-    folder_fingerprint,
-    import_transformers,
-    model_folder,
-    normalises_waveform,
-    read_config,
-    read_weights,
-)
+from dimcli.audio.hubert_files import HubertFiles, find_hubert, import_transformers
 from dimcli.audio.sound import checked_sound, to_frames
 from dimcli.errors import InputError
 from dimcli.progress import Progress, silent
@@ -99,18 +91,13 @@ class HubertEncoder:
         """The model that ``encoder`` names. Raises InputError where it isn't here."""
         from dimcli.device import choose_device
 
-        name = encoder.name.partition(":")[2] or None
-        folder = model_folder(name)
-        width = read_config(folder)["hidden_size"]
-        if width != encoder.dim:
-            raise InputError(f"{folder}: has {width} features; expected {encoder.dim}")
-        model = _load_model(folder).to(choose_device(device))
-        return cls(
-            encoder,
-            model,
-            normalise=normalises_waveform(folder),
-            fingerprint=folder_fingerprint(folder),
-        )
+        files = find_hubert(encoder.name.partition(":")[2] or None)
+        if files.width != encoder.dim:
+            raise InputError(
+                f"{files.weights}: gives {files.width} features; expected {encoder.dim}"
+            )
+        model = _load_model(files).to(choose_device(device))
+        return cls(encoder, model, normalise=files.normalises, fingerprint=files.fingerprint)
 
     def __call__(
         self, samples: Floats, rate: int, fps: float, frames: int, progress: Progress = silent
@@ -239,14 +226,14 @@ def window_starts(total: int, window: int, overlap: int) -> list[int]:
 
 def hubert_width(name: str) -> int:
     """Width of the features of a HuBERT model by hub name or folder. Raises InputError."""
-    return int(read_config(model_folder(name))["hidden_size"])
+    return find_hubert(name).width
 
 
-def _load_model(folder: Path) -> Any:
-    """transformers' model from a folder. Raises InputError where it isn't whole."""
+def _load_model(files: HubertFiles) -> Any:
+    """transformers' model from its files. Raises InputError where they aren't whole."""
     transformers = import_transformers()
-    config = transformers.HubertConfig.from_dict(read_config(folder))
-    tensors = read_weights(folder)
+    config = transformers.HubertConfig.from_dict(files.settings)
+    tensors = files.tensors()
     with _quiet(transformers):
         try:
             # the library knows older names of the same tensors
@@ -255,14 +242,14 @@ def _load_model(folder: Path) -> Any:
             )
         except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise InputError(f"{folder}: HuBERT cannot be loaded ({reason})") from None
+            raise InputError(f"{files.weights}: HuBERT cannot be loaded ({reason})") from None
     # the mask is for training only
     missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
     wrong = sorted(str(key) for key in report.get("mismatched_keys", ()))
     if missing or wrong:
         names = ", ".join((missing + wrong)[:3])
         raise InputError(
-            f"{folder}: its weights are not this HuBERT's: {len(missing)} missing and "
+            f"{files.weights}: its tensors are not this HuBERT's: {len(missing)} missing and "
             f"{len(wrong)} of another shape ({names}, ...)"
         )
     return model

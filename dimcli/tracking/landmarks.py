@@ -159,11 +159,7 @@ def track_face(
     numbers.append(_measure(batch, size, canonical_face()))
     table = np.concatenate(numbers)
     valid = ~np.isnan(table[:, 0])
-    if valid.mean() < MIN_SEEN:
-        raise InputError(
-            f"{path}: {1 - valid.mean():.0%} of its frames show no face; expected a face in at "
-            "least half of them"
-        )
+    check_seen(path, valid)
     motion, blendshapes = _assemble(table, valid, info.fps)
     motion.meta.update(
         source=str(Path(path).resolve()),
@@ -180,6 +176,15 @@ def track_face(
         blendshapes=blendshapes,
         landmarks=np.stack(kept) if keep_landmarks else None,
     )
+
+
+def check_seen(path: Path, valid: NDArray[np.bool_]) -> None:
+    """Raise InputError where too few of a video's frames show a face."""
+    if valid.mean() < MIN_SEEN:
+        raise InputError(
+            f"{path}: {1 - valid.mean():.0%} of its frames show no face; expected a face in at "
+            "least half of them"
+        )
 
 
 _NUMBERS = 3 + 3 + 1 + len(BLENDSHAPES)

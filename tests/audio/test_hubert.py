@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 
 from dimcli.audio import AudioEncoder, encode, encode_file, encoder, load_encoder
 from dimcli.audio.hubert import EDGE, HOP, HubertEncoder, window_starts
-from dimcli.audio.hubert_folder import import_hubert, receptive_field
+from dimcli.audio.hubert_files import import_hubert, receptive_field
 from dimcli.errors import InputError, MissingDependencyError
+from dimcli.importing import import_file
 
 transformers = pytest.importorskip("transformers")
 
@@ -177,9 +178,9 @@ def test_a_video_without_sound_is_silent(folder, tmp_path):
 def test_the_default_model_comes_from_what_was_imported(tmp_path):
     source = tmp_path / "download"
     small_model(width=768).save_pretrained(source)
-    target = import_hubert(source, tmp_path / "home")
+    target = import_file("hubert", source)
     shutil.rmtree(source)
-    assert (target / "model.safetensors").is_file()
+    assert target == tmp_path / "home" / "hubert.safetensors"
     features = encode("hubert", speech(1.0), RATE, 25.0, 25, device="cpu")
     assert features.shape == (25, 768)
 
@@ -217,7 +218,7 @@ def test_a_folder_of_another_model_is_named(folder, tmp_path):
     (broken / "model.safetensors").unlink()
     with pytest.raises(InputError, match=r"has no model\.safetensors"):
         encoder(f"hubert:{broken}")
-    with pytest.raises(InputError, match="expected 768"):
+    with pytest.raises(InputError, match="expected the 768"):
         import_hubert(folder, tmp_path / "home")
 
 

@@ -1,0 +1,195 @@
+"""Where a HuBERT model's files are: a folder, what the user imported, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dimcli.audio import HUBERT
+from dimcli.errors import InputError, MissingDependencyError
+from dimcli.files import atomic_output, existing_file
+
+DEFAULT_MODEL = "facebook/hubert-base-ls960"
+IMPORTED = "hubert.safetensors"
+"""The default model in the user's folder: tensors, and its settings as the file's metadata."""
+
+CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def import_transformers() -> Any:
+    """The library. Raises MissingDependencyError with the line that installs it."""
+    try:
+        import transformers
+    except ImportError:
+        raise MissingDependencyError(
+            "the hubert audio encoder needs the package transformers; install it with "
+            "`pip install 'dim-listener[hubert]'`, or use --audio-encoder mel"
+        ) from None
+    return transformers
+
+
+@dataclass(frozen=True)
+class HubertFiles:
+    """A model that is on this machine: its ``settings``, whether it takes waveforms of zero mean
+    and unit variance (``normalises``), and the file of its ``weights``.
+    """
+
+    settings: dict[str, Any]
+    normalises: bool
+    weights: Path
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row of its features."""
+        return int(self.settings["hidden_size"])
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the settings, and of the weights' size and time."""
+        facts = self.weights.stat()
+        known = [self.settings, self.normalises, facts.st_size, facts.st_mtime_ns]
+        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:16]
+
+    def tensors(self) -> dict[str, Any]:
+        """Tensors by name; a pickle goes through :mod:`dimcli.pickles`. InputError else."""
+        if self.weights.suffix == ".safetensors":
+            from safetensors import SafetensorError
+            from safetensors.torch import load_file
+
+            try:
+                return dict(load_file(self.weights))
+            except SafetensorError as error:
+                raise InputError(f"{self.weights}: cannot be read ({error})") from None
+        from dimcli.pickles import read_torch
+
+        content = read_torch(self.weights)
+        if not isinstance(content, dict):
+            raise InputError(f"{self.weights}: holds no tensors by name")
+        return content
+
+
+def find_hubert(name: str | None) -> HubertFiles:
+    """The files of a model; ``name`` is a folder or a hub name, by default the paper's.
+
+    The default is looked for in the user's folder first, then as any hub name in the hub's cache,
+    then fetched. Raises InputError that says how to get it where it can't be had.
+    """
+    if name is None:
+        from weights import user_folder
+
+        imported = user_folder() / IMPORTED
+        return _read_imported(imported) if imported.is_file() else _in(_from_hub(DEFAULT_MODEL))
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _in(folder)
+    if not _HUB_NAME.fullmatch(name):
+        raise InputError(
+            f"hubert:{name}: no such folder; expected one with {CONFIG} and {WEIGHTS[0]}, or a "
+            f"hub name like {DEFAULT_MODEL}"
+        )
+    return _in(_from_hub(name))
+
+
+def _from_hub(name: str) -> Path:
+    import_transformers()
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    wanted = [CONFIG, PREPROCESSOR, *WEIGHTS]
+    try:
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
+    except (OSError, ValueError, LocalEntryNotFoundError, huggingface_hub.errors.HfHubHTTPError):
+        raise InputError(
+            f"audio encoder hubert: {name} is not on this machine and cannot be fetched from "
+            f"huggingface.co; where there is a network run `hf download {name} --local-dir "
+            "hubert-base`, then here `dim weights import hubert hubert-base`"
+            if name == DEFAULT_MODEL
+            else f"audio encoder hubert:{name}: neither a folder nor on this machine, and cannot "
+            f"be fetched from huggingface.co; where there is a network run `hf download {name} "
+            "--local-dir FOLDER`, then use hubert:FOLDER"
+        ) from None
+
+
+def _in(folder: Path) -> HubertFiles:
+    """The files in a folder that transformers wrote. Raises InputError where it isn't HuBERT's."""
+    path = existing_file(folder / CONFIG, "HuBERT settings")
+    settings = _json(path)
+    _check_settings(settings, path)
+    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    if weights is None:
+        raise InputError(f"{folder}: has no {WEIGHTS[0]}; expected a transformers model's folder")
+    processor = folder / PREPROCESSOR
+    # transformers' default
+    normalises = not processor.is_file() or bool(_json(processor).get("do_normalize", True))
+    return HubertFiles(settings, normalises, existing_file(weights, "weights"))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not JSON settings; expected a transformers model's")
+    return content
+
+
+def _check_settings(settings: dict[str, Any], path: Path) -> None:
+    kind = settings.get("model_type")
+    if kind != "hubert" or not isinstance(settings.get("hidden_size"), int):
+        raise InputError(f"{path}: is of a '{kind}' model; expected hubert")
+    kernels = settings.get("conv_kernel", [10, 3, 3, 3, 3, 2, 2])
+    strides = settings.get("conv_stride", [5, 2, 2, 2, 2, 2, 2])
+    if receptive_field(kernels, strides) != (400, 320):
+        raise InputError(f"{path}: its rows are not 25 ms every 20 ms; expected HuBERT's layout")
+
+
+def receptive_field(kernels: list[int], strides: list[int]) -> tuple[int, int]:
+    """Samples that a row sees, and samples between rows, of stacked convolutions."""
+    sees, hop = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        sees += (kernel - 1) * hop
+        hop *= stride
+    return sees, hop
+
+
+def import_hubert(source: Path, folder: Path) -> Path:
+    """Convert the default model for the user's ``folder``: ``dim weights import hubert``.
+
+    ``source`` is a folder from the hub, or a file in it. Returns the file that was written. Raises
+    InputError where it is another model.
+    """
+    from safetensors.torch import save_file
+
+    source = Path(source)
+    files = _in(source if source.is_dir() else source.parent)
+    if files.width != HUBERT.dim:
+        raise InputError(
+            f"{source}: gives {files.width} features; expected the {HUBERT.dim} of {DEFAULT_MODEL} "
+            f"(as another model, it is --audio-encoder hubert:{source})"
+        )
+    facts = {"settings": json.dumps(files.settings), "normalises": json.dumps(files.normalises)}
+    tensors = {name: tensor.contiguous() for name, tensor in files.tensors().items()}
+    target = folder / IMPORTED
+    with atomic_output(target, force=True) as temporary:
+        save_file(tensors, temporary, metadata=facts)
+    return target
+
+
+def _read_imported(path: Path) -> HubertFiles:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            facts = file.metadata() or {}
+        return HubertFiles(json.loads(facts["settings"]), facts["normalises"] == "true", path)
+    except (SafetensorError, OSError, KeyError, ValueError):
+        raise InputError(
+            f"{path}: is broken; import it again: dim weights import hubert FOLDER --force"
+        ) from None

@@ -1,0 +1,183 @@
+"""Tracking with EMOCA, DECA or SMIRK: video to motion in the ``flame`` space, streamed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dimcli.device import choose_device
+from dimcli.errors import InputError
+from dimcli.importing import imported
+from dimcli.media import probe_video, read_frames
+from dimcli.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Motion
+from dimcli.progress import Progress, silent
+from dimcli.tracking.bundle import Bundle
+from dimcli.tracking.checkpoints import find_checkpoint, load_exactly, read_tensors
+from dimcli.tracking.emoca import Deca, Emoca
+from dimcli.tracking.flame_encoder import FlameEncoder, Picture, Square
+from dimcli.tracking.following import Face, Follower
+from dimcli.tracking.gaps import fill_columns, fill_motion
+from dimcli.tracking.landmarks import check_seen
+from dimcli.tracking.smirk import Smirk
+from dimcli.tracking.smoothing import smooth_motion
+
+Floats = NDArray[np.float32]
+
+TRACKERS = ("emoca", "deca", "smirk")
+_BATCH = 16  # crops that go through the network together
+
+
+def load_encoder(
+    tracker: str, checkpoint: Path | None = None, device: str = "auto"
+) -> FlameEncoder:
+    """The encoder ``tracker`` with its published ``checkpoint``, by default the imported one.
+
+    Raises InputError where the tracker is unknown, or the checkpoint isn't there or isn't its own.
+    """
+    if tracker not in TRACKERS:
+        raise InputError(f"--tracker {tracker}: unknown; known: landmarks, {', '.join(TRACKERS)}")
+    where = choose_device(device)
+    if checkpoint is None:
+        checkpoint = imported(tracker, f"--tracker {tracker}")
+    path = find_checkpoint(checkpoint, tracker)
+    tensors = read_tensors(path)
+    encoder: FlameEncoder
+    if tracker == "emoca":
+        encoder = Emoca.of_tensors(tensors, path)
+        # a second head has its trunk in it again
+        tensors = {
+            name: value for name, value in tensors.items() if "E_expression.resnet." not in name
+        }
+    else:
+        encoder = Deca() if tracker == "deca" else Smirk()
+    load_exactly(encoder, tensors, encoder.prefixes, path, tracker)
+    return encoder.eval().to(where)
+
+
+def track_video(
+    path: Path,
+    encoder: FlameEncoder,
+    *,
+    smooth: bool = False,
+    region: tuple[int, int, int, int] | None = None,
+    progress: Progress = silent,
+) -> Motion:
+    """The largest face of a video as FLAME parameters: motion in the ``flame`` space.
+
+    The built-in tracker finds the face; the encoder sees the crop that it was trained on.
+    ``region`` (x, y, width, height px) looks at a part of the picture only; ``smooth`` applies
+    :func:`dimcli.tracking.smoothing.smooth_motion`. The motion's ``camera`` [T, 3] says where
+    FLAME's origin is in the picture and how long a metre (see :meth:`Square.picture_camera`), its
+    ``shape`` is the mean over the frames with a face. Frames without one are marked in ``valid``
+    and interpolated. Memory holds a few frames, a batch of crops and some sixty numbers a frame.
+    Raises InputError as :func:`dimcli.tracking.landmarks.track_face` does.
+    """
+    info = probe_video(path)
+    size = (info.width, info.height) if region is None else (region[2], region[3])
+    follower = Follower(Bundle.shipped(), info.fps)
+    expected = max(1, round(info.duration_s * info.fps))
+    table: list[Floats] = []
+    batch: list[tuple[Picture, Square] | None] = []
+    shapes = _Mean()
+    with closing(read_frames(info, region=region)) as frames:
+        for count, (image, face) in enumerate(with_faces(follower, frames), start=1):
+            if face is None:
+                batch.append(None)
+            else:
+                square = encoder.square(face.landmarks)
+                batch.append((square.crop(image), square))
+            if len(batch) == _BATCH:
+                table.append(_encode(encoder, batch, size, shapes))
+                batch.clear()
+            progress("tracking", count, max(expected, count))
+    table.append(_encode(encoder, batch, size, shapes))
+    numbers = np.concatenate(table)
+    valid = np.isfinite(numbers).all(axis=1)
+    check_seen(path, valid)
+    motion = Motion(
+        fill_motion(numbers[:, :MOTION_DIM], valid),
+        fps=info.fps,
+        space="flame",
+        valid=valid,
+        camera=fill_columns(numbers[:, MOTION_DIM:], valid),
+        shape=shapes.value,
+        meta={
+            "source": str(Path(path).resolve()),
+            "tracker": encoder.name,
+            "smoothed": smooth,
+            "width": size[0],
+            "height": size[1],
+            "frames_without_face": round(1 - float(valid.mean()), 4),
+            "most_faces": follower.most_faces,
+            **({} if region is None else {"region": list(region)}),
+        },
+    )
+    return smooth_motion(motion) if smooth else motion
+
+
+def with_faces(
+    follower: Follower, frames: Iterable[Picture]
+) -> Iterator[tuple[Picture, Face | None]]:
+    """Each frame with the followed face in it; the follower looks a few frames ahead."""
+    waiting: deque[Picture] = deque()
+
+    def kept() -> Iterator[Picture]:
+        for frame in frames:
+            waiting.append(frame)
+            yield frame
+
+    for face in follower(kept()):
+        yield waiting.popleft(), face
+
+
+class _Mean:
+    """The mean of arrays that come in one batch after another."""
+
+    def __init__(self) -> None:
+        self._sum: NDArray[np.float64] | None = None
+        self._count = 0
+
+    def add(self, rows: Floats) -> None:
+        finite = rows[np.isfinite(rows).all(axis=1)].astype(np.float64)
+        self._sum = finite.sum(axis=0) + (0 if self._sum is None else self._sum)
+        self._count += len(finite)
+
+    @property
+    def value(self) -> Floats | None:
+        if self._sum is None or self._count == 0:
+            return None
+        return (self._sum / self._count).astype(np.float32)
+
+
+@torch.inference_mode()
+def _encode(
+    encoder: FlameEncoder,
+    batch: list[tuple[Picture, Square] | None],
+    size: tuple[int, int],
+    shapes: _Mean,
+) -> Floats:
+    """Motion and camera [T, 59] of crops from pictures of ``size``; NaN where there is none."""
+    numbers = np.full((len(batch), MOTION_DIM + 3), np.nan, np.float32)
+    seen = [pair for pair in batch if pair is not None]
+    if not seen:
+        return numbers
+    device = next(encoder.parameters()).device
+    stacked = torch.from_numpy(np.stack([picture for picture, _ in seen])).to(device)
+    codes = encoder(stacked.permute(0, 3, 1, 2).float() / 255)
+    rows = np.empty((len(seen), MOTION_DIM + 3), np.float32)
+    rows[:, :NUM_POSE] = codes.pose.cpu().numpy()
+    rows[:, EXPRESSION] = codes.expression.cpu().numpy()
+    cameras = codes.camera.cpu().numpy()
+    rows[:, MOTION_DIM:] = [
+        square.picture_camera(camera, size)
+        for (_, square), camera in zip(seen, cameras, strict=True)
+    ]
+    numbers[[pair is not None for pair in batch]] = rows
+    shapes.add(codes.shape.cpu().numpy())
+    return numbers

@@ -1,0 +1,169 @@
+"""MobileNetV3 minimal (Howard et al. 2019) with the tensor names of timm's feature extractors.
+
+``tf_mobilenetv3_small_minimal_100`` and ``tf_mobilenetv3_large_minimal_100``: no squeeze and
+excitation, ReLU everywhere, 3 x 3 kernels only, TensorFlow's padding and its batch norm's epsilon.
+Names: ``conv_stem``, ``bn1``, ``blocks.<stage>.<block>.conv_pw``, ...
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_STEM = 16
+_EPSILON = 1e-3
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``blocks`` inverted residuals with ``output`` channels; the first has ``stride``. A block's
+    inner width is ``expansions`` times its input, one number a block.
+    """
+
+    output: int
+    stride: int
+    expansions: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A separable convolution, the stages behind it, and the channels of the last layer."""
+
+    first_stride: int
+    stages: tuple[Stage, ...]
+    features: int
+
+
+SMALL = Layout(
+    first_stride=2,
+    stages=(
+        Stage(24, 2, (4.5, 3.67)),
+        Stage(40, 2, (4, 6, 6)),
+        Stage(48, 1, (3, 3)),
+        Stage(96, 2, (6, 6, 6)),
+    ),
+    features=576,
+)
+LARGE = Layout(
+    first_stride=1,
+    stages=(
+        Stage(24, 2, (4, 3)),
+        Stage(40, 2, (3, 3, 3)),
+        Stage(80, 2, (6, 2.5, 2.3, 2.3)),
+        Stage(112, 1, (6, 6)),
+        Stage(160, 2, (6, 6, 6)),
+    ),
+    features=960,
+)
+
+
+def _inner_width(channels: int, expansion: float) -> int:
+    """The nearest multiple of 8 to the expanded width."""
+    return int(channels * expansion + 4) // 8 * 8
+
+
+class SameConv(nn.Conv2d):
+    """A convolution with TensorFlow's padding: H to ceil(H / stride), more at the far sides."""
+
+    def __init__(
+        self, channels: int, output: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__(channels, output, kernel, stride, groups=groups, bias=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [B, C, H, W] to [B, output, H / stride, W / stride], sides rounded up."""
+        missing = [
+            max((-(-size // stride) - 1) * stride + kernel - size, 0)
+            for size, stride, kernel in zip(
+                maps.shape[2:], self.stride, self.kernel_size, strict=True
+            )
+        ]
+        rows, columns = missing
+        padded = functional.pad(
+            maps, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+        )
+        return super().forward(padded)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=_EPSILON)
+
+
+class Separable(nn.Module):
+    """A depthwise and a pointwise convolution: [B, C, H, W] to [B, output, ...]."""
+
+    def __init__(self, channels: int, output: int, stride: int) -> None:
+        super().__init__()
+        self.conv_dw = SameConv(channels, channels, 3, stride, groups=channels)
+        self.bn1 = _norm(channels)
+        self.conv_pw = SameConv(channels, output, 1)
+        self.bn2 = _norm(output)
+        self.skips = stride == 1 and channels == output
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [B, C, H, W] to [B, output, H / stride, W / stride]."""
+        hidden = self.bn2(self.conv_pw(torch.relu(self.bn1(self.conv_dw(maps)))))
+        return hidden + maps if self.skips else hidden
+
+
+class InvertedResidual(nn.Module):
+    """Pointwise to ``inner`` channels, depthwise, pointwise: [B, C, ...] to [B, output, ...]."""
+
+    def __init__(self, channels: int, inner: int, output: int, stride: int) -> None:
+        super().__init__()
+        self.conv_pw = SameConv(channels, inner, 1)
+        self.bn1 = _norm(inner)
+        self.conv_dw = SameConv(inner, inner, 3, stride, groups=inner)
+        self.bn2 = _norm(inner)
+        self.conv_pwl = SameConv(inner, output, 1)
+        self.bn3 = _norm(output)
+        self.skips = stride == 1 and channels == output
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [B, C, H, W] to [B, output, H / stride, W / stride]."""
+        hidden = torch.relu(self.bn1(self.conv_pw(maps)))
+        hidden = torch.relu(self.bn2(self.conv_dw(hidden)))
+        hidden = self.bn3(self.conv_pwl(hidden))
+        return hidden + maps if self.skips else hidden
+
+
+class Last(nn.Module):
+    """The pointwise convolution at the end: [B, C, H, W] to [B, output, H, W]."""
+
+    def __init__(self, channels: int, output: int) -> None:
+        super().__init__()
+        self.conv = SameConv(channels, output, 1)
+        self.bn1 = _norm(output)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Maps [B, C, H, W] to [B, output, H, W]."""
+        return torch.relu(self.bn1(self.conv(maps)))
+
+
+class MobileNet(nn.Module):
+    """Pictures [B, 3, H, W] to features [B, ``layout.features``], the mean over the last maps."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__()
+        self.conv_stem = SameConv(3, _STEM, 3, stride=2)
+        self.bn1 = _norm(_STEM)
+        stages: list[nn.Module] = [nn.Sequential(Separable(_STEM, _STEM, layout.first_stride))]
+        channels = _STEM
+        for stage in layout.stages:
+            blocks = []
+            for number, expansion in enumerate(stage.expansions):
+                inner = _inner_width(channels, expansion)
+                stride = stage.stride if number == 0 else 1
+                blocks.append(InvertedResidual(channels, inner, stage.output, stride))
+                channels = stage.output
+            stages.append(nn.Sequential(*blocks))
+        stages.append(nn.Sequential(Last(channels, layout.features)))
+        self.blocks = nn.Sequential(*stages)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures [B, 3, H, W] to features [B, layout.features]."""
+        hidden: Tensor = self.blocks(torch.relu(self.bn1(self.conv_stem(pictures))))
+        return hidden.mean(dim=(2, 3))
