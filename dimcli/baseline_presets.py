@@ -1,4 +1,5 @@
-"""Presets of the baselines: sizes as published (``paper``), for experiments (``small``), for tests.
+"""Presets of the baselines: sizes as published (``paper``), for experiments (``small``, and for
+whole tables on one CPU core ``table``), for tests.
 
 ``official`` is ``paper``. Where the papers say nothing the fields' defaults stand. The small ones
 train on what DIM's ``small`` trains on, with the same input treatment and, where there is one, the
@@ -17,7 +18,7 @@ from dimcli.baseline_config import (
     RLHGConfig,
 )
 from dimcli.config import GenerationConfig, RunConfig, TrainingConfig, VQConfig
-from dimcli.presets import preset
+from dimcli.presets import PRESETS, preset
 from dimcli.ranges import require_choice
 
 METHODS = ("dim", "nearest-audio", "nearest-motion", "rlhg", "l2l", "elp")
@@ -36,6 +37,8 @@ _SMALL_TRAINING = TrainingConfig(
     steps=1000, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
     ramp_steps=100, validate_every=250,
 )  # fmt: skip
+_TABLE_TRAINING = preset("table", "finetune").training
+_TABLE_GENERATION = replace(preset("table", "finetune").generation, steps=1)
 _TINY_TRAINING = TrainingConfig(
     steps=30, batch_size=4, window_s=1.28, learning_rate=3e-3, validate_every=10,
     validation_batches=1,
@@ -50,7 +53,12 @@ _RLHG = {
         ),
     ),
     "small": RunConfig(
-        inputs=_SMALL_INPUTS, rlhg=RLHGConfig(fusion=256, hidden=320), training=_SMALL_TRAINING
+        inputs=_SMALL_INPUTS,
+        rlhg=RLHGConfig(fusion=256, hidden=256),
+        training=replace(_SMALL_TRAINING, window_s=3.6),
+    ),
+    "table": RunConfig(
+        inputs=_SMALL_INPUTS, rlhg=RLHGConfig(fusion=160, hidden=160), training=_TABLE_TRAINING
     ),
     "tiny": RunConfig(
         inputs=_SMALL_INPUTS, rlhg=RLHGConfig(fusion=16, hidden=16), training=_TINY_TRAINING
@@ -70,6 +78,15 @@ _L2L = {
         ),
         training=_SMALL_TRAINING,
         generation=GenerationConfig(temperature=0.9, overlap_s=1.28),
+    ),
+    "table": RunConfig(
+        vq=preset("table", "train-vq").vq,
+        inputs=replace(_SMALL_INPUTS, attitudes=False),
+        l2l=L2LConfig(
+            width=96, speaker_layers=1, layers=2, heads=4, feedforward=192, dropout=0.0, top_p=1.0
+        ),
+        training=_TABLE_TRAINING,
+        generation=_TABLE_GENERATION,
     ),
     "tiny": RunConfig(
         vq=preset("tiny", "train-vq").vq,
@@ -94,6 +111,15 @@ _ELP = {
         training=_SMALL_TRAINING,
         generation=GenerationConfig(temperature=0.9, overlap_s=1.28),
     ),
+    "table": RunConfig(
+        inputs=_SMALL_INPUTS,
+        elp=ELPConfig(
+            codewords=8, choices=64, code_dim=32, stride=4, width=80, layers=2, heads=4,
+            feedforward=192, dropout=0.0,
+        ),
+        training=_TABLE_TRAINING,
+        generation=_TABLE_GENERATION,
+    ),
     "tiny": RunConfig(
         inputs=_SMALL_INPUTS,
         elp=ELPConfig(
@@ -109,7 +135,7 @@ _ELP = {
 def _nearest(by: str) -> dict[str, RunConfig]:
     found = RunConfig(nearest=NearestConfig(by=by))
     centred = replace(found, inputs=InputsConfig(speaker_centering=True))
-    return {"paper": found, "small": centred, "tiny": centred}
+    return {"paper": found, "small": centred, "table": centred, "tiny": centred}
 
 
 _PRESETS = {
@@ -124,6 +150,6 @@ _PRESETS = {
 def baseline_preset(name: str, method: str) -> RunConfig:
     """A baseline's configuration. Raises InputError that lists the presets, or the methods."""
     require_choice("--method", method, tuple(_PRESETS))
-    require_choice("preset", name, ("paper", "official", "small", "tiny"))
+    require_choice("preset", name, PRESETS)
     found = _PRESETS[method]["paper" if name == "official" else name]
     return replace(found, kind=method.partition("-")[0], stage="train", preset=name)

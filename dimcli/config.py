@@ -250,6 +250,8 @@ class TrainingConfig:
     """Steps over which the learning rate rises from 0."""
     clip_norm: float = 1.0
     """Gradient norm to clip to; 0 for never."""
+    conversations: int = 0
+    """Conversations of the train split to learn from, the first so many; 0 for all."""
     validate_every: int = 500
     """Steps between validations (and checkpoints)."""
     validation_batches: int = 8
@@ -266,6 +268,7 @@ class TrainingConfig:
         require_range("training.learning_rate", self.learning_rate, 0, 10)
         require_range("training.weight_decay", self.weight_decay, 0, 10)
         require_range("training.clip_norm", self.clip_norm, 0, 1e9)
+        require_range("training.conversations", self.conversations, 0, 1e9)
         require_range("training.validate_every", self.validate_every, 1, 1e9)
         require_range("training.validation_batches", self.validation_batches, 1, 1e6)
         require_choice("training.schedule", self.schedule, ("constant", "cosine"))
@@ -352,3 +355,8 @@ class RunConfig:
         """Whether the model sees the speaker's motion about the clip's median."""
         section = self.dim if "dim" in self.sections else self.inputs
         return section.speaker_centering
+
+    @property
+    def told_attitudes(self) -> bool:
+        """Whether the model is told the listener's attitude."""
+        return self.dim.attitudes if self.kind == "dim" else self.inputs.attitudes

@@ -8,7 +8,7 @@ bytes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,20 @@ from typing import Any
 import torch
 
 from dimcli import distributed
+from dimcli.ablations import ablation
 from dimcli.baseline_presets import METHODS, baseline_preset
-from dimcli.checkpoint import CONFIG, MODEL, STATE, build_model, load_vq, save_tensors
-from dimcli.config import RunConfig
+from dimcli.checkpoint import (
+    CONFIG,
+    MODEL,
+    STATE,
+    build_model,
+    load_run,
+    load_vq,
+    save_tensors,
+)
+from dimcli.config import ROLES, RunConfig
 from dimcli.config_file import with_overrides
-from dimcli.data.store import ClipStore
+from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import statistics
 from dimcli.errors import InputError
 from dimcli.models.baselines.base import Baseline
@@ -31,7 +40,6 @@ from dimcli.presets import preset
 from dimcli.ranges import require_choice
 from dimcli.stages import (
     StageOptions,
-    data_config,
     finetune,
     prepare_run,
     pretrain,
@@ -51,10 +59,18 @@ class MethodOptions(StageOptions):
     """What every method takes: a stage's options, which hold for each of its stages.
 
     ``vq_speaker`` and ``vq_listener`` are trained VQ-VAE runs to use instead of training them.
+    For ``dim``: ``ablation`` names what to leave out (:mod:`dimcli.ablations`), ``pretrained`` is a
+    run of ``pretrain`` to start from. ``init`` is a run of a baseline, on other data, to go on from
+    (the paper's L2L that was pre-trained too). ``pretrain_data`` is what VQ-VAEs and pre-training
+    learn from, where not from the data itself.
     """
 
     vq_speaker: Path | None = None
     vq_listener: Path | None = None
+    ablation: str | None = None
+    pretrained: Path | None = None
+    pretrain_data: Path | None = None
+    init: Path | None = None
 
 
 def train_method(data: Path, run: Path, method: str, options: MethodOptions) -> TrainingResult:
@@ -65,8 +81,11 @@ def train_method(data: Path, run: Path, method: str, options: MethodOptions) -> 
     """
     require_choice("--method", method, METHODS)
     ClipStore(data)  # what is wrong with it is told before a folder is made
+    if method != "dim" and (options.ablation or options.pretrained):
+        raise InputError(f"--ablation and --pretrained are DIM's, not of {method}")
     if method == "dim":
         with_overrides(preset(options.preset, "finetune"), options.settings())  # fails early
+        ablation(options.ablation)
         return _in_order(_dim_stages(data, run, options), run, options)
     with_overrides(baseline_preset(options.preset, method), options.settings())
     stages: dict[str, Stage] = {}
@@ -74,22 +93,46 @@ def train_method(data: Path, run: Path, method: str, options: MethodOptions) -> 
     if method == "l2l" and vq is None:
         vq = run / "vq_listener"
         stages["vq_listener"] = partial(_train_l2l_vq, data, vq)
-    stages[""] = partial(_train_baseline, data, run, method, vq if method == "l2l" else None)
+    stages[""] = partial(
+        _train_baseline, data, run, method, vq if method == "l2l" else None, options.init
+    )
     return _in_order(stages, run, options)
 
 
 def _dim_stages(data: Path, run: Path, options: MethodOptions) -> dict[str, Stage]:
-    given = {"speaker": options.vq_speaker, "listener": options.vq_listener}
-    vq = {role: path or run / f"vq_{role}" for role, path in given.items()}
-    stages: dict[str, Stage] = {
-        f"vq_{role}": partial(train_vq, data, vq[role], role)
-        for role, path in given.items()
-        if path is None
-    }
-    before = run / "pretrain"
-    stages["pretrain"] = partial(pretrain, data, before, vq["speaker"], vq["listener"])
-    stages[""] = partial(finetune, data, run, before, "listener")
+    """The stages of DIM, or of an ablation of it, that are not given as trained runs."""
+    chosen = ablation(options.ablation)
+    source = options.pretrain_data or data
+    stages: dict[str, Stage] = {}
+    before = options.pretrained
+    if chosen.own_pretraining or not chosen.pretraining:
+        before = None  # the whole method's is of no use
+    if before is None:
+        given = {"speaker": options.vq_speaker, "listener": options.vq_listener}
+        needed = ROLES if chosen.pretraining else ("listener",)
+        vq = {role: given[role] or run / f"vq_{role}" for role in needed if chosen.codes}
+        for role, path in vq.items():
+            if given[role] is None:
+                stages[f"vq_{role}"] = partial(train_vq, source, path, role)
+        if chosen.pretraining:
+            before = run / "pretrain"
+            stage = partial(pretrain, source, before, vq.get("speaker"), vq.get("listener"))
+            stages["pretrain"] = _with_settings(chosen.model, stage)
+        else:
+            before = vq["listener"]
+    last = partial(finetune, data, run, before, "listener")
+    stages[""] = _with_settings({**chosen.model, **chosen.finetuning}, last)
     return stages
+
+
+def _with_settings(settings: Mapping[str, Any], stage: Stage) -> Stage:
+    """``stage`` with ``settings``, beneath those that its options give."""
+
+    def started(options: StageOptions) -> TrainingResult:
+        given = options.overrides or {}
+        return stage(replace(options, overrides={**settings, **given}))
+
+    return started
 
 
 def _train_l2l_vq(data: Path, run: Path, options: StageOptions) -> TrainingResult:
@@ -137,9 +180,17 @@ def _make_folder(run: Path, stages: list[str], options: MethodOptions) -> None:
 
 
 def _train_baseline(
-    data: Path, run: Path, method: str, vq_listener: Path | None, options: StageOptions
+    data: Path,
+    run: Path,
+    method: str,
+    vq_listener: Path | None,
+    init: Path | None,
+    options: StageOptions,
 ) -> TrainingResult:
-    """A baseline's own stage; L2L's needs the listener's VQ-VAE run ``vq_listener``."""
+    """A baseline's own stage; L2L's needs the listener's VQ-VAE run ``vq_listener``.
+
+    ``init`` is a run of the same method to go on from.
+    """
     store = ClipStore(data)
     config = baseline_preset(options.preset, method)
     vq = None
@@ -160,6 +211,12 @@ def _train_baseline(
     model.fit_statistics(statistics(windows["train"]))
     if isinstance(model, L2L) and vq is not None:
         model.vq.load_state_dict(vq.state_dict())
+    if init is not None:
+        before = load_run(init)
+        require_same_data(config, before.config, init)
+        if before.config.kind != config.kind:
+            raise InputError(f"--init {init}: a run of {before.config.kind}, not of {config.kind}")
+        model.load_state_dict(before.model.state_dict())
     return train_run(model, model.objective, windows, config, run=run, options=options)
 
 

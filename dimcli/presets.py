@@ -1,4 +1,5 @@
-"""The presets: the paper's sizes, the released code's, what is shipped (``small``), and for tests.
+"""The presets: the paper's sizes, the released code's, what is shipped (``small``), a smaller one
+for whole tables of methods on one CPU core (``table``), and one for tests (``tiny``).
 
 ``paper`` and ``official`` state what the paper and the released code say; where they say nothing
 the fields' defaults stand.
@@ -38,6 +39,13 @@ _TINY_DIM = replace(
     _SMALL_DIM, width=16, role_layers=1, joint_layers=1, decoder_layers=1, heads=2,
     feedforward=32, audio_width=16, dropout=0.0,
 )  # fmt: skip
+_TABLE_VQ = replace(
+    _SMALL_VQ, width=32, layers=1, heads=2, feedforward=64, codebook_size=128, warmup_steps=150,
+)  # fmt: skip
+_TABLE_DIM = replace(
+    _SMALL_DIM, width=64, role_layers=1, joint_layers=1, decoder_layers=2, feedforward=128,
+    audio_width=32,
+)  # fmt: skip
 _SMALL_STAGES = {
     "train-vq": TrainingConfig(
         steps=1000, batch_size=16, window_s=5.12, learning_rate=2e-3, weight_decay=1e-4,
@@ -50,6 +58,20 @@ _SMALL_STAGES = {
     "finetune": TrainingConfig(
         steps=3600, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
         ramp_steps=100, validate_every=250,
+    ),
+}  # fmt: skip
+_TABLE_STAGES = {
+    "train-vq": replace(
+        _SMALL_STAGES["train-vq"], steps=600, window_s=2.56, learning_rate=3e-3, ramp_steps=50,
+        validate_every=200,
+    ),
+    "pretrain": replace(
+        _SMALL_STAGES["pretrain"], steps=400, window_s=5.12, learning_rate=2e-3, ramp_steps=50,
+        validate_every=100,
+    ),
+    "finetune": replace(
+        _SMALL_STAGES["finetune"], steps=800, window_s=5.12, learning_rate=2e-3, ramp_steps=50,
+        validate_every=100,
     ),
 }  # fmt: skip
 _PAPER_VQ = VQConfig(reconstruction="l2", standardise=False)
@@ -69,6 +91,12 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SMALL_DIM,
         _SMALL_STAGES,
         GenerationConfig(steps=6, temperature=0.9, overlap_s=1.28),
+    ),
+    "table": (
+        _TABLE_VQ,
+        _TABLE_DIM,
+        _TABLE_STAGES,
+        GenerationConfig(steps=6, temperature=0.9, window_s=5.12, overlap_s=1.28),
     ),
     "tiny": (
         _TINY_VQ,
@@ -90,6 +118,7 @@ PARAMETERS = {
     "paper": (19_151_288, 114_842_096, 95_297_080),
     "official": (21_502_904, 101_143_664, 79_050_424),
     "small": (563_048, 3_138_620, 2_296_174),
+    "table": (157_432, 823_772, 572_542),
     "tiny": (41_088, 116_812, 70_734),
 }
 """Parameters of one role's VQ-VAE, of the pre-trained and of the fine-tuned model (both with the

@@ -16,7 +16,7 @@ from dimcli import distributed
 from dimcli.checkpoint import CONFIG, MODEL, STATE, load_dim, load_run, load_vq
 from dimcli.config import ROLES, DataConfig, RunConfig
 from dimcli.config_file import read_config, with_overrides, write_config
-from dimcli.data.store import ClipStore
+from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import Batch, WindowSampler, statistics
 from dimcli.device import choose_device
 from dimcli.errors import InputError
@@ -249,13 +249,8 @@ def train_run(
     )
 
 
-def data_config(store: ClipStore) -> DataConfig:
-    """What a model trained on ``store`` takes."""
-    info = store.info
-    return DataConfig(info.fps, info.space, info.audio_encoder, info.audio_dim)
-
-
 def require_same_data(config: RunConfig, source: RunConfig, path: Path | None) -> None:
+    """Raise InputError unless the run at ``path`` was trained on data like this one's."""
     for name in ("fps", "space"):
         wanted, found = getattr(source.data, name), getattr(config.data, name)
         if wanted != found:
@@ -304,6 +299,7 @@ def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
             stride=config.stride,
             centre_speaker=config.centred,
             seed=config.training.seed,
+            conversations=config.training.conversations if split == "train" else 0,
         )
         for split in ("train", "val")
     }

@@ -133,7 +133,7 @@ def train(
     state = _State()
     if resume and (directory / STATE).is_file():
         state = _State.from_info(load_training_state(directory, model, optimizer))
-    else:  # so that a run that is killed before its first validation can be told from a finished one
+    else:  # so that a run killed before its first validation can be told from a finished one
         _save_state(directory, model, optimizer, state)
     metrics = _Metrics(directory, state.step, tensorboard) if distributed.rank() == 0 else None
     started = time.monotonic()

@@ -17,7 +17,7 @@ import yaml
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from dimcli.config import ROLES
+from dimcli.config import ROLES, DataConfig
 from dimcli.data.clip import SPLITS, Clip, ClipRecord
 from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM, Motion
@@ -66,11 +66,15 @@ class ClipStore:
         self.info = _read_header(self.root)
         self.records = _read_index(self.root)
 
-    def clips(self, split: str) -> list[ClipRecord]:
-        """The clips of one split, in order."""
+    def clips(self, split: str, conversations: int = 0) -> list[ClipRecord]:
+        """The clips of one split, in order; of its first so many ``conversations`` (0: of all)."""
         if split not in SPLITS:
             raise InputError(f"split '{split}' is unknown; known: {', '.join(SPLITS)}")
-        return [record for record in self.records if record.split == split]
+        found = [record for record in self.records if record.split == split]
+        if not conversations:
+            return found
+        names = list(dict.fromkeys(record.conversation for record in found))[:conversations]
+        return [record for record in found if record.conversation in set(names)]
 
     def load(self, record: ClipRecord, start: int = 0, stop: int | None = None) -> Clip:
         """Frames ``start`` to ``stop`` (exclusive, of the clip; default its end) as a Clip."""
@@ -162,6 +166,12 @@ class ClipStore:
                 mean.astype(np.float32), np.sqrt(variance).astype(np.float32)
             )
         return found
+
+
+def data_config(store: ClipStore) -> DataConfig:
+    """What a model trained on ``store`` takes."""
+    info = store.info
+    return DataConfig(info.fps, info.space, info.audio_encoder, info.audio_dim)
 
 
 def conversation_path(root: Path, conversation: str) -> Path:

@@ -59,7 +59,8 @@ class WindowSampler:
 
     Windows are drawn in proportion to the clips' lengths. Clips shorter than a window are padded by
     holding their last frame, and the mask says so. ``stride`` is the frames a code stands for:
-    lengths are whole multiples of it.
+    lengths are whole multiples of it. ``conversations`` limits the split to its first so many (0:
+    all).
     """
 
     def __init__(
@@ -72,9 +73,10 @@ class WindowSampler:
         stride: int,
         centre_speaker: bool,
         seed: int,
+        conversations: int = 0,
     ) -> None:
         self.store = store
-        self.records = store.clips(split)
+        self.records = store.clips(split, conversations)
         if not self.records:
             raise InputError(f"{store.root}: the {split} split is empty; prepare more data")
         self.stride = stride

@@ -250,8 +250,9 @@ class DIM(nn.Module):
         visible: Tensor,
         wanted: Tensor | None = None,
     ) -> Tensor:
-        """Equation 7: logits [B, N, P, K] of ``role`` from the other role's features and audio; with
-        ``dim.targets`` motion, its standardised motion [B, T, 56].
+        """Equation 7: logits [B, N, P, K] of ``role`` from the other role's features and audio.
+
+        With ``dim.targets`` motion it is the role's standardised motion, [B, T, 56].
 
         ``visible`` bool [B, N]: which of ``role``'s own codes may be read (``visible_targets``).
         ``wanted`` long [M]: the steps to score, where not all are; the result is [B, M, P, K].

@@ -54,7 +54,8 @@ class Nearest(nn.Module):
         by, stride = config.nearest.by, step_frames(config)
         figures = store.statistics()["audio" if by == "audio" else "speaker"]
         listeners, features, clips = [], [], []
-        for index, record in enumerate(store.clips("train")):
+        records = store.clips("train", config.training.conversations)
+        for index, record in enumerate(records):
             clip = store.load(record)
             steps = len(clip) // stride
             if not steps:
