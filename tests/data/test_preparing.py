@@ -1,0 +1,176 @@
+"""The driver: parallel, resumable, sharded, and past what fails."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dimcli.audio import AudioEncoder
+from dimcli.data.dyads import Dyads, Span
+from dimcli.data.preparing import Corpus, Job, Shard, file_name, prepare
+from dimcli.data.store import ClipStore
+from dimcli.errors import DimError, InputError
+from tests import corpora
+
+
+def made(index: int) -> Dyads:
+    """Conversation ``index``; every seventh cannot be used, and one is a bug of ours."""
+    if index % 7 == 3:
+        raise InputError(f"file-{index}.mp4: no such video file")
+    if index == 5:
+        raise ZeroDivisionError("surprise")
+    values = corpora.moving(20, seed=index)
+    span = Span(f"clip-{index}", 0, 20, "a", "b")
+    return Dyads(values, values, np.full((20, 2), index, np.float32), (span,))
+
+
+def died(index: int) -> Dyads:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return made(index)
+
+
+def corpus(count: int = 12, **changes: object) -> Corpus:
+    fields = {
+        "name": "made",
+        "fps": 25.0,
+        "space": "flame",
+        "encoder": AudioEncoder("two", 2),
+        "jobs": [
+            Job(f"c{index:02d}", "val" if index == 1 else "train", partial(made, index))
+            for index in range(count)
+        ],
+        "licence": "none",
+    }
+    return Corpus(**(fields | changes))
+
+
+def test_what_fails_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    prepared = prepare(corpus(), tmp_path / "data")
+    assert {skip.name: skip.reason for skip in prepared.skipped} == {
+        "c03": "file-3.mp4: no such video file",
+        "c05": "unexpected ZeroDivisionError: surprise",
+        "c10": "file-10.mp4: no such video file",
+    }
+    assert prepared.clips == {"train": 8, "val": 1, "test": 0}
+    store = ClipStore(tmp_path / "data")
+    assert [record.id for record in store.clips("val")] == ["clip-1"]
+    assert store.load(store.clips("train")[2]).speaker_audio[0, 0] == 4.0
+    assert len((tmp_path / "data" / "skipped.jsonl").read_text().splitlines()) == 3
+
+
+def test_workers_and_shards_write_the_same_bytes_as_one_process(tmp_path: Path) -> None:
+    prepare(corpus(), tmp_path / "one")
+    prepare(corpus(), tmp_path / "three", workers=3)
+    first = prepare(corpus(), tmp_path / "shards", shard=Shard(2, 2), workers=2)
+    assert (first.info, first.waiting_for) == (None, ("1/2",))
+    assert not (tmp_path / "shards" / "dataset.yaml").exists()
+    last = prepare(corpus(), tmp_path / "shards", shard=Shard(1, 2))
+    assert last.info is not None
+    assert len(last.skipped) == 3
+    wanted = corpora.contents(tmp_path / "one")
+    assert corpora.contents(tmp_path / "three") == wanted
+    assert corpora.contents(tmp_path / "shards") == wanted
+    # a scheduler that starts a share again finds nothing to do
+    again = prepare(corpus(), tmp_path / "shards", shard=Shard(2, 2))
+    assert again.info is not None
+    assert corpora.contents(tmp_path / "shards") == wanted
+
+
+def test_what_was_mended_is_brought_in_and_the_rest_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    prepare(corpus(), out)
+    kept = out / "conversations" / "c00.safetensors"
+    before = kept.stat().st_mtime_ns
+    mended = [Job(job.conversation, job.split, partial(made, 0)) for job in corpus().jobs]
+    prepared = prepare(corpus(jobs=mended), out)
+    assert (sum(prepared.clips.values()), prepared.skipped) == (12, ())
+    assert not (out / "skipped.jsonl").exists()
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_a_conversation_whose_row_changed_is_made_again(tmp_path: Path) -> None:
+    prepare(corpus(3), tmp_path / "data")
+    changed = [Job("c00", "train", partial(made, 2), key="other"), *corpus(3).jobs[1:]]
+    prepare(corpus(jobs=changed), tmp_path / "data")
+    store = ClipStore(tmp_path / "data")
+    assert store.load(store.clips("train")[0]).speaker_audio[0, 0] == 2.0
+
+
+def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path) -> None:
+    prepare(corpus(3), tmp_path / "data")
+    with pytest.raises(InputError, match="other settings"):
+        prepare(corpus(3, settings={"order": "exp-pose"}), tmp_path / "data")
+
+
+def test_two_jobs_of_one_name_are_said_to_be_so(tmp_path: Path) -> None:
+    jobs = [*corpus(3).jobs, Job("C01", "train", partial(made, 4))]
+    prepared = prepare(corpus(jobs=jobs), tmp_path / "data")
+    assert [skip.reason for skip in prepared.skipped] == ["listed twice; the first one was taken"]
+
+
+def test_a_worker_that_dies_is_an_error_and_no_hang(tmp_path: Path) -> None:
+    jobs = [Job(f"c{index}", "train", partial(died, index)) for index in range(4)]
+    with pytest.raises(DimError, match="fewer --workers"):
+        prepare(corpus(jobs=jobs), tmp_path / "data", workers=2)
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/-2"])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"--shard .*expected i/n"):
+        Shard.parse(text)
+
+
+def test_names_of_files_are_safe_and_differ_where_texts_do() -> None:
+    texts = ["a/b", "a%2Fb", "a\\b", ".hidden", "-o", "x" * 300, "x" * 299 + "y", "ü", "a.0", "a:b"]
+    names = [file_name(text) for text in texts]
+    assert len(set(names)) == len(texts)
+    assert all(name[0] not in ".-" and "/" not in name and len(name) < 200 for name in names)
+    assert file_name("0jhYr0nhSAE_000053_000059.0") == "0jhYr0nhSAE_000053_000059.0"
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    corpora.vico_processed(tmp_path / "vico", count=150)
+    command = [sys.executable, "-m", "dimcli", "prepare", "vico", str(tmp_path / "vico"), "-o"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def start(out: Path, *options: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*command, str(out), *options], env=environment, stderr=subprocess.PIPE
+        )
+
+    whole = start(tmp_path / "whole")
+    assert whole.wait() == 0, whole.stderr.read().decode()
+
+    out = tmp_path / "killed"
+    chance = random.Random(0)
+    kills = 0
+    while kills < 12:
+        running = start(out, *(("--workers", "2") if kills % 3 == 2 else ()))
+        there = len(list((out / "conversations").glob("*.safetensors")))
+        more = chance.randint(0, 5)
+        deadline = time.monotonic() + 60
+        # wait until it has made some, so that every kill meets it at work
+        while running.poll() is None and time.monotonic() < deadline:
+            if len(list((out / "conversations").glob("*.safetensors"))) >= there + more:
+                break
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.01))
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        if running.returncode != -signal.SIGKILL:
+            break  # it was quicker
+        kills += 1
+    assert kills >= 10
+    last = start(out)
+    assert last.wait() == 0, last.stderr.read().decode()
+    assert corpora.contents(out) == corpora.contents(tmp_path / "whole")
