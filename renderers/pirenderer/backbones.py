@@ -121,6 +121,8 @@ class _Block(nn.Module):
 class Lite0(nn.Module):
     """EfficientNet-lite0 to 1/16 of the picture's size; batch norms folded into convolutions."""
 
+    spread: Tensor
+
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         """``tensors``: a state dict as ``efficientnet_lite_pytorch`` names it."""
         super().__init__()
@@ -158,7 +160,7 @@ class Lite0(nn.Module):
         # as it was trained: (grey level - 127) / 128
         pictures = (pictures * 127.5 + 0.5) / 128
         features = F.relu6(_convolve(pictures, self.stem), inplace=True)
-        maps = []
+        maps: list[Tensor] = []
         for number, block in enumerate(self.blocks):
             features = block(features)
             if number in LITE0_TAPS:
@@ -166,8 +168,22 @@ class Lite0(nn.Module):
         return maps
 
 
+def _expected(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    """The tensor ``name``. Raises InputError where it is missing or has another shape."""
+    found = tensors.get(name)
+    if found is None or tuple(found.shape) != shape:
+        state = "missing" if found is None else tuple(found.shape)
+        raise InputError(
+            f"VGG-19 weights: {name} is {state}; expected {shape}, as torchvision's vgg19 has it"
+        )
+    return found
+
+
 class VGG19(nn.Module):
     """VGG-19 (Simonyan and Zisserman, 2014) to its thirteenth convolution, relu_5_1."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         """``tensors``: a state dict as torchvision names it (``features.0.weight``, ...).
@@ -178,17 +194,9 @@ class VGG19(nn.Module):
         self.convolutions = nn.ModuleDict()
         inputs = 3
         for number, outputs in VGG19_LAYERS.items():
-            shapes = {"weight": (outputs, inputs, 3, 3), "bias": (outputs,)}
-            parts = {part: tensors.get(f"features.{number}.{part}") for part in shapes}
-            for part, shape in shapes.items():
-                found = parts[part]
-                if found is None or tuple(found.shape) != shape:
-                    raise InputError(
-                        f"VGG-19 weights: features.{number}.{part} is "
-                        f"{'missing' if found is None else tuple(found.shape)}; expected "
-                        f"{shape}, as torchvision's vgg19 has it"
-                    )
-            self.convolutions[str(number)] = _frozen(parts["weight"], parts["bias"])
+            weight = _expected(tensors, f"features.{number}.weight", (outputs, inputs, 3, 3))
+            bias = _expected(tensors, f"features.{number}.bias", (outputs,))
+            self.convolutions[str(number)] = _frozen(weight, bias)
             inputs = outputs
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])
@@ -203,7 +211,7 @@ class VGG19(nn.Module):
         1/2, 1/4, 1/8 and 1/16 size.
         """
         features = ((pictures + 1) / 2 - self.mean) / self.std
-        maps = []
+        maps: list[Tensor] = []
         for number in VGG19_LAYERS:
             if number in VGG19_POOLED:
                 features = F.max_pool2d(features, 2)

@@ -82,21 +82,25 @@ class AdaptiveUp(nn.Module):
         return deep + self.conv_s(activate(self.norm_s(features, latent)))
 
 
-class AdaptiveResidual(nn.Module):
-    """Adds a modulated 3 x 3 convolution of the features to them.
+class AdaptiveResiduals(nn.Module):
+    """Residual blocks: each adds a modulated 3 x 3 convolution of the features to them.
 
-    The published block has a branch before it whose result its code drops; its weights change
+    The published blocks have a branch before it whose result their code drops; its weights change
     nothing and are left out here.
     """
 
-    def __init__(self, channels: int, latent: int) -> None:
+    def __init__(self, channels: int, latent: int, blocks: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm = AdaptiveNorm(channels, latent)
+        self.convs = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=1) for _ in range(blocks)
+        )
+        self.norms = nn.ModuleList(AdaptiveNorm(channels, latent) for _ in range(blocks))
 
     def forward(self, features: Tensor, latent: Tensor) -> Tensor:
         """[B, C, h, w] and ``latent`` [B, D] to [B, C, h, w]."""
-        return features + self.norm(self.conv(features), latent)
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            features = features + norm(conv(features), latent)
+        return features
 
 
 class Convolution(nn.Module):

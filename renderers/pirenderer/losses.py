@@ -140,9 +140,9 @@ class RenderingLoss(nn.Module):
         if config.warp or config.final:
             if backbone is None:
                 raise ValueError("a perceptual term needs a backbone")
-            sizes = {"scales": config.scales, "finest": config.finest}
-            self.warp = PerceptualLoss(backbone, **sizes)
-            self.final = PerceptualLoss(backbone, **sizes, style=config.style)
+            scales, finest = config.scales, config.finest
+            self.warp = PerceptualLoss(backbone, scales=scales, finest=finest)
+            self.final = PerceptualLoss(backbone, scales=scales, finest=finest, style=config.style)
 
     def forward(
         self,

@@ -20,7 +20,7 @@ from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM
 from renderers.pirenderer.layers import (
     AdaptiveDown,
-    AdaptiveResidual,
+    AdaptiveResiduals,
     AdaptiveUp,
     Convolution,
     activate,
@@ -197,10 +197,7 @@ class EditingNetwork(nn.Module):
         self.first = Convolution(6, widths[0], 7)
         self.down = nn.ModuleList(Convolution(widths[size], widths[size + 1]) for size in sizes)
         self.residual = nn.ModuleList(
-            nn.ModuleList(
-                AdaptiveResidual(widths[size + 1], config.latent) for _ in range(config.edit_blocks)
-            )
-            for size in sizes
+            AdaptiveResiduals(widths[size + 1], config.latent, config.edit_blocks) for size in sizes
         )
         self.up = nn.ModuleList(Convolution(widths[size + 1], widths[size]) for size in sizes)
         self.jump = nn.ModuleList(Convolution(widths[size], widths[size]) for size in sizes)
@@ -214,8 +211,7 @@ class EditingNetwork(nn.Module):
             passed.append(features)
             features = F.avg_pool2d(layer(features), 2)
         for size in reversed(range(len(self.down))):
-            for block in self.residual[size]:
-                features = block(features, latent)
+            features = self.residual[size](features, latent)
             features = self.up[size](F.interpolate(features, scale_factor=2))
             features = features + self.jump[size](passed.pop())
         return torch.tanh(self.final(features))

@@ -26,7 +26,7 @@ def weighted_mean(error: Tensor, weight: Tensor | None) -> Tensor:
     """
     if weight is None:
         return error.mean()
-    weight = F.adaptive_avg_pool2d(weight, error.shape[-2:])
+    weight = F.adaptive_avg_pool2d(weight, (error.shape[-2], error.shape[-1]))
     return (error.mean(1, keepdim=True) * weight).sum() / weight.sum()
 
 

@@ -63,8 +63,8 @@ _RENAMED = (
     (r"editing_net\.encoder\.first\.model\.1\.", "editing.first.norm."),
     (r"editing_net\.encoder\.down(\d)\.model\.0\.", r"editing.down.\1.conv."),
     (r"editing_net\.encoder\.down(\d)\.model\.1\.", r"editing.down.\1.norm."),
-    (r"editing_net\.decoder\.res(\d)\.res(\d)\.conv2\.", r"editing.residual.\1.\2.conv."),
-    (r"editing_net\.decoder\.res(\d)\.res(\d)\.norm2\.", r"editing.residual.\1.\2.norm."),
+    (r"editing_net\.decoder\.res(\d)\.res(\d)\.conv2\.", r"editing.residual.\1.convs.\2."),
+    (r"editing_net\.decoder\.res(\d)\.res(\d)\.norm2\.", r"editing.residual.\1.norms.\2."),
     (r"editing_net\.decoder\.(up|jump)(\d)\.model\.0\.", r"editing.\1.\2.conv."),
     (r"editing_net\.decoder\.(up|jump)(\d)\.model\.1\.", r"editing.\1.\2.norm."),
     (r"editing_net\.decoder\.final\.model\.0\.", "editing.final."),
@@ -107,8 +107,7 @@ def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     state = {name.removeprefix("module."): value for name, value in state.items()}
     adapted = any(name.startswith("mapping_net.pre.") for name in state)
-    with torch.device("meta"):
-        network = PIRenderer(published_config(adapted=adapted))
+    network = PIRenderer(published_config(adapted=adapted))
     expected = {name: value.shape for name, value in network.state_dict().items()}
     found: dict[str, Tensor] = {}
     for name, value in state.items():
