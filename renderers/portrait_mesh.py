@@ -228,9 +228,12 @@ class FlowRaster:
 
     _FAR = 2e4  # px: so far that the rasteriser's perspective is none
 
-    def __init__(self, mesh: HeadMesh, triangles: NDArray[np.int32]) -> None:
-        """``triangles`` int32 [F, 3]: those of ``mesh`` to draw."""
-        self._points = mesh.points
+    def __init__(
+        self, mesh: HeadMesh, triangles: NDArray[np.int32], origin: Floats | None = None
+    ) -> None:
+        """``triangles`` int32 [F, 3]: those of ``mesh`` to draw. ``origin`` [V, 2]: where in the
+        picture its vertices come from, the mesh's own places when None."""
+        self._points = mesh.points if origin is None else origin
         self._headness = mesh.headness
         self._triangles = np.ascontiguousarray(triangles)
         self._settings = cv2.TriangleRasterizeSettings()

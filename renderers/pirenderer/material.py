@@ -1,0 +1,171 @@
+"""What a renderer trains on: one person's footage, its starts worked out once and kept on disk.
+
+Legend: T frames of all takes in a row, S side of the square, B batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dimcli.progress import Progress, silent
+from renderers.base import Reference
+from renderers.pirenderer.framing import Footage
+from renderers.pirenderer.lite import WINDOW
+from renderers.pirenderer.start import MAP_STRIDE, Starter, coefficients
+
+SPREAD_FLOOR = 0.02
+"""Added to a coefficient's standard deviation when frames are compared."""
+
+TRAIN, STOP, HELD_OUT = "train", "stop", "held-out"
+"""Parts of the footage: to learn from; to stop by; to judge by, which nothing is chosen by."""
+
+STOP_SHARE = 0.08
+"""Share of the frames to learn from that says when to stop: the last ones of each take."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Frames of one person: ``source`` the home picture, ``start`` the zero-shot picture and
+    ``target`` the truth [B, 3, S, S], -1..1; ``place`` [B, S/2, S/2, 3]; ``window`` [B, 27, 59];
+    ``landmarks`` [B, 478, 3] px."""
+
+    person: str
+    source: Tensor
+    start: Tensor
+    place: Tensor
+    window: Tensor
+    target: Tensor
+    landmarks: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on ``device``."""
+        moved = {
+            field.name: getattr(self, field.name).to(device)
+            for field in fields(self)
+            if field.name != "person"
+        }
+        return Batch(self.person, **moved)
+
+
+def as_tensor(pictures: NDArray[np.uint8]) -> Tensor:
+    """Pictures [B, H, W, 3] as [B, 3, H, W] in -1..1."""
+    channels_first = np.ascontiguousarray(np.moveaxis(pictures, -1, 1))
+    return torch.from_numpy(channels_first).float() / 127.5 - 1
+
+
+def as_pictures(tensor: Tensor) -> NDArray[np.uint8]:
+    """[B, 3, H, W] in -1..1 as pictures uint8 [B, H, W, 3]."""
+    scaled = ((tensor.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def windows(numbers: NDArray[np.float32], take: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The window about each frame [T, 27, 59] of ``numbers`` [T, 59]; it never leaves its take,
+    whose first and last frame it repeats instead."""
+    spread = np.arange(WINDOW) - WINDOW // 2
+    starts = np.searchsorted(take, take)
+    ends = np.searchsorted(take, take, side="right") - 1
+    frames = np.arange(len(take))[:, None] + spread
+    return numbers[frames.clip(starts[:, None], ends[:, None])]
+
+
+def home_frame(values: NDArray[np.float32], usable: NDArray[np.int64]) -> int:
+    """The frame, of those ``usable``, closest to the usual motion among ``values`` [T, 56]."""
+    known = values[usable]
+    away = (known - np.median(known, axis=0)) / (known.std(axis=0) + SPREAD_FLOOR)
+    return int(usable[np.argmin(np.square(away).sum(axis=1))])
+
+
+class Material:
+    """One person's frames with everything that the network sees of them."""
+
+    def __init__(
+        self, person: str, takes: list[Footage], folder: Path, progress: Progress = silent
+    ) -> None:
+        """``takes``: continuous pieces of film. ``folder`` takes files of about 0.5 MB a frame."""
+        self.person = person
+        self.values = np.concatenate([take.values for take in takes])
+        self.landmarks = np.concatenate([take.landmarks for take in takes])
+        self.take = np.repeat(np.arange(len(takes)), [len(take) for take in takes])
+        self.parts = np.concatenate([_parts(take) for take in takes])
+        self.size = takes[0].size
+        lengths = np.cumsum([0, *(len(take) for take in takes)])
+        self._frames = _on_disk(folder / f"{person}-frames", (lengths[-1], self.size, self.size, 3))
+        for take, first in zip(takes, lengths[:-1], strict=True):
+            self._frames[first : first + len(take)] = take.frames
+        self.home = home_frame(self.values, self.frames(TRAIN))
+        starter = Starter(self.reference)
+        side = self.size // MAP_STRIDE
+        self._starts = _on_disk(folder / f"{person}-starts", self._frames.shape)
+        self._places = _on_disk(
+            folder / f"{person}-places", (len(self._frames), side, side, 3), np.float16
+        )
+        shifts = []
+        for frame, (values, landmarks) in enumerate(zip(self.values, self.landmarks, strict=True)):
+            shifts.append(starter.shift(values, landmarks))
+            start = starter(values, shifts[-1])
+            self._starts[frame], self._places[frame] = start.picture, start.place
+            progress(f"preparing {person}", frame + 1, len(self.values))
+        self.shifts = shifts
+        self.coefficients = coefficients(self.values, shifts, self.size)
+        self._windows = windows(self.coefficients, self.take)
+
+    @property
+    def reference(self) -> Reference:
+        """The home picture: the frame that all starts begin with."""
+        image = np.ascontiguousarray(self._frames[self.home])
+        return Reference(image, self.landmarks[self.home], self.values[self.home])
+
+    def frames(self, part: str) -> NDArray[np.int64]:
+        """Numbers of the frames of a part."""
+        return np.flatnonzero(self.parts == part)
+
+    def pictures(self, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The truth, uint8 [N, S, S, 3]."""
+        return np.asarray(self._frames[frames])
+
+    def room(self) -> NDArray[np.uint8]:
+        """What is mostly at each place of the square, [S, S, 3]: a first guess at the room."""
+        train = self.frames(TRAIN)
+        some = train[:: max(1, len(train) // 100)]
+        return np.median(self.pictures(some), axis=0).astype(np.uint8)
+
+    def batch(self, frames: NDArray[np.int64]) -> Batch:
+        """These frames."""
+        source = as_tensor(self._frames[self.home][None])
+        return Batch(
+            person=self.person,
+            source=source.expand(len(frames), -1, -1, -1),
+            start=as_tensor(self._starts[frames]),
+            place=torch.from_numpy(self._places[frames].astype(np.float32)),
+            window=torch.from_numpy(self._windows[frames]),
+            target=as_tensor(self._frames[frames]),
+            landmarks=torch.from_numpy(self.landmarks[frames]),
+        )
+
+    def random_batch(self, size: int, generator: torch.Generator) -> Batch:
+        """``size`` frames to learn from."""
+        train = self.frames(TRAIN)
+        drawn = torch.randint(len(train), (size,), generator=generator).numpy()
+        return self.batch(train[drawn])
+
+
+def _parts(take: Footage) -> NDArray[np.str_]:
+    """Which part each frame of a take is of; frames without a face are of none."""
+    parts = np.full(len(take), TRAIN, dtype="U8")
+    train = np.flatnonzero(~take.held_out & take.valid)
+    parts[train[len(train) - int(STOP_SHARE * len(train)) :]] = STOP
+    parts[take.held_out] = HELD_OUT
+    parts[~take.valid] = ""
+    return parts
+
+
+def _on_disk(path: Path, shape: tuple[int, ...], kind: type = np.uint8) -> NDArray[np.generic]:
+    """An array in a file of its own: long clips do not fit into memory."""
+    return np.lib.format.open_memmap(path.with_suffix(".npy"), "w+", kind, shape)
