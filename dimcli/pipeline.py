@@ -36,48 +36,6 @@ class VideoResult:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class MotionResult:
-    """A motion file that was written, the motion in it, and how long it took (s)."""
-
-    path: Path
-    motion: Motion
-    taken_s: float
-
-
-def extract_motion(
-    clip: Path,
-    output: Path | None = None,
-    *,
-    smooth: bool = False,
-    region: str | None = None,
-    force: bool = False,
-    progress: Progress = silent,
-) -> MotionResult:
-    """Track the face in ``clip`` and write its motion, by default ``<clip>.npz`` in this folder."""
-    from dimcli.tracking.landmarks import track_video
-
-    started = time.monotonic()
-    output = output or Path(f"{clip.stem}.npz")
-    check_motion_output(output, force=force)
-    motion = track_video(clip, smooth=smooth, region=parse_region(region), progress=progress)
-    motion.save(output, force=force)
-    return MotionResult(output, motion, time.monotonic() - started)
-
-
-def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
-    """``x,y,width,height`` in pixels as four numbers. Raises InputError."""
-    if text is None:
-        return None
-    parts = text.split(",")
-    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
-        raise InputError(
-            f"--region {text}: expected x,y,width,height in pixels, as in 256,0,256,256"
-        )
-    x, y, width, height = (int(part) for part in parts)
-    return x, y, width, height
-
-
 def render_motion(
     motion_path: Path,
     reference: Path,
@@ -114,9 +72,9 @@ def check_motion_output(path: Path, *, force: bool) -> Path:
 
 
 def load_motion(
-    path: Path, audio: Path | None, smooth: bool | None
+    path: Path, audio: Path | None, smooth: bool | None, space: str | None = "arkit"
 ) -> tuple[Motion, Path | None, tuple[str, ...]]:
-    """A motion file in the arkit space, where its sound is, and remarks worth telling.
+    """A motion file in ``space`` (None: any), where its sound is, and remarks worth telling.
 
     ``smooth`` None smooths what a tracker measured and leaves alone what is smooth already. The
     sound is ``audio``, else that of the clip which the motion came from, if it is still there.
@@ -125,7 +83,7 @@ def load_motion(
 
     motion = Motion.load(path)
     try:
-        motion.require_space("arkit")
+        motion.require_space(space or motion.space)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     remarks: tuple[str, ...] = ()

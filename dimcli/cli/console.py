@@ -17,7 +17,8 @@ from dimcli.progress import Progress
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from dimcli.pipeline import MotionResult, VideoResult
+    from dimcli.extraction import MotionResult
+    from dimcli.pipeline import VideoResult
 
 
 def say(message: str) -> None:
@@ -124,10 +125,13 @@ def report_motion(result: MotionResult, *, as_json: bool) -> None:
         f"wrote {result.path}, {seconds(motion.duration_s)} at {motion.fps:g} frames a second, "
         f"face seen in {100 * seen:.1f} % of {len(motion)} frames, {seconds(result.taken_s)} taken"
     )
+    if result.features is not None:
+        say(f"wrote {result.features}, the features of its sound")
     if as_json:
         print_json(
             {
                 "path": str(result.path),
+                "features": None if result.features is None else str(result.features),
                 "frames": len(motion),
                 "fps": motion.fps,
                 "space": motion.space,

@@ -27,6 +27,14 @@ SmoothAgainOption = Annotated[
         show_default=False,
     ),
 ]
+AudioEncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--audio-encoder",
+        help="Also write features of the sound: mel, hubert, hubert:FOLDER or hubert:HUB/NAME.",
+        show_default=False,
+    ),
+]
 AudioOption = Annotated[
     Path | None,
     typer.Option("--audio", help="Sound for the video. Default: the clip the motion came from."),
@@ -40,22 +48,66 @@ def register(app: typer.Typer) -> None:
     app.command("render")(render)
 
 
+class Tracker(StrEnum):
+    """What measures a face."""
+
+    landmarks = "landmarks"
+    emoca = "emoca"
+    deca = "deca"
+    smirk = "smirk"
+
+
+class Format(StrEnum):
+    """How motion is written."""
+
+    npz = "npz"
+    emoca = "emoca"
+
+
 def extract(
-    clip: Annotated[Path, typer.Argument(help="Video with a face.")],
+    clip: Annotated[
+        Path, typer.Argument(help="Video with a face; or EMOCA's output folder, or a motion file.")
+    ],
     output: OutputOption = None,
+    tracker: Annotated[
+        Tracker, typer.Option(help="Built in, or with a licensed checkpoint (the flame space).")
+    ] = Tracker.landmarks,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="That tracker's published checkpoint. Default: the imported one."),
+    ] = None,
+    output_format: Annotated[
+        Format, typer.Option("--format", help="A motion file, or EMOCA's folder a frame.")
+    ] = Format.npz,
+    audio_encoder: AudioEncoderOption = None,
+    fps: Annotated[
+        float | None, typer.Option(min=0.1, max=1000, help="Frame rate of EMOCA's folder.")
+    ] = None,
     smooth: SmoothOption = False,
     region: Annotated[
         str | None, typer.Option(help="Look only here: x,y,width,height in pixels.")
     ] = None,
+    device: DeviceOption = Device.auto,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Track a face: video to motion."""
-    from dimcli.pipeline import extract_motion
+    from dimcli.extraction import extract_motion
 
     with console.progress_display() as progress:
         result = extract_motion(
-            clip, output, smooth=smooth, region=region, force=force, progress=progress
+            clip,
+            output,
+            tracker=tracker.value,
+            checkpoint=checkpoint,
+            output_format=output_format.value,
+            audio_encoder=audio_encoder,
+            fps=fps,
+            smooth=smooth,
+            region=region,
+            device=device.value,
+            force=force,
+            progress=progress,
         )
     console.report_motion(result, as_json=as_json)
 
@@ -66,6 +118,14 @@ class Look(StrEnum):
     textured = "textured"
     clay = "clay"
     wireframe = "wireframe"
+
+
+class HeadName(StrEnum):
+    """Whose mesh it is."""
+
+    auto = "auto"
+    open = "open"
+    flame = "flame"
 
 
 class Rasteriser(StrEnum):
@@ -84,6 +144,9 @@ def visualize(
     audio: AudioOption = None,
     smooth: SmoothAgainOption = None,
     size: SizeOption = None,
+    head: Annotated[
+        HeadName, typer.Option(help="auto: the head of the motion's space (flame: import it once).")
+    ] = HeadName.auto,
     look: Annotated[
         Look | None, typer.Option(help="Default: textured, or clay for a head without texture.")
     ] = None,
@@ -101,6 +164,7 @@ def visualize(
     from dimcli.visualizing import MeshStyle, visualize_motions
 
     style = MeshStyle(
+        head=head.value,
         size=size,
         look=look.value if look else None,
         turntable_s=turntable,
