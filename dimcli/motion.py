@@ -156,8 +156,9 @@ class Motion:
         """Raise InputError, with the fix, unless this motion is in ``space``."""
         if self.space != space:
             raise InputError(
-                f"motion is in the '{self.space}' space where '{space}' is needed; "
-                "re-extract it with a tracker of that space"
+                f"motion is in the '{self.space}' space where '{space}' is needed; convert it "
+                f"with `dim convert MOTION --to {space}`, or re-extract it with a tracker of that "
+                "space"
             )
 
     def resampled(self, fps: float, frames: int | None = None) -> Motion:

@@ -14,12 +14,18 @@ import numpy as np
 
 from dimcli import media
 from dimcli.device import choose_device
+from dimcli.errors import InputError
+from dimcli.importing import imported
 from dimcli.motion import Motion
 from dimcli.pipeline import MESH_SIZE, Picture, VideoResult, load_motion, write_video
 from dimcli.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from renderers.heads import Head
     from renderers.mesh import MeshRenderer
+
+HEAD_SPACES = {"open": "arkit", "flame": "flame"}
+"""The motion that each head shows."""
 
 LABEL_SHARE = 1 / 22
 """Height of a label's letters as a share of the picture."""
@@ -27,9 +33,10 @@ LABEL_SHARE = 1 / 22
 
 @dataclass(frozen=True)
 class MeshStyle:
-    """How a mesh video looks: ``size`` of a tile in pixels, ``look`` and ``rasteriser`` by name,
-    ``turntable_s`` the seconds of a full turn of the head (0 for none)."""
+    """How a mesh video looks: ``size`` of a tile in pixels, ``head``, ``look`` and ``rasteriser``
+    by name, ``turntable_s`` the seconds of a full turn of the head (0 for none)."""
 
+    head: str = "auto"
     size: int | None = None
     look: str | None = None
     turntable_s: float = 0.0
@@ -56,7 +63,12 @@ def visualize_motions(
     output = output or Path(f"{paths[0].stem}.mp4")
     media.check_video_output(output, force=force)
     loaded = [
-        load_motion(path, audio if not index else None, smooth) for index, path in enumerate(paths)
+        load_motion(path, audio if not index else None, smooth, space=None)
+        for index, path in enumerate(paths)
+    ]
+    head_names = [
+        head_of(motion.space, style.head, path)
+        for path, (motion, _, _) in zip(paths, loaded, strict=True)
     ]
     remarks = loaded[0][2]
     first = loaded[0][0]
@@ -66,21 +78,52 @@ def visualize_motions(
     if frames < max(map(len, motions)):
         remarks += (f"cut to the shortest of the motions, {frames / first.fps:.1f} s",)
     labels = [path.stem for path in paths] if len(paths) > 1 else []
-    pictures = tiles([mesh_renderer(motion, style) for motion in shown], shown, labels)
+    heads = {name: load_head(name) for name in set(head_names)}
+    renderers = [
+        mesh_renderer(heads[name], motion.fps, style)
+        for name, motion in zip(head_names, shown, strict=True)
+    ]
+    pictures = tiles(renderers, shown, labels)
     return write_video(output, shown[0], pictures, loaded[0][1], force, progress, started, remarks)
 
 
-def mesh_renderer(motion: Motion, style: MeshStyle) -> MeshRenderer:
-    """A renderer of the head of the motion's space."""
+def head_of(space: str, wanted: str, path: Path) -> str:
+    """Which head shows motion of ``space``: ``open`` or ``flame``. InputError where the ``wanted``
+    one can't; ``path`` is the motion's file.
+    """
+    suited = {"arkit": "open", "flame": "flame"}[space]
+    if wanted not in ("auto", *HEAD_SPACES):
+        raise InputError(f"--head {wanted}: unknown; known: auto, {', '.join(HEAD_SPACES)}")
+    if wanted not in ("auto", suited):
+        raise InputError(
+            f"--head {wanted}: {path} is in the '{space}' space, which --head {suited} shows; "
+            f"convert it with `dim convert {path} --to {HEAD_SPACES[wanted]}`"
+        )
+    return suited
+
+
+def load_head(name: str) -> Head:
+    """The head ``open`` or ``flame``. InputError that says how to get FLAME where it's missing."""
+    from renderers.heads import OpenHead
+
+    if name == "open":
+        return OpenHead.bundled()
+    from renderers.flame import FlameHead, FlameMesh
+
+    return FlameMesh(FlameHead.load(imported("flame", "motion in the flame space (--head flame)")))
+
+
+def mesh_renderer(head: Head, fps: float, style: MeshStyle) -> MeshRenderer:
+    """A renderer of ``head`` for motion of ``fps`` frames a second."""
     from renderers.mesh import MeshRenderer
     from renderers.raster import Camera
     from renderers.raster_pytorch3d import make_rasteriser
 
-    motion.require_space("arkit")
     camera = Camera()
-    turn = 2 * math.pi / (style.turntable_s * motion.fps) if style.turntable_s else 0.0
+    turn = 2 * math.pi / (style.turntable_s * fps) if style.turntable_s else 0.0
     return MeshRenderer(
         style.size or MESH_SIZE,
+        head=head,
         camera=camera,
         rasteriser=make_rasteriser(style.rasteriser, camera, choose_device(style.device)),
         look=style.look,

@@ -24,6 +24,9 @@ from renderers.heads import compose, rotation_matrices
 JOINTS = ("global", "neck", "jaw", "eye_left", "eye_right")
 NECK_JOINT, JAW_JOINT = 1, 2
 
+NUM_SKIN = 3931
+"""Vertices before those of the eyeballs."""
+
 CONTOUR_DEGREES = 39
 """The contour's table has a row for each degree of yaw up to here, to either side."""
 
@@ -130,6 +133,34 @@ class FlameHead(nn.Module):
         pose[:, JAW_JOINT] = values[:, JAW]
         upright = self._skinned(shaped, joints, pose.flatten(1)) - joints[:, NECK_JOINT, None]
         return upright @ rotation_matrices(values[:, HEAD]).transpose(1, 2)
+
+
+class FlameMesh:
+    """FLAME as a mesh to draw: with the inside of its skin, dark, behind the outside.
+
+    FLAME has no mouth cavity: without its inside, an open mouth would be a hole through the head.
+    """
+
+    space = "flame"
+
+    def __init__(self, head: FlameHead, skin: int = NUM_SKIN) -> None:
+        """``skin``: how many vertices, the first ones, are not eyeballs."""
+        self.head = head
+        self._skin = skin
+        outside = head.faces
+        count = len(head.template)
+        inside = outside[(outside < skin).all(axis=1)][:, ::-1] + count
+        self.faces = np.concatenate([outside, inside])
+        self.weld = np.arange(count + skin)
+        """Which vertices are one point of the surface: none."""
+        self.occlusion = np.ones(count + skin, np.float32)
+        """How much of the sky each vertex sees, as :class:`renderers.heads.OpenHead` has it."""
+        self.occlusion[count:] = 0
+
+    def vertices(self, values: Tensor) -> Tensor:
+        """Motion ``values`` [N, 56] to vertices [N, V + skin, 3]; see :class:`FlameHead`."""
+        posed = self.head.vertices(values)
+        return torch.cat([posed, posed[:, : self._skin]], dim=1)
 
 
 class FlameLandmarks(nn.Module):

@@ -48,8 +48,8 @@ class ClayShader:
         self.backdrop = backdrop(size)
         self._colours = (light_ramp() / 128 * CLAY).clip(0, 255).astype(np.uint8)
         vertices = int(head.faces.max()) + 1
-        weld = head.weld if isinstance(head, OpenHead) else np.arange(vertices)
-        open_air = head.occlusion if isinstance(head, OpenHead) else np.ones(vertices, np.float32)
+        weld = getattr(head, "weld", np.arange(vertices))
+        open_air = getattr(head, "occlusion", np.ones(vertices, np.float32))
         self.light = Light(head.faces, weld, open_air)
         self._edges = edges_of(head.faces) if wires else None
 
