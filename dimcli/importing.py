@@ -80,7 +80,7 @@ KINDS: dict[str, Kind] = {
         page="https://pytorch.org/vision/stable/models/generated/torchvision.models.vgg19.html",
         licence="BSD-3, as torchvision",
         target="vgg19.safetensors",
-        function="renderers.pirenderer.backbones:import_vgg19",
+        function="renderers.pirenderer.vgg19:import_vgg19",
     ),
     "emoca": Kind(
         what="dim extract --tracker emoca: the paper's tracker",

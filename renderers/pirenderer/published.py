@@ -19,6 +19,7 @@ from torch import Tensor
 from dimcli.errors import InputError
 from dimcli.files import atomic_output
 from dimcli.motion import EXPRESSION, HEAD, NUM_EXPRESSION, NUM_POSE
+from dimcli.pickles import read_torch
 from renderers.pirenderer.networks import NUM_PLACE, PIRenderer, PIRendererConfig
 
 PUBLISHED_FILE = "pirender.safetensors"
@@ -151,8 +152,6 @@ def read_checkpoint(file: Path) -> dict[str, Tensor]:
     """Weights by our names from a published checkpoint ``file``: ``net_G_ema`` if it is there,
     else ``net_G``, else what is there. Raises InputError where it is something else.
     """
-    from dimcli.pickles import read_torch
-
     content = read_torch(file)
     for key in ("net_G_ema", "net_G", "state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

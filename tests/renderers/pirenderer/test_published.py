@@ -49,7 +49,7 @@ def test_imported_weights_give_the_published_networks_pictures(
     """
     network = load_published(import_pirender(checkpoint, tmp_path))
     generator = torch.Generator().manual_seed(7)
-    coarse = torch.rand(1, 3, 16, 16, generator=generator) * 2 - 1
+    coarse = torch.rand(1, 3, 8, 8, generator=generator) * 2 - 1
     source = torch.nn.functional.interpolate(coarse, size=(256, 256), mode="bicubic").clamp(-1, 1)
     windows = torch.randn(1, 73, 27, generator=generator)
     with torch.no_grad():
