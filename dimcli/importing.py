@@ -68,7 +68,7 @@ KINDS: dict[str, Kind] = {
     ),
     "pirender": Kind(
         what="PIRenderer as published: where training the photoreal renderer's preset paper starts",
-        file="epoch_..._iteration_..._checkpoint.pt, from face.zip",
+        file="epoch_..._checkpoint.pt (in face.zip)",
         page="https://github.com/RenYurui/PIRender",
         licence="none stated; ask its authors for more than research",
         target="pirender.safetensors",
@@ -77,7 +77,7 @@ KINDS: dict[str, Kind] = {
     "vgg19": Kind(
         what="VGG-19: the perceptual loss of the paper's renderer",
         file="vgg19-dcbb9e9d.pth",
-        page="https://pytorch.org/vision/stable/models/generated/torchvision.models.vgg19.html",
+        page="https://download.pytorch.org/models",
         licence="BSD-3, as torchvision",
         target="vgg19.safetensors",
         function="renderers.pirenderer.vgg19:import_vgg19",
