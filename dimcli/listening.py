@@ -26,7 +26,7 @@ from dimcli.progress import Progress, silent
 
 if TYPE_CHECKING:
     from dimcli.audio import LoadedEncoder
-    from dimcli.models.dim import DIM
+    from dimcli.methods import TrainedListener
     from renderers.base import Reference
 
 SOUND_RATE = 16000
@@ -51,7 +51,7 @@ def numbered(path: Path, index: int, count: int) -> Path:
 class Listener:
     """A trained listener that has watched a speaker and can react to them, again and again."""
 
-    def __init__(self, model: DIM, hear: LoadedEncoder) -> None:
+    def __init__(self, model: TrainedListener, hear: LoadedEncoder) -> None:
         """``hear`` is the audio encoder that the model was trained with."""
         self._model, self._hear = model, hear
 
@@ -62,9 +62,9 @@ class Listener:
         Raises InputError where the run cannot generate listeners or its encoder isn't here.
         """
         from dimcli.audio import load_encoder
-        from dimcli.generation import load_listener
+        from dimcli.methods import load_trained
 
-        model = load_listener(run, device)
+        model = load_trained(run, device)
         data = model.config.data
         hear = load_encoder(data.audio_encoder, device)
         if hear.encoder.dim != data.audio_dim:
@@ -73,6 +73,11 @@ class Listener:
                 f"gives {hear.encoder.dim} here; expected the model that it was trained with"
             )
         return cls(model, hear)
+
+    @property
+    def told_attitudes(self) -> bool:
+        """Whether an attitude makes a difference to this model."""
+        return self._model.config.told_attitudes
 
     def watch(self, clip: Path, motion: Motion, progress: Progress = silent) -> None:
         """Take in the speaker of ``clip``: its tracked ``motion`` and its sound."""
@@ -86,10 +91,7 @@ class Listener:
         self, seed: int, temperature: float | None, steps: int | None, attitude: str = "unknown"
     ) -> Motion:
         """A listener's motion at the clip's rate and length."""
-        from dimcli.generation import generate_listener
-
-        motion = generate_listener(
-            self._model,
+        motion = self._model.generate(
             self._speaker,
             self._heard,
             seed=seed,
@@ -168,6 +170,8 @@ def generate_listener_videos(
     if watched.meta.get("most_faces", 1) > 1:
         remarks += (f"{speaker} shows several faces; the largest was followed",)
     listener = loading.result()
+    if attitude != "unknown" and not listener.told_attitudes:
+        remarks += (f"{weights} was trained without attitudes: --attitude {attitude} is ignored",)
     listener.watch(speaker, watched, progress)
 
     results = []

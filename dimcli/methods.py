@@ -22,7 +22,7 @@ from dimcli.checkpoint import CONFIG, load_run
 from dimcli.config import RunConfig
 from dimcli.config_file import read_config
 from dimcli.data.clip import Predictor, Stimulus
-from dimcli.data.store import ClipStore
+from dimcli.data.store import ClipStore, data_config
 from dimcli.device import choose_device
 from dimcli.errors import InputError
 from dimcli.generation import generate_listener, load_listener
@@ -36,7 +36,6 @@ from dimcli.models.baselines.simple import (
 )
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
-from dimcli.stages import data_config
 
 Floats = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dimcli import distributed
 from dimcli.checkpoint import CONFIG, MODEL, STATE, load_dim, load_run, load_vq
-from dimcli.config import ROLES, DataConfig, RunConfig
+from dimcli.config import ROLES, RunConfig
 from dimcli.config_file import read_config, with_overrides, write_config
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import Batch, WindowSampler, statistics
