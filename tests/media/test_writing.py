@@ -1,0 +1,165 @@
+"""Writing video: whole or not at all, with its sound and its tag."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from dimcli import media
+from dimcli.errors import InputError
+from tests.media.clips import FFMPEG, children, frames_of, make, report, source
+
+
+def write(path, frames, **how):
+    with media.VideoWriter(path, **{"fps": 25, **how}) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+def smooth_frames(count=25, height=48, width=64):
+    y, x = np.mgrid[:height, :width]
+    return [
+        np.stack([x * 2 + t, y * 3, np.full_like(x, 90 + t)], -1).astype(np.uint8)
+        for t in range(count)
+    ]
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    frames = smooth_frames()
+    path = write(tmp_path / "out.mp4", frames, fps=30000 / 1001)
+    back = frames_of(path)
+    assert len(back) == len(frames)
+    assert media.probe_video(path).fps == pytest.approx(30000 / 1001)
+    error = np.square(np.stack(back).astype(float) - np.stack(frames)).mean()
+    assert 10 * np.log10(255**2 / error) > 38
+
+
+def test_a_reader_that_ignores_colour_tags_sees_the_same_colours(tmp_path):
+    frame = np.full((64, 64, 3), (200, 60, 40), np.uint8)
+    path = write(tmp_path / "out.mp4", [frame] * 5)
+    _, seen = cv2.VideoCapture(str(path)).read()
+    assert np.abs(seen[..., ::-1].astype(int) - frame).max() <= 4
+
+
+def test_an_odd_size_repeats_the_last_row_and_column(tmp_path):
+    frames = smooth_frames(5, height=47, width=63)
+    back = frames_of(write(tmp_path / "out.mp4", frames))
+    assert back[0].shape == (48, 64, 3)
+    assert np.abs(back[0][:47, :63].astype(int) - frames[0]).mean() < 3
+    assert np.abs(back[0][47].astype(int) - back[0][46]).mean() < 4
+
+
+@pytest.mark.parametrize("count", [10, 63, 100])
+def test_sound_is_as_long_as_the_picture_to_a_frame(tmp_path, tone, count):
+    path = write(tmp_path / "out.mp4", smooth_frames(count), audio_from=tone)
+    assert media.probe_video(path).has_audio
+    assert len(media.read_audio(path)) / 16000 == pytest.approx(count / 25, abs=0.03)
+    assert len(frames_of(path)) == count
+    assert "Audio: aac" in report(path)
+    assert "Video: h264" in report(path)
+
+
+def test_a_source_without_sound_gives_a_video_without_sound(tmp_path):
+    mute = make(tmp_path / "mute.mp4", *source())
+    path = write(tmp_path / "out.mp4", smooth_frames(), audio_from=mute)
+    assert not media.probe_video(path).has_audio
+
+
+def test_every_video_says_that_it_is_synthetic(tmp_path, tone):
+    for name, sound in (("mute", None), ("loud", tone)):
+        path = write(tmp_path / f"{name}.mp4", smooth_frames(5), audio_from=sound)
+        assert media.SYNTHETIC_TAG in report(path)
+
+
+def test_a_video_that_fails_leaves_nothing_behind(tmp_path, tone):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        media.VideoWriter(tmp_path / "out.mp4", fps=25, audio_from=tone) as writer,
+    ):
+        writer.write(smooth_frames(1)[0])
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["tone.wav"]
+
+
+def test_a_child_that_starts_after_an_interruption_writes_nothing(tmp_path):
+    def interrupted():
+        with media.atomic_output(tmp_path / "out.mp4", force=False) as temporary:
+            raise KeyboardInterrupt(str(temporary))
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        interrupted()
+    late = subprocess.run(
+        [FFMPEG, "-v", "error", "-y", *source(seconds=0.2), str(caught.value)],
+        check=False,
+        capture_output=True,
+    )
+    assert late.returncode != 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_long_name_in_another_script_can_be_written(tmp_path):
+    path = tmp_path / ("名" * 80 + ".mp4")
+    write(path, smooth_frames(2))
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_video_replaces_another_only_by_force_and_only_when_whole(tmp_path):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"old")
+    with pytest.raises(InputError, match=r"already exists; pass --force"):
+        write(path, smooth_frames(2))
+    with pytest.raises(ZeroDivisionError):
+        write(path, (1 // 0 for _ in range(3)), force=True)
+    assert path.read_bytes() == b"old"
+    write(path, smooth_frames(2), force=True)
+    assert len(frames_of(path)) == 2
+
+
+def test_output_goes_to_no_folder_that_does_not_exist(tmp_path):
+    with pytest.raises(InputError, match=r"the folder .*nowhere does not exist"):
+        write(tmp_path / "nowhere" / "out.mp4", smooth_frames(2))
+
+
+def test_a_name_that_is_not_mp4_is_refused_before_any_work(tmp_path):
+    with pytest.raises(InputError, match=r"written as \.mp4; name it out\.mp4"):
+        media.VideoWriter(tmp_path / "out.avi", fps=25)
+
+
+def test_frames_of_two_sizes_are_our_fault(tmp_path):
+    with pytest.raises(ValueError, match="frame is 64x40"):
+        write(tmp_path / "out.mp4", [*smooth_frames(1), *smooth_frames(1, height=40)])
+    assert not list(tmp_path.iterdir())
+
+
+INTERRUPTED = """
+import sys
+import numpy as np
+from pathlib import Path
+from dimcli.media import VideoWriter, read_frames
+frame = np.zeros((480, 640, 3), np.uint8)
+with VideoWriter(Path(sys.argv[1]), fps=25) as writer:
+    for _ in range(10**6):
+        writer.write(frame)
+        print("writing", flush=True)
+"""
+
+
+def test_ctrl_c_leaves_no_output_and_no_process(tmp_path):
+    output = tmp_path / "out.mp4"
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(output)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout.readline()
+        time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=20)
+    assert not list(tmp_path.iterdir())
+    assert not any(str(tmp_path) in line for _, line in children())
