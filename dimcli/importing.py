@@ -106,14 +106,6 @@ KINDS: dict[str, Kind] = {
         target="smirk.safetensors",
         function="dimcli.tracking.encoder_import:import_smirk",
     ),
-    "hubert": Kind(
-        what="--audio-encoder hubert where the hub cannot be reached: the paper's audio features",
-        file="facebook/hubert-base-ls960 (the folder from `hf download`)",
-        page="https://huggingface.co/facebook/hubert-base-ls960",
-        licence="Apache-2.0",
-        target="hubert.safetensors",
-        function="dimcli.audio.hubert_files:import_hubert",
-    ),
 }
 """Every kind by the name that ``dim weights import`` takes."""
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dimcli.audio import HUBERT
 from dimcli.errors import InputError, MissingDependencyError
-from dimcli.files import atomic_output, existing_file
+from dimcli.files import existing_file
 
 DEFAULT_MODEL = "facebook/hubert-base-ls960"
-IMPORTED = "hubert.safetensors"
-"""The default model in the user's folder: tensors, and its settings as the file's metadata."""
+FETCHED = "hubert"
+"""Folder of the default model in the user's folder."""
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -77,14 +76,14 @@ class HubertFiles:
 def find_hubert(name: str | None) -> HubertFiles:
     """The files of a model; ``name`` is a folder or a hub name, by default the paper's.
 
-    The default is looked for in the user's folder first, then as any hub name in the hub's cache,
-    then fetched. Raises InputError that says how to get it where it can't be had.
+    The default is looked for in the user's folder (`dim weights fetch hubert`) and in the hub's
+    cache; a hub name in the cache, then on the hub. Raises InputError that says how to get it.
     """
     if name is None:
         from weights import user_folder
 
-        imported = user_folder() / IMPORTED
-        return _read_imported(imported) if imported.is_file() else _in(_from_hub(DEFAULT_MODEL))
+        fetched = user_folder() / FETCHED
+        return _in(fetched if (fetched / CONFIG).is_file() else _cached(DEFAULT_MODEL, fetched))
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _in(folder)
@@ -96,24 +95,40 @@ def find_hubert(name: str | None) -> HubertFiles:
     return _in(_from_hub(name))
 
 
+def _cached(name: str, fetched: Path) -> Path:
+    """The default model in the hub's cache, without asking the hub."""
+    try:
+        return _snapshot(name, local_files_only=True)
+    except (OSError, ValueError):
+        raise InputError(
+            f"audio encoder hubert: {name} is not on this machine; run `dim weights fetch hubert` "
+            f"(378 MB; without a network: on another machine, then copy its folder to {fetched})"
+        ) from None
+
+
 def _from_hub(name: str) -> Path:
+    """A model by its hub name."""
+    try:
+        return _snapshot(name, local_files_only=False)
+    except (OSError, ValueError):
+        raise InputError(
+            f"audio encoder hubert:{name}: neither a folder nor on this machine, and not to be had "
+            f"from huggingface.co; where there is a network run `hf download {name} --local-dir "
+            "FOLDER`, then use hubert:FOLDER"
+        ) from None
+
+
+def _snapshot(name: str, *, local_files_only: bool) -> Path:
     import_transformers()
     import huggingface_hub
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
     wanted = [CONFIG, PREPROCESSOR, *WEIGHTS]
-    try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=wanted))
-    except (OSError, ValueError, LocalEntryNotFoundError, huggingface_hub.errors.HfHubHTTPError):
-        raise InputError(
-            f"audio encoder hubert: {name} is not on this machine and cannot be fetched from "
-            f"huggingface.co; where there is a network run `hf download {name} --local-dir "
-            "hubert-base`, then here `dim weights import hubert hubert-base`"
-            if name == DEFAULT_MODEL
-            else f"audio encoder hubert:{name}: neither a folder nor on this machine, and cannot "
-            f"be fetched from huggingface.co; where there is a network run `hf download {name} "
-            "--local-dir FOLDER`, then use hubert:FOLDER"
-        ) from None
+    # the hub's errors are kinds of OSError and ValueError
+    return Path(
+        huggingface_hub.snapshot_download(
+            name, allow_patterns=wanted, local_files_only=local_files_only
+        )
+    )
 
 
 def _in(folder: Path) -> HubertFiles:
@@ -157,39 +172,3 @@ def receptive_field(kernels: list[int], strides: list[int]) -> tuple[int, int]:
         sees += (kernel - 1) * hop
         hop *= stride
     return sees, hop
-
-
-def import_hubert(source: Path, folder: Path) -> Path:
-    """Convert the default model for the user's ``folder``: ``dim weights import hubert``.
-
-    ``source`` is a folder from the hub, or a file in it. Returns the file that was written. Raises
-    InputError where it is another model.
-    """
-    from safetensors.torch import save_file
-
-    source = Path(source)
-    files = _in(source if source.is_dir() else source.parent)
-    if files.width != HUBERT.dim:
-        raise InputError(
-            f"{source}: gives {files.width} features; expected the {HUBERT.dim} of {DEFAULT_MODEL} "
-            f"(as another model, it is --audio-encoder hubert:{source})"
-        )
-    facts = {"settings": json.dumps(files.settings), "normalises": json.dumps(files.normalises)}
-    tensors = {name: tensor.contiguous() for name, tensor in files.tensors().items()}
-    target = folder / IMPORTED
-    with atomic_output(target, force=True) as temporary:
-        save_file(tensors, temporary, metadata=facts)
-    return target
-
-
-def _read_imported(path: Path) -> HubertFiles:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            facts = file.metadata() or {}
-        return HubertFiles(json.loads(facts["settings"]), facts["normalises"] == "true", path)
-    except (SafetensorError, OSError, KeyError, ValueError):
-        raise InputError(
-            f"{path}: is broken; import it again: dim weights import hubert FOLDER --force"
-        ) from None

@@ -12,9 +12,8 @@ from safetensors.torch import load_file
 
 from dimcli.audio import AudioEncoder, encode, encode_file, encoder, load_encoder
 from dimcli.audio.hubert import EDGE, HOP, HubertEncoder, window_starts
-from dimcli.audio.hubert_files import import_hubert, receptive_field
+from dimcli.audio.hubert_files import receptive_field
 from dimcli.errors import InputError, MissingDependencyError
-from dimcli.importing import import_file
 
 transformers = pytest.importorskip("transformers")
 
@@ -72,7 +71,7 @@ def folder(tmp_path_factory) -> Path:
 def own_folder(tmp_path, monkeypatch):
     """The user's folder is a new one, and nothing can be fetched."""
     monkeypatch.setenv("DIM_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     load_encoder.cache_clear()
 
@@ -175,20 +174,20 @@ def test_a_video_without_sound_is_silent(folder, tmp_path):
     assert np.isfinite(heard).all()
 
 
-def test_the_default_model_comes_from_what_was_imported(tmp_path):
-    source = tmp_path / "download"
-    small_model(width=768).save_pretrained(source)
-    target = import_file("hubert", source)
-    shutil.rmtree(source)
-    assert target == tmp_path / "home" / "hubert.safetensors"
+def test_the_default_model_is_what_was_fetched(tmp_path):
+    small_model(width=768).save_pretrained(tmp_path / "home" / "hubert")
     features = encode("hubert", speech(1.0), RATE, 25.0, 25, device="cpu")
     assert features.shape == (25, 768)
 
 
+def test_the_default_model_must_be_as_wide_as_the_published_one(tmp_path):
+    small_model().save_pretrained(tmp_path / "home" / "hubert")
+    with pytest.raises(InputError, match="gives 16 features; expected 768"):
+        load_encoder("hubert", "cpu")
+
+
 def test_a_model_that_is_not_here_says_how_to_get_it():
-    with pytest.raises(
-        InputError, match=r"hf download facebook/hubert-base-ls960 .*weights import"
-    ):
+    with pytest.raises(InputError, match=r"`dim weights fetch hubert` .*without a network"):
         load_encoder("hubert")
     with pytest.raises(InputError, match=r"hf download nobody/model --local-dir FOLDER"):
         load_encoder("hubert:nobody/model")
@@ -218,8 +217,6 @@ def test_a_folder_of_another_model_is_named(folder, tmp_path):
     (broken / "model.safetensors").unlink()
     with pytest.raises(InputError, match=r"has no model\.safetensors"):
         encoder(f"hubert:{broken}")
-    with pytest.raises(InputError, match="expected the 768"):
-        import_hubert(folder, tmp_path / "home")
 
 
 def test_the_published_pickle_with_its_older_names_gives_the_same(folder, tmp_path):
