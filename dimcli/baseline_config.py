@@ -103,42 +103,25 @@ class L2LConfig:
 
 @dataclass(frozen=True)
 class ELPConfig:
-    """Emotional Listener Portrait (arXiv 2310.00068): motion composed of several codewords, whose
-    chances depend on the speaker and the emotion."""
+    """Emotional Listener Portrait (arXiv 2310.00068): motion composed of codewords, whose chances
+    depend on the speaker and the emotion."""
 
-    codewords: int = 8
-    """Codewords that compose one step of motion."""
-    choices: int = 64
-    """Codewords to choose from, for each of them."""
-    code_dim: int = 128
-    """Width of a codeword's vector."""
-    stride: int = 8
-    """Frames that a composition of codewords stands for."""
     width: int = 256
     """Width of the transformers."""
     layers: int = 4
-    """Layers of each of the three transformers: listener, speaker, adaptive space."""
+    """Layers of each of the two transformers: speaker, adaptive space."""
     heads: int = 8
     """Attention heads."""
     feedforward: int = 512
     """Width inside the feed-forward blocks."""
     dropout: float = 0.1
     """Dropout in training."""
-    gumbel_start: float = 2.0
-    """Temperature of the Gumbel-softmax at the first step."""
-    gumbel_end: float = 0.5
-    """And at the last; it falls exponentially between."""
     velocity_weight: float = 1.0
     """Weight of the loss on frame-to-frame differences."""
-    usage_weight: float = 0.1
-    """Weight of the term that keeps all codewords in use."""
 
     def __post_init__(self) -> None:
-        require_range("elp.codewords", self.codewords, 1, 256)
-        require_range("elp.choices", self.choices, 2, 65536)
-        require_range("elp.stride", self.stride, 1, 64)
+        require_range("elp.width", self.width, 1, 4096)
         require_range("elp.dropout", self.dropout, 0, 0.9)
-        require_range("elp.gumbel_start", self.gumbel_start, 0.01, 100)
-        require_range("elp.gumbel_end", self.gumbel_end, 0.01, 100)
+        require_range("elp.velocity_weight", self.velocity_weight, 0, 1000)
         if self.width % self.heads:
             raise InputError(f"elp.heads is {self.heads}; it must divide elp.width {self.width}")

@@ -98,38 +98,33 @@ _L2L = {
 }
 _ELP = {
     "paper": RunConfig(  # pieces of 64 frames
+        vq=replace(_PAPER_VQ, parts="face"),
         inputs=_PAPER_INPUTS,
         training=TrainingConfig(window_s=2.56, learning_rate=1e-4),
         generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
     ),
     "small": RunConfig(
+        vq=preset("small", "train-vq").vq,
         inputs=_SMALL_INPUTS,
-        elp=ELPConfig(
-            codewords=8, choices=64, code_dim=64, stride=4, width=128, layers=3, heads=4,
-            feedforward=384, dropout=0.0,
-        ),
+        elp=ELPConfig(width=144, layers=3, heads=6, feedforward=384, dropout=0.0),
         training=_SMALL_TRAINING,
         generation=GenerationConfig(temperature=0.9, overlap_s=1.28),
     ),
     "table": RunConfig(
+        vq=preset("table", "train-vq").vq,
         inputs=_SMALL_INPUTS,
-        elp=ELPConfig(
-            codewords=8, choices=64, code_dim=32, stride=4, width=80, layers=2, heads=4,
-            feedforward=192, dropout=0.0,
-        ),
+        elp=ELPConfig(width=96, layers=2, heads=4, feedforward=192, dropout=0.0),
         training=_TABLE_TRAINING,
         generation=_TABLE_GENERATION,
     ),
     "tiny": RunConfig(
+        vq=preset("tiny", "train-vq").vq,
         inputs=_SMALL_INPUTS,
-        elp=ELPConfig(
-            codewords=4, choices=8, code_dim=8, stride=4, width=16, layers=1, heads=2,
-            feedforward=32, dropout=0.0,
-        ),
+        elp=ELPConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.0),
         training=_TINY_TRAINING,
         generation=_TINY_GENERATION,
     ),
-}  # fmt: skip
+}
 
 
 def _nearest(by: str) -> dict[str, RunConfig]:

@@ -27,7 +27,7 @@ _SECTIONS = {
     "nearest": ("inputs", "nearest", "training"),
     "rlhg": ("inputs", "rlhg", "training"),
     "l2l": ("vq", "inputs", "l2l", "training", "generation"),
-    "elp": ("inputs", "elp", "training", "generation"),
+    "elp": ("vq", "inputs", "elp", "training", "generation"),
 }
 
 
@@ -347,8 +347,7 @@ class RunConfig:
     @property
     def stride(self) -> int:
         """Frames that a step of the model stands for."""
-        own = {"rlhg": 1, "nearest": 1, "elp": self.elp.stride}
-        return own.get(self.kind, self.vq.stride)
+        return self.vq.stride if "vq" in self.sections else 1
 
     @property
     def centred(self) -> bool:

@@ -34,7 +34,7 @@ from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import statistics
 from dimcli.errors import InputError
 from dimcli.models.baselines.base import Baseline
-from dimcli.models.baselines.l2l import L2L
+from dimcli.models.baselines.coded import CodedBaseline
 from dimcli.models.baselines.nearest import Nearest
 from dimcli.presets import preset
 from dimcli.ranges import require_choice
@@ -53,12 +53,16 @@ from dimcli.training import TrainingResult
 
 Stage = Callable[[StageOptions], TrainingResult]
 
+CODED = ("l2l", "elp")
+"""Baselines that need the listener's VQ-VAE."""
+
 
 @dataclass(frozen=True)
 class MethodOptions(StageOptions):
     """What every method takes: a stage's options, which hold for each of its stages.
 
-    ``vq_speaker`` and ``vq_listener`` are trained VQ-VAE runs to use instead of training them.
+    ``vq_speaker`` and ``vq_listener`` are trained VQ-VAE runs to use instead of training them (the
+    listener's also for ``l2l`` and ``elp``).
     For ``dim``: ``ablation`` names what to leave out (:mod:`dimcli.ablations`), ``pretrained`` is a
     run of ``pretrain`` to start from. ``init`` is a run of a baseline, on other data, to go on from
     (the paper's L2L that was pre-trained too). ``pretrain_data`` is what VQ-VAEs and pre-training
@@ -82,20 +86,21 @@ def train_method(data: Path, run: Path, method: str, options: MethodOptions) -> 
     require_choice("--method", method, METHODS)
     ClipStore(data)  # what is wrong with it is told before a folder is made
     if method != "dim" and (options.ablation or options.pretrained):
-        raise InputError(f"--ablation and --pretrained are DIM's, not of {method}")
+        flag = "--ablation" if options.ablation else "--pretrained"
+        raise InputError(f"{flag}: is of --method dim; {method} has none")
+    if options.init is not None and method not in ("rlhg", "l2l", "elp"):
+        raise InputError(f"--init: is of rlhg, l2l and elp; {method} has none (see --pretrained)")
     if method == "dim":
         with_overrides(preset(options.preset, "finetune"), options.settings())  # fails early
         ablation(options.ablation)
         return _in_order(_dim_stages(data, run, options), run, options)
     with_overrides(baseline_preset(options.preset, method), options.settings())
     stages: dict[str, Stage] = {}
-    vq = options.vq_listener
-    if method == "l2l" and vq is None:
+    vq = options.vq_listener if method in CODED else None
+    if method in CODED and vq is None:
         vq = run / "vq_listener"
-        stages["vq_listener"] = partial(_train_l2l_vq, data, vq)
-    stages[""] = partial(
-        _train_baseline, data, run, method, vq if method == "l2l" else None, options.init
-    )
+        stages["vq_listener"] = partial(_train_own_vq, data, vq, method)
+    stages[""] = partial(_train_baseline, data, run, method, vq, options.init)
     return _in_order(stages, run, options)
 
 
@@ -135,14 +140,14 @@ def _with_settings(settings: Mapping[str, Any], stage: Stage) -> Stage:
     return started
 
 
-def _train_l2l_vq(data: Path, run: Path, options: StageOptions) -> TrainingResult:
-    """The listener's VQ-VAE of L2L's preset, which may be another than DIM's."""
+def _train_own_vq(data: Path, run: Path, method: str, options: StageOptions) -> TrainingResult:
+    """The listener's VQ-VAE of a baseline's preset, which may be another than DIM's."""
     settings = {
         key: value
         for key, value in (options.overrides or {}).items()
-        if key.partition(".")[0] not in ("l2l", "inputs")
+        if key.partition(".")[0] not in (method, "inputs")
     }
-    own = baseline_preset(options.preset, "l2l").vq
+    own = baseline_preset(options.preset, method).vq
     if own != preset(options.preset, "train-vq").vq:
         settings = {f"vq.{key}": value for key, value in asdict(own).items()} | settings
     return train_vq(data, run, "listener", replace(options, overrides=settings))
@@ -187,7 +192,7 @@ def _train_baseline(
     init: Path | None,
     options: StageOptions,
 ) -> TrainingResult:
-    """A baseline's own stage; L2L's needs the listener's VQ-VAE run ``vq_listener``.
+    """A baseline's own stage; that of L2L and ELP needs the listener's VQ-VAE run ``vq_listener``.
 
     ``init`` is a run of the same method to go on from.
     """
@@ -209,7 +214,7 @@ def _train_baseline(
     model = build_model(config)
     assert isinstance(model, Baseline)
     model.fit_statistics(statistics(windows["train"]))
-    if isinstance(model, L2L) and vq is not None:
+    if isinstance(model, CodedBaseline) and vq is not None:
         model.vq.load_state_dict(vq.state_dict())
     if init is not None:
         before = load_run(init)
@@ -223,7 +228,7 @@ def _train_baseline(
 def _settings(config: RunConfig, options: StageOptions) -> dict[str, Any]:
     """The options' settings; those of the VQ-VAE were its own stage's."""
     settings = options.settings()
-    if config.kind == "l2l":
+    if config.kind in CODED:
         return {key: value for key, value in settings.items() if not key.startswith("vq.")}
     return settings
 

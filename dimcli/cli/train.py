@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dimcli.training import Progress, TrainingResult
 
 DataArgument = Annotated[Path, typer.Argument(help="Data set folder, as dim prepare writes it.")]
-PresetOption = Annotated[str, typer.Option(help="paper, official, small or tiny.")]
+PresetOption = Annotated[str, typer.Option(help="paper, official, small, table or tiny.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting, as in --set training.batch_size=16. Repeatable."),
@@ -87,9 +87,13 @@ def train_vq(
 
 def pretrain(
     data: DataArgument,
-    vq_speaker: Annotated[Path, typer.Option(help="Run of dim train-vq --role speaker.")],
-    vq_listener: Annotated[Path, typer.Option(help="Run of dim train-vq --role listener.")],
     output: RunOption,
+    vq_speaker: Annotated[
+        Path | None, typer.Option(help="Run of dim train-vq --role speaker.")
+    ] = None,
+    vq_listener: Annotated[
+        Path | None, typer.Option(help="Run of dim train-vq --role listener.")
+    ] = None,
     preset: PresetOption = "small",
     settings: SetOption = None,
     steps: StepsOption = None,
@@ -114,7 +118,9 @@ def pretrain(
 
 def finetune(
     data: DataArgument,
-    init: Annotated[Path, typer.Option(help="Run of dim pretrain.")],
+    init: Annotated[
+        Path, typer.Option(help="Run of dim pretrain, or of dim train-vq to do without it.")
+    ],
     output: RunOption,
     task: Annotated[Role, typer.Option(help="Whose motion to generate.")] = Role.listener,
     preset: PresetOption = "small",
@@ -150,7 +156,21 @@ def train(
         Path | None, typer.Option(help="Run of dim train-vq --role speaker, for dim.")
     ] = None,
     vq_listener: Annotated[
-        Path | None, typer.Option(help="Run of dim train-vq --role listener, for dim and l2l.")
+        Path | None, typer.Option(help="Run of dim train-vq --role listener, for dim, l2l, elp.")
+    ] = None,
+    ablation: Annotated[
+        str | None,
+        typer.Option(help="What to leave out of dim, or a mode of it; any other word lists them."),
+    ] = None,
+    pretrained: Annotated[
+        Path | None, typer.Option(help="Run of dim pretrain to start from, for dim.")
+    ] = None,
+    pretrain_data: Annotated[
+        Path | None,
+        typer.Option(help="Data set for VQ-VAEs and pre-training. Default: the data set."),
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="Run of the same method to go on from, for rlhg, l2l, elp.")
     ] = None,
     preset: PresetOption = "small",
     settings: SetOption = None,
@@ -179,7 +199,15 @@ def train(
             data,
             output,
             method,
-            method_stages.MethodOptions(**given, vq_speaker=vq_speaker, vq_listener=vq_listener),
+            method_stages.MethodOptions(
+                **given,
+                vq_speaker=vq_speaker,
+                vq_listener=vq_listener,
+                ablation=ablation,
+                pretrained=pretrained,
+                pretrain_data=pretrain_data,
+                init=init,
+            ),
         )
 
     _train(output, common, as_json, stages)

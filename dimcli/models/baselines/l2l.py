@@ -22,23 +22,19 @@ from dimcli.config import ATTITUDES, RunConfig
 from dimcli.data.windows import Batch
 from dimcli.draws import draw
 from dimcli.losses import code_loss, masked_mean
-from dimcli.models.baselines.base import Baseline, Figures
+from dimcli.models.baselines.base import Figures
+from dimcli.models.baselines.coded import CodedBaseline
 from dimcli.models.baselines.cross_modal import CrossBlock
 from dimcli.models.layers import attention_mask, sinusoidal_positions
-from dimcli.models.vqvae import VQVAE
 from dimcli.motion import MOTION_DIM
-from dimcli.stitching import Track, windows
 
 
-class L2L(Baseline):
+class L2L(CodedBaseline):
     """The cross-modal transformer, the predictor, and the frozen VQ-VAE whose codes it predicts."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__(config)
         l2l, vq = config.l2l, config.vq
-        self.vq = VQVAE(vq, config.data.space)
-        self.vq.requires_grad_(False)
-        self.parts = len(self.vq.columns)
 
         def blocks(layers: int) -> nn.ModuleList:
             return nn.ModuleList(
@@ -59,20 +55,12 @@ class L2L(Baseline):
         self.norm = nn.LayerNorm(l2l.width)
         self.head = nn.Linear(l2l.width, self.parts * vq.codebook_size)
 
-    def train(self, mode: bool = True) -> L2L:
-        """Training mode; the frozen VQ-VAE stays in eval."""
-        super().train(mode)
-        self.vq.eval()
-        return self
-
     def encode_speaker(self, motion: Tensor, audio: Tensor, present: Tensor) -> Tensor:
         """Standardised motion [B, T, 56] that has read the audio [B, T, A]: [B, N, D].
 
         ``present`` bool [B, N]; no step reads a later one.
         """
-        stride = self.config.vq.stride
-        features = self.motion(motion.unflatten(1, (-1, stride)).flatten(2))
-        sound = self.audio(audio.unflatten(1, (-1, stride)).flatten(2))
+        features, sound = self.motion(self.steps(motion)), self.audio(self.steps(audio))
         positions = sinusoidal_positions(features.shape[1], features.shape[2], features)
         features, sound = features + positions, sound + positions
         mask = attention_mask(present, causal=True)
@@ -100,9 +88,7 @@ class L2L(Baseline):
         del step
         own = generator if training else None
         motion, audio = self.speaker_inputs(batch.motion["speaker"], batch.audio, own)
-        with torch.no_grad():
-            codes = self.vq.encode(self.vq.standardise(batch.motion["listener"]), batch.mask)
-        present = self.vq.step_mask(batch.mask)
+        _, codes, present = self.true_codes(batch)
         speaker = self.encode_speaker(motion, audio, present)
         attitude = self.attitude_inputs(batch.attitude, own)
         logits = self.predict(speaker, codes, attitude, present)
@@ -110,38 +96,30 @@ class L2L(Baseline):
         hits = masked_mean((logits.argmax(dim=-1) == codes).float(), present)
         return loss, {"loss": loss, "accuracy": hits}
 
-    def respond(
+    def choose(
         self,
         motion: Tensor,
         audio: Tensor,
         attitude: Tensor,
+        known: Tensor,
         generator: torch.Generator,
         temperature: float,
     ) -> Tensor:
-        """Code after code, in windows that go on from the last one's codes."""
-        settings, stride, frames = self.config.generation, self.config.vq.stride, len(motion)
-        rate = self.config.data.fps / stride
-        size = max(2, round(settings.window_s * rate))
-        overlap = min(size - 1, round(settings.overlap_s * rate))
-        total = -(-frames // stride)
-        spare = total * stride - frames
-        motion = torch.cat([motion, motion[-1:].expand(spare, -1)])
-        audio = torch.cat([audio, audio[-1:].expand(spare, -1)])
-        told = self.attitude_inputs(attitude[None])
-        track = Track(total, stride, MOTION_DIM)
-        codes = torch.zeros(total, self.parts, dtype=torch.long, device=motion.device)
-        for window in windows(total, size, overlap):
-            first, last = window.start * stride, window.stop * stride
-            there = torch.ones(
-                1, window.stop - window.start, dtype=torch.bool, device=motion.device
-            )
-            speaker = self.encode_speaker(motion[None, first:last], audio[None, first:last], there)
-            for index in range(window.known, window.stop - window.start):
-                now = slice(index + 1)
-                past = codes[None, window.start : window.start + index]
-                logits = self.predict(speaker[:, now], past, told, there[:, now])[0, -1]
-                drawn = draw(logits.cpu(), temperature, generator, top_p=self.config.l2l.top_p)
-                codes[window.start + index] = drawn.to(codes.device)
-            vectors = self.vq.vectors(codes[None, window.start : window.stop])
-            track.write(window, self.vq.unstandardise(self.vq.decode(vectors, there))[0])
-        return track.frames[:frames]
+        """One step after the other, each drawn given all before it."""
+        steps = motion.shape[1] // self.config.vq.stride
+        there = torch.ones(1, steps, dtype=torch.bool, device=motion.device)
+        speaker = self.encode_speaker(motion, audio, there)
+        codes = known.new_zeros(steps, self.parts)
+        codes[: len(known)] = known
+        for index in range(len(known), steps):
+            now = slice(index + 1)
+            logits = self.predict(speaker[:, now], codes[None, :index], attitude, there[:, now])
+            drawn = draw(logits[0, -1].cpu(), temperature, generator, top_p=self.config.l2l.top_p)
+            codes[index] = drawn.to(codes.device)
+        return codes
+
+    def decode(self, codes: Tensor, attitude: Tensor) -> Tensor:
+        """By the VQ-VAE's frozen decoder."""
+        del attitude
+        there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
+        return self.vq.unstandardise(self.vq.decode(self.vq.vectors(codes[None]), there))[0]
