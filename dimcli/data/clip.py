@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ClipRecord:
     """One line of ``clips.jsonl``: where a clip lies in its conversation, and what it is.
 

@@ -1,13 +1,14 @@
 """A data set on disk: ``dataset.yaml``, ``clips.jsonl``, one ``.safetensors`` a conversation.
 
-Reading maps files and slices them, so that memory does not grow with the hours. Writing is in
-:mod:`dimcli.data.writer`.
+Reading takes from the files what is asked for, so that memory hardly grows with the hours. Writing
+is in :mod:`dimcli.data.writer`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from dimcli.config import ROLES, DataConfig
+from dimcli.data.arrays import CONVERSATIONS, ConversationReader
 from dimcli.data.clip import SPLITS, Clip, ClipRecord
 from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM, Motion
@@ -28,7 +29,6 @@ FORMAT_VERSION = 1
 INDEX = "clips.jsonl"
 HEADER = "dataset.yaml"
 STATISTICS = "statistics.json"
-CONVERSATIONS = "conversations"
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class ClipStore:
         self.root = Path(root)
         self.info = _read_header(self.root)
         self.records = _read_index(self.root)
+        widths = dict.fromkeys(ROLES, MOTION_DIM) | {"audio": self.info.audio_dim}
+        self._reader = ConversationReader(self.root, widths)
 
     def clips(self, split: str, conversations: int = 0) -> list[ClipRecord]:
         """The clips of one split, in order; of its first so many ``conversations`` (0: of all)."""
@@ -84,26 +86,7 @@ class ClipStore:
                 f"clip {record.id}: frames {start}..{stop} are outside its {len(record)} frames"
             )
         first, last = record.start + start, record.start + stop
-        path = conversation_path(self.root, record.conversation)
-        widths = dict.fromkeys(ROLES, MOTION_DIM) | {"audio": self.info.audio_dim}
-        arrays: dict[str, Floats] = {}
-        try:
-            with safe_open(path, framework="numpy") as file:
-                missing = set(widths) - set(file.keys())
-                if missing:
-                    raise InputError(f"{path}: lacks {', '.join(sorted(missing))}")
-                for key, width in widths.items():
-                    part = file.get_slice(key)
-                    shape = tuple(part.get_shape())
-                    if len(shape) != 2 or shape[1] != width or shape[0] < last:
-                        raise InputError(
-                            f"{path}: {key} has shape {shape}; expected at least ({last}, {width})"
-                        )
-                    arrays[key] = part[first:last]
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: cannot be read ({error}); prepare it again") from None
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise InputError(f"{path}: NaN or infinite values; prepare it again")
+        arrays = self._reader.rows(record.conversation, first, last)
         fps, space = self.info.fps, self.info.space
         return Clip(
             record=record,
@@ -174,11 +157,6 @@ def data_config(store: ClipStore) -> DataConfig:
     return DataConfig(info.fps, info.space, info.audio_encoder, info.audio_dim)
 
 
-def conversation_path(root: Path, conversation: str) -> Path:
-    """Where a conversation's arrays lie."""
-    return Path(root) / CONVERSATIONS / f"{conversation}.safetensors"
-
-
 def _read_header(root: Path) -> DatasetInfo:
     path = root / HEADER
     if not path.is_file():
@@ -206,22 +184,28 @@ def _read_index(root: Path) -> list[ClipRecord]:
     if not path.is_file():
         raise InputError(f"{path}: missing; prepare the data set again")
     records = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        try:
-            records.append(ClipRecord(**json.loads(line)))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: line {number}: {error}") from None
-        except InputError as error:
-            raise InputError(f"{path}: line {number}: {error}") from None
+    where: dict[str, str] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                fields = json.loads(line)
+                # names that many clips share are kept once
+                record = ClipRecord(**{key: _shared(key, fields[key]) for key in fields})
+            except (ValueError, TypeError, InputError) as error:
+                raise InputError(f"{path}: line {number}: {error}") from None
+            split = where.setdefault(record.conversation, record.split)
+            if split != record.split:
+                raise InputError(
+                    f"{path}: conversation {record.conversation} is in {split} and {record.split}"
+                )
+            records.append(record)
     if not records:
         raise InputError(f"{path}: empty; prepare the data set again")
-    where: dict[str, set[str]] = {}
-    for record in records:
-        where.setdefault(record.conversation, set()).add(record.split)
-    for conversation, splits in where.items():
-        if len(splits) > 1:
-            raise InputError(f"{path}: conversation {conversation} is in {' and '.join(splits)}")
     return records
+
+
+def _shared(key: str, value: Any) -> Any:
+    return sys.intern(value) if isinstance(value, str) and key != "id" else value
 
 
 def replace_text(path: Path, text: str) -> None:

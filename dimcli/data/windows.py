@@ -19,6 +19,7 @@ from dimcli import distributed
 from dimcli.config import ATTITUDES, ROLES
 from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
+from dimcli.motion import MOTION_DIM
 
 Floats = NDArray[np.float32]
 
@@ -86,14 +87,18 @@ class WindowSampler:
         self.seed = seed
         lengths = np.array([len(record) for record in self.records])
         self.lengths = lengths
-        self.share = lengths / lengths.sum()
-        self._rest: dict[int, Floats] = {}
+        # what `Generator.choice` makes of probabilities whenever it is asked
+        self._cumulative = np.cumsum(lengths / lengths.sum())
+        self._cumulative /= self._cumulative[-1]
+        # zeros take no memory until they are written
+        self._rest = np.zeros((len(lengths), MOTION_DIM), np.float32)
+        self._rest_known = np.zeros(len(lengths), bool)
 
     def batch(self, index: int, whole: bool = False) -> Batch:
         """Batch number ``index``; of several processes' batch the rows that are this process's, or
         the ``whole`` of it."""
         random = np.random.default_rng([self.seed, index])
-        chosen = random.choice(len(self.records), self.batch_size, p=self.share)
+        chosen = self._cumulative.searchsorted(random.random(self.batch_size), side="right")
         room = np.maximum(self.lengths[chosen] - self.frames, 0)
         start = random.integers(0, room + 1)
         rows = slice(None) if whole else distributed.own_rows(self.batch_size)
@@ -121,8 +126,9 @@ class WindowSampler:
         held = np.minimum(np.arange(self.frames), len(clip) - 1)
         speaker = clip.speaker.values[held]
         if self.centre_speaker:
-            if index not in self._rest:
+            if not self._rest_known[index]:
                 self._rest[index] = rest(self.store.load(record).speaker.values)
+                self._rest_known[index] = True
             speaker = speaker - self._rest[index]
         attitude = ATTITUDES.index(record.attitude) if record.attitude in ATTITUDES else 0
         mask = np.arange(self.frames) < there

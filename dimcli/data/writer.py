@@ -18,17 +18,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from dimcli.data.arrays import CONVERSATIONS, conversation_path
 from dimcli.data.clip import SPLITS, ClipRecord
 from dimcli.data.dyads import Skipped
-from dimcli.data.store import (
-    CONVERSATIONS,
-    HEADER,
-    INDEX,
-    STATISTICS,
-    DatasetInfo,
-    conversation_path,
-    replace_text,
-)
+from dimcli.data.store import HEADER, INDEX, STATISTICS, DatasetInfo, replace_text
 from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import yaml
 
+from dimcli.data.arrays import conversation_path
 from dimcli.data.clip import ClipRecord
-from dimcli.data.store import ClipStore, conversation_path
+from dimcli.data.store import ClipStore
 from dimcli.data.writer import StoreWriter, split_conversations
 from dimcli.errors import InputError
 
