@@ -78,8 +78,13 @@ def generate_listener(
             size = min(window, total - start)
             held = np.minimum(np.arange(start * stride, (start + size) * stride), frames - 1)
             dyad = window_inputs(model, values[held], audio[held], attitude)
-            codes = sample_codes(model, dyad, known, temperature, steps=steps, generator=generator)
-            decoded = _decode(model, codes)
+            if config.dim.targets == "motion":
+                decoded = _predict(model, dyad)
+            else:
+                codes = sample_codes(
+                    model, dyad, known, temperature, steps=steps, generator=generator
+                )
+                decoded = _decode(model, codes)
             # Both windows decode the overlap; each is surest away from its own edge.
             prefix = (done - start) * stride
             fade = (np.arange(prefix, dtype=np.float32)[:, None] + 1) / (prefix + 1)
@@ -90,7 +95,8 @@ def generate_listener(
             if done == total:
                 break
             following = min(done - overlap, total - window)
-            known = codes[following - start :]
+            if config.dim.targets == "codes":
+                known = codes[following - start :]
             start = following
     return Motion(
         plausible(output[:frames], config.data.space),
@@ -119,6 +125,15 @@ def window_inputs(model: DIM, speaker: Floats, audio: Floats, attitude: str) -> 
         attitude=torch.tensor([ATTITUDES.index(attitude)], device=device),
         codes={role: value.to(device) for role, value in codes.items()},
     )
+
+
+@torch.inference_mode()
+def _predict(model: DIM, dyad: Dyad) -> Floats:
+    """What a model that predicts motion itself says of a window: float32 [T, 56] in its units."""
+    nothing = torch.zeros_like(model.step_mask(dyad.mask))
+    output = model(dyad, {"speaker": ~nothing, "listener": nothing}).logits["listener"]
+    predicted: Floats = model.unstandardise_listener(output)[0].float().cpu().numpy()
+    return predicted
 
 
 @torch.inference_mode()

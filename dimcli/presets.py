@@ -62,15 +62,15 @@ _SMALL_STAGES = {
 }  # fmt: skip
 _TABLE_STAGES = {
     "train-vq": replace(
-        _SMALL_STAGES["train-vq"], steps=600, window_s=2.56, learning_rate=3e-3, ramp_steps=50,
+        _SMALL_STAGES["train-vq"], steps=500, window_s=2.56, learning_rate=3e-3, ramp_steps=50,
         validate_every=200,
     ),
     "pretrain": replace(
-        _SMALL_STAGES["pretrain"], steps=400, window_s=5.12, learning_rate=2e-3, ramp_steps=50,
+        _SMALL_STAGES["pretrain"], steps=300, window_s=5.12, learning_rate=2e-3, ramp_steps=50,
         validate_every=100,
     ),
     "finetune": replace(
-        _SMALL_STAGES["finetune"], steps=800, window_s=5.12, learning_rate=2e-3, ramp_steps=50,
+        _SMALL_STAGES["finetune"], steps=600, window_s=5.12, learning_rate=2e-3, ramp_steps=50,
         validate_every=100,
     ),
 }  # fmt: skip

@@ -185,6 +185,11 @@ class DIM(nn.Module):
         index = ROLES.index(role)
         return (motion - self.motion_mean[index]) / self.motion_std[index]
 
+    def unstandardise_listener(self, motion: Tensor) -> Tensor:
+        """The inverse of :meth:`motion_target` for the listener."""
+        index = ROLES.index("listener")
+        return motion * self.motion_std[index] + self.motion_mean[index]
+
     def standardise_audio(self, audio: Tensor) -> Tensor:
         """Audio features [..., A] -> standardised and clamped (config)."""
         return self._clamp((audio - self.audio_mean) / self.audio_std)
