@@ -10,6 +10,7 @@ Lengths are metres, angles radians, rotations axis-angle. FLAME's axes are those
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,17 @@ class FlameHead(nn.Module):
         from safetensors.numpy import load_file
 
         return cls(load_file(path))
+
+    def restricted(self, vertices: Tensor) -> FlameHead:
+        """The same head with only these ``vertices`` [V'] and no faces; its joints stay."""
+        part = deepcopy(self)
+        part.template = self.template[vertices]
+        part.skin_weights = self.skin_weights[vertices]
+        for name in ("shape_basis", "expression_basis", "pose_basis"):
+            basis = getattr(self, name).unflatten(1, (-1, 3))[:, vertices]
+            setattr(part, name, basis.flatten(1))
+        part.faces = self.faces[:0]
+        return part
 
     def shaped(self, shape: Tensor, expression: Tensor) -> Tensor:
         """Unposed vertices [N, V, 3] of the first components, ``shape`` [N, <=S] and ``expression``

@@ -8,6 +8,7 @@ the camera), the head joint at the origin.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from pathlib import Path
 from typing import Protocol
 
@@ -118,6 +119,17 @@ class OpenHead(nn.Module):
         """A head from a file that ``weights/build_open_head.py`` wrote."""
         with np.load(path, allow_pickle=False) as archive:
             return cls({name: archive[name] for name in archive.files})
+
+    def restricted(self, vertices: Tensor) -> OpenHead:
+        """The same head with only these ``vertices`` [V'], for posing: it has no faces, and so
+        neither landmarks nor a texture.
+        """
+        part = deepcopy(self)
+        part.template = self.template[vertices]
+        part.skin_weights = self.skin_weights[vertices]
+        part.units = self.units.unflatten(1, (-1, 3))[:, vertices].flatten(1)
+        part.faces = self.faces[:0]
+        return part
 
     def coefficients(self, values: Tensor) -> Tensor:
         """Blendshape coefficients [N, 51] of motion ``values`` [N, 56]: 50 expressions, jawOpen."""
