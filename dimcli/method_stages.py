@@ -66,7 +66,7 @@ class MethodOptions(StageOptions):
     For ``dim``: ``ablation`` names what to leave out (:mod:`dimcli.ablations`), ``pretrained`` is a
     run of ``pretrain`` to start from. ``init`` is a run of a baseline, on other data, to go on from
     (the paper's L2L that was pre-trained too). ``pretrain_data`` is what VQ-VAEs and pre-training
-    learn from, where not from the data itself.
+    learn from, where not from the data itself; ``training.conversations`` does not limit it.
     """
 
     vq_speaker: Path | None = None
@@ -108,6 +108,7 @@ def _dim_stages(data: Path, run: Path, options: MethodOptions) -> dict[str, Stag
     """The stages of DIM, or of an ablation of it, that are not given as trained runs."""
     chosen = ablation(options.ablation)
     source = options.pretrain_data or data
+    whole = {"training.conversations": 0} if options.pretrain_data else {}
     stages: dict[str, Stage] = {}
     before = options.pretrained
     if chosen.own_pretraining or not chosen.pretraining:
@@ -118,11 +119,12 @@ def _dim_stages(data: Path, run: Path, options: MethodOptions) -> dict[str, Stag
         vq = {role: given[role] or run / f"vq_{role}" for role in needed if chosen.codes}
         for role, path in vq.items():
             if given[role] is None:
-                stages[f"vq_{role}"] = partial(train_vq, source, path, role)
+                stage = partial(train_vq, source, path, role)
+                stages[f"vq_{role}"] = _with_settings({}, stage, whole)
         if chosen.pretraining:
             before = run / "pretrain"
             stage = partial(pretrain, source, before, vq.get("speaker"), vq.get("listener"))
-            stages["pretrain"] = _with_settings(chosen.model, stage)
+            stages["pretrain"] = _with_settings(chosen.model, stage, whole)
         else:
             before = vq["listener"]
     last = partial(finetune, data, run, before, "listener")
@@ -130,12 +132,14 @@ def _dim_stages(data: Path, run: Path, options: MethodOptions) -> dict[str, Stag
     return stages
 
 
-def _with_settings(settings: Mapping[str, Any], stage: Stage) -> Stage:
-    """``stage`` with ``settings``, beneath those that its options give."""
+def _with_settings(
+    settings: Mapping[str, Any], stage: Stage, fixed: Mapping[str, Any] | None = None
+) -> Stage:
+    """``stage`` with ``settings`` beneath those that its options give, and ``fixed`` above."""
 
     def started(options: StageOptions) -> TrainingResult:
         given = options.overrides or {}
-        return stage(replace(options, overrides={**settings, **given}))
+        return stage(replace(options, overrides={**settings, **given, **(fixed or {})}))
 
     return started
 
