@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,7 +60,7 @@ def extract_motion(
     """
     started = time.monotonic()
     source = Path(source)
-    _check_choices(source, tracker, checkpoint, output_format, fps)
+    _check_choices(source, tracker, output_format, fps)
     output = output or _default_output(source, output_format)
     _check_output(output, output_format, force)
     features = _features_path(output) if audio_encoder else None
@@ -73,8 +72,15 @@ def extract_motion(
             raise InputError(f"--audio-encoder: {source} has no sound; expected a video")
         media.check_output(features, force=force)
         hear = load_encoder(audio_encoder, device)
-    make = _maker(source, tracker, checkpoint, fps, smooth, region, device)
-    motion = make(progress)
+    if _is_motion(source):
+        if region is not None:
+            raise InputError(f"--region: {source} is not a video")
+        motion = _read_motion(source, fps, smooth, progress)
+    else:
+        track = face_tracker(
+            source, tracker, checkpoint, smooth=smooth, region=region, device=device
+        )
+        motion = track(progress)
     if output_format == "emoca":
         from dimcli.tracking.emoca_folder import write_emoca_folder
 
@@ -84,6 +90,13 @@ def extract_motion(
     if hear is not None and features is not None:
         _write_features(source, motion, hear, features, force, progress)
     return MotionResult(output, motion, time.monotonic() - started, features)
+
+
+def space_of(tracker: str) -> str:
+    """The space that a tracker measures in. InputError where it is unknown."""
+    if tracker not in TRACKERS:
+        raise InputError(f"--tracker {tracker}: unknown; known: {', '.join(TRACKERS)}")
+    return "arkit" if tracker == BUILT_IN else "flame"
 
 
 def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
@@ -104,15 +117,10 @@ def _is_motion(source: Path) -> bool:
     return source.is_dir() or source.suffix.lower() == ".npz"
 
 
-def _check_choices(
-    source: Path, tracker: str, checkpoint: Path | None, output_format: str, fps: float | None
-) -> None:
-    if tracker not in TRACKERS:
-        raise InputError(f"--tracker {tracker}: unknown; known: {', '.join(TRACKERS)}")
+def _check_choices(source: Path, tracker: str, output_format: str, fps: float | None) -> None:
+    space = space_of(tracker)
     if output_format not in FORMATS:
         raise InputError(f"--format {output_format}: unknown; known: {', '.join(FORMATS)}")
-    if checkpoint is not None and tracker == BUILT_IN:
-        raise InputError(f"--checkpoint {checkpoint}: --tracker {BUILT_IN} has its own; name emoca")
     if source.is_dir() and fps is None:
         raise InputError(
             f"--fps is missing: {source} is a folder, and EMOCA does not keep the video's frame "
@@ -120,7 +128,7 @@ def _check_choices(
         )
     if not source.is_dir() and fps is not None:
         raise InputError(f"--fps: {source} has its own frame rate; --fps is for EMOCA's folders")
-    if output_format == "emoca" and tracker == BUILT_IN and not _is_motion(source):
+    if output_format == "emoca" and space != "flame" and not _is_motion(source):
         raise InputError(
             f"--format emoca: --tracker {BUILT_IN} measures in the 'arkit' space; name emoca, deca "
             "or smirk, which measure in 'flame'"
@@ -148,33 +156,33 @@ def _features_path(output: Path) -> Path:
     return output.with_name(f"{name}.audio.npz")
 
 
-def _maker(
-    source: Path,
-    tracker: str,
-    checkpoint: Path | None,
-    fps: float | None,
-    smooth: bool,
-    region: str | None,
-    device: str,
+def face_tracker(
+    video: Path,
+    tracker: str = BUILT_IN,
+    checkpoint: Path | None = None,
+    *,
+    smooth: bool = False,
+    region: str | None = None,
+    device: str = "auto",
 ) -> Callable[[Progress], Motion]:
-    """What makes the motion, with everything that can be wrong from the start checked."""
-    if _is_motion(source):
-        if region is not None:
-            raise InputError(f"--region: {source} is not a video")
-        return partial(_read_motion, source, fps, smooth)
+    """What tracks the face in ``video``, with everything that can be wrong from the start checked,
+    and its network loaded. Raises InputError.
+    """
     area = parse_region(region)
-    if tracker == BUILT_IN:
+    if space_of(tracker) == "arkit":
+        if checkpoint is not None:
+            raise InputError(f"--checkpoint {checkpoint}: --tracker {tracker} has its own")
         from dimcli.tracking import landmarks
 
         return lambda progress: landmarks.track_video(
-            source, smooth=smooth, region=area, progress=progress
+            video, smooth=smooth, region=area, progress=progress
         )
-    media.probe_video(source)
+    media.probe_video(video)
     from dimcli.tracking import encoders
 
     encoder = encoders.load_encoder(tracker, checkpoint, device)
     return lambda progress: encoders.track_video(
-        source, encoder, smooth=smooth, region=area, progress=progress
+        video, encoder, smooth=smooth, region=area, progress=progress
     )
 
 

@@ -27,7 +27,7 @@ from dimcli.progress import Progress, silent
 if TYPE_CHECKING:
     from dimcli.audio import LoadedEncoder
     from dimcli.methods import TrainedListener
-    from renderers.base import Reference
+    from renderers.base import Reference, Renderer
 
 SOUND_RATE = 16000
 
@@ -109,6 +109,35 @@ def anchored(motion: Motion, reference: Reference) -> Motion:
     return replace(motion, values=anchor(motion.values, reference.values))
 
 
+def tracker_for(space: str, tracker: str | None, weights: str) -> str:
+    """The tracker for a model of ``space``: ``tracker``, by default the built-in one or EMOCA.
+
+    Raises InputError where that one measures in another space; ``weights`` names the model.
+    """
+    from dimcli.extraction import BUILT_IN, space_of
+
+    if tracker is None:
+        return BUILT_IN if space == "arkit" else "emoca"
+    if space_of(tracker) != space:
+        raise InputError(
+            f"--tracker {tracker}: measures in the '{space_of(tracker)}' space and {weights} "
+            f"lives in '{space}'; leave --tracker out, or take other --weights"
+        )
+    return tracker
+
+
+def flame_mesh(renderer: str, size: int | None) -> Renderer:
+    """What shows motion in the ``flame`` space: a mesh of the imported head. InputError else."""
+    if renderer != "mesh":
+        raise InputError(
+            f"--renderer {renderer}: moves pictures by motion in the 'arkit' space, and these "
+            "--weights live in 'flame'; expected --renderer mesh"
+        )
+    from dimcli.visualizing import MeshStyle, load_head, mesh_renderer
+
+    return mesh_renderer(load_head("flame"), 1.0, MeshStyle(size=size))
+
+
 def generate_listener_videos(
     speaker: Path,
     reference: Path | None,
@@ -124,6 +153,8 @@ def generate_listener_videos(
     attitude: str = "unknown",
     size: int | None = None,
     save_motion: Path | None = None,
+    tracker: str | None = None,
+    checkpoint: Path | None = None,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
@@ -131,12 +162,15 @@ def generate_listener_videos(
     """The main job: watch ``speaker``, generate a listener, render it on ``reference``.
 
     Writes ``samples`` videos (by default ``<speaker>-listener.mp4`` in this folder), each with the
-    speaker's frame rate, number of frames and sound; sample i is drawn with ``seed + i``. Every
-    input is checked before long work starts. Raises InputError for what is wrong with them.
+    speaker's frame rate, number of frames and sound; sample i is drawn with ``seed + i``.
+    ``tracker`` (see :func:`dimcli.extraction.face_tracker`, also for ``checkpoint``) is by default
+    one that measures in the model's space. Every input is checked before long work starts. Raises
+    InputError for what is wrong with them.
     """
     import weights as bundled
     from dimcli.background import Background
-    from dimcli.tracking.landmarks import track_video
+    from dimcli.config_file import read_config
+    from dimcli.extraction import face_tracker
 
     started = time.monotonic()
     output = output or Path(f"{speaker.stem}-listener.mp4")
@@ -151,19 +185,25 @@ def generate_listener_videos(
     if renderer not in RENDERERS:
         raise InputError(f"--renderer {renderer}: unknown; known: {', '.join(RENDERERS)}")
     run = bundled.resolve(weights)
+    # the module that loads runs takes seconds to import; see below
+    space = read_config(run / "config.yaml").data.space
+    tracker = tracker_for(space, tracker, weights)
     media.probe_video(speaker)
 
     # The model's library takes seconds to import: it comes up while the speaker is tracked.
     loading = Background(lambda: Listener.load(run, device))
     fitted, remarks = read_reference(reference) if reference else (None, ())
-    ready = make_renderer(renderer, fitted, size)
+    ready = (
+        make_renderer(renderer, fitted, size) if space == "arkit" else flame_mesh(renderer, size)
+    )
+    track = face_tracker(speaker, tracker, checkpoint, device=device)
 
     def tracking(stage: str, done: int, total: int | None) -> None:
         # a model that cannot be loaded is told at once, not when a long clip is tracked
         loading.raise_if_failed()
         progress(stage, done, total)
 
-    watched = track_video(speaker, progress=tracking)
+    watched = track(tracking)
     if not watched.valid.all():
         missing = 1 - float(watched.valid.mean())
         remarks += (f"{speaker} shows no face in {missing:.1%} of its frames",)
@@ -177,7 +217,7 @@ def generate_listener_videos(
     results = []
     for i, path in enumerate(outputs):
         motion = listener.react(seed + i, temperature, steps, attitude)
-        if fitted is not None:
+        if fitted is not None and space == "arkit":
             motion = anchored(motion, fitted)
         frames = ready.render(motion.values)
         if side_by_side:

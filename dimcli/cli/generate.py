@@ -8,6 +8,7 @@ import typer
 from dimcli.cli import console
 from dimcli.cli.options import (
     Attitude,
+    CheckpointOption,
     Device,
     DeviceOption,
     ForceOption,
@@ -16,6 +17,7 @@ from dimcli.cli.options import (
     OutputOption,
     SeedOption,
     SizeOption,
+    Tracker,
 )
 
 
@@ -50,6 +52,15 @@ def generate_listener(
     save_motion: Annotated[
         Path | None, typer.Option(help="Keep the listener's motion in this .npz.")
     ] = None,
+    tracker: Annotated[
+        Tracker | None,
+        typer.Option(
+            help="What measures the speaker. Default: landmarks, or emoca where the weights need "
+            "the flame space.",
+            show_default=False,
+        ),
+    ] = None,
+    checkpoint: CheckpointOption = None,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
     as_json: JsonOption = False,
@@ -72,6 +83,8 @@ def generate_listener(
             attitude=attitude.value,
             size=size,
             save_motion=save_motion,
+            tracker=tracker.value if tracker else None,
+            checkpoint=checkpoint,
             device=device.value,
             force=force,
             progress=progress,

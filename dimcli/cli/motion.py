@@ -8,6 +8,7 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import (
+    CheckpointOption,
     Device,
     DeviceOption,
     ForceOption,
@@ -15,6 +16,7 @@ from dimcli.cli.options import (
     OutputOption,
     ReferenceOption,
     SizeOption,
+    Tracker,
 )
 
 MotionArgument = Annotated[Path, typer.Argument(help="Motion file (.npz).")]
@@ -48,15 +50,6 @@ def register(app: typer.Typer) -> None:
     app.command("render")(render)
 
 
-class Tracker(StrEnum):
-    """What measures a face."""
-
-    landmarks = "landmarks"
-    emoca = "emoca"
-    deca = "deca"
-    smirk = "smirk"
-
-
 class Format(StrEnum):
     """How motion is written."""
 
@@ -72,10 +65,7 @@ def extract(
     tracker: Annotated[
         Tracker, typer.Option(help="Built in, or with a licensed checkpoint (the flame space).")
     ] = Tracker.landmarks,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(help="That tracker's published checkpoint. Default: the imported one."),
-    ] = None,
+    checkpoint: CheckpointOption = None,
     output_format: Annotated[
         Format, typer.Option("--format", help="A motion file, or EMOCA's folder a frame.")
     ] = Format.npz,

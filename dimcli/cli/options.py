@@ -38,6 +38,15 @@ class Role(StrEnum):
     listener = "listener"
 
 
+class Tracker(StrEnum):
+    """What measures a face."""
+
+    landmarks = "landmarks"
+    emoca = "emoca"
+    deca = "deca"
+    smirk = "smirk"
+
+
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="File to write.", show_default=False)
 ]
@@ -58,3 +67,11 @@ ReferenceOption = Annotated[
     Path, typer.Option("--ref", help="Picture of the face to move.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+CheckpointOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        help="Published checkpoint of --tracker. Default: the imported one.",
+        show_default=False,
+    ),
+]
