@@ -102,37 +102,40 @@ class WindowSampler:
         room = np.maximum(self.lengths[chosen] - self.frames, 0)
         start = random.integers(0, room + 1)
         rows = slice(None) if whole else distributed.own_rows(self.batch_size)
-        windows = [
-            self._window(int(clip), int(first))
-            for clip, first in zip(chosen[rows], start[rows], strict=True)
-        ]
-        speaker, listener, audio, mask, attitude = zip(*windows, strict=True)
+        shape = (len(chosen[rows]), self.frames)
+        motion = {role: np.empty((*shape, MOTION_DIM), np.float32) for role in ROLES}
+        audio = np.empty((*shape, self.store.info.audio_dim), np.float32)
+        mask = np.zeros(shape, bool)
+        attitude = np.zeros(len(mask), np.int64)
+        for row, (clip, first) in enumerate(zip(chosen[rows], start[rows], strict=True)):
+            record = self.records[clip]
+            window = self.store.load(record, first, min(first + self.frames, len(record)))
+            _fill(motion["speaker"][row], self._centred(window.speaker.values, clip))
+            _fill(motion["listener"][row], window.listener.values)
+            _fill(audio[row], window.speaker_audio)
+            mask[row, : len(window) // self.stride * self.stride] = True
+            attitude[row] = ATTITUDES.index(record.attitude)
         return Batch(
-            motion={
-                "speaker": torch.from_numpy(np.stack(speaker)),
-                "listener": torch.from_numpy(np.stack(listener)),
-            },
-            audio=torch.from_numpy(np.stack(audio)),
-            mask=torch.from_numpy(np.stack(mask)),
-            attitude=torch.tensor(attitude),
+            motion={role: torch.from_numpy(values) for role, values in motion.items()},
+            audio=torch.from_numpy(audio),
+            mask=torch.from_numpy(mask),
+            attitude=torch.from_numpy(attitude),
         )
 
-    def _window(
-        self, index: int, start: int
-    ) -> tuple[Floats, Floats, Floats, NDArray[np.bool_], int]:
-        record = self.records[index]
-        clip = self.store.load(record, start, min(start + self.frames, len(record)))
-        there = len(clip) // self.stride * self.stride
-        held = np.minimum(np.arange(self.frames), len(clip) - 1)
-        speaker = clip.speaker.values[held]
-        if self.centre_speaker:
-            if not self._rest_known[index]:
-                self._rest[index] = rest(self.store.load(record).speaker.values)
-                self._rest_known[index] = True
-            speaker = speaker - self._rest[index]
-        attitude = ATTITUDES.index(record.attitude) if record.attitude in ATTITUDES else 0
-        mask = np.arange(self.frames) < there
-        return speaker, clip.listener.values[held], clip.speaker_audio[held], mask, attitude
+    def _centred(self, speaker: Floats, clip: int) -> Floats:
+        """The speaker's values [T, 56] of a clip, less the clip's rest where that is wanted."""
+        if not self.centre_speaker:
+            return speaker
+        if not self._rest_known[clip]:
+            self._rest[clip] = rest(self.store.load(self.records[clip]).speaker.values)
+            self._rest_known[clip] = True
+        return speaker - self._rest[clip]
+
+
+def _fill(window: Floats, values: Floats) -> None:
+    """Copy ``values`` [T', D] into a ``window`` [T, D], holding the last frame."""
+    window[: len(values)] = values
+    window[len(values) :] = values[-1]
 
 
 class ReadAhead:
