@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from dimcli.cli import doctor, evaluate, export, generate, motion, prepare, train, weights
+from dimcli.cli import (
+    convert,
+    doctor,
+    evaluate,
+    export,
+    generate,
+    motion,
+    prepare,
+    train,
+    train_renderer,
+    weights,
+)
 
 app = typer.Typer(
     name="dim",
@@ -35,5 +46,7 @@ def _options(
     pass
 
 
-for _group in (generate, motion, export, prepare, train, evaluate, weights, doctor):
+for _group in (
+    *(generate, motion, convert, export, prepare, train, train_renderer, evaluate, weights, doctor),
+):
     _group.register(app)

@@ -100,7 +100,7 @@ class Material:
         for take, first in zip(takes, lengths[:-1], strict=True):
             self._frames[first : first + len(take)] = take.frames
         self.home = home_frame(self.values, self.frames(TRAIN))
-        starter = Starter(self.reference)
+        self.starter = starter = Starter(self.reference)
         side = self.size // MAP_STRIDE
         self._starts = _on_disk(folder / f"{person}-starts", self._frames.shape)
         self._places = _on_disk(
@@ -129,6 +129,10 @@ class Material:
     def pictures(self, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The truth, uint8 [N, S, S, 3]."""
         return np.asarray(self._frames[frames])
+
+    def zero_shot(self, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The portrait renderer's pictures, uint8 [N, S, S, 3]: it knows motion, no place."""
+        return np.stack([self.starter(values).picture for values in self.values[frames]])
 
     def room(self) -> NDArray[np.uint8]:
         """What is mostly at each place of the square, [S, S, 3]: a first guess at the room."""

@@ -1,0 +1,123 @@
+"""``dim train-renderer``: clips of a person in, a renderer of that person out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dimcli.cli import console
+from dimcli.cli.options import (
+    LARGEST_SEED,
+    Device,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    RunOption,
+)
+
+if TYPE_CHECKING:
+    from dimcli.renderer_training import Look
+
+
+def register(app: typer.Typer) -> None:
+    """Add this group's commands to the app."""
+    app.command("train-renderer")(train_renderer)
+
+
+def train_renderer(
+    output: RunOption,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Clips of one person, or a folder of pictures.", show_default=False),
+    ] = None,
+    identity: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=clip.mp4, for several people in one run. Repeatable."),
+    ] = None,
+    preset: Annotated[str, typer.Option(help="lite (any computer) or paper (a GPU).")] = "lite",
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Time for everything; 0: no limit. Default: 15 for lite."),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Most steps.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST_SEED, help="Same seed, same result.")
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(help="Share of each clip, its end, kept to judge by.")
+    ] = 0.25,
+    region: Annotated[
+        str | None, typer.Option(help="Look only here: x,y,width,height in pixels.")
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="pirender: start paper from its imported weights, or none. "
+            "Default: where they are."
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn to draw one person: better than from one picture."""
+    import math
+    from dataclasses import asdict
+
+    from dimcli.extraction import parse_region
+    from dimcli.renderer_training import RendererOptions, named_sources
+    from dimcli.renderer_training import train_renderer as train
+
+    def look(now: Look) -> None:
+        level = "" if math.isnan(now.psnr) else f", held-out PSNR {now.psnr:.2f} dB"
+        console.say(f"step {now.step}: loss {now.loss:.3f}{level}")
+
+    with console.progress_display() as progress:
+        result = train(
+            named_sources(clips, identity),
+            output,
+            RendererOptions(
+                preset=preset,
+                minutes=minutes,
+                steps=steps,
+                seed=seed,
+                held_out=held_out,
+                region=parse_region(region),
+                init=init,
+                resume=resume,
+                force=force,
+                device=device.value,
+                progress=progress,
+                look=look,
+                remark=lambda text: console.say(f"note: {text}"),
+            ),
+        )
+    ends = {
+        "steps": "all steps done",
+        "patience": "stopped early: it no longer improves",
+        "minutes": "time is up; go on with --resume",
+    }
+    for name, found in result.figures.items():
+        console.say(
+            f"{name}: {found.psnr:.2f} dB on {found.frames} held-out frames, zero-shot "
+            f"{found.psnr_zero_shot:.2f} dB; perceptual distance {found.distance:.3f}, zero-shot "
+            f"{found.distance_zero_shot:.3f}"
+        )
+    console.say(
+        f"wrote {output}, step {result.step} ({ends[result.reason]}), "
+        f"{console.seconds(result.taken_s)} taken; look at {output / 'preview-*.jpg'}"
+    )
+    if as_json:
+        console.print_json(
+            {
+                "path": str(output),
+                "step": result.step,
+                "best_step": result.best_step,
+                "reason": result.reason,
+                "taken_s": round(result.taken_s, 3),
+                "figures": {name: asdict(found) for name, found in result.figures.items()},
+            }
+        )

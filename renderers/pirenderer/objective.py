@@ -1,0 +1,141 @@
+"""What a training step of a per-identity renderer minimises, for both networks alike.
+
+Legend: B batch, S side of the square.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from dimcli.errors import InputError
+from renderers.pirenderer.backbones import Backbone
+from renderers.pirenderer.lite import LiteConfig, LiteNet
+from renderers.pirenderer.losses import (
+    LossConfig,
+    RegionConfig,
+    RenderingLoss,
+    pixel_loss,
+    region_weights,
+)
+from renderers.pirenderer.material import Batch
+from renderers.pirenderer.networks import PIRenderer, PIRendererConfig
+
+
+@dataclass(frozen=True)
+class RendererTraining:
+    """How a renderer is trained."""
+
+    seed: int = 0
+    """Of everything that is drawn at random."""
+    steps: int = 20_000
+    """Most steps; the time usually ends before."""
+    minutes: float = 15.0
+    """Time for everything, tracking included; 0 for no limit."""
+    batch_size: int = 2
+    """Frames a step."""
+    learning_rate: float = 1e-3
+    """Of Adam, after a short ramp."""
+    settle_after: int = 400
+    """From this step on the learning rate falls with the square root of the steps."""
+    beta1: float = 0.9
+    """Of Adam."""
+    average: float = 0.998
+    """The kept weights are the running mean with this decay."""
+    jitter: float = 0.1
+    """Noise on the motion, in its standard deviations: no two trackings agree."""
+    warp_only: int = 0
+    """So many steps train the warp alone (PIRenderer: 200,000)."""
+    validate_every: int = 100
+    """Steps between looks at the frames that say when to stop, and at the held-out ones."""
+    patience: int = 20
+    """Looks without an improvement that end the training."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """Weights of the loss's terms."""
+    regions: RegionConfig = field(default_factory=RegionConfig)
+    """How much more the face's parts count."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "validate_every", "patience", "settle_after"):
+            if getattr(self, name) < 1:
+                raise InputError(f"training {name} is {getattr(self, name)}; expected 1 or more")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network and how it is trained."""
+
+    network: LiteConfig | PIRendererConfig
+    training: RendererTraining
+
+
+PRESETS = {
+    "lite": Preset(
+        LiteConfig(),
+        RendererTraining(
+            loss=LossConfig(
+                pixel=10.0, warp_pixel=3.0, warp=0.0, final=0.2, style=0.0, scales=1, finest=0
+            ),
+            regions=RegionConfig(face=0.5, mouth=2.0, eyes=2.0),
+        ),
+    ),
+    "paper": Preset(
+        PIRendererConfig(),
+        RendererTraining(
+            steps=200_000, minutes=0.0, batch_size=5, learning_rate=1e-4, settle_after=200_000,
+            beta1=0.5, average=0.9978, jitter=0.0, warp_only=1000, validate_every=500,
+        ),
+    ),
+}  # fmt: skip
+"""``lite``: a person in a quarter of an hour without a GPU. ``paper``: PIRenderer, fine-tuned."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a network made of a batch: the warped pictures of its stages, and the final one (None
+    where only the warp was asked for), [B, 3, S, S]."""
+
+    warped: tuple[Tensor, ...]
+    picture: Tensor | None
+
+
+def draw(network: nn.Module, batch: Batch, *, edit: bool = True) -> Drawn:
+    """Either network's pictures of a batch."""
+    if isinstance(network, LiteNet):
+        made = network(batch.person, batch.start, batch.place, batch.window)
+        return Drawn((made.moved, made.warped), made.picture)
+    assert isinstance(network, PIRenderer)
+    rendering = network(batch.source, batch.window.transpose(1, 2), edit=edit)
+    return Drawn((rendering.warped,), rendering.picture)
+
+
+class Objective:
+    """The loss of a batch by name of its terms."""
+
+    def __init__(self, config: RendererTraining, backbone: Backbone | None) -> None:
+        self.config = config
+        self._loss = RenderingLoss(config.loss, backbone)
+
+    def __call__(self, network: nn.Module, batch: Batch, *, edit: bool = True) -> dict[str, Tensor]:
+        """Weighted terms (scalars); their sum is what is minimised."""
+        size = (batch.target.shape[-2], batch.target.shape[-1])
+        weight = region_weights(batch.landmarks, size, self.config.regions)
+        drawn = draw(network, batch, edit=edit)
+        terms = self._loss(
+            batch.target, warped=drawn.warped[-1], final=drawn.picture, weight=weight
+        )
+        for number, early in enumerate(drawn.warped[:-1]):
+            share = self.config.loss.warp_pixel
+            terms[f"stage {number}"] = share * pixel_loss(early, batch.target, weight)
+        return terms
+
+
+def jittered(batch: Batch, amount: float, spread: Tensor, generator: torch.Generator) -> Batch:
+    """``batch`` with noise of ``amount`` times ``spread`` [59] on each frame's motion, the same
+    over its window."""
+    if not amount:
+        return batch
+    noise = torch.randn(len(batch.window), 1, len(spread), generator=generator)
+    return Batch(**{**vars(batch), "window": batch.window + amount * noise * spread})
