@@ -97,6 +97,17 @@ class ConversionResult:
 
 
 def convert_motion(
+    motion: Motion, space: str, *, device: str = "auto", progress: Progress = silent
+) -> Conversion:
+    """``motion`` in the other ``space``, by the open head and the user's FLAME.
+
+    Raises InputError where FLAME is not imported, and says how to get it.
+    """
+    converter = Converter.of_imported(choose_device(device))
+    return converter.convert(motion, space, progress=progress)
+
+
+def convert_file(
     path: Path,
     space: str,
     output: Path | None = None,
@@ -107,7 +118,7 @@ def convert_motion(
 ) -> ConversionResult:
     """Convert a motion file to ``space``, by default into ``<motion>-<space>.npz`` in this folder.
 
-    Raises InputError where FLAME is not imported, and says how to get it.
+    Raises InputError as :func:`convert_motion` does.
     """
     from dimcli.pipeline import check_motion_output
 
@@ -117,8 +128,7 @@ def convert_motion(
     motion = Motion.load(path)
     if motion.space == space:
         raise InputError(f"{path}: is in the '{space}' space already; nothing to convert")
-    converter = Converter.of_imported(choose_device(device))
-    found = converter.convert(motion, space, progress=progress)
+    found = convert_motion(motion, space, device=device, progress=progress)
     found.motion.save(output, force=force)
     return ConversionResult(output, found, time.monotonic() - started)
 

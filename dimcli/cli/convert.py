@@ -31,10 +31,10 @@ def convert(
     as_json: JsonOption = False,
 ) -> None:
     """Convert motion between the spaces (needs your FLAME file)."""
-    from dimcli.conversion import convert_motion
+    from dimcli.conversion import convert_file
 
     with console.progress_display() as progress:
-        result = convert_motion(
+        result = convert_file(
             motion, to.value, output, device=device.value, force=force, progress=progress
         )
     found = result.conversion
