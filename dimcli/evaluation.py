@@ -5,7 +5,7 @@ A method sees a stimulus and a seed, never the listener (:class:`dimcli.data.cli
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from dimcli import official
 from dimcli.data.clip import ClipRecord, Predictor
@@ -32,6 +32,7 @@ def evaluate(
     unit: str = "clip",
     reference: str | None = None,
     notes: Mapping[str, str] | None = None,
+    bounds: Collection[str] = (),
     progress: Progress = silent,
 ) -> Evaluation:
     """Score ``predictors``, methods by name, on all clips of ``split``.
@@ -41,7 +42,8 @@ def evaluate(
     (:mod:`dimcli.official`): of ``samples`` (by default ten) the nearest to the truth is kept.
     Intervals are percentiles (95 %) over ``bootstrap`` draws of clips, the same for every method,
     or of whole conversations as ``unit`` says. ``reference`` is the method that differences are
-    taken to; ``notes`` are remarks on methods. Raises InputError for an empty split, an unknown
+    taken to; ``notes`` are remarks on methods, and ``bounds`` those that know more than a method
+    can. Raises InputError for an empty split, an unknown
     name, a clip too short for a figure, or a prediction that is not of its clip's length.
     """
     records = store.clips(split)
@@ -89,6 +91,7 @@ def evaluate(
                 scored.methods[name],
                 scored.differences.get(name),
                 (notes or {}).get(name, ""),
+                bound=name in bounds,
             )
             for name in predictors
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,13 +17,16 @@ from dimcli.evaluation import evaluate
 from dimcli.evaluation_files import EvaluationFiles
 from dimcli.methods import UNTRAINED, load_predictor
 from dimcli.progress import Progress, silent
+from dimcli.report import evaluation_report, write_report
+from dimcli.report_clips import choose, show_clips
 from dimcli.score_table import ScoreTable, difference_table, score_table
 from dimcli.scores import Evaluation
 
 DATASETS = ("vico", "lm_listener", "candor", "synthetic")
 _WORKERS = 4
+ORACLE = "oracle"
 NOTES = {
-    "oracle": "knows the hidden events behind the speaker, which no method sees: the best that "
+    ORACLE: "knows the hidden events behind the speaker, which no method sees: the best that "
     "can be said without seeing the listener",
     "random": "somebody else's listening: realistic, unrelated to this speaker",
     "mean": "stands still: what smallest squared errors reward",
@@ -50,7 +54,7 @@ class EvaluationOptions:
     bootstrap: int = 1000
     unit: str = "clip"
     reference: str | None = None
-    clips: int = 3
+    clips: int = 2
     device: str = "auto"
     command: str = ""
     files: EvaluationFiles = field(default_factory=EvaluationFiles)
@@ -85,12 +89,24 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         unit=options.unit,
         reference=_reference(options, names),
         notes={label: NOTES.get(name, "") for label, name in names.items()},
+        bounds=[label for label, name in names.items() if name == ORACLE],
         progress=progress,
     )
     scores = score_table(evaluation, notes=protocol_notes(evaluation))
     differences = difference_table(evaluation, scores)
     tables = (scores, differences) if differences else (scores,)
     written = options.files.write(evaluation, scores, force=options.force)
+    if options.files.report is not None:
+        chosen = choose(store.clips(options.split), options.clips)
+        html = evaluation_report(
+            evaluation,
+            scores,
+            show_clips(store, chosen, predictors, options.seed, progress),
+            weights={label: describe(name) for label, name in names.items()},
+            command=options.command,
+        )
+        write_report(options.files.report, html, force=options.force)
+        written.append(options.files.report)
     return EvaluationResult(evaluation, tables, tuple(written))
 
 
@@ -122,8 +138,8 @@ def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
     """Labels of methods to names or run directories, in the order they were given."""
     given = [*options.weights, *options.baselines]
     if not given:
-        known = [name for name in UNTRAINED if name != "oracle" or _is_synthetic(store)]
-        given = [weights.DEFAULT_LISTENER, *known]
+        known = [name for name in UNTRAINED if name != ORACLE]
+        given = [weights.DEFAULT_LISTENER, *known, *([ORACLE] if _is_synthetic(store) else [])]
     found: dict[str, str] = {}
     for one in given:
         label, equals, name = one.partition("=")
@@ -135,6 +151,14 @@ def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
             raise InputError(f"two methods are called '{label}'; write LABEL={name} for one")
         found[label] = name
     return found
+
+
+def describe(name: str) -> str:
+    """What a method is, for the record: weights by their hash."""
+    if name in UNTRAINED:
+        return "needs no training"
+    model = weights.resolve(name) / "model.safetensors"
+    return f"{name}, sha256 {hashlib.sha256(model.read_bytes()).hexdigest()[:16]}"
 
 
 def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:

@@ -31,14 +31,15 @@ PAPER_FIGURES = ("fd", "p_fd", "mse", "sid", "var", "rpcc")
 """The columns of the paper's tables."""
 OTHER_FIGURES = ("sid_pooled", "var_pooled", "rpcc_temporal")
 """The same words defined otherwise: over all clips' numbers together, or within each clip."""
-METHOD, TRUE, PUBLISHED = "method", "truth", "published"
+METHOD, BOUND, TRUE, PUBLISHED = "method", "bound", "truth", "published"
 
 
 @dataclass(frozen=True)
 class Row:
     """A line of a table: ``figures`` by part and name, as far as there are any.
 
-    ``kind`` is METHOD (evaluated here), TRUE (the ground truth) or PUBLISHED (somebody's numbers).
+    ``kind`` is METHOD (evaluated here), BOUND (evaluated, but knows what no method can know), TRUE
+    (the ground truth) or PUBLISHED (somebody's numbers).
     """
 
     name: str
@@ -154,7 +155,10 @@ def score_table(
     notes: Sequence[str] = (),
 ) -> ScoreTable:
     """All methods of an evaluation, the truth, and ``published`` rows below."""
-    rows = [Row(one.name, one.figures, note=one.note) for one in evaluation.methods]
+    rows = [
+        Row(one.name, one.figures, BOUND if one.bound else METHOD, one.note)
+        for one in evaluation.methods
+    ]
     rows.append(Row(TRUTH, evaluation.truth, TRUE))
     return ScoreTable(
         title or f"{evaluation.dataset}, {evaluation.split} split, {evaluation.clips} clips",
@@ -167,7 +171,7 @@ def score_table(
 def difference_table(evaluation: Evaluation, scores: ScoreTable) -> ScoreTable | None:
     """Every method's differences to the reference, written as in ``scores``; None without any."""
     rows = [
-        Row(one.name, one.differences, note=one.note)
+        Row(one.name, one.differences, BOUND if one.bound else METHOD, one.note)
         for one in evaluation.methods
         if one.differences is not None
     ]

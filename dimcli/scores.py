@@ -41,13 +41,15 @@ class MethodScores:
     """One method's figures, and its paired ``differences`` to the evaluation's reference.
 
     A difference is below zero where this method is better: of the figure itself where smaller is
-    better, of its gap to the truth's where nearer is. ``note`` says what a reader must know.
+    better, of its gap to the truth's where nearer is. ``note`` says what a reader must know;
+    ``bound``: it knows what no method can know, and only marks what is possible.
     """
 
     name: str
     figures: Figures
     differences: Figures | None = None
     note: str = ""
+    bound: bool = False
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def evaluate(
     report: Annotated[Path | None, typer.Option("--report", help="HTML report to write.")] = None,
     clips: Annotated[
         int, typer.Option(min=0, max=20, help="Clips that the report shows in full.")
-    ] = 3,
+    ] = 2,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
     as_json: JsonOption = False,

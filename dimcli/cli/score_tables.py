@@ -52,7 +52,7 @@ def _part(table: ScoreTable, part: str, terminal: bool) -> Table:
         lines.add_column(Text(table.heading(part, name)), justify="right", no_wrap=True)
     for row in table.rows:
         cells = [_cell(table, row, part, name) for name in shown]
-        style = {"method": "", "truth": "italic", "published": "dim"}[row.kind]
+        style = {"truth": "italic", "bound": "italic", "published": "dim"}.get(row.kind, "")
         lines.add_row(Text(row.name), *cells, style=style)
     return lines
 
