@@ -150,13 +150,13 @@ class HubertEncoder:
         if index > 0:
             weights *= self._ramp(rows, starts[index], starts[index - 1] + self._window)
         if index + 1 < len(starts):
-            weights *= 1 - self._ramp(rows, starts[index + 1], stop)
+            weights *= np.float32(1) - self._ramp(rows, starts[index + 1], stop)
         return weights
 
     def _ramp(self, rows: Floats, begin: int, end: int) -> Floats:
         """From 0 to 1 in the middle of two windows' overlap ``begin``..``end``."""
         width = self._overlap - 2 * EDGE
-        ramp: Floats = (rows - (begin + end - 1) / 2) / width + 0.5
+        ramp = (rows - np.float32((begin + end - 1) / 2)) / np.float32(width) + np.float32(0.5)
         return ramp.clip(0, 1)
 
     def _sound(self, samples: Floats) -> Tensor:

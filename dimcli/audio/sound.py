@@ -45,7 +45,8 @@ def to_frames(
     output = np.empty((frames, features.shape[1]), np.float32)
     for begin in range(0, frames, _BLOCK):
         end = min(begin + _BLOCK, frames)
-        edges = ((np.arange(begin, end + 1) - 0.5) / fps - first_s) / step_s
+        times = (np.arange(begin, end + 1, dtype=np.float64) - 0.5) / fps
+        edges = ((times - first_s) / step_s).astype(np.float64)
         low = int(np.clip(np.floor(edges[0]), 0, len(features) - 1))
         high = int(np.clip(np.floor(edges[-1]) + 2, low + 1, len(features)))
         integral = _integral(features[low:high].astype(np.float64), edges - low)

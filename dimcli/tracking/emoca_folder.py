@@ -21,7 +21,7 @@ from dimcli.errors import InputError
 from dimcli.files import check_output
 from dimcli.motion import MOTION_DIM, NUM_EXPRESSION, NUM_POSE, Motion
 from dimcli.progress import Progress, silent
-from dimcli.tracking.gaps import fill_motion
+from dimcli.tracking.gaps import fill_motion, finite_rows
 
 Floats = NDArray[np.float32]
 
@@ -73,7 +73,7 @@ def read_emoca_folder(
         if (folder / "shape.npy").is_file():
             shapes.append(_numbers(folder / "shape.npy", (100, 300)))
         progress("reading frames", done, len(folders))
-    valid = np.isfinite(values).all(axis=1)
+    valid = finite_rows(values)
     if not valid.any():
         raise InputError(f"{path}: all of its {len(folders)} frames are NaN; extract it again")
     if len({len(shape) for shape in shapes}) > 1:

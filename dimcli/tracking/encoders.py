@@ -22,7 +22,7 @@ from dimcli.tracking.checkpoints import find_checkpoint, load_exactly, read_tens
 from dimcli.tracking.emoca import Deca, Emoca
 from dimcli.tracking.flame_encoder import FlameEncoder, Picture, Square
 from dimcli.tracking.following import Face, Follower
-from dimcli.tracking.gaps import fill_columns, fill_motion
+from dimcli.tracking.gaps import fill_columns, fill_motion, finite_rows
 from dimcli.tracking.landmarks import check_seen
 from dimcli.tracking.smirk import Smirk
 from dimcli.tracking.smoothing import smooth_motion
@@ -98,7 +98,7 @@ def track_video(
             progress("tracking", count, max(expected, count))
     table.append(_encode(encoder, batch, size, shapes))
     numbers = np.concatenate(table)
-    valid = np.isfinite(numbers).all(axis=1)
+    valid = finite_rows(numbers)
     check_seen(path, valid)
     motion = Motion(
         fill_motion(numbers[:, :MOTION_DIM], valid),
@@ -144,7 +144,7 @@ class _Mean:
         self._count = 0
 
     def add(self, rows: Floats) -> None:
-        finite = rows[np.isfinite(rows).all(axis=1)].astype(np.float64)
+        finite = rows[finite_rows(rows)].astype(np.float64)
         self._sum = finite.sum(axis=0) + (0 if self._sum is None else self._sum)
         self._count += len(finite)
 

@@ -11,6 +11,11 @@ from dimcli.rotations import slerp_axis_angle
 Floats = NDArray[np.float32]
 
 
+def finite_rows(table: Floats) -> NDArray[np.bool_]:
+    """Which rows of ``table`` [T, N] have no NaN or infinite value: bool [T]."""
+    return np.asarray(np.isfinite(table).all(axis=1))
+
+
 def fill_columns(table: Floats, valid: NDArray[np.bool_]) -> Floats:
     """Columns of ``table`` [T, N] with rows that are not ``valid`` interpolated linearly; the ends
     are held. At least one row must be valid.
