@@ -98,7 +98,7 @@ _L2L = {
 }
 _ELP = {
     "paper": RunConfig(  # pieces of 64 frames
-        vq=replace(_PAPER_VQ, parts="face"),
+        vq=replace(_PAPER_VQ, layers=4, parts="face"),
         inputs=_PAPER_INPUTS,
         training=TrainingConfig(window_s=2.56, learning_rate=1e-4),
         generation=GenerationConfig(window_s=2.56, overlap_s=0.64),

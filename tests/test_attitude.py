@@ -1,0 +1,31 @@
+"""What an attitude does to the shipped listener on a speaker who is not of its training data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dimcli.listening import Listener
+from dimcli.motion import expression_index
+from dimcli.tracking.landmarks import track_video
+from weights import DEFAULT_LISTENER, resolve
+
+pytestmark = pytest.mark.slow
+
+SMILE = [expression_index("mouthSmileLeft"), expression_index("mouthSmileRight")]
+
+
+def test_the_listener_smiles_most_when_positive_and_least_when_negative(examples: Path) -> None:
+    listener = Listener.load(resolve(DEFAULT_LISTENER), "cpu")
+    assert listener.told_attitudes
+    listener.watch(examples / "speaker.mp4", track_video(examples / "speaker.mp4"))
+
+    def smile(attitude: str) -> float:
+        made = [listener.react(seed, None, None, attitude) for seed in range(6)]
+        return float(np.mean([motion.values[:, SMILE].mean() for motion in made]))
+
+    negative, neutral, positive = (smile(name) for name in ("negative", "neutral", "positive"))
+    assert negative + 0.05 < neutral
+    assert neutral + 0.05 < positive

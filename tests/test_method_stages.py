@@ -1,0 +1,148 @@
+"""Whole methods trained with one call, tiny, on made data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dimcli.data.store import ClipStore
+from dimcli.errors import InputError
+from dimcli.method_stages import MethodOptions, train_method
+from dimcli.methods import load_predictor
+from dimcli.training import Progress
+from tests.stores import make_store
+
+TRAINED = ("rlhg", "l2l", "elp", "dim")
+FILES = ("model.safetensors", "metrics.jsonl", "config.yaml", "training_state.safetensors")
+
+
+class InterruptedRunError(Exception):
+    pass
+
+
+def options(**settings: object) -> MethodOptions:
+    often = {"training.validate_every": 2, "training.batch_size": 2}
+    return MethodOptions(preset="tiny", device="cpu", steps=4, overrides=often, **settings)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set and a run of every method."""
+    folder = tmp_path_factory.mktemp("methods")
+    make_store(folder / "data")
+    for method in (*TRAINED, "nearest-audio", "nearest-motion"):
+        train_method(folder / "data", folder / method, method, options())
+    return folder
+
+
+def files_of(run: Path) -> dict[str, bytes]:
+    """Everything a run and the runs inside it leave behind, by path."""
+    found = [path for path in sorted(run.rglob("*")) if path.name in FILES]
+    return {str(path.relative_to(run)): path.read_bytes() for path in found}
+
+
+@pytest.mark.parametrize("method", [*TRAINED, "nearest-audio", "nearest-motion"])
+def test_a_trained_methods_run_answers_a_stimulus(folder: Path, method: str) -> None:
+    store = ClipStore(folder / "data")
+    clip = store.load(store.clips("test")[0])
+    predictor = load_predictor(folder / method, store)
+    answer = predictor.predict(clip.stimulus(), 3)
+    assert (len(answer), answer.fps, answer.space) == (len(clip), clip.speaker.fps, "arkit")
+    assert bool(np.isfinite(answer.values).all())
+    np.testing.assert_array_equal(answer.values, predictor.predict(clip.stimulus(), 3).values)
+
+
+@pytest.mark.parametrize(
+    ("method", "steps_before_the_kill"), [("rlhg", 3), ("l2l", 3), ("elp", 7), ("dim", 11)]
+)
+def test_the_same_command_after_a_kill_ends_in_the_bytes_of_an_uninterrupted_run(
+    folder: Path, tmp_path: Path, method: str, steps_before_the_kill: int
+) -> None:
+    left = steps_before_the_kill
+
+    def kill(progress: Progress) -> None:
+        nonlocal left
+        if progress.split == "train":
+            left -= 2
+            if left < 0:
+                raise InterruptedRunError
+
+    run = tmp_path / "run"
+    with pytest.raises(InterruptedRunError):
+        train_method(folder / "data", run, method, options(resume=True, progress=kill))
+    assert files_of(run) != files_of(folder / method)
+    train_method(folder / "data", run, method, options(resume=True))
+    assert files_of(run) == files_of(folder / method)
+    train_method(folder / "data", run, method, options(resume=True))
+    assert files_of(run) == files_of(folder / method)
+
+
+def test_a_forced_run_takes_nothing_over_from_the_one_it_replaces(
+    folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train_method(folder / "data", run, "l2l", options(seed=5))
+
+    def kill(progress: Progress) -> None:
+        raise InterruptedRunError
+
+    with pytest.raises(InterruptedRunError):
+        train_method(folder / "data", run, "l2l", options(force=True, progress=kill))
+    assert not (run / "model.safetensors").exists()
+    train_method(folder / "data", run, "l2l", options(resume=True))
+    assert files_of(run) == files_of(folder / "l2l")
+
+
+@pytest.mark.parametrize("method", ["l2l", "elp"])
+def test_a_trained_vq_vae_can_be_shared(folder: Path, tmp_path: Path, method: str) -> None:
+    shared = options(vq_listener=folder / "dim" / "vq_listener")
+    train_method(folder / "data", tmp_path / "run", method, shared)
+    assert not (tmp_path / "run" / "vq_listener").exists()
+    own = folder / method / "model.safetensors"
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == own.read_bytes()
+
+
+def test_time_that_runs_out_in_an_early_stage_leaves_the_rest_for_later(
+    folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    result = train_method(folder / "data", run, "elp", options(max_minutes=1e-5))
+    assert result.reason == "minutes"
+    assert not (run / "config.yaml").exists()
+    assert train_method(folder / "data", run, "elp", options(resume=True)).reason == "steps"
+    assert files_of(run) == files_of(folder / "elp")
+
+
+def test_settings_reach_the_stage_they_are_for(folder: Path, tmp_path: Path) -> None:
+    settings = {"training.validate_every": 2, "l2l.layers": 2, "vq.codebook_size": 12}
+    chosen = MethodOptions(preset="tiny", device="cpu", steps=2, overrides=settings)
+    train_method(folder / "data", tmp_path / "run", "l2l", chosen)
+    text = (tmp_path / "run" / "config.yaml").read_text()
+    assert "layers: 2" in text
+    assert "codebook_size: 12" in text
+    assert "elp:" not in text
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("method", "change", "message"),
+    [
+        ("l3l", {}, "--method is 'l3l'; expected one of dim, "),
+        ("rlhg", {"preset": "huge"}, "preset is 'huge'; expected one of paper"),
+        ("rlhg", {"overrides": {"elp.width": 3}}, "no section 'elp'"),
+        ("elp", {"overrides": {"elp.width": 15}}, "elp.heads is 2; it must divide elp.width 15"),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_folder_is_made(
+    folder: Path, tmp_path: Path, method: str, change: dict[str, object], message: str
+) -> None:
+    wrong = MethodOptions(**{"preset": "tiny", "device": "cpu", **change})  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        train_method(folder / "data", tmp_path / "run", method, wrong)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InputError, match="exists; give another"):
+        train_method(folder / "data", folder / "rlhg", "rlhg", options())
