@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -56,8 +57,11 @@ class ConversationReader:
         self.widths = dict(widths)
         self._layouts: dict[str, _Layout] = {}
 
-    def rows(self, conversation: str, first: int, last: int) -> dict[str, Floats]:
-        """Rows ``first`` to ``last`` (exclusive) of each array, float32 [last - first, width].
+    def rows(
+        self, conversation: str, first: int, last: int, keys: Collection[str] = ()
+    ) -> dict[str, Floats]:
+        """Rows ``first`` to ``last`` (exclusive), float32 [last - first, width], of each array, or
+        of those that ``keys`` names.
 
         Raises InputError that names the file when it is missing, damaged, too short or holds
         values that are not finite.
@@ -68,6 +72,8 @@ class ConversationReader:
                 layout = self._layout(conversation, path, file)
                 arrays = {}
                 for place, (key, width) in enumerate(self.widths.items()):
+                    if keys and key not in keys:
+                        continue
                     if layout.frames[place] < last:
                         shape = (layout.frames[place], width)
                         raise InputError(

@@ -97,6 +97,11 @@ class ClipStore:
             start=start,
         )
 
+    def motion_values(self, record: ClipRecord, role: str) -> Floats:
+        """One role's motion over a whole clip, [T, 56], without reading the rest of it."""
+        rows = self._reader.rows(record.conversation, record.start, record.stop, keys=(role,))
+        return rows[role]
+
     def statistics(self) -> dict[str, ColumnStatistics]:
         """Per-column statistics of the train split for ``speaker``, ``listener``, ``audio``.
 

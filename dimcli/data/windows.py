@@ -127,7 +127,7 @@ class WindowSampler:
         if not self.centre_speaker:
             return speaker
         if not self._rest_known[clip]:
-            self._rest[clip] = rest(self.store.load(self.records[clip]).speaker.values)
+            self._rest[clip] = rest(self.store.motion_values(self.records[clip], "speaker"))
             self._rest_known[clip] = True
         return speaker - self._rest[clip]
 
