@@ -1,5 +1,6 @@
 """Reading video and sound, on clips that ffmpeg makes."""
 
+import cv2
 import numpy as np
 import pytest
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -138,6 +139,7 @@ def test_frames_of_two_sizes_are_our_fault(tmp_path):
 
 INTERRUPTED = """
 import sys
+import cv2
 import numpy as np
 from pathlib import Path
 from dimcli.media import VideoWriter, read_frames
