@@ -206,6 +206,11 @@ class Motion:
     @classmethod
     def load(cls, path: Path) -> Motion:
         """Read a motion file; nothing in it is executed. Raises InputError that names the file."""
+        if Path(path).is_dir():
+            raise InputError(
+                f"{path}: is a folder; expected a motion file (of EMOCA's frames in a folder, "
+                "`dim extract FOLDER --fps 30` makes one)"
+            )
         path = existing_file(path, "motion")
         try:
             with np.load(path, allow_pickle=False) as archive:

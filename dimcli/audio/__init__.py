@@ -37,6 +37,7 @@ __all__ = [
     "LEVEL",
     "MEL",
     "MEL_DIM",
+    "NO_SOUND",
     "NUM_MELS",
     "PITCH",
     "SAMPLE_RATE",
@@ -64,7 +65,9 @@ class AudioEncoder:
 
 MEL = AudioEncoder("mel", MEL_DIM)
 HUBERT = AudioEncoder("hubert", 768)
-ENCODERS: dict[str, AudioEncoder] = {MEL.name: MEL, HUBERT.name: HUBERT}
+NO_SOUND = AudioEncoder("none", 1)
+"""For corpora without sound: one column of zeros, so that a model's input has some width."""
+ENCODERS: dict[str, AudioEncoder] = {each.name: each for each in (MEL, HUBERT, NO_SOUND)}
 """Encoders by name; ``hubert:NAME`` is another HuBERT model than the default one."""
 
 
@@ -77,7 +80,14 @@ class LoadedEncoder(Protocol):
         ...
 
     def __call__(
-        self, samples: Floats, rate: int, fps: float, frames: int, progress: Progress = silent
+        self,
+        samples: Floats,
+        rate: int,
+        fps: float,
+        frames: int,
+        progress: Progress = silent,
+        *,
+        keep: bool = True,
     ) -> Floats:
         """See :func:`encode`."""
         ...
@@ -90,10 +100,37 @@ class MelEncoder:
     encoder: AudioEncoder = MEL
 
     def __call__(
-        self, samples: Floats, rate: int, fps: float, frames: int, progress: Progress = silent
+        self,
+        samples: Floats,
+        rate: int,
+        fps: float,
+        frames: int,
+        progress: Progress = silent,
+        *,
+        keep: bool = True,
     ) -> Floats:
         """See :func:`encode`."""
         return mel(samples, rate, fps, frames)
+
+
+@dataclass(frozen=True)
+class NoSoundEncoder:
+    """Hears nothing, for models that were trained without sound."""
+
+    encoder: AudioEncoder = NO_SOUND
+
+    def __call__(
+        self,
+        samples: Floats,
+        rate: int,
+        fps: float,
+        frames: int,
+        progress: Progress = silent,
+        *,
+        keep: bool = True,
+    ) -> Floats:
+        """See :func:`encode`."""
+        return np.zeros((frames, NO_SOUND.dim), np.float32)
 
 
 def encoder(name: str) -> AudioEncoder:
@@ -124,6 +161,8 @@ def load_encoder(name: str, device: str = "auto") -> LoadedEncoder:
     known = encoder(name)
     if known == MEL:
         return MelEncoder()
+    if known == NO_SOUND:
+        return NoSoundEncoder()
     from dimcli.audio.hubert import HubertEncoder
 
     return HubertEncoder.load(known, device)
@@ -137,15 +176,17 @@ def encode(
     frames: int,
     *,
     device: str = "auto",
+    keep: bool = True,
     progress: Progress = silent,
 ) -> Floats:
     """Features float32 [frames, dim] of a mono sound [N] at ``rate`` Hz by the encoder ``name``.
 
     Row t describes the 1/fps seconds around t / fps. Sound that ends early counts as silence;
-    sound past the last frame is ignored. Raises InputError on NaN, a wrong shape, or what
+    sound past the last frame is ignored. ``keep`` keeps what took long in the user's folder, for
+    the next time the same sound is encoded. Raises InputError on NaN, a wrong shape, or what
     :func:`load_encoder` raises.
     """
-    return load_encoder(name, device)(samples, rate, fps, frames, progress)
+    return load_encoder(name, device)(samples, rate, fps, frames, progress, keep=keep)
 
 
 def encode_file(

@@ -100,12 +100,19 @@ class HubertEncoder:
         return cls(encoder, model, normalise=files.normalises, fingerprint=files.fingerprint)
 
     def __call__(
-        self, samples: Floats, rate: int, fps: float, frames: int, progress: Progress = silent
+        self,
+        samples: Floats,
+        rate: int,
+        fps: float,
+        frames: int,
+        progress: Progress = silent,
+        *,
+        keep: bool = True,
     ) -> Floats:
         """Features float32 [frames, D] of a mono sound; see :func:`dimcli.audio.encode`.
 
-        Rows at 50 Hz become frames by :func:`dimcli.audio.sound.to_frames`. What was encoded
-        before is read from the user's folder.
+        Rows at 50 Hz become frames by :func:`dimcli.audio.sound.to_frames`. With ``keep``, what
+        was encoded before is read from the user's folder.
         """
         samples = checked_sound(samples, rate, SAMPLE_RATE)
         length = max(int(np.ceil(frames / fps * SAMPLE_RATE)), RECEPTIVE)
@@ -117,7 +124,7 @@ class HubertEncoder:
                 self.rows(fitted, progress), fps, frames, first_s=FIRST_S, step_s=1 / RATE_HZ
             )
 
-        if self._fingerprint is None:
+        if self._fingerprint is None or not keep:
             return make()
         settings = [self._fingerprint, _VERSION, self._window, self._overlap, fps, frames]
         return cached_features(fitted, settings, (frames, self.encoder.dim), make)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.audio import HUBERT, MEL, SAMPLE_RATE, AudioEncoder, encode, encoder
+from dimcli.audio import HUBERT, MEL, NO_SOUND, SAMPLE_RATE, AudioEncoder, encode, encoder
 from dimcli.audio.sound import to_frames
 from dimcli.data.dyads import TOLERANCE_S, check_lengths
 from dimcli.data.orders import numbers
@@ -20,9 +20,6 @@ Floats = NDArray[np.float32]
 HUBERT_FPS = 50.0
 HUBERT_FIRST_S = 0.0125
 """Time of the first HuBERT row: the middle of its 25 ms."""
-
-NO_SOUND = AudioEncoder("none", 1)
-"""For corpora without sound: one column of zeros, so that the model's input has some width."""
 
 _SOUND_SUFFIXES = (".wav", ".mp3", ".m4a", ".flac", ".ogg", ".mp4", ".mkv", ".webm")
 
@@ -65,7 +62,8 @@ class SoundPlan:
 
 def encoded(samples: Floats, by: AudioEncoder, fps: float, frames: int) -> Floats:
     """Features [frames, D] of a mono sound at SAMPLE_RATE; what ends early goes on as silence."""
-    return encode(by.name, samples, SAMPLE_RATE, fps, frames)
+    # the data set keeps them
+    return encode(by.name, samples, SAMPLE_RATE, fps, frames, keep=False)
 
 
 def check_sound(samples: Floats, fps: float, frames: int) -> None:

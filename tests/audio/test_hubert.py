@@ -141,6 +141,8 @@ def test_what_was_encoded_is_kept_by_content_and_settings(folder, monkeypatch, t
     first = encode(name, speech(2.0), RATE, 25.0, 50, device="cpu")
     kept = list((tmp_path / "home").rglob("*.npy"))
     assert len(kept) == 1
+    encode(name, speech(1.0), RATE, 25.0, 25, device="cpu", keep=False)
+    assert len(list((tmp_path / "home").rglob("*.npy"))) == 1
 
     def never(*_):
         raise AssertionError("encoded again")

@@ -60,8 +60,10 @@ def test_deca_agrees_with_a_plain_resnet_50_and_head(deca, pictures):
 @pytest.mark.parametrize(("outputs", "parallel"), [(50, False), (53, False), (56, True)])
 def test_emoca_agrees_with_plain_encoders(tmp_path, pictures, outputs, parallel):
     state, flame, expression = emoca_state(outputs, parallel)
-    lightning_file(tmp_path / "best.ckpt", state)
-    codes = load_encoder("emoca", tmp_path / "best.ckpt", "cpu")(pictures)
+    model = tmp_path / "EMOCA_v2_lr_mse_20"
+    best = "detail/checkpoints/deca-epoch=10-val_loss/dataloader_idx_0=3.25.ckpt"
+    lightning_file(model / best, state)
+    codes = load_encoder("emoca", model if outputs == 50 else model / best, "cpu")(pictures)
     deca = resnet_regressor(flame, pictures)
     trunk = {name: tensor for name, tensor in flame.items() if name.startswith("encoder.")}
     plain = resnet_regressor((trunk if parallel else {}) | expression, pictures)
