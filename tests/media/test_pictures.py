@@ -1,5 +1,6 @@
 """Reading pictures."""
 
+import contextlib
 from pathlib import Path
 
 import cv2
