@@ -62,11 +62,10 @@ def _read(path: Path, kind: str, load: Callable[[IO[bytes]], Any]) -> Any:
         with path.open("rb") as file:
             return settle(load(file))
     except RefusedError as refusal:
-        raise InputError(f"{path}: refused, as it {refusal}") from None
-    except OSError:
-        raise
+        reason = " ".join(str(refusal).split())[:300]
+        raise InputError(f"{path}: refused, as it {reason}") from None
     except Exception as error:  # a damaged or hostile file may fail in any way
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise InputError(f"{path}: not a readable {kind} file ({reason})") from None
 
 

@@ -1,5 +1,6 @@
 import io
 import pickle
+import random
 import struct
 import zipfile
 from collections import OrderedDict, defaultdict
@@ -584,3 +585,27 @@ def test_a_torch_script_is_refused(tmp_path: Path) -> None:
     torch.jit.save(module, buffer)
     with pytest.raises(InputError, match="__torch__"):
         read_torch(write(tmp_path / "script.pt", buffer.getvalue()))
+
+
+def test_bytes_changed_at_random_give_a_value_or_one_line(tmp_path: Path) -> None:
+    generator = random.Random(0)
+    torch.save(lists_of_dicts(), tmp_path / "a.pt")
+    np.save(tmp_path / "a.npy", lists_of_dicts()[0])
+    files = [
+        (read_torch, (tmp_path / "a.pt").read_bytes()),
+        (read_npy, (tmp_path / "a.npy").read_bytes()),
+        (read_pickle, pickle.dumps(lists_of_dicts(), 2)),
+        (read_pickle, program(new(name("scipy.sparse.csc", "csc_matrix"), mapping(CSC_STATE)))),
+    ]
+    refused = 0
+    for _ in range(400):
+        read, content = generator.choice(files)
+        changed = bytearray(content)
+        for _ in range(generator.choice([1, 2, 4])):
+            changed[generator.randrange(len(changed))] = generator.randrange(256)
+        try:
+            read(write(tmp_path / "changed", bytes(changed)))
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 100
