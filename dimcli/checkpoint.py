@@ -41,7 +41,8 @@ def build_model(config: RunConfig) -> VQVAE | DIM | Baseline:
         return VQVAE(config.vq, config.data.space)
     if config.kind == "dim":
         return DIM(config)
-    return {"rlhg": RLHG, "l2l": L2L, "elp": ELP}[config.kind](config)
+    baselines: dict[str, type[RLHG | L2L | ELP]] = {"rlhg": RLHG, "l2l": L2L, "elp": ELP}
+    return baselines[config.kind](config)
 
 
 def save_tensors(
@@ -161,6 +162,18 @@ def save_training_state(
         for name, value in values.items():
             tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
     save_tensors(tensors, directory / STATE, notes={_INFO: json.dumps(info)})
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether the training in ``directory`` has come to its end (or needed none)."""
+    path = directory / STATE
+    if not path.is_file():
+        return (directory / MODEL).is_file()
+    with safe_open(path, framework="pt") as file:
+        info: dict[str, Any] = json.loads(file.metadata()[_INFO])
+    training = read_config(directory / CONFIG).training
+    stale = bool(training.patience) and info["stale"] >= training.patience
+    return stale or info["step"] >= training.steps
 
 
 def load_training_state(

@@ -65,7 +65,7 @@ class RandomPredictor:
         there_and_back = np.concatenate([values, values[::-1]])
         repeats = -(-len(stimulus) // len(there_and_back))
         values = np.tile(there_and_back, (repeats, 1))[: len(stimulus)]
-        noise = self.perturbation * self.std * random.standard_normal(values.shape)
+        noise = self.perturbation * self.std * random.standard_normal(values.shape, np.float32)
         return stimulus.listener(plausible(values + noise, stimulus.speaker.space))
 
 

@@ -80,7 +80,7 @@ def test_where_the_speaker_rests_does_not_matter_to_a_centred_model(method: str)
     values, audio = smooth(random, 40, 56), smooth(random, 40, AUDIO_DIM)
     for centred in (True, False):
         listener = BaselineListener(make(method, **{"inputs.speaker_centering": centred}))
-        moved = Motion(values + 0.5, fps=25.0)
+        moved = Motion(values + np.float32(0.5), fps=25.0)
         first = listener.generate(Motion(values, fps=25.0), audio, seed=0, temperature=0)
         second = listener.generate(moved, audio, seed=0, temperature=0)
         assert np.allclose(first.values, second.values, atol=1e-4) == centred

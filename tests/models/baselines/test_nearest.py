@@ -49,7 +49,7 @@ def test_the_nearest_stretch_is_what_a_plain_search_finds(store: ClipStore, by: 
         return (means - model.mean.numpy()) / model.std.numpy()
 
     wanted = described(clip.speaker.values, clip.speaker_audio)
-    best = (np.inf, np.zeros(0))
+    best: tuple[float, np.ndarray] = (np.inf, np.zeros(0))
     for record in store.clips("train"):
         other = store.load(record)
         steps = described(other.speaker.values, other.speaker_audio)
