@@ -102,7 +102,8 @@ def l2l(
         raise InputError(f"--audio {audio}: expected auto, given or none; the corpus has no sound")
     sound = SoundPlan.choose(audio, given=L2L_MEL if has_audio else None, sound=False)
     options = _Options(sound, fps or L2L_FPS, side, root.resolve().name)
-    jobs, skipped = [], []
+    jobs: list[Job] = []
+    skipped: list[Skipped] = []
     for split, each in files.items():
         try:
             jobs += _jobs(options, split, each, seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 Call = tuple[Callable[..., Result], tuple[Any, ...]]
 
 
-def each_done(calls: Sequence[Call[Result]], workers: int) -> Iterator[Result]:
+def each_done(calls: Sequence[Call[Result]], workers: int) -> Generator[Result]:
     """Results of ``function(*arguments)`` for each call, in the order in which they are done.
 
     With one worker everything happens here; with more, in fresh processes (a fork would copy this

@@ -131,3 +131,29 @@ def test_an_empty_folder_and_a_wrong_layout_are_refused(tmp_path: Path) -> None:
         clips(tmp_path)
     with pytest.raises(InputError, match="--layout top"):
         clips(tmp_path, layout="top")
+
+
+@pytest.mark.slow
+@pytest.mark.clips
+def test_a_real_side_by_side_dyad_agrees_with_the_vendors_tracks(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    # by name, as the function under test has it too
+    folder: Path = request.getfixturevalue("clips")
+    name = "vico_d5s6u96knvkp"
+    table = tmp_path / "one.csv"
+    corpora.write_table(table, ("video", "attitude"), [(f"{name}.mp4", "positive")])
+    prepare(clips(folder, table=table), tmp_path / "data")
+    store = ClipStore(tmp_path / "data")
+    clip = store.load(store.records[0])
+    assert (store.info.fps, len(clip), clip.attitude) == (30.0, 210, "positive")
+    for role in ("speaker", "listener"):
+        with np.load(folder / "reference" / f"{name}.{role}.npz") as track:
+            seen, names = track["found"], list(track["names"])
+            theirs, yaw = track["blendshapes"], track["euler"][:, 0]
+        motion = clip.motion(role)
+        for column in ("eyeBlinkLeft", "mouthSmileLeft", "browInnerUp"):
+            wanted = theirs[seen, names.index(column)]
+            assert np.corrcoef(motion.column(column)[seen], wanted)[0, 1] > 0.9, column
+        assert np.corrcoef(motion.head[seen, 1], yaw[seen])[0, 1] > 0.9
+    assert 0.3 < (clip.speaker_audio[:, 29] > 0.5).mean() < 0.95
