@@ -221,6 +221,8 @@ class Converter:
     @classmethod
     def of_imported(cls, device: torch.device | None = None) -> Converter:
         """A converter between the open head and the user's FLAME. InputError where it's missing."""
+        from safetensors.numpy import load_file
+
         from renderers.correspondence import correspond
         from renderers.flame import FlameHead, FlameLandmarks
         from renderers.heads import OpenHead
@@ -228,11 +230,15 @@ class Converter:
         flame = FlameHead.load(imported("flame", "converting between the spaces (dim convert)"))
         embedding = find_imported("flame-landmarks")
         landmarks = FlameLandmarks.load(embedding, flame.faces) if embedding else None
+        masks = find_imported("flame-masks")
+        face = load_file(masks)["face"] if masks else None
         head = OpenHead.bundled()
-        return cls(head, flame, correspond(head, flame, landmarks), device)
+        return cls(head, flame, correspond(head, flame, landmarks, face), device)
 
     def convert(self, motion: Motion, space: str, *, progress: Progress = silent) -> Conversion:
-        """``motion`` in the other ``space``. The head's rotation, times and validity stay."""
+        """``motion`` in the other ``space``. The head's rotation, times and validity stay, the
+        camera goes.
+        """
         if space not in SPACES or space == motion.space:
             raise InputError(f"--to {space}: the motion is in the '{motion.space}' space")
         values = np.zeros_like(motion.values)
@@ -250,9 +256,9 @@ class Converter:
             progress("converting", min(start + CHUNK, len(motion)), len(motion))
         values[:, HEAD] = motion.head
         facts = {"from": motion.space, "residual_mm": round(float(residual.mean()), 3)}
-        converted = replace(
-            motion, values=values, space=space, meta={**motion.meta, "converted": facts}
-        )
+        meta = {**motion.meta, "converted": facts}
+        # a camera means what the tracker of the other space means by it
+        converted = replace(motion, values=values, space=space, camera=None, meta=meta)
         return Conversion(converted, residual, moved, self._remarks(motion))
 
     def _remarks(self, motion: Motion) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ KINDS: dict[str, Kind] = {
         function="dimcli.flame_files:import_model",
     ),
     "flame-landmarks": Kind(
-        what="landmarks on the FLAME head: a better fit in dim convert",
+        what="landmarks on the FLAME head: dim convert matches the heads by them",
         file="landmark_embedding.npy (DECA), mediapipe_landmark_embedding.npz (EMOCA), "
         "flame_static_embedding.pkl, flame_dynamic_embedding.npy (RingNet)",
         page=FLAME_PAGE,
@@ -59,7 +59,7 @@ KINDS: dict[str, Kind] = {
         adds=True,
     ),
     "flame-masks": Kind(
-        what="regions of the FLAME head (face, lips, neck, ...)",
+        what="regions of the FLAME head: dim convert looks for the face in its own",
         file="FLAME_masks.pkl",
         page=FLAME_PAGE,
         licence="free for research after registration; read the page",

@@ -72,9 +72,15 @@ class Correspondence:
 
 
 def correspond(
-    head: OpenHead, flame: FlameHead, landmarks: FlameLandmarks | None = None
+    head: OpenHead,
+    flame: FlameHead,
+    landmarks: FlameLandmarks | None = None,
+    face: NDArray[np.int32] | None = None,
 ) -> Correspondence:
-    """Pair the open head's landmarks with points on FLAME's mean face."""
+    """Pair the open head's landmarks with points on FLAME's mean face.
+
+    ``face``: the vertices among which they lie (FLAME's mask of that name); without it all skin.
+    """
     template = flame.template.double().numpy()
     rest = head.landmarks(head.template[None])[0, :NUM_FACE].double().numpy()
     corners, weights = head.landmark_corners[:NUM_FACE], head.landmark_barycentric[:NUM_FACE]
@@ -90,7 +96,9 @@ def correspond(
         )
         moved = moved + bend(moved)
     jaw = (head.skin_weights[corners, OPEN_JAW] * weights).sum(dim=1).numpy()
-    on_flame, gap = _nearest(moved, jaw, template, flame)
+    skin = np.arange(NUM_SKIN) if face is None else face
+    faces = flame.faces[np.isin(flame.faces, skin).all(axis=1)].astype(np.int64)
+    on_flame, gap = _nearest(moved, jaw, template, faces, flame)
     if known is not None and landmarks is not None:
         for name in ("corners", "weights"):
             getattr(on_flame, name)[known[0]] = landmarks.get_buffer(f"mediapipe_{name}")
@@ -139,14 +147,17 @@ def _fit(source: Doubles, target: Doubles, points: Doubles) -> tuple[Doubles, fl
 
 
 def _nearest(
-    points: Doubles, jaw: NDArray[np.float32], template: Doubles, flame: FlameHead
+    points: Doubles,
+    jaw: NDArray[np.float32],
+    template: Doubles,
+    faces: NDArray[np.int64],
+    flame: FlameHead,
 ) -> tuple[SurfacePoints, Doubles]:
-    """Nearest points of FLAME's skin to ``points`` [L, 3], and how far they are [L].
+    """Nearest points of FLAME's ``faces`` [F, 3] to ``points`` [L, 3], and how far they are [L].
 
     ``jaw`` [L] is how much the jaw holds each of them: lips touch at rest, and a point of one lip
     must not land on the other.
     """
-    faces = flame.faces[(flame.faces < NUM_SKIN).all(axis=1)].astype(np.int64)
     held = flame.skin_weights[:, JAW_JOINT].numpy()[faces].mean(axis=1)
     corners = np.zeros((len(points), 3), np.int64)
     weights = np.zeros((len(points), 3))

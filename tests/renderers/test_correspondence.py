@@ -46,6 +46,14 @@ def test_both_heads_points_are_the_same_places_of_the_face(
     assert pairs.exact == (105 if embedded else 0)
 
 
+def test_a_mask_keeps_the_points_in_its_region(open_head: OpenHead) -> None:
+    flame, _ = stretched_flame()
+    upper = np.flatnonzero(flame.template[:3931, 1].numpy() > 0.02).astype(np.int32)
+    pairs = correspond(open_head, flame, None, upper)
+    assert np.isin(pairs.flame.corners.numpy(), upper).all()
+    assert 100 < len(pairs.flame.corners) < 400
+
+
 def test_the_lips_land_on_their_own_sides(open_head: OpenHead) -> None:
     flame, _ = stretched_flame()
     pairs = correspond(open_head, flame)

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from scipy.spatial.transform import Rotation
 
 from dimcli.motion import MOTION_DIM
-from renderers.flame import FlameHead, FlameLandmarks, contour_row
+from renderers.flame import FlameHead, FlameLandmarks, FlameMesh, contour_row
 from renderers.mesh import MeshRenderer
 from tests.flame_files import NUM_SKIN, flame_arrays, mediapipe_embedding
 
@@ -217,6 +217,28 @@ def test_contours_ignore_pitch_and_roll() -> None:
 
 
 # --- pictures -------------------------------------------------------------------------------------
+
+
+def test_the_inside_of_the_skin_is_drawn_dark_behind_a_hole() -> None:
+    """One wall that faces away from the camera, as the back of the head does behind the mouth."""
+    arrays = tiny_arrays(vertices=3)
+    arrays["template"] = np.array([[-0.1, -0.1, 0], [0, 0.1, 0], [0.1, -0.1, 0.0]])
+    arrays["faces"] = np.array([[0, 1, 2]])
+    arrays["joint_regressor"] = np.zeros((5, 3))
+    for basis in ("expression_basis", "pose_basis"):
+        arrays[basis] = arrays[basis] * 0
+    values = np.zeros((1, MOTION_DIM), np.float32)
+    wall = FlameHead(arrays)
+    seen_from_behind = next(MeshRenderer(64, head=wall, look="clay").render(values))
+    mesh = FlameMesh(wall, skin=3)
+    seen = next(MeshRenderer(64, head=mesh, look="clay").render(values))
+    turned = values.copy()
+    turned[0, 1] = math.pi
+    lit = next(MeshRenderer(64, head=mesh, look="clay").render(turned))
+    backdrop = seen_from_behind[32, 32].mean()
+    assert abs(seen_from_behind[2, 2].mean() - seen[2, 2].mean()) < 1
+    assert seen[32, 32].mean() < 0.75 * backdrop
+    assert seen[32, 32].mean() < 0.6 * lit[32, 32].mean()
 
 
 def test_the_mesh_renderer_draws_the_head(head: FlameHead) -> None:
