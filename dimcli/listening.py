@@ -14,10 +14,10 @@ from dimcli import media
 from dimcli.errors import InputError
 from dimcli.motion import Motion
 from dimcli.pipeline import (
-    RENDERERS,
     Picture,
     VideoResult,
     check_motion_output,
+    check_renderer,
     make_renderer,
     read_reference,
     write_video,
@@ -182,8 +182,7 @@ def generate_listener_videos(
             raise InputError(f"--output {path}: is the speaker's clip itself; name another file")
     for motion_path in filter(None, kept):
         check_motion_output(motion_path, force=force)
-    if renderer not in RENDERERS:
-        raise InputError(f"--renderer {renderer}: unknown; known: {', '.join(RENDERERS)}")
+    check_renderer(renderer)
     run = bundled.resolve(weights)
     # the module that loads runs takes seconds to import; see below
     space = read_config(run / "config.yaml").data.space
@@ -194,8 +193,11 @@ def generate_listener_videos(
     loading = Background(lambda: Listener.load(run, device))
     fitted, remarks = read_reference(reference) if reference else (None, ())
     ready = (
-        make_renderer(renderer, fitted, size) if space == "arkit" else flame_mesh(renderer, size)
+        make_renderer(renderer, fitted, size, device)
+        if space == "arkit"
+        else flame_mesh(renderer, size)
     )
+    remarks += ready.remarks
     track = face_tracker(speaker, tracker, checkpoint, device=device)
 
     def tracking(stage: str, done: int, total: int | None) -> None:

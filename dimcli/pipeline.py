@@ -18,6 +18,8 @@ from dimcli.progress import Progress, silent
 
 if TYPE_CHECKING:
     from renderers.base import Reference, Renderer
+    from renderers.pirenderer.renderer import TrainedRenderer
+    from renderers.portrait import PortraitRenderer
 
 Picture = NDArray[np.uint8]
 
@@ -41,9 +43,11 @@ def render_motion(
     reference: Path,
     output: Path | None = None,
     *,
+    renderer: str = "portrait",
     audio: Path | None = None,
     smooth: bool | None = None,
     size: int | None = None,
+    device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
 ) -> VideoResult:
@@ -51,18 +55,19 @@ def render_motion(
     started = time.monotonic()
     output = output or Path(f"{motion_path.stem}-{reference.stem}.mp4")
     media.check_video_output(output, force=force)
+    check_renderer(renderer)
     motion, sound, remarks = load_motion(motion_path, audio, smooth)
     fitted, more_remarks = read_reference(reference)
-    renderer = make_renderer("portrait", fitted, size)
+    ready = make_renderer(renderer, fitted, size, device)
     return write_video(
         output,
         motion,
-        renderer.render(motion.values),
+        ready.render(motion.values),
         sound,
         force,
         progress,
         started,
-        remarks + more_remarks,
+        remarks + more_remarks + ready.remarks,
     )
 
 
@@ -118,23 +123,45 @@ def read_reference(path: Path) -> tuple[Reference, tuple[str, ...]]:
     return Reference(image=image, landmarks=seen.landmarks, values=seen.values), remarks
 
 
-def make_renderer(kind: str, reference: Reference | None, size: int | None) -> Renderer:
-    """A renderer that is ready to render; ``size`` is the picture's longer side in pixels."""
+def check_renderer(kind: str) -> None:
+    """Raise InputError where ``kind`` is neither a renderer's name nor a run of one."""
+    if kind not in RENDERERS:
+        from renderers.pirenderer.run import read_config
+
+        read_config(Path(kind))
+
+
+def make_renderer(
+    kind: str, reference: Reference | None, size: int | None, device: str = "auto"
+) -> Renderer:
+    """A renderer that is ready to render: ``portrait``, ``mesh``, or a run of a trained one.
+
+    ``size`` is the picture's longer side in pixels. Raises InputError as :func:`check_renderer`
+    does, and where a picture is needed.
+    """
     if kind == "mesh":
         from renderers.mesh import MeshRenderer
 
         return MeshRenderer(size=size or MESH_SIZE)
+    check_renderer(kind)
+    if reference is None:
+        raise InputError(f"--ref: --renderer {kind} needs a picture of the listener")
+    height, width = reference.image.shape[:2]
+    scale = (size or max(width, height)) / max(width, height)
+    sides = (round(width * scale), round(height * scale))
+    made: PortraitRenderer | TrainedRenderer
     if kind == "portrait":
         from renderers.portrait import PortraitRenderer
 
-        if reference is None:
-            raise InputError("--ref: --renderer portrait needs a picture of the listener")
-        height, width = reference.image.shape[:2]
-        scale = (size or max(width, height)) / max(width, height)
-        portrait = PortraitRenderer(size=(round(width * scale), round(height * scale)))
-        portrait.prepare(reference)
-        return portrait
-    raise InputError(f"--renderer {kind}: unknown; known: {', '.join(RENDERERS)}")
+        made = PortraitRenderer(sides)
+    else:
+        from dimcli.device import choose_device
+        from renderers.pirenderer.renderer import TrainedRenderer
+        from renderers.pirenderer.run import read_run
+
+        made = TrainedRenderer(read_run(Path(kind), choose_device(device)), sides)
+    made.prepare(reference)
+    return made
 
 
 def write_video(

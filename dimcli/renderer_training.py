@@ -242,7 +242,11 @@ def _materials(
     with tempfile.TemporaryDirectory(dir=run, prefix=".material-") as folder:
         yield {
             name: Material(
-                name, [t for _, takes in several for t in takes], Path(folder), options.progress
+                name,
+                [take for _, takes in several for take in takes],
+                Path(folder),
+                any_source=not isinstance(network, LiteConfig),
+                progress=options.progress,
             )
             for name, several in taken.items()
         }

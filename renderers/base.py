@@ -45,6 +45,11 @@ class Renderer(Protocol):
     """Turns motion into frames of one reference."""
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is worth telling about the reference, once it is prepared."""
+        ...
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height of the frames, in pixels."""
         ...

@@ -39,6 +39,8 @@ def one_torch_thread() -> Iterator[None]:
 class MeshRenderer:
     """Motion to pictures of a head, by default the open one; needs no reference picture."""
 
+    remarks: tuple[str, ...] = ()
+
     def __init__(
         self,
         size: int = 512,

@@ -57,6 +57,8 @@ ROOM_CM = 6.0
 class PortraitRenderer:
     """Renders motion in the ``arkit`` space with one picture. Implements ``base.Renderer``."""
 
+    remarks: tuple[str, ...] = ()
+
     def __init__(self, size: tuple[int, int] | None = None) -> None:
         """``size``: width and height of the frames; the picture's own when None."""
         self._asked_size = size
@@ -107,6 +109,11 @@ class PortraitRenderer:
         """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
         for frame_values in np.asarray(values, np.float32):
             yield self.draw(frame_values, self.place(frame_values))
+
+    @property
+    def image(self) -> Picture:
+        """The picture at the frames' size."""
+        return self._image
 
     @property
     def mesh(self) -> HeadMesh:

@@ -15,6 +15,7 @@ from dimcli.cli.options import (
     JsonOption,
     OutputOption,
     ReferenceOption,
+    RendererOption,
     SizeOption,
     Tracker,
 )
@@ -172,9 +173,11 @@ def render(
     motion: MotionArgument,
     ref: ReferenceOption,
     output: OutputOption = None,
+    renderer: RendererOption = "portrait",
     audio: AudioOption = None,
     smooth: SmoothAgainOption = None,
     size: SizeOption = None,
+    device: DeviceOption = Device.auto,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -186,9 +189,11 @@ def render(
             motion,
             ref,
             output,
+            renderer=renderer,
             audio=audio,
             smooth=smooth,
             size=size,
+            device=device.value,
             force=force,
             progress=progress,
         )

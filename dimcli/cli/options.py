@@ -66,6 +66,9 @@ SizeOption = Annotated[
 ReferenceOption = Annotated[
     Path, typer.Option("--ref", help="Picture of the face to move.", show_default=False)
 ]
+RendererOption = Annotated[
+    str, typer.Option("--renderer", help="portrait, mesh, or a run of dim train-renderer.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 CheckpointOption = Annotated[
     Path | None,

@@ -27,39 +27,31 @@ STRAY = 1.25
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of a picture: its corner ``left``, ``top`` and ``side``, px; may be fractions."""
+    """A square of a picture: its corner ``left``, ``top`` and ``side``, whole px. It may reach
+    beyond the picture, which goes on there as its border."""
 
-    left: float
-    top: float
-    side: float
+    left: int
+    top: int
+    side: int
 
     def cut(self, image: Picture, size: int) -> Picture:
-        """The square [size, size, 3] of ``image`` [H, W, 3]; beyond the border it goes on."""
+        """The square [size, size, 3] of ``image`` [H, W, 3]."""
+        part = self.part(image)
+        if size == self.side:
+            return part
+        how = cv2.INTER_AREA if size < self.side else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(part, (size, size), interpolation=how), np.uint8)
+
+    def part(self, image: Picture) -> Picture:
+        """The square [side, side, 3] of ``image`` [H, W, 3] as it is."""
         height, width = image.shape[:2]
-        whole = all(float(number).is_integer() for number in (self.left, self.top, self.side))
-        low = np.array([self.left, self.top])
-        if whole and low.min() >= 0 and (low + self.side <= [width, height]).all():
-            left, top, side = int(self.left), int(self.top), int(self.side)
-            part = image[top : top + side, left : left + side]
-            how = cv2.INTER_AREA if size < side else cv2.INTER_CUBIC
-            return np.asarray(cv2.resize(part, (size, size), interpolation=how), np.uint8)
-        scale = size / self.side
-        if scale < 1:  # warping does not average: shrink first
-            small = (max(1, round(width * scale)), max(1, round(height * scale)))
-            image = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8)
-        across, down = image.shape[1] / width, image.shape[0] / height
-        x, y = size / self.side / across, size / self.side / down
-        # centres of pixels, not their corners, are what a warp's matrix takes to each other
-        matrix = np.array(
-            [
-                [x, 0, -self.left * across * x + (x - 1) / 2],
-                [0, y, -self.top * down * y + (y - 1) / 2],
-            ]
-        )
-        warped = cv2.warpAffine(
-            image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        return np.asarray(warped, np.uint8)
+        right, bottom = self.left + self.side, self.top + self.side
+        beyond = (-self.top, bottom - height, -self.left, right - width)
+        inside = image[max(0, self.top) : bottom, max(0, self.left) : right]
+        if max(beyond) <= 0:
+            return inside
+        sides = [max(0, missing) for missing in beyond]
+        return np.asarray(cv2.copyMakeBorder(inside, *sides, cv2.BORDER_REPLICATE), np.uint8)
 
     def points(self, landmarks: Floats, size: int) -> NDArray[np.float32]:
         """``landmarks`` [..., 3] px of the picture as px of the cut square."""

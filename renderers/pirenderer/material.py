@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dimcli.motion import MOTION_DIM
 from dimcli.progress import Progress, silent
 from renderers.base import Reference
 from renderers.pirenderer.framing import Footage
@@ -31,7 +32,7 @@ STOP_SHARE = 0.08
 
 @dataclass(frozen=True)
 class Batch:
-    """Frames of one person: ``source`` the home picture, ``start`` the zero-shot picture and
+    """Frames of one person: ``source`` the source picture, ``start`` the zero-shot picture and
     ``target`` the truth [B, 3, S, S], -1..1; ``place`` [B, S/2, S/2, 3]; ``window`` [B, 27, 59];
     ``landmarks`` [B, 478, 3] px."""
 
@@ -86,10 +87,18 @@ class Material:
     """One person's frames with everything that the network sees of them."""
 
     def __init__(
-        self, person: str, takes: list[Footage], folder: Path, progress: Progress = silent
+        self,
+        person: str,
+        takes: list[Footage],
+        folder: Path,
+        *,
+        any_source: bool = False,
+        progress: Progress = silent,
     ) -> None:
-        """``takes``: continuous pieces of film. ``folder`` takes files of about 0.5 MB a frame."""
+        """``takes``: continuous pieces of film. ``folder`` takes files of about 0.5 MB a frame.
+        ``any_source``: every frame can be the source picture, not home alone."""
         self.person = person
+        self.any_source = any_source
         self.values = np.concatenate([take.values for take in takes])
         self.landmarks = np.concatenate([take.landmarks for take in takes])
         self.take = np.repeat(np.arange(len(takes)), [len(take) for take in takes])
@@ -140,24 +149,27 @@ class Material:
         some = train[:: max(1, len(train) // 100)]
         return np.median(self.pictures(some), axis=0).astype(np.uint8)
 
-    def batch(self, frames: NDArray[np.int64]) -> Batch:
-        """These frames."""
-        source = as_tensor(self._frames[self.home][None])
+    def batch(self, frames: NDArray[np.int64], source: int | None = None) -> Batch:
+        """These frames, ``source`` (or home) being the source picture: the head's place is told
+        against that one's."""
+        source = self.home if source is None else source
+        windows = self._windows[frames].copy()
+        windows[..., MOTION_DIM:] -= self.coefficients[source, MOTION_DIM:]
         return Batch(
             person=self.person,
-            source=source.expand(len(frames), -1, -1, -1),
+            source=as_tensor(self._frames[source][None]).expand(len(frames), -1, -1, -1),
             start=as_tensor(self._starts[frames]),
             place=torch.from_numpy(self._places[frames].astype(np.float32)),
-            window=torch.from_numpy(self._windows[frames]),
+            window=torch.from_numpy(windows),
             target=as_tensor(self._frames[frames]),
             landmarks=torch.from_numpy(self.landmarks[frames]),
         )
 
     def random_batch(self, size: int, generator: torch.Generator) -> Batch:
-        """``size`` frames to learn from."""
+        """``size`` frames to learn from; their source picture is any of them."""
         train = self.frames(TRAIN)
-        drawn = torch.randint(len(train), (size,), generator=generator).numpy()
-        return self.batch(train[drawn])
+        drawn = train[torch.randint(len(train), (size + 1,), generator=generator).numpy()]
+        return self.batch(drawn[:-1], int(drawn[-1]) if self.any_source else None)
 
 
 def _parts(take: Footage) -> NDArray[np.str_]:

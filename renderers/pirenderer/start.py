@@ -7,13 +7,14 @@ rest (:mod:`renderers.pirenderer.lite`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.face_model import canonical_face
 from renderers.base import Reference
+from renderers.pirenderer.framing import Crop
 from renderers.portrait import PortraitRenderer
 from renderers.portrait_mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, Shift
 
@@ -29,9 +30,11 @@ MAP_STRIDE = 2
 
 @dataclass(frozen=True)
 class Start:
-    """One frame before the network: ``picture`` uint8 [S, S, 3]; ``place`` [S / 2, S / 2, 3]:
-    the place x, y on the home picture, -1..1, and how much of it is head, 0..1."""
+    """One frame before the network: ``whole`` uint8 [H, W, 3], the zero-shot frame; ``picture``
+    uint8 [S, S, 3], its square; ``place`` [S / 2, S / 2, 3]: where on the home picture, x y in
+    -1..1, each place of the square is, and how much of it is head, 0..1."""
 
+    whole: Picture
     picture: Picture
     place: NDArray[np.float32]
 
@@ -39,18 +42,38 @@ class Start:
 class Starter:
     """Starts of one reference, for an identity whose home mesh is ``home``."""
 
-    def __init__(self, reference: Reference, home: HeadMesh | None = None) -> None:
-        """``reference``: cut to the square. ``home``: its own mesh when None."""
-        self.size = reference.image.shape[0]
-        self._portrait = PortraitRenderer()
+    def __init__(
+        self,
+        reference: Reference,
+        home: HeadMesh | None = None,
+        *,
+        side: int | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        """``reference`` is cut to the square already, and home itself, unless ``home`` and the
+        square's ``side`` are given: then the square is laid over it so that the face fits home's.
+        ``size`` (width, height) of the frames; the reference's own when None."""
+        self._portrait = PortraitRenderer(size)
         self._portrait.prepare(reference)
-        mesh = self._portrait.mesh
-        self.mesh = mesh
-        self._raster = FlowRaster(mesh, mesh.triangles, origin=(home or mesh).points)
-        side = self.size // MAP_STRIDE
-        self._box = Box(0, 0, self.size, self.size, side, side)
-        centres = (np.arange(side, dtype=np.float32) + 0.5) * MAP_STRIDE
+        self.side = side or reference.image.shape[0]
+        self.mesh = self._portrait.mesh
+        home = home or self.mesh
+        self.crop = fitted_crop(self.mesh, home, self.side)
+        self._raster = FlowRaster(self.mesh, self.mesh.triangles, origin=home.points)
+        half = self.side // MAP_STRIDE
+        self._box = Box(0, 0, self.side, self.side, half, half)
+        centres = (np.arange(half, dtype=np.float32) + 0.5) * MAP_STRIDE
         self._pixels = np.stack(np.meshgrid(centres, centres), -1)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames."""
+        return self._portrait.size
+
+    @property
+    def still(self) -> Picture:
+        """The reference at the frames' size."""
+        return self._portrait.image
 
     def shift(self, values: Floats, landmarks: Floats) -> Shift:
         """Scale and place of a tracked head: what moves the portrait's rigid points for motion
@@ -60,10 +83,23 @@ class Starter:
     def __call__(self, values: Floats, shift: Shift | None = None) -> Start:
         """The start of a frame of motion ``values`` [56]."""
         placement = self._portrait.place(values, shift)
-        picture = self._portrait.draw(values, placement)
-        drawn = self._raster.draw(placement, self._box)
-        drawn[..., :2] = (self._pixels + drawn[..., :2]) * (2 / self.size) - 1
-        return Start(picture, drawn)
+        whole = self._portrait.draw(values, placement)
+        crop, scale = self.crop, np.float32(self.side / self.crop.side)
+        corner = np.array([crop.left, crop.top], np.float32)
+        in_square = replace(
+            placement, points=(placement.points - corner) * scale, depth=placement.depth * scale
+        )
+        drawn = self._raster.draw(in_square, self._box)
+        drawn[..., :2] = (self._pixels + drawn[..., :2]) * (2 / self.side) - 1
+        return Start(whole, crop.cut(whole, self.side), drawn)
+
+
+def fitted_crop(mesh: HeadMesh, home: HeadMesh, side: int) -> Crop:
+    """The square, in whole pixels, that shows ``mesh``'s head as a square of ``side`` px shows
+    ``home``'s: as large, and its neck in the same place."""
+    ratio = mesh.scale / home.scale
+    left, top = (mesh.pivot[:2] - ratio * home.pivot[:2]) * np.array([1, -1])
+    return Crop(round(float(left)), round(float(top)), round(side * ratio))
 
 
 def fit_shift(placement: Placement, landmarks: Floats) -> Shift:
