@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +26,7 @@ from dimcli.data.rule import LISTENER_ATTITUDES, ListenerRule, SpeakerRule
 from dimcli.data.speaker_events import SpeakerEvents, draw_events
 from dimcli.data.speaker_rule import speaker_motion, speaker_sound
 from dimcli.data.store import DatasetInfo
+from dimcli.data.workers import each_done
 from dimcli.data.writer import StoreWriter, split_conversations
 from dimcli.errors import InputError
 
@@ -148,6 +147,7 @@ def write_synthetic(
     writer = StoreWriter(
         out, name="synthetic", fps=recipe.fps, space="arkit", encoder=MEL.name, audio_dim=MEL.dim
     )
+    writer.remove_leftovers({conversation_name(index) for index in range(count)})
     attitudes: dict[int, str] = {}
     for index in range(count):
         notes = writer.notes(conversation_name(index))
@@ -159,10 +159,12 @@ def write_synthetic(
             )
         attitudes[index] = notes["attitude"]
     todo = [index for index in range(count) if index not in attitudes]
-    for done, (index, attitude) in enumerate(_make_all(writer, recipe, todo, workers), start=1):
-        attitudes[index] = attitude
-        if progress:
-            progress(count - len(todo) + done, count)
+    calls = [(_make_one, (writer, recipe, index)) for index in todo]
+    with closing(each_done(calls, workers)) as results:
+        for done, (index, attitude) in enumerate(results, start=1):
+            attitudes[index] = attitude
+            if progress:
+                progress(count - len(todo) + done, count)
     records = _records(recipe, attitudes)
     made_by = {
         "prepare": "synthetic",
@@ -184,21 +186,6 @@ def _count(hours: float | None, conversations: int | None, recipe: Recipe) -> in
             f"nothing to make: at least one conversation of {recipe.conversation_s:g} s is needed"
         )
     return count
-
-
-def _make_all(
-    writer: StoreWriter, recipe: Recipe, todo: list[int], workers: int
-) -> Iterable[tuple[int, str]]:
-    if workers <= 1:
-        for index in todo:
-            yield _make_one(writer, recipe, index)
-        return
-    with ExitStack() as stack:
-        # A fork would copy the caller's threads in an unknown state.
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-        stack.callback(pool.shutdown, cancel_futures=True)
-        for future in as_completed([pool.submit(_make_one, writer, recipe, i) for i in todo]):
-            yield future.result()
 
 
 def _make_one(writer: StoreWriter, recipe: Recipe, index: int) -> tuple[int, str]:
