@@ -110,7 +110,8 @@ def paired_fd(truth: Arrays, prediction: Arrays, speaker: Arrays) -> float:
 def mse(truth: Arrays, prediction: Arrays) -> float:
     """MSE: mean over frames and dimensions of the squared difference, mean over clips."""
     check_pairs(truth, prediction)
-    return float(np.mean([np.mean((t - p) ** 2) for t, p in zip(truth, prediction, strict=True)]))
+    gaps = [np.asarray(t, float) - p for t, p in zip(truth, prediction, strict=True)]
+    return float(np.mean([np.mean(gap**2) for gap in gaps]))
 
 
 def variation(motions: Arrays, *, pooled: bool = False) -> float:
@@ -213,9 +214,12 @@ def fit_clusters(truth: Sequence[Motion], seed: int = 0) -> dict[str, Clusters]:
 
 
 def _pearson(first: Array, second: Array) -> float:
-    first, second = first - first.mean(), second - second.mean()
-    scale = np.sqrt((first**2).sum() * (second**2).sum())
-    return float((first * second).sum() / scale) if scale > 0 else 0.0
+    one, other = first - first.mean(), second - second.mean()
+    spread = (one**2).sum() * (other**2).sum()
+    # What rounding leaves of numbers that are all the same is no variation.
+    if spread <= 1e-24 * (first**2).sum() * (second**2).sum():
+        return 0.0
+    return float((one * other).sum() / np.sqrt(spread))
 
 
 def check_pairs(first: Arrays, *others: Arrays) -> None:

@@ -25,7 +25,7 @@ Arrays = Sequence[Array]
 
 DRAWS = 10
 """Samples a clip, of which the released code keeps the one nearest to the truth."""
-FIGURES = ("fd", "p_fd", "mse", "sid", "var", "rpcc", "sts")
+FIGURES = ("fd", "p_fd", "mse", "sid_pooled", "var_pooled", "rpcc", "sts")
 
 NOT_COMPARABLE = (
     f"Each clip's prediction is the best of {DRAWS} draws, chosen by its Fréchet distance to the "
@@ -78,8 +78,8 @@ def scores(truth: Arrays, prediction: Arrays, speaker: Arrays) -> dict[str, dict
                 for a, b, c in zip(t, p, s, strict=True)
             ),
             "mse": _mean(np.mean((a - b) ** 2) for a, b in zip(t, p, strict=True)),
-            "sid": entropy(np.concatenate(p), centres),
-            "var": float(np.var(pooled[1])),
+            "sid_pooled": entropy(np.concatenate(p), centres),
+            "var_pooled": float(np.var(pooled[1])),
             "rpcc": abs(_correlation(pooled[0], pooled[2]) - _correlation(pooled[1], pooled[2])),
             "sts": _speed_difference(np.concatenate(t), np.concatenate(p)),
         }
@@ -87,12 +87,15 @@ def scores(truth: Arrays, prediction: Arrays, speaker: Arrays) -> dict[str, dict
 
 
 def truth_scores(truth: Arrays) -> dict[str, dict[str, float]]:
-    """The true listener's ``sid`` and ``var`` by the same definitions."""
+    """The true listener's ``sid_pooled`` and ``var_pooled`` by the same definitions."""
     found = {}
     for part, columns in PARTS.items():
         frames = np.concatenate([clip[:, columns] for clip in truth])
         centres = fit_centres(frames, CLUSTERS[part])
-        found[part] = {"sid": entropy(frames, centres), "var": float(np.var(frames.reshape(-1)))}
+        found[part] = {
+            "sid_pooled": entropy(frames, centres),
+            "var_pooled": float(np.var(frames.reshape(-1))),
+        }
     return found
 
 

@@ -7,7 +7,7 @@ from dimcli.clusters import MAX_FRAMES
 from dimcli.metrics import CLUSTERS
 from dimcli.scores import Evaluation
 
-DEFINITIONS = {
+DEFINITIONS: dict[str, str] = {
     "FD": "Fréchet distance between Gaussians fitted to the frames of a predicted and of the true "
     "clip, mean over clips. How far the movement is from the true one's distribution.",
     "P-FD": "The same with the speaker's motion beside the listener's in every frame. How far the "

@@ -29,6 +29,8 @@ TITLES = {
 }
 PAPER_FIGURES = ("fd", "p_fd", "mse", "sid", "var", "rpcc")
 """The columns of the paper's tables."""
+OFFICIAL_FIGURES = ("fd", "p_fd", "mse", "sid_pooled", "var_pooled", "rpcc")
+"""The same columns as the released code computes them."""
 OTHER_FIGURES = ("sid_pooled", "var_pooled", "rpcc_temporal")
 """The same words defined otherwise: over all clips' numbers together, or within each clip."""
 METHOD, BOUND, TRUE, PUBLISHED = "method", "bound", "truth", "published"
@@ -114,7 +116,7 @@ class Scale:
         if not sizes:
             return cls()
         middle, largest = sizes[(len(sizes) - 1) // 2], sizes[-1]
-        power = max(0, 3 * math.ceil((-math.log10(middle) - 1.3) / 3))
+        power = max(0, 3 * math.ceil((-math.log10(middle) - 1.7) / 3))
         decimals = [
             3 - sum(value * 10**power >= limit for limit in limits)
             for value, limits in ((middle, (1, 100)), (largest, (10, 100, 1000)))
@@ -150,11 +152,15 @@ def score_table(
     evaluation: Evaluation,
     *,
     title: str | None = None,
-    columns: Sequence[str] = PAPER_FIGURES,
+    columns: Sequence[str] | None = None,
     published: Sequence[Row] = (),
     notes: Sequence[str] = (),
 ) -> ScoreTable:
-    """All methods of an evaluation, the truth, and ``published`` rows below."""
+    """All methods of an evaluation, the truth, and ``published`` rows below.
+
+    ``columns`` default to those of the paper's tables, as the evaluation's protocol has them.
+    """
+    columns = columns or (OFFICIAL_FIGURES if evaluation.protocol == "official" else PAPER_FIGURES)
     rows = [
         Row(one.name, one.figures, BOUND if one.bound else METHOD, one.note)
         for one in evaluation.methods

@@ -122,7 +122,8 @@ def draw_clips(groups: Sequence[str], draws: int, seed: int) -> Array:
 
 def _correlation(n: Array, a: Array, aa: Array, b: Array, bb: Array, ab: Array) -> Array:
     """Pearson correlation from sums; zero where either side does not vary."""
-    spread = np.maximum(n * aa - a**2, 0.0) * np.maximum(n * bb - b**2, 0.0)
+    spread_a, spread_b = n * aa - a**2, n * bb - b**2
     # What rounding leaves of numbers that are all the same is no variation.
-    flat = spread <= 1e-24 * (n * aa) * (n * bb)
-    return np.where(flat, 0.0, (n * ab - a * b) / np.sqrt(np.where(flat, 1.0, spread)))
+    flat = (spread_a <= 1e-12 * n * aa) | (spread_b <= 1e-12 * n * bb)
+    spread = np.where(flat, 1.0, spread_a * spread_b)
+    return np.where(flat, 0.0, (n * ab - a * b) / np.sqrt(spread))

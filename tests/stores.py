@@ -40,3 +40,30 @@ def make_store(out: Path, frames: int = 60) -> ClipStore:
         records.append(ClipRecord(name, name, 0, frames, split, "a", "b", attitude))
     writer.finish(records, {"prepare": "test"})
     return ClipStore(out)
+
+
+def make_split(
+    out: Path, clips: int, *, frames: int = 60, clips_a_conversation: int = 1, train: int = 3
+) -> ClipStore:
+    """A data set with ``clips`` test clips, ``train`` to train on and none to validate on."""
+    random = np.random.default_rng(1)
+    writer = StoreWriter(
+        out, name="made", fps=FPS, space="arkit", encoder="mel", audio_dim=AUDIO_DIM
+    )
+    records = []
+    for index in range(train + clips // clips_a_conversation):
+        count = 1 if index < train else clips_a_conversation
+        name = f"made-{index:03d}"
+        writer.add(
+            name,
+            speaker=smooth(random, frames * count, 56),
+            listener=smooth(random, frames * count, 56),
+            audio=smooth(random, frames * count, AUDIO_DIM),
+            notes={},
+        )
+        split = "train" if index < train else "test"
+        for start in range(0, frames * count, frames):
+            ends = (start, start + frames)
+            records.append(ClipRecord(f"{name}-{start}", name, *ends, split, "a", "b", "neutral"))
+    writer.finish(records, {"prepare": "made"})
+    return ClipStore(out)

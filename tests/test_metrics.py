@@ -12,6 +12,8 @@ from dimcli.metrics import (
     mse,
     paired_fd,
     residual_correlation,
+    residual_temporal_correlation,
+    score,
     score_motions,
     sid,
     variation,
@@ -105,6 +107,64 @@ def test_score_of_the_truth_is_perfect_in_both_parts() -> None:
         assert part.fd == pytest.approx(0.0, abs=1e-8)
         assert part.p_fd == pytest.approx(0.0, abs=1e-8)
         assert part.mse == part.rpcc == 0.0
+
+
+def plain_figures(
+    truth: list[np.ndarray],
+    prediction: list[np.ndarray],
+    speaker: list[np.ndarray],
+    centres: np.ndarray,
+) -> dict[str, float]:
+    """Every figure by the words of its definition, clip by clip and frame by frame."""
+
+    def distance(one: np.ndarray, other: np.ndarray) -> float:
+        first, second = np.cov(one.T), np.cov(other.T)
+        gap = one.mean(axis=0) - other.mean(axis=0)
+        return gap @ gap + np.trace(first + second - 2 * sqrtm(first @ second).real)
+
+    def entropy(labels: list[int]) -> float:
+        share = np.array([labels.count(k) for k in set(labels)]) / len(labels)
+        return -sum(one * np.log2(one) for one in share)
+
+    def labelled(clip: np.ndarray) -> list[int]:
+        return [int(np.argmin([np.linalg.norm(f - c) for c in centres])) for f in clip]
+
+    def over_time(one: np.ndarray, other: np.ndarray) -> float:
+        return np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(one.T, other.T, strict=True)])
+
+    triples = list(zip(truth, prediction, speaker, strict=True))
+    flat = [np.concatenate([m.ravel() for m in clips]) for clips in (truth, prediction, speaker)]
+    return {
+        "fd": np.mean([distance(t, p) for t, p, _ in triples]),
+        "p_fd": np.mean([distance(np.hstack([s, t]), np.hstack([s, p])) for t, p, s in triples]),
+        "mse": np.mean([((t - p) ** 2).sum() / t.size for t, p, _ in triples]),
+        "sid": np.mean([entropy(labelled(p)) for p in prediction]),
+        "sid_pooled": entropy([label for p in prediction for label in labelled(p)]),
+        "var": np.mean([np.mean([np.var(column) for column in p.T]) for p in prediction]),
+        "var_pooled": np.var(flat[1]),
+        "rpcc": abs(np.corrcoef(flat[0], flat[2])[0, 1] - np.corrcoef(flat[1], flat[2])[0, 1]),
+        "rpcc_temporal": np.mean([abs(over_time(t, s) - over_time(p, s)) for t, p, s in triples]),
+    }
+
+
+def test_every_figure_agrees_with_a_plain_implementation() -> None:
+    truth = [draws(120 + 10 * i, 5, i, shift=0.3 * i) for i in range(4)]
+    prediction = [draws(120 + 10 * i, 5, 10 + i, 0.8) + 0.3 * truth[i] for i in range(4)]
+    speaker = [draws(120 + 10 * i, 5, 20 + i) + 0.2 * truth[i] for i in range(4)]
+    clusters = Clusters.fit(truth, 7)
+    found = score(truth, prediction, speaker, clusters).as_dict()
+    expected = plain_figures(truth, prediction, speaker, clusters.centres)
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-6), name
+
+
+def test_correlation_over_time_is_blind_to_how_far_means_lie_apart() -> None:
+    truth, speaker = [draws(200, 3, 0)], [draws(200, 3, 1)]
+    offset = np.array([5.0, -3.0, 1.0])
+    moved = [truth[0] + offset]
+    assert residual_temporal_correlation(truth, moved, speaker) == pytest.approx(0.0, abs=1e-12)
+    assert residual_correlation(truth, moved, [speaker[0] + offset]) > 0.5
 
 
 def test_clips_that_do_not_match_are_refused() -> None:
