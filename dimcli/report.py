@@ -32,8 +32,10 @@ def evaluation_report(
     *,
     weights: Mapping[str, str],
     command: str = "",
+    published: ScoreTable | None = None,
 ) -> str:
-    """The page of one evaluation. ``weights`` says of each method what it is and where from."""
+    """The page of one evaluation. ``weights`` says of each method what it is and where from;
+    ``published`` are somebody's numbers to show below."""
     methods = [method.name for method in evaluation.methods]
     sections = [
         Section("glance", "At a glance", _glance(scores)),
@@ -42,6 +44,8 @@ def evaluation_report(
     differences = difference_table(evaluation, scores)
     if differences:
         sections.append(Section("differences", differences.title, table_html(differences)))
+    if published is not None:
+        sections.append(Section("published", published.title, table_html(published)))
     if evaluation.protocol == "paper":
         other = score_table(evaluation, title="Other definitions", columns=OTHER_FIGURES)
         words = "<p>The same words, defined otherwise; see below.</p>"

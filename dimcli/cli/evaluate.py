@@ -22,6 +22,15 @@ class Dataset(StrEnum):
     synthetic = "synthetic"
 
 
+class PaperTable(StrEnum):
+    """The paper's tables of listeners, and its supplement's."""
+
+    one = "1"
+    two = "2"
+    three = "3"
+    supplement = "supplement"
+
+
 class Protocol(StrEnum):
     """How predictions become figures."""
 
@@ -64,6 +73,25 @@ def evaluate(
     baseline: Annotated[
         list[str] | None, typer.Option(help="Method that needs no training. Repeatable.")
     ] = None,
+    table: Annotated[
+        PaperTable | None,
+        typer.Option(help="A table of the paper: trains what is missing, into the folder -o."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="With --table: paper, official, small, table or tiny.")
+    ] = "small",
+    pretrain_data: Annotated[
+        Path | None,
+        typer.Option(help="With --table: data set to pre-train on. Default: --data."),
+    ] = None,
+    conversations: Annotated[
+        int,
+        typer.Option(min=0, help="With --table: conversations to fine-tune on. 0: all."),
+    ] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="With --table: a setting of every training. Repeatable."),
+    ] = None,
     split: Annotated[Split, typer.Option(help="Which clips.")] = Split.test,
     protocol: Annotated[
         Protocol,
@@ -95,6 +123,40 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score methods on a data set, with intervals, tables and a report."""
+    if table is not None:
+        from dimcli.cli.paper_table import make_table
+        from dimcli.errors import InputError
+        from dimcli.tables import TableOptions
+
+        if dataset is None or output is None:
+            raise InputError("--table: needs --dataset and a folder, -o FOLDER")
+        if weights or baseline or protocol is not Protocol.paper:
+            raise InputError(
+                "--table: has methods and a protocol of its own; leave out --weights, --baseline "
+                "and --protocol"
+            )
+        make_table(
+            TableOptions(
+                table=table.value,
+                dataset=dataset.value,
+                output=output,
+                data=data,
+                pretrain_data=pretrain_data,
+                preset=preset,
+                conversations=conversations,
+                split=split.value,
+                samples=samples or 1,
+                seed=seed,
+                bootstrap=bootstrap,
+                unit=bootstrap_unit.value,
+                device=device.value,
+                clips=clips,
+                command=" ".join(["dim", *sys.argv[1:]]),
+            ),
+            settings,
+            as_json=as_json,
+        )
+        return
     from dimcli.cli.score_tables import print_table
     from dimcli.evaluation_files import EvaluationFiles
     from dimcli.evaluation_run import EvaluationOptions, run_evaluation
@@ -123,8 +185,8 @@ def evaluate(
     if as_json:
         console.print_json(result.evaluation.as_dict())
     else:
-        for table in result.tables:
-            print_table(table)
+        for found_table in result.tables:
+            print_table(found_table)
     ended = ", ".join(map(str, result.written)) or "nothing (name files with -o)"
     found = result.evaluation
     console.say(f"evaluated {len(found.methods)} methods on {found.clips} clips; wrote {ended}")

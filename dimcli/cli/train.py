@@ -213,16 +213,17 @@ def train(
     _train(output, common, as_json, stages)
 
 
-def _overrides(settings: list[str] | None) -> dict[str, str]:
+def overrides(settings: list[str] | None) -> dict[str, str]:
+    """The values of ``--set`` by key."""
     from dimcli.errors import InputError
 
-    overrides = {}
+    found = {}
     for setting in settings or []:
         key, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--set {setting}: expected key=value, as in training.batch_size=16")
-        overrides[key.strip()] = value.strip()
-    return overrides
+        found[key.strip()] = value.strip()
+    return found
 
 
 def _train(
@@ -250,7 +251,7 @@ def _train(
         result = stage(
             StageOptions(
                 preset=common.preset,
-                overrides=dict(_overrides(common.settings)),
+                overrides=dict(overrides(common.settings)),
                 steps=common.steps,
                 seed=common.seed,
                 max_minutes=common.minutes,

@@ -1,0 +1,313 @@
+"""The paper's tables from prepared data: trains what is missing, evaluates, writes.
+
+A table's folder holds ``runs`` (shared pieces and methods, the same names in every table),
+``predictions``, and a folder a table with its files. Killed at any moment and started again with
+the same settings, it goes on and ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dimcli.ablations import ablation
+from dimcli.checkpoint import MODEL, is_finished
+from dimcli.data.clip import Predictor
+from dimcli.data.store import ClipStore, replace_text
+from dimcli.data.synthetic import Recipe, write_synthetic
+from dimcli.errors import InputError
+from dimcli.evaluation import evaluate
+from dimcli.evaluation_files import EvaluationFiles
+from dimcli.evaluation_run import open_store, protocol_notes
+from dimcli.method_stages import CODED, MethodOptions, train_method
+from dimcli.methods import load_predictor
+from dimcli.predictions import identity, keep_predictions, kept
+from dimcli.progress import Progress, silent
+from dimcli.published import published_rows
+from dimcli.report import evaluation_report, write_report
+from dimcli.report_clips import choose, show_clips
+from dimcli.score_markdown import to_markdown
+from dimcli.score_table import ScoreTable, difference_table, score_table
+from dimcli.scores import Evaluation
+from dimcli.stages import StageOptions, pretrain, train_vq
+from dimcli.table_plans import Entry, Plan, table_plan
+from dimcli.training import Progress as Training
+
+SETTINGS = "experiment.json"
+NOT_COMPARABLE = (
+    "Published figures are of real corpora, in FLAME coefficients: compare the order of methods "
+    "with them, not the size of a figure."
+)
+_SYNTHETIC_HOURS = {"tiny": 0.2}
+_WHOLE_SYNTHETIC_HOURS = 10.0
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Which table, from what, and how.
+
+    ``data`` may be left out for ``synthetic``: then it is made in the folder. ``pretrain_data`` is
+    what VQ-VAEs and pre-training learn from (default: the data). ``conversations`` limits what
+    fine-tuning, and methods without pre-training, learn from: the first so many of the train split.
+    ``settings`` are dotted configuration keys for every training. The report shows ``clips`` clips
+    and the ``command``.
+    """
+
+    table: str
+    dataset: str
+    output: Path
+    data: Path | None = None
+    pretrain_data: Path | None = None
+    preset: str = "small"
+    conversations: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    split: str = "test"
+    samples: int = 1
+    seed: int = 0
+    bootstrap: int = 1000
+    unit: str = "clip"
+    device: str = "auto"
+    clips: int = 2
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class TableResult:
+    """The evaluation behind a table, its tables for people, and the files that hold them."""
+
+    evaluation: Evaluation
+    tables: tuple[ScoreTable, ...]
+    written: tuple[Path, ...]
+
+
+def run_table(options: TableOptions, progress: Progress = silent) -> TableResult:
+    """Make a table. Raises InputError for what is wrong with the options, before long work."""
+    plan = table_plan(options.table, synthetic=options.dataset == "synthetic")
+    store, before = _open(options, progress)
+    _same_experiment(options, store, before)
+    trainer = _Trainer(options, store, before, progress)
+    predictors = {
+        entry.label: _predictor(entry, trainer.run(entry), store, options, progress)
+        for entry in plan.entries
+    }
+    evaluation = evaluate(
+        store,
+        options.split,
+        predictors,
+        samples=options.samples,
+        seed=options.seed,
+        bootstrap=options.bootstrap,
+        unit=options.unit,
+        reference=plan.reference,
+        notes={entry.label: entry.note for entry in plan.entries},
+        progress=progress,
+    )
+    return _write(plan, evaluation, store, predictors, options, progress)
+
+
+def _open(options: TableOptions, progress: Progress) -> tuple[ClipStore, ClipStore]:
+    """The data set, and the one that is pre-trained on."""
+    output, data = options.output, options.data
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file; -o names the table's folder")
+    if not output.parent.is_dir():
+        raise InputError(f"{output.parent}: no such folder; make it first")
+    output.mkdir(exist_ok=True)
+    if data is None and options.dataset == "synthetic":
+        data = output / "data"
+        write_synthetic(
+            data,
+            hours=_SYNTHETIC_HOURS.get(options.preset, _WHOLE_SYNTHETIC_HOURS),
+            recipe=Recipe(seed=1),
+            progress=lambda done, total: progress("drawing dyads", done, total),
+        )
+    store = open_store(options.dataset, data, progress)
+    return store, ClipStore(options.pretrain_data) if options.pretrain_data else store
+
+
+def _same_experiment(options: TableOptions, store: ClipStore, before: ClipStore) -> None:
+    """Raise InputError if the folder's runs were made with other settings."""
+    settings = {
+        "preset": options.preset,
+        "conversations": options.conversations,
+        "settings": {key: str(value) for key, value in options.settings.items()},
+        "seed": options.seed,
+        "data": identity(store, None),
+        "pretrain_data": identity(before, None),
+    }
+    path = options.output / SETTINGS
+    if not path.is_file():
+        replace_text(path, json.dumps(settings, indent=2) + "\n")
+        return
+    stored = json.loads(path.read_text())
+    for name, value in settings.items():
+        if stored.get(name) != value:
+            raise InputError(
+                f"{options.output}: its runs were made with {name} {stored.get(name)}, not "
+                f"{value}; name another --output"
+            )
+
+
+class _Trainer:
+    """Trains the runs of a table's folder, each once."""
+
+    def __init__(
+        self, options: TableOptions, store: ClipStore, before: ClipStore, progress: Progress
+    ) -> None:
+        self._options = options
+        self._data, self._before = store.root, before.root
+        self._apart = before is not store or options.conversations > 0
+        self._runs = options.output / "runs"
+        self._runs.mkdir(exist_ok=True)
+        self._progress = progress
+
+    def run(self, entry: Entry) -> Path | None:
+        """The run of an entry, trained if it was not; None for one that needs no training."""
+        if not entry.run:
+            return None
+        run = self._runs / entry.run
+        if not is_finished(run):
+            given = self._given(entry)
+            train_method(self._data, run, entry.method, replace(self._settings(entry), **given))
+        return run
+
+    def _given(self, entry: Entry) -> dict[str, Any]:
+        """What an entry's training takes of the shared pieces, as options."""
+        if entry.method == "dim":
+            chosen = ablation(entry.ablation)
+            given: dict[str, Any] = {"ablation": entry.ablation, "pretrain_data": self._before}
+            if chosen.codes:
+                given["vq_speaker"] = self._vq("speaker")
+                given["vq_listener"] = self._vq("listener")
+            if chosen.pretraining and not chosen.own_pretraining:
+                given["pretrained"] = self._pretrained()
+            return given
+        given = {}
+        if entry.method in CODED:
+            alone = self._apart and not entry.init
+            given["vq_listener"] = self._vq_alone() if alone else self._vq("listener")
+        if entry.init:
+            given["init"] = self._runs / entry.init
+            if not is_finished(given["init"]):
+                whole = MethodOptions(**vars(self._stage(entry.init)))
+                steps = self._pretraining_steps()
+                train_method(
+                    self._before,
+                    given["init"],
+                    entry.method,
+                    replace(whole, steps=steps, vq_listener=given["vq_listener"]),
+                )
+        return given
+
+    def _vq(self, role: str) -> Path:
+        run = self._runs / f"vq_{role}"
+        if not is_finished(run):
+            train_vq(self._before, run, role, self._stage(run.name))
+        return run
+
+    def _vq_alone(self) -> Path:
+        """A listener's VQ-VAE that knows nothing of the pre-training data."""
+        run = self._runs / "vq_alone"
+        if not is_finished(run):
+            train_vq(self._data, run, "listener", self._stage(run.name, limited=True))
+        return run
+
+    def _pretrained(self) -> Path:
+        run = self._runs / "pretrain"
+        if not is_finished(run):
+            vq = self._vq("speaker"), self._vq("listener")
+            pretrain(self._before, run, *vq, self._stage(run.name))
+        return run
+
+    def _pretraining_steps(self) -> int:
+        """As many as DIM's pre-training has."""
+        from dimcli.config_file import with_overrides
+        from dimcli.presets import preset
+
+        config = preset(self._options.preset, "pretrain")
+        return with_overrides(config, self._options.settings).training.steps
+
+    def _stage(self, name: str, *, limited: bool = False) -> StageOptions:
+        def report(now: Training) -> None:
+            self._progress(f"training {name}", now.step, now.steps)
+
+        settings = dict(self._options.settings)
+        if limited and self._options.conversations:
+            settings["training.conversations"] = self._options.conversations
+        run = self._runs / name
+        return StageOptions(
+            preset=self._options.preset,
+            overrides=settings,
+            seed=self._options.seed,
+            resume=run.is_dir(),
+            device=self._options.device,
+            progress=report,
+        )
+
+    def _settings(self, entry: Entry) -> MethodOptions:
+        options = MethodOptions(**vars(self._stage(entry.run, limited=True)))
+        return replace(options, resume=True)
+
+
+def _predictor(
+    entry: Entry, run: Path | None, store: ClipStore, options: TableOptions, progress: Progress
+) -> Predictor:
+    """An entry's answers to the split: kept ones, or made now."""
+    seeds = range(options.seed, options.seed + options.samples)
+    made_from = identity(store, run / MODEL if run else None, entry.method, options.split, seeds)
+    path = options.output / "predictions" / f"{entry.run or entry.method}.safetensors"
+    found = kept(path, made_from)
+    if found is not None:
+        return found
+    predictor = load_predictor(run or entry.method, store, options.device)
+    return keep_predictions(
+        path,
+        predictor,
+        store,
+        options.split,
+        seeds=seeds,
+        made_from=made_from,
+        progress=progress,
+        stage=f"predicting {entry.label}",
+    )
+
+
+def _write(
+    plan: Plan,
+    evaluation: Evaluation,
+    store: ClipStore,
+    predictors: Mapping[str, Predictor],
+    options: TableOptions,
+    progress: Progress,
+) -> TableResult:
+    source, rows = published_rows(plan.table, options.dataset)
+    what = f"Table {plan.table}" if plan.table != "supplement" else "The supplement's table"
+    scores = score_table(
+        evaluation,
+        title=f"{what} on {evaluation.dataset}, {evaluation.split}, {evaluation.clips} clips",
+        columns=plan.columns,
+        notes=protocol_notes(evaluation),
+    )
+    published = ScoreTable(f"Published: {source}", rows, plan.columns, notes=(NOT_COMPARABLE,))
+    differences = difference_table(evaluation, scores)
+    tables = (scores, *([differences] if differences else []), published)
+    folder = options.output / f"table-{plan.table}"
+    files = EvaluationFiles().in_folder(folder)
+    written = files.write(evaluation, scores, force=True)
+    text = "\n".join(to_markdown(table) for table in tables)
+    replace_text(folder / "table.md", text)
+    chosen = choose(store.clips(options.split), options.clips)
+    html = evaluation_report(
+        evaluation,
+        scores,
+        show_clips(store, chosen, predictors, options.seed, progress),
+        weights={entry.label: entry.run or "needs no training" for entry in plan.entries},
+        command=options.command,
+        published=published,
+    )
+    assert files.report is not None
+    write_report(files.report, html, force=True)
+    return TableResult(evaluation, tables, (*written, folder / "table.md", files.report))
