@@ -47,6 +47,7 @@ __all__ = [
     "encode",
     "encode_file",
     "encoder",
+    "encoder_here",
     "load_encoder",
     "mel",
     "silence",
@@ -149,6 +150,19 @@ def encoder(name: str) -> AudioEncoder:
     from dimcli.audio.hubert import hubert_width
 
     return AudioEncoder(name, hubert_width(model))
+
+
+def encoder_here(name: str) -> AudioEncoder:
+    """The encoder of that name, if its model and its packages are on this machine: worth asking
+    before long work. Raises what :func:`load_encoder` would.
+    """
+    known = encoder(name)
+    if name.partition(":")[0] == HUBERT.name:
+        from dimcli.audio.hubert_files import find_hubert, import_transformers
+
+        import_transformers()
+        find_hubert(name.partition(":")[2] or None)
+    return known
 
 
 @lru_cache(maxsize=2)

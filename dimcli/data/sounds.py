@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.audio import HUBERT, MEL, NO_SOUND, SAMPLE_RATE, AudioEncoder, encode, encoder
+from dimcli.audio import HUBERT, MEL, NO_SOUND, SAMPLE_RATE, AudioEncoder, encode, encoder_here
 from dimcli.audio.sound import to_frames
 from dimcli.data.dyads import TOLERANCE_S, check_lengths
 from dimcli.data.orders import numbers
@@ -48,7 +48,7 @@ class SoundPlan:
             return cls("given", given)
         if audio == "none" or (audio == "auto" and not sound):
             return cls("none", NO_SOUND)
-        chosen = encoder(MEL.name if audio == "auto" else audio)
+        chosen = encoder_here(MEL.name if audio == "auto" else audio)
         if not sound:
             raise InputError(f"--audio {audio}: there is no sound to encode; expected none")
         return cls("sound", chosen)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dimcli.audio import AudioEncoder, encode, encode_file, encoder, load_encoder
+from dimcli.audio import AudioEncoder, encode, encode_file, encoder, encoder_here, load_encoder
 from dimcli.audio.hubert import EDGE, HOP, HubertEncoder, window_starts
 from dimcli.audio.hubert_files import receptive_field
 from dimcli.errors import InputError, MissingDependencyError
@@ -191,6 +191,9 @@ def test_the_default_model_must_be_as_wide_as_the_published_one(tmp_path):
 def test_a_model_that_is_not_here_says_how_to_get_it():
     with pytest.raises(InputError, match=r"`dim weights fetch hubert` .*without a network"):
         load_encoder("hubert")
+    assert encoder("hubert") == AudioEncoder("hubert", 768)
+    with pytest.raises(InputError, match="dim weights fetch hubert"):
+        encoder_here("hubert")
     with pytest.raises(InputError, match=r"hf download nobody/model --local-dir FOLDER"):
         load_encoder("hubert:nobody/model")
     with pytest.raises(InputError, match="no such folder"):
