@@ -61,7 +61,7 @@ def import_model(file: Path, folder: Path) -> Path:
 
 def read_model(file: Path) -> Arrays:
     """What :class:`renderers.flame.FlameHead` takes, float32 and int32, from a model file."""
-    if zipfile.is_zipfile(file):
+    if file.suffix.lower() == ".zip":
         raise InputError(f"{file}: is a zip archive; unpack it and import the .pkl file in it")
     data = read_pickle(file)
     if not isinstance(data, dict):

@@ -41,8 +41,8 @@ FLAME_PAGE = "https://flame.is.tue.mpg.de"
 
 KINDS: dict[str, Kind] = {
     "flame": Kind(
-        what="the FLAME head: motion in the flame space as a mesh, and dim convert",
-        file="generic_model.pkl (FLAME 2020), flame2023.pkl",
+        what="the FLAME head (2020 is EMOCA's): flame motion as a mesh, and dim convert",
+        file="generic_model.pkl (FLAME 2020) or flame2023.pkl",
         page=FLAME_PAGE,
         licence="free for research after registration; read the page",
         target="flame.safetensors",
@@ -50,8 +50,8 @@ KINDS: dict[str, Kind] = {
     ),
     "flame-landmarks": Kind(
         what="landmarks on the FLAME head: dim convert matches the heads by them",
-        file="landmark_embedding.npy (DECA), mediapipe_landmark_embedding.npz (EMOCA), "
-        "flame_static_embedding.pkl, flame_dynamic_embedding.npy (RingNet)",
+        file="mediapipe_landmark_embedding.npz, landmark_embedding.npy (DECA), "
+        "flame_static_embedding.pkl or flame_dynamic_embedding.npy (RingNet)",
         page=FLAME_PAGE,
         licence="research only",
         target="flame_landmarks.safetensors",

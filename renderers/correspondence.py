@@ -37,6 +37,7 @@ NOSE_TIP = 4
 LIPS_MIDDLE = (13, 14)
 _MIDLINE_M = 0.006
 _LIPS_BEHIND_NOSE_M = 0.04
+_LIPS_BELOW_NOSE_M = 0.055
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def _anchors(head: OpenHead, flame: FlameHead) -> tuple[Doubles, Doubles]:
     template = flame.template[:NUM_SKIN]
     middle = template[:, 0].abs() < _MIDLINE_M
     nose = template[middle][template[middle, 2].argmax()]
-    front = middle & (template[:, 2] > nose[2] - _LIPS_BEHIND_NOSE_M) & (template[:, 1] < nose[1])
+    below = (template[:, 1] < nose[1]) & (template[:, 1] > nose[1] - _LIPS_BELOW_NOSE_M)
+    front = middle & below & (template[:, 2] > nose[2] - _LIPS_BEHIND_NOSE_M)
     lower = flame.skin_weights[:NUM_SKIN, JAW_JOINT] > 0.5
     edges = [template[front & ~lower], template[front & lower]]
     lips = torch.stack([edges[0][edges[0][:, 1].argmin()], edges[1][edges[1][:, 1].argmax()]])

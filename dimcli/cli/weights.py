@@ -37,7 +37,7 @@ def import_(
 
     path = import_file(kind, file, force=force)
     console.say(
-        f"imported {file} as {kind}: {path}, {path.stat().st_size / 1e6:.1f} MB; "
+        f"imported {file} as {kind}: {path}, {path.stat().st_size / 1e6:.2f} MB; "
         "commands that need it find it there"
     )
 
