@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Dim
+from tests.stores import make_split
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_split(tmp_path_factory.mktemp("made") / "data", clips=6).root
+
+
+BASELINES = ("--baseline", "random", "--baseline", "mean")
+
+
+def test_the_table_fits_a_hundred_plain_columns(dim: Dim, data: Path) -> None:
+    ended = dim("eval", "--data", data, *BASELINES, "--samples", 2)
+    assert ended.code == 0, ended.err
+    lines = ended.out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert "\x1b" not in ended.out
+    assert any(line.split()[:1] == ["random"] and "±" in line for line in lines)
+    assert "made, test split, 6 clips: expression" in lines
+    assert "Differences to random: pose" in lines
+    assert ended.err.splitlines()[-1].startswith("evaluated 2 methods on 6 clips")
+
+
+def test_json_alone_is_on_standard_output(dim: Dim, data: Path) -> None:
+    ended = dim("eval", "--data", data, *BASELINES, "--json")
+    found = json.loads(ended.out)
+    assert [method["name"] for method in found["methods"]] == ["random", "mean"]
+    assert found["methods"][1]["figures"]["pose"]["sid"]["value"] == 0.0
+    assert found["truth"]["expression"]["var"]["value"] > 0.0
+    assert (found["protocol"], found["samples"], found["resamples"]) == ("paper", 1, 1000)
+
+
+def test_a_folder_gets_every_file_and_is_not_overwritten(dim: Dim, data: Path) -> None:
+    command = ("eval", "--data", data, "--baseline", "mean", "-o", "out", "--clips", 0)
+    assert dim(*command).code == 0
+    names = {"scores.json", "scores.csv", "scores.tex", "report.html"}
+    assert {path.name for path in Path("out").iterdir()} == names
+    rows = list(csv.DictReader(Path("out/scores.csv").read_text().splitlines()))
+    assert {row["figure"] for row in rows if row["row"] == "mean"} >= {"fd", "p_fd", "rpcc"}
+    again = dim(*command)
+    assert again.code == 2
+    assert "already exists; pass --force" in again.err
+    assert dim(*command, "--force").code == 0
+
+
+def test_the_official_protocol_says_that_it_chose_by_the_truth(dim: Dim, data: Path) -> None:
+    ended = dim(
+        *("eval", "--data", data, "--baseline", "random", "--protocol", "official"),
+        *("--samples", 2, "--report", "report.html", "--clips", 0),
+    )
+    assert ended.code == 0, ended.err
+    assert "the best of 2 draws a clip, CHOSEN BY ITS DISTANCE TO THE TRUTH" in ended.out
+    page = Path("report.html").read_text()
+    assert "best of 2 draws, chosen by the truth" in page
+    assert "entropy of one histogram over the frames of all clips together" in page
+
+
+def test_a_label_names_a_method(dim: Dim, data: Path) -> None:
+    ended = dim("eval", "--data", data, "--weights", "Theirs=random", "--json")
+    assert [method["name"] for method in json.loads(ended.out)["methods"]] == ["Theirs"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--dataset", "vico"), "--data: needed for vico"),
+        (("--dataset", "vico", "--data", "DATA"), "was prepared from 'made', not 'vico'"),
+        (("--data", "nowhere", *BASELINES), "nowhere: not a data set"),
+        (("--data", "DATA", "--weights", "nobody"), "nobody: neither a run directory nor"),
+        (
+            ("--data", "DATA", "--baseline", "mean", "--baseline", "mean"),
+            "two methods are called 'mean'; write LABEL=mean for one",
+        ),
+        (("--data", "DATA", "--baseline", "oracle"), "the oracle knows only synthetic dyads"),
+        (("--data", "DATA", *BASELINES, "--split", "val"), "the val split is empty"),
+        (("--data", "DATA", *BASELINES, "--csv", "a.txt"), "name it a.csv"),
+        (("--data", "DATA", *BASELINES, "--report", "no/r.html"), "does not exist; make it first"),
+        (("--data", "DATA", *BASELINES, "--reference", "L2L"), "reference 'L2L' is not evaluated"),
+    ],
+)
+def test_a_mistake_ends_with_one_line_that_says_it(
+    dim: Dim, data: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    ended = dim("eval", *(data if one == "DATA" else one for one in arguments))
+    assert ended.code == 2
+    line = ended.err.splitlines()[-1]
+    assert line.startswith("error: ") and message in line
+    assert "Traceback" not in ended.err

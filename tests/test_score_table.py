@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+import pytest
+
+from dimcli.score_table import PUBLISHED, TRUE, Row, Scale, ScoreTable, to_csv, to_latex
+from dimcli.scores import Figure
+
+
+def row(name: str, fd: float, sid: float, kind: str = "method") -> Row:
+    figures = {"fd": Figure(fd, 0.01, fd - 0.1, fd + 0.1), "sid": Figure(sid)}
+    return Row(name, {"expression": figures, "pose": figures}, kind)
+
+
+TABLE = ScoreTable(
+    "Made",
+    (
+        row("a_1", 2.0, 3.0),
+        row("b & c", 1.5, 5.0),
+        row("published", 0.1, 4.0, PUBLISHED),
+        Row("ground truth", {"expression": {"sid": Figure(4.5)}}, TRUE),
+    ),
+    columns=("fd", "sid"),
+)
+
+
+def test_the_best_is_the_smallest_or_the_nearest_to_the_truth_of_what_was_evaluated() -> None:
+    assert TABLE.best("expression", "fd") == "b & c"
+    assert TABLE.best("expression", "sid") == "b & c"
+    assert TABLE.best("pose", "sid") is None  # no truth to be near to
+
+
+def test_one_method_alone_is_not_the_best() -> None:
+    assert ScoreTable("Made", TABLE.rows[1:], ("fd",)).best("expression", "fd") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([72.88, 23.88], ["72.88", "23.88"]),
+        ([0.62, 0.92], ["0.620", "0.920"]),
+        ([0.00041, 0.00953], ["0.410", "9.530"]),
+        ([0.0, -0.0], ["0.000", "0.000"]),
+        ([31234.5], ["31234"]),
+    ],
+)
+def test_numbers_are_written_with_what_can_be_read(values: list, texts: list) -> None:
+    scale = Scale.of(values)
+    assert [scale.number(value) for value in values] == texts
+
+
+def test_a_heading_says_in_which_power_of_ten_its_column_is() -> None:
+    figures = {"pose": {"fd": Figure(0.0004), "var": Figure(0.5)}}
+    table = ScoreTable("Made", (Row("a", figures),), ("fd", "var"))
+    assert table.heading("pose", "fd") == "FD↓ ·10³"
+    assert table.heading("pose", "var") == "Var"
+
+
+def test_differences_are_written_as_the_scores_are() -> None:
+    figures = {"pose": {"fd": Figure(-0.2)}}
+    table = ScoreTable("Made", (Row("a", figures),), ("fd",), differences_of=TABLE)
+    assert table.scale("pose", "fd") == TABLE.scale("pose", "fd")
+    assert table.heading("pose", "fd") == "FD"
+
+
+def test_csv_holds_every_number_in_full() -> None:
+    lines = list(csv.DictReader(io.StringIO(to_csv(TABLE))))
+    assert len(lines) == 3 * 2 * 2 + 1
+    first = lines[0]
+    assert (first["row"], first["part"], first["figure"]) == ("a_1", "expression", "fd")
+    assert (float(first["value"]), float(first["low"]), float(first["high"])) == (2.0, 1.9, 2.1)
+    assert lines[-1] == {
+        **{"row": "ground truth", "kind": "truth", "part": "expression", "figure": "sid"},
+        **{"value": "4.5", "std": "", "low": "", "high": ""},
+    }
+
+
+def test_latex_has_as_many_cells_in_every_line_and_escapes_names() -> None:
+    text = to_latex(TABLE)
+    assert "a\\_1" in text and "b \\& c" in text
+    body = re.findall(r"^(.*) \\\\$", text, re.MULTILINE)
+    cells = [sum(int(n) for n in re.findall(r"multicolumn{(\d)}", line)) or 1 for line in body[:1]]
+    assert cells == [4]
+    for line in body[1:]:
+        assert len(re.split(r"(?<!\\)&", line)) == 5
+    assert text.count("\\begin{") == text.count("\\end{") == 2
+    assert text.count("{") == text.count("}")
+    assert "\\textbf{1.50 $\\pm$0.01} {\\scriptsize [1.40, 1.60]}" in text
