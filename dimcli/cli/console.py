@@ -6,6 +6,7 @@ Everything for people goes to standard error, so that ``--json`` on standard out
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
 
 
 def say(message: str) -> None:
-    """One line for people."""
-    print(message, file=sys.stderr, flush=True)
+    """One line for people; of several processes that train together only the first speaks."""
+    if _speaks():
+        print(message, file=sys.stderr, flush=True)
+
+
+def _speaks() -> bool:
+    return os.environ.get("RANK", "0") == "0"  # set by torchrun
 
 
 def fail(message: str) -> None:
@@ -38,13 +44,14 @@ def show_usage(usage: str) -> None:
 
 def print_json(figures: dict[str, Any]) -> None:
     """Figures for programs, on standard output."""
-    print(json.dumps(figures, indent=2))
+    if _speaks():
+        print(json.dumps(figures, indent=2))
 
 
 @contextmanager
 def progress_display() -> Iterator[Progress]:
     """A progress callback: bars that name the stages on a terminal, a line a stage elsewhere."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not _speaks():
         yield _plain_lines()
         return
     from rich.console import Console
