@@ -236,8 +236,8 @@ class Converter:
         return cls(head, flame, correspond(head, flame, landmarks, face), device)
 
     def convert(self, motion: Motion, space: str, *, progress: Progress = silent) -> Conversion:
-        """``motion`` in the other ``space``. The head's rotation, times and validity stay, the
-        camera goes.
+        """``motion`` in the other ``space``. The head's rotation, times and validity stay;
+        camera and shape go.
         """
         if space not in SPACES or space == motion.space:
             raise InputError(f"--to {space}: the motion is in the '{motion.space}' space")
@@ -257,8 +257,8 @@ class Converter:
         values[:, HEAD] = motion.head
         facts = {"from": motion.space, "residual_mm": round(float(residual.mean()), 3)}
         meta = {**motion.meta, "converted": facts}
-        # a camera means what the tracker of the other space means by it
-        converted = replace(motion, values=values, space=space, camera=None, meta=meta)
+        # a camera means what the tracker of the other space means by it; a shape is FLAME's
+        converted = replace(motion, values=values, space=space, camera=None, shape=None, meta=meta)
         return Conversion(converted, residual, moved, self._remarks(motion))
 
     def _remarks(self, motion: Motion) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dimcli import media
 from dimcli.device import choose_device
@@ -78,10 +79,9 @@ def visualize_motions(
     if frames < max(map(len, motions)):
         remarks += (f"cut to the shortest of the motions, {frames / first.fps:.1f} s",)
     labels = [path.stem for path in paths] if len(paths) > 1 else []
-    heads = {name: load_head(name) for name in set(head_names)}
     renderers = [
-        mesh_renderer(heads[name], motion.fps, style)
-        for name, motion in zip(head_names, shown, strict=True)
+        mesh_renderer(load_head(name, motion.shape), motion.fps, style)
+        for name, motion in zip(head_names, motions, strict=True)
     ]
     pictures = tiles(renderers, shown, labels)
     return write_video(output, shown[0], pictures, loaded[0][1], force, progress, started, remarks)
@@ -102,15 +102,19 @@ def head_of(space: str, wanted: str, path: Path) -> str:
     return suited
 
 
-def load_head(name: str) -> Head:
-    """The head ``open`` or ``flame``. InputError that says how to get FLAME where it's missing."""
+def load_head(name: str, shape: NDArray[np.float32] | None = None) -> Head:
+    """The head ``open``, or ``flame`` with a person's ``shape`` [S].
+
+    InputError that says how to get FLAME where it is not imported.
+    """
     from renderers.heads import OpenHead
 
     if name == "open":
         return OpenHead.bundled()
     from renderers.flame import FlameHead, FlameMesh
 
-    return FlameMesh(FlameHead.load(imported("flame", "motion in the flame space (--head flame)")))
+    path = imported("flame", "motion in the flame space (--head flame)")
+    return FlameMesh(FlameHead.load(path), shape)
 
 
 def mesh_renderer(head: Head, fps: float, style: MeshStyle) -> MeshRenderer:

@@ -155,9 +155,15 @@ class FlameMesh:
 
     space = "flame"
 
-    def __init__(self, head: FlameHead, skin: int = NUM_SKIN) -> None:
-        """``skin``: how many vertices, the first ones, are not eyeballs."""
+    def __init__(
+        self, head: FlameHead, shape: NDArray[np.float32] | None = None, skin: int = NUM_SKIN
+    ) -> None:
+        """``shape`` [S]: the person's components, without them the mean face; ``skin``: how many
+        vertices, the first ones, are not eyeballs.
+        """
         self.head = head
+        known = len(head.shape_basis)
+        self._shape = None if shape is None else torch.from_numpy(shape[None, :known])
         self._skin = skin
         outside = head.faces
         count = len(head.template)
@@ -171,7 +177,7 @@ class FlameMesh:
 
     def vertices(self, values: Tensor) -> Tensor:
         """Motion ``values`` [N, 56] to vertices [N, V + skin, 3]; see :class:`FlameHead`."""
-        posed = self.head.vertices(values)
+        posed = self.head.vertices(values, self._shape)
         return torch.cat([posed, posed[:, : self._skin]], dim=1)
 
 

@@ -68,6 +68,18 @@ def test_an_imported_flame_shows_flame_motion(dim: Dim, home: Path, licensed: Pa
         assert "dim convert" in ended.err
 
 
+def test_a_persons_shape_shows_in_the_picture(dim: Dim, home: Path, licensed: Path) -> None:
+    assert dim("weights", "import", "flame", licensed / "generic_model.pkl").code == 0
+    values = np.zeros((1, MOTION_DIM), np.float32)
+    pictures = []
+    for amount in (0, 4):
+        shape = np.array([0, amount, 0], np.float32)
+        Motion(values, fps=25, space="flame", shape=shape).save(Path(f"{amount}.npz"))
+        assert dim("visualize", f"{amount}.npz", "--size", "96").code == 0
+        pictures.append(cv2.VideoCapture(f"{amount}.mp4").read()[1].astype(int))
+    assert np.abs(pictures[0] - pictures[1]).max() > 40
+
+
 def test_a_file_that_is_no_flame_model_is_refused(dim: Dim, home: Path) -> None:
     Path("model.pkl").write_bytes(b"\x80\x02}.")
     ended = dim("weights", "import", "flame", "model.pkl")
