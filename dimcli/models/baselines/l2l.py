@@ -55,6 +55,10 @@ class L2L(CodedBaseline):
         self.norm = nn.LayerNorm(l2l.width)
         self.head = nn.Linear(l2l.width, self.parts * vq.codebook_size)
 
+    @property
+    def _predictor(self) -> list[CrossBlock]:
+        return list(self.predictor)  # type: ignore[arg-type]
+
     def encode_speaker(self, motion: Tensor, audio: Tensor, present: Tensor) -> Tensor:
         """Standardised motion [B, T, 56] that has read the audio [B, T, A]: [B, N, D].
 
@@ -109,13 +113,21 @@ class L2L(CodedBaseline):
         steps = motion.shape[1] // self.config.vq.stride
         there = torch.ones(1, steps, dtype=torch.bool, device=motion.device)
         speaker = self.encode_speaker(motion, audio, there)
+        memories = [block.remember(speaker) for block in self._predictor]
+        positions = sinusoidal_positions(steps, speaker.shape[2], speaker)
         codes = known.new_zeros(steps, self.parts)
         codes[: len(known)] = known
-        for index in range(len(known), steps):
-            now = slice(index + 1)
-            logits = self.predict(speaker[:, now], codes[None, :index], attitude, there[:, now])
-            drawn = draw(logits[0, -1].cpu(), temperature, generator, top_p=self.config.l2l.top_p)
-            codes[index] = drawn.to(codes.device)
+        for index in range(steps):
+            before = self.start
+            if index:
+                before = self.past(self.vq.vectors(codes[index - 1]).flatten())
+            feature = before + self.attitude(attitude)[:, None] + positions[index]
+            for block, memory in zip(self._predictor, memories, strict=True):
+                feature = block.step(feature, memory)
+            if index >= len(known):
+                logits = self.head(self.norm(feature))[0, 0].unflatten(-1, (self.parts, -1))
+                drawn = draw(logits.cpu(), temperature, generator, top_p=self.config.l2l.top_p)
+                codes[index] = drawn.to(codes.device)
         return codes
 
     def decode(self, codes: Tensor, attitude: Tensor) -> Tensor:

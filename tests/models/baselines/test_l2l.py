@@ -60,6 +60,19 @@ def test_a_part_of_the_codes_gives_that_part_of_the_chances() -> None:
     torch.testing.assert_close(part, whole[:, :5])
 
 
+def test_codes_drawn_one_by_one_are_the_likeliest_ones_of_the_whole() -> None:
+    model = l2l()
+    motion, audio, _, told = (tensor[:1] for tensor in inputs(model))
+    known = torch.tensor([[3] * model.parts, [5] * model.parts])
+    generator = torch.Generator()
+    with torch.inference_mode():
+        drawn = model.choose(motion, audio, told, known, generator, 0.0)
+        whole = logits(model, motion, audio, drawn[None], told)[0].argmax(dim=-1)
+    assert torch.equal(drawn[:2], known)
+    assert torch.equal(drawn[2:], whole[2:])
+    assert len(drawn.unique()) > 2
+
+
 def test_training_leaves_the_vq_vae_alone() -> None:
     model = l2l()
     before = {name: tensor.clone() for name, tensor in model.vq.state_dict().items()}
