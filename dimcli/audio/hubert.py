@@ -134,8 +134,8 @@ class HubertEncoder:
         import torch
 
         if self._normalise:
-            mean, variance = samples.mean(dtype=float), samples.var(dtype=float)
-            samples = ((samples - mean) / np.sqrt(variance + _EPSILON)).astype(np.float32)
+            mean, variance = samples.mean(dtype=np.float64), samples.var(dtype=np.float64)
+            samples = (samples - np.float32(mean)) / np.float32(np.sqrt(variance + _EPSILON))
         total = (len(samples) - RECEPTIVE) // HOP + 1
         starts = window_starts(total, self._window, self._overlap)
         rows = np.zeros((total, self.encoder.dim), np.float32)
