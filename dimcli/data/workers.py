@@ -50,10 +50,10 @@ def each_done(calls: Sequence[Call[Result]], workers: int) -> Generator[Result]:
             "a worker process died, perhaps for want of memory; run again with fewer --workers"
         ) from None
     finally:
-        pool.shutdown(wait=not running, cancel_futures=True)
+        # first those whose work nobody wants any more, so that the pool has nothing to wait for
         for process in set(active_children()) - others if running else ():
             process.terminate()
-            process.join()
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _live_with_parent() -> None:
