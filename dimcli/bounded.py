@@ -7,7 +7,7 @@ from torch import Tensor
 
 _STEPS = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
 _ROUNDS = 60
-_TOLERANCE = 1e-7
+_TOLERANCE = 1e-6
 
 
 def bounded_least_squares(normal: Tensor, right: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
