@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from dimcli.errors import InputError
 from dimcli.files import atomic_output, existing_file
 
 Floats = NDArray[np.float32]
+
+_UNREADABLE = (
+    *(ValueError, TypeError, OSError, EOFError, KeyError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What numpy and zipfile raise on a file that is no archive of arrays, or a broken one."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class AudioFeatures:
             return cls(content["features"], float(content["fps"]), str(content["encoder"]))
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        except (ValueError, TypeError, OSError, EOFError, KeyError, zipfile.BadZipFile):
+        except _UNREADABLE:
             raise InputError(
                 f"{path}: not a file of audio features; `dim extract` writes them with "
                 "--audio-encoder"

@@ -167,7 +167,7 @@ def _numbers(path: Path, lengths: tuple[int, ...]) -> Floats:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected one in every frame's folder") from None
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, MemoryError):
         raise InputError(f"{path}: not an array of numbers that numpy can read") from None
     if array.dtype.kind not in "fiu" or array.size not in lengths or array.size != max(array.shape):
         wanted = " or ".join(str(length) for length in lengths)

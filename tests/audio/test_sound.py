@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dimcli.audio.features_file import AudioFeatures
 from dimcli.audio.sound import checked_sound, to_frames
 from dimcli.errors import InputError
 
@@ -58,3 +59,17 @@ def test_sound_that_is_no_sound_is_refused():
         checked_sound(np.zeros((2, 100), np.float32), 16000, 16000)
     with pytest.raises(InputError, match="NaN"):
         checked_sound(np.array([0, np.nan], np.float32), 16000, 16000)
+
+
+def test_a_file_of_features_reads_back_and_others_are_named(tmp_path):
+    made = AudioFeatures(np.ones((5, 3), np.float32), 25.0, "mel")
+    made.save(tmp_path / "a.npz")
+    again = AudioFeatures.load(tmp_path / "a.npz")
+    np.testing.assert_array_equal(again.values, made.values)
+    assert (again.fps, again.encoder) == (25.0, "mel")
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "half.npz").write_bytes(whole[: len(whole) // 2])
+    np.savez(tmp_path / "other.npz", values=np.ones(3))
+    for name in ("half.npz", "other.npz"):
+        with pytest.raises(InputError, match=f"{name}: not a file of audio features"):
+            AudioFeatures.load(tmp_path / name)

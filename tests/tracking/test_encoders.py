@@ -58,7 +58,7 @@ def test_deca_agrees_with_a_plain_resnet_50_and_head(deca, pictures):
 
 @torch.inference_mode()
 @pytest.mark.parametrize(("outputs", "parallel"), [(50, False), (53, False), (56, True)])
-def test_emoca_agrees_with_plain_encoders(tmp_path, pictures, outputs, parallel):
+def test_emoca_agrees_with_plain_encoders(tmp_path, pictures, outputs, parallel, monkeypatch):
     state, flame, expression = emoca_state(outputs, parallel)
     model = tmp_path / "EMOCA_v2_lr_mse_20"
     best = "detail/checkpoints/deca-epoch=10-val_loss/dataloader_idx_0=3.25.ckpt"
@@ -72,6 +72,11 @@ def test_emoca_agrees_with_plain_encoders(tmp_path, pictures, outputs, parallel)
     agree(codes.pose, torch.cat([deca[:, 200 : 206 - poses], plain[:, 50:]], dim=1))
     agree(codes.shape, deca[:, :100])
     agree(codes.camera, deca[:, 206:209])
+    if parallel:
+        monkeypatch.setenv("DIM_HOME", str(tmp_path / "home"))
+        import_file("emoca", model)
+        imported = load_encoder("emoca", None, "cpu")(pictures)
+        np.testing.assert_array_equal(imported.pose, codes.pose)
 
 
 @torch.inference_mode()
