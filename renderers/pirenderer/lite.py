@@ -43,7 +43,7 @@ class LiteConfig:
 
     size: int = 256
     """Side of the square, px; a multiple of 16."""
-    width: int = 32
+    width: int = 24
     """Channels at half the size; 1.5, 2 and 3 times as many at 1/4, 1/8 and 1/16."""
     latent: int = 64
     """Width of the motion latent."""

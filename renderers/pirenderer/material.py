@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dimcli.motion import MOTION_DIM
+from dimcli.motion import MOTION_DIM, expression_index
 from dimcli.progress import Progress, silent
 from renderers.base import Reference
 from renderers.pirenderer.framing import Footage
@@ -25,6 +25,17 @@ SPREAD_FLOOR = 0.02
 
 TRAIN, STOP, HELD_OUT = "train", "stop", "held-out"
 """Parts of the footage: to learn from; to stop by; to judge by, which nothing is chosen by."""
+
+KEY_FRAMES = 3
+"""Pictures to start from: home, and others, so that any picture of the person will do later."""
+
+OTHERS_EVERY = 4
+"""One in so many frames to learn from starts from one of the others."""
+
+PLACE_COUNTS = 3.0
+"""How much more than a motion's number the head's place counts when frames are compared."""
+
+BLINKS = [expression_index(f"eyeBlink{side}") for side in ("Left", "Right")]
 
 STOP_SHARE = 0.08
 """Share of the frames to learn from that says when to stop: the last ones of each take."""
@@ -76,11 +87,24 @@ def windows(numbers: NDArray[np.float32], take: NDArray[np.int64]) -> NDArray[np
     return numbers[frames.clip(starts[:, None], ends[:, None])]
 
 
-def home_frame(values: NDArray[np.float32], usable: NDArray[np.int64]) -> int:
-    """The frame, of those ``usable``, closest to the usual motion among ``values`` [T, 56]."""
-    known = values[usable]
-    away = (known - np.median(known, axis=0)) / (known.std(axis=0) + SPREAD_FLOOR)
-    return int(usable[np.argmin(np.square(away).sum(axis=1))])
+def key_frames(
+    values: NDArray[np.float32], landmarks: NDArray[np.float32], usable: NDArray[np.int64]
+) -> list[int]:
+    """Frames, of those ``usable``, to start from: home first, the closest to the usual motion
+    ``values`` [T, 56] and place (of ``landmarks`` [T, 478, 3]) with open eyes; then those that are
+    least like the ones before."""
+    low, high = landmarks[..., :2].min(axis=1), landmarks[..., :2].max(axis=1)
+    numbers = np.column_stack([values, (low + high) / 2, (high - low).mean(axis=1)])[usable]
+    numbers = numbers / (numbers.std(axis=0) + SPREAD_FLOOR)
+    numbers[:, MOTION_DIM:] *= PLACE_COUNTS
+    blink = values[usable][:, BLINKS].mean(axis=1)
+    awake = np.flatnonzero(blink <= np.median(blink))
+    usual = np.square(numbers[awake] - np.median(numbers, axis=0)).sum(axis=1)
+    keys = [int(awake[np.argmin(usual)])]
+    while len(keys) < min(KEY_FRAMES, len(awake)):
+        away = np.square(numbers[awake, None] - numbers[keys]).sum(axis=2).min(axis=1)
+        keys.append(int(awake[np.argmax(away)]))
+    return [int(usable[key]) for key in keys]
 
 
 class Material:
@@ -108,8 +132,10 @@ class Material:
         self._frames = _on_disk(folder / f"{person}-frames", (lengths[-1], self.size, self.size, 3))
         for take, first in zip(takes, lengths[:-1], strict=True):
             self._frames[first : first + len(take)] = take.frames
-        self.home = home_frame(self.values, self.frames(TRAIN))
-        self.starter = starter = Starter(self.reference)
+        keys = key_frames(self.values, self.landmarks, self.frames(TRAIN))
+        self.home = keys[0]
+        self.starter = Starter(self.reference)
+        others = [Starter(self._reference(key), self.starter.mesh) for key in keys[1:]]
         side = self.size // MAP_STRIDE
         self._starts = _on_disk(folder / f"{person}-starts", self._frames.shape)
         self._places = _on_disk(
@@ -117,19 +143,25 @@ class Material:
         )
         shifts = []
         for frame, (values, landmarks) in enumerate(zip(self.values, self.landmarks, strict=True)):
-            shifts.append(starter.shift(values, landmarks))
-            start = starter(values, shifts[-1])
+            shifts.append(self.starter.shift(values, landmarks))
+            own, starter = shifts[-1], self.starter
+            if others and self.parts[frame] == TRAIN and frame % OTHERS_EVERY == 0:
+                starter = others[frame // OTHERS_EVERY % len(others)]
+                own = starter.shift(values, landmarks)
+            start = starter(values, own)
             self._starts[frame], self._places[frame] = start.picture, start.place
             progress(f"preparing {person}", frame + 1, len(self.values))
-        self.shifts = shifts
         self.coefficients = coefficients(self.values, shifts, self.size)
         self._windows = windows(self.coefficients, self.take)
 
     @property
     def reference(self) -> Reference:
         """The home picture: the frame that all starts begin with."""
-        image = np.ascontiguousarray(self._frames[self.home])
-        return Reference(image, self.landmarks[self.home], self.values[self.home])
+        return self._reference(self.home)
+
+    def _reference(self, frame: int) -> Reference:
+        image = np.ascontiguousarray(self._frames[frame])
+        return Reference(image, self.landmarks[frame], self.values[frame])
 
     def frames(self, part: str) -> NDArray[np.int64]:
         """Numbers of the frames of a part."""

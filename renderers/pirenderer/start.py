@@ -50,15 +50,15 @@ class Starter:
         side: int | None = None,
         size: tuple[int, int] | None = None,
     ) -> None:
-        """``reference`` is cut to the square already, and home itself, unless ``home`` and the
-        square's ``side`` are given: then the square is laid over it so that the face fits home's.
+        """``reference`` is cut to the square already, unless the square's ``side`` is given: then
+        it is laid over it so that the face fits that of ``home`` (by default its own mesh).
         ``size`` (width, height) of the frames; the reference's own when None."""
         self._portrait = PortraitRenderer(size)
         self._portrait.prepare(reference)
         self.side = side or reference.image.shape[0]
         self.mesh = self._portrait.mesh
         home = home or self.mesh
-        self.crop = fitted_crop(self.mesh, home, self.side)
+        self.crop = fitted_crop(self.mesh, home, side) if side else Crop(0, 0, self.side)
         self._raster = FlowRaster(self.mesh, self.mesh.triangles, origin=home.points)
         half = self.side // MAP_STRIDE
         self._box = Box(0, 0, self.side, self.side, half, half)
