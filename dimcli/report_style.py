@@ -15,7 +15,7 @@ STYLE = """
   }
 }
 * { box-sizing: border-box }
-html { scroll-behavior: smooth; -webkit-text-size-adjust: 100% }
+html { -webkit-text-size-adjust: 100% }
 body {
   margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
@@ -148,7 +148,7 @@ summary { cursor: pointer; font-size: .9rem; color: var(--soft); margin-bottom: 
 .labels .method { color: var(--method) }
 .labels .speaker { color: var(--speaker) }
 .timeline { --who: 9.6rem; position: relative; padding: 12px 14px }
-.lane { display: grid; grid-template-columns: var(--who) 1fr; gap: 12px; align-items: center }
+.lane { display: grid; grid-template-columns: var(--who) minmax(0, 1fr); gap: 12px; align-items: center }
 .lane .who { font-size: .8rem; display: flex; justify-content: space-between; gap: 6px }
 .plot { margin-bottom: 8px }
 .plot .who { position: relative; align-self: stretch }
@@ -175,7 +175,7 @@ summary { cursor: pointer; font-size: .9rem; color: var(--soft); margin-bottom: 
 .playing .cursor { opacity: .6 }
 
 dl {
-  display: grid; grid-template-columns: max-content 1fr; gap: 5px 22px; font-size: .9rem;
+  display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 5px 22px; font-size: .9rem;
   margin: 14px 0;
 }
 dt { color: var(--soft) }
@@ -192,16 +192,16 @@ dd { margin: 0; overflow-wrap: anywhere; max-width: 80ch }
   header { padding-top: 28px }
   .switch fieldset { padding: 8px 16px; gap: 10px }
   .switch legend { font-size: .75rem }
-  .densities { grid-template-columns: 1fr 1fr; gap: 8px }
+  .densities { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 8px }
   .timeline { --who: 0rem }
-  .lane { grid-template-columns: 1fr; gap: 2px }
+  .lane { grid-template-columns: minmax(0, 1fr); gap: 2px }
   .raster { margin-top: 7px }
   .plot .who { justify-content: flex-start; gap: 10px }
   .plot .who small { position: static }
   .plot svg { height: 70px }
   .axis .who { display: none }
   .overlay { left: 14px }
-  dl { grid-template-columns: 1fr; gap: 0 }
+  dl { grid-template-columns: minmax(0, 1fr); gap: 0 }
   dd { margin-bottom: 8px }
   .film { margin-left: -8px; margin-right: -8px }
   th, td { padding: 6px 9px }
@@ -238,7 +238,7 @@ for (const input of document.querySelectorAll('.switch input')) {
       if (!other || other === film) continue;
       const playing = !film.paused;
       film.pause();
-      other.currentTime = film.currentTime;
+      if (film.currentTime) other.currentTime = film.currentTime;
       if (playing) other.play();
     }
   });
