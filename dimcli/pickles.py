@@ -1,9 +1,8 @@
 """The one reader of other people's pickles: arrays, tensors and plain values, nothing else.
 
-A pickle is a program. Here its interpreter may build lists, dictionaries, numbers and texts, and
-the stand-ins of :mod:`dimcli.pickle_stubs`; whatever else a file names is refused before anything
-happens. It is Python's own interpreter in its pure Python form: the C form takes memory for
-whatever index a file mentions, and sets attributes on what it is told to.
+A pickle is a program. Here its interpreter (:mod:`dimcli.pickle_reader`) may build lists,
+dictionaries, numbers and texts, and the stand-ins of :mod:`dimcli.pickle_stubs`; whatever else a
+file names is refused before anything happens.
 
 ``torch.load(weights_only=True)`` would refuse the same calls, but also the settings objects in
 Lightning checkpoints and much of what old numpy wrote; so torch files go the same way.
@@ -11,24 +10,16 @@ Lightning checkpoints and much of what old numpy wrote; so torch files go the sa
 
 from __future__ import annotations
 
-import io
-import pickle
-import struct
-import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, ClassVar, cast
+from typing import IO, Any
 
 import numpy as np
 
 from dimcli.errors import InputError
 from dimcli.files import existing_file
-from dimcli.pickle_arrays import ARRAY_GLOBALS
-from dimcli.pickle_stubs import PYTHON_GLOBALS, Global, RefusedError, settle
-
-_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_LEGACY_PROTOCOL = 1001
+from dimcli.pickle_reader import Bounded, Reader
+from dimcli.pickle_stubs import RefusedError, settle
 
 
 def read_pickle(path: Path) -> Any:
@@ -37,7 +28,7 @@ def read_pickle(path: Path) -> Any:
 
     Raises InputError that names the forbidden global where the file asks for anything else.
     """
-    return _read(path, "pickle", lambda file: _Reader(file).load())
+    return _read(path, "pickle", lambda file: Reader(file).load())
 
 
 def read_torch(path: Path) -> Any:
@@ -46,7 +37,9 @@ def read_torch(path: Path) -> Any:
     Settings objects of known packages (omegaconf, yacs, Lightning; Lightning checkpoints have them)
     become :class:`dimcli.pickle_stubs.Record`. Raises InputError as :func:`read_pickle` does.
     """
-    return _read(path, "torch.save", _load_torch)
+    from dimcli.pickle_torch import load_torch
+
+    return _read(path, "torch.save", load_torch)
 
 
 def read_npy(path: Path) -> Any:
@@ -69,108 +62,6 @@ def _read(path: Path, kind: str, load: Callable[[IO[bytes]], Any]) -> Any:
         raise InputError(f"{path}: not a readable {kind} file ({reason})") from None
 
 
-class _Bounded:
-    """A file whose reads never ask for more than is left of it, whatever lengths it claims."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        here = file.tell()
-        self.size = file.seek(0, io.SEEK_END)
-        file.seek(here)
-
-    def read(self, count: int = -1) -> bytes:
-        left = self.size - self.file.tell()
-        return self.file.read(left if count < 0 else min(count, left))
-
-    def readline(self) -> bytes:
-        return self.file.readline()
-
-
-class _Reader(pickle._Unpickler):
-    """Python's interpreter of pickles without its powers."""
-
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
-    stack: list[Any]
-    read: Callable[[int], bytes]
-
-    def __init__(
-        self,
-        file: IO[bytes],
-        persistent: Callable[[Any], Any] | None = None,
-        settings: bool = False,
-    ) -> None:
-        """``persistent`` finds the storages of a torch file; ``settings`` makes records of the
-        settings objects of known packages.
-        """
-        super().__init__(cast("Any", _Bounded(file)), encoding="latin1")
-        self._persistent = persistent
-        self._settings = settings
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The stand-in for a name; never the thing itself."""
-        found = PYTHON_GLOBALS.get((module, name)) or ARRAY_GLOBALS.get((module, name))
-        if found is not None:
-            return found
-        if module.split(".", maxsplit=1)[0] == "torch":
-            from dimcli.pickle_tensors import TORCH_GLOBALS
-
-            if (module, name) == ("torch.storage", "_load_from_bytes"):
-                return Global("torch.storage._load_from_bytes", _storage_of_bytes)
-            found = TORCH_GLOBALS.get((module, name))
-        elif self._settings:
-            from dimcli.pickle_tensors import config_global
-
-            found = config_global(module, name)
-        if found is None:
-            raise RefusedError(
-                f"names '{module}.{name}', which could run code; only arrays, tensors and plain "
-                "values are read"
-            )
-        return found
-
-    def persistent_load(self, pid: Any) -> Any:
-        """The storage that a torch file points to."""
-        if self._persistent is None:
-            raise RefusedError("asks for an object from outside of it (a persistent id)")
-        return self._persistent(pid)
-
-    def get_extension(self, code: int) -> None:
-        """Extension codes stand for names that the process registered."""
-        raise RefusedError(f"names the registered extension {code}")
-
-    def _instantiate(self, klass: Any, args: Any) -> None:
-        if not isinstance(klass, Global) or not isinstance(args, tuple | list):
-            raise RefusedError(f"calls something that is not a name but {type(klass).__name__}")
-        self.stack.append(klass.called(*args))
-
-    def _call(self) -> None:
-        args = self.stack.pop()
-        self._instantiate(self.stack.pop(), args)
-
-    def _call_with_names(self) -> None:
-        if self.stack.pop():
-            raise RefusedError("makes an object from named arguments")
-        self._call()
-
-    def _build(self) -> None:
-        state = self.stack.pop()
-        kind = type(self.stack[-1])
-        accept = getattr(self.stack[-1], "accept", None)
-        if accept is None:
-            raise RefusedError(f"sets attributes of an object of type {kind.__name__}")
-        accept(state)
-
-    def _bytearray(self) -> None:
-        (length,) = struct.unpack("<Q", self.read(8))
-        self.stack.append(bytearray(self.read(min(length, sys.maxsize))))
-
-    dispatch[pickle.REDUCE[0]] = _call
-    dispatch[pickle.NEWOBJ[0]] = _call
-    dispatch[pickle.NEWOBJ_EX[0]] = _call_with_names
-    dispatch[pickle.BUILD[0]] = _build
-    dispatch[pickle.BYTEARRAY8[0]] = _bytearray
-
-
 def _load_npy(file: IO[bytes]) -> Any:
     version = np.lib.format.read_magic(file)
     header = (
@@ -180,110 +71,13 @@ def _load_npy(file: IO[bytes]) -> Any:
     )
     shape, _, dtype = header(file)
     if dtype.hasobject:
-        array = settle(_Reader(file).load())
+        array = settle(Reader(file).load())
         if not isinstance(array, np.ndarray):
             raise RefusedError(f"holds an object of type {type(array).__name__}; expected an array")
         return array if array.ndim else array.item()
     # what is read is bounded by what is there, not by what the header says
-    size = _Bounded(file).size - file.tell()
+    size = Bounded(file).size - file.tell()
     if int(np.prod(shape, dtype=object)) * dtype.itemsize > size:
         raise RefusedError(f"says it holds {shape} numbers but has only {size} bytes of them")
     file.seek(0)
     return np.load(file, allow_pickle=False)
-
-
-def _load_torch(file: IO[bytes]) -> Any:
-    start = file.read(4)
-    file.seek(0)
-    return (_load_torch_zip if start == b"PK\x03\x04" else _load_torch_legacy)(file)
-
-
-def _storage_facts(pid: Any) -> tuple[str, Any]:
-    """Key and empty storage of a torch file's persistent id."""
-    import torch
-
-    from dimcli.pickle_tensors import StorageStub
-
-    if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-        raise RefusedError("asks for an object from outside of it (a persistent id)")
-    _, storage_type, key, _location, numel, *view = pid
-    if not isinstance(storage_type, Global):
-        raise RefusedError("has a tensor storage without a type")
-    if not isinstance(storage_type.value, torch.dtype) or not isinstance(numel, int) or numel < 0:
-        raise RefusedError(f"has a tensor storage of type '{storage_type.name}'")
-    if view and view[0] is not None:
-        raise RefusedError("has a view of a storage, as torch before 0.4 wrote it")
-    return str(key), StorageStub(storage_type.value, numel)
-
-
-def _load_torch_zip(file: IO[bytes]) -> Any:
-    """``<name>/data.pkl`` and one member ``<name>/data/<key>`` for each storage."""
-    size = _Bounded(file).size
-    with zipfile.ZipFile(file) as archive:
-        members = {member.filename: member for member in archive.infolist()}
-        program = next((name for name in members if name.split("/")[-1] == "data.pkl"), None)
-        if program is None:
-            raise RefusedError(
-                "is a zip archive without a data.pkl; expected one that torch.save wrote"
-            )
-        folder = program.removesuffix("data.pkl")
-        storages: dict[str, Any] = {}
-        read = 0
-
-        def content(name: str) -> bytearray:
-            """A member's bytes. All together they can't be more than the file, as none is
-            compressed; overlapping members would be.
-            """
-            nonlocal read
-            member = members[name]
-            read += member.file_size
-            if member.compress_type != zipfile.ZIP_STORED or read > size:
-                raise RefusedError("is a compressed archive; expected one that torch.save wrote")
-            data = bytearray(member.file_size)
-            with archive.open(member) as stream:
-                cast("io.BufferedIOBase", stream).readinto(data)
-            return data
-
-        if f"{folder}byteorder" in members and content(f"{folder}byteorder") != b"little":
-            raise RefusedError("was written on a big-endian machine, which is not supported")
-
-        def storage(pid: Any) -> Any:
-            key, empty = _storage_facts(pid)
-            if key not in storages:
-                empty.fill(content(f"{folder}data/{key}"))
-                storages[key] = empty
-            return storages[key]
-
-        program_bytes = bytes(content(program))
-        return _Reader(io.BytesIO(program_bytes), storage, settings=True).load()
-
-
-def _load_torch_legacy(file: IO[bytes]) -> Any:
-    """Three small pickles, the object, the list of storage keys, then each storage's bytes."""
-    if _Reader(file).load() != _LEGACY_MAGIC:
-        raise RefusedError("is no file that torch.save wrote")
-    if _Reader(file).load() != _LEGACY_PROTOCOL:
-        raise RefusedError("is of another protocol than torch.save's 1001")
-    system = _Reader(file).load()
-    if not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise RefusedError("was written on a big-endian machine, which is not supported")
-    storages: dict[str, Any] = {}
-
-    def storage(pid: Any) -> Any:
-        key, empty = _storage_facts(pid)
-        return storages.setdefault(key, empty)
-
-    result = _Reader(file, storage, settings=True).load()
-    bounded = _Bounded(file)
-    for key in _Reader(file).load():
-        (numel,) = struct.unpack("<q", bounded.read(8))
-        wanted = storages[str(key)]
-        if numel != wanted.numel:
-            raise RefusedError(f"has {numel} numbers in a tensor storage; expected {wanted.numel}")
-        wanted.fill(bytearray(bounded.read(wanted.nbytes)))
-    return result
-
-
-def _storage_of_bytes(data: Any) -> Any:
-    """``torch.storage._load_from_bytes``: a whole torch file within, which holds one storage."""
-    return _load_torch(io.BytesIO(data if isinstance(data, bytes) else data.encode("latin1")))
