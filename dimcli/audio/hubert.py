@@ -13,8 +13,6 @@ convolution (of the base models) gets the whole clip's statistics, which a first
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,7 @@ from numpy.typing import NDArray
 
 from dimcli.audio import AudioEncoder
 from dimcli.audio.cache import cached_features
-from dimcli.audio.hubert_files import HubertFiles, find_hubert, import_transformers
+from dimcli.audio.hubert_files import find_hubert, load_model
 from dimcli.audio.sound import checked_sound, to_frames
 from dimcli.errors import InputError
 from dimcli.progress import Progress, silent
@@ -96,7 +94,7 @@ class HubertEncoder:
             raise InputError(
                 f"{files.weights}: gives {files.width} features; expected {encoder.dim}"
             )
-        model = _load_model(files).to(choose_device(device))
+        model = load_model(files).to(choose_device(device))
         return cls(encoder, model, normalise=files.normalises, fingerprint=files.fingerprint)
 
     def __call__(
@@ -234,44 +232,3 @@ def window_starts(total: int, window: int, overlap: int) -> list[int]:
 def hubert_width(name: str) -> int:
     """Width of the features of a HuBERT model by hub name or folder. Raises InputError."""
     return find_hubert(name).width
-
-
-def _load_model(files: HubertFiles) -> Any:
-    """transformers' model from its files. Raises InputError where they aren't whole."""
-    transformers = import_transformers()
-    config = transformers.HubertConfig.from_dict(files.settings)
-    tensors = files.tensors()
-    with _quiet(transformers):
-        try:
-            # the library knows older names of the same tensors
-            model, report = transformers.HubertModel.from_pretrained(
-                None, config=config, state_dict=tensors, output_loading_info=True
-            )
-        except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise InputError(f"{files.weights}: HuBERT cannot be loaded ({reason})") from None
-    # the mask is for training only
-    missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
-    wrong = sorted(str(key) for key in report.get("mismatched_keys", ()))
-    if missing or wrong:
-        names = ", ".join((missing + wrong)[:3])
-        raise InputError(
-            f"{files.weights}: its tensors are not this HuBERT's: {len(missing)} missing and "
-            f"{len(wrong)} of another shape ({names}, ...)"
-        )
-    return model
-
-
-@contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
-    """Keep the library's bars and remarks off the user's terminal."""
-    logging = transformers.utils.logging
-    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(before)
-        if bars:
-            logging.enable_progress_bar()

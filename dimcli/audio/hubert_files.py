@@ -1,10 +1,12 @@
-"""Where a HuBERT model's files are: a folder, what the user imported, or the Hugging Face hub."""
+"""A HuBERT model's files: in a folder, fetched before, or on the Hugging Face hub; and the model."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,3 +174,44 @@ def receptive_field(kernels: list[int], strides: list[int]) -> tuple[int, int]:
         sees += (kernel - 1) * hop
         hop *= stride
     return sees, hop
+
+
+def load_model(files: HubertFiles) -> Any:
+    """transformers' model from its files. Raises InputError where they aren't whole."""
+    transformers = import_transformers()
+    config = transformers.HubertConfig.from_dict(files.settings)
+    tensors = files.tensors()
+    with _quiet(transformers):
+        try:
+            # the library knows older names of the same tensors
+            model, report = transformers.HubertModel.from_pretrained(
+                None, config=config, state_dict=tensors, output_loading_info=True
+            )
+        except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputError(f"{files.weights}: HuBERT cannot be loaded ({reason})") from None
+    # the mask is for training only
+    missing = sorted(set(report["missing_keys"]) - {"masked_spec_embed"})
+    wrong = sorted(str(key) for key in report.get("mismatched_keys", ()))
+    if missing or wrong:
+        names = ", ".join((missing + wrong)[:3])
+        raise InputError(
+            f"{files.weights}: its tensors are not this HuBERT's: {len(missing)} missing and "
+            f"{len(wrong)} of another shape ({names}, ...)"
+        )
+    return model
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Keep the library's bars and remarks off the user's terminal."""
+    logging = transformers.utils.logging
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
