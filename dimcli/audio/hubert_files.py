@@ -1,4 +1,4 @@
-"""A HuBERT model's files: in a folder, fetched before, or on the Hugging Face hub; and the model."""
+"""A HuBERT model: its files (a folder, what was fetched, or the hub), and loading it."""
 
 from __future__ import annotations
 
