@@ -62,10 +62,10 @@ def score_paper(plan: Plan) -> Scored:
         part: Clusters.fit([frames[:, columns]], CLUSTERS[part], seed=_CLUSTER_SEED)
         for part, columns in PARTS.items()
     }
+    counts = {TRUTH: 1} | dict.fromkeys(plan.predictors, plan.samples)
     shares: dict[str, dict[str, list[list[Share]]]] = {
-        name: {part: [[] for _ in range(plan.samples)] for part in PARTS}
-        for name in plan.predictors
-    } | {TRUTH: {part: [[]] for part in PARTS}}
+        name: {part: [[] for _ in range(count)] for part in PARTS} for name, count in counts.items()
+    }
     for index, record in enumerate(plan.records):
         clip = plan.store.load(record)
         truths = {

@@ -43,12 +43,18 @@ def make_store(out: Path, frames: int = 60) -> ClipStore:
 
 
 def make_split(
-    out: Path, clips: int, *, frames: int = 60, clips_a_conversation: int = 1, train: int = 3
+    out: Path,
+    clips: int,
+    *,
+    frames: int = 60,
+    clips_a_conversation: int = 1,
+    train: int = 3,
+    space: str = "arkit",
 ) -> ClipStore:
     """A data set with ``clips`` test clips, ``train`` to train on and none to validate on."""
     random = np.random.default_rng(1)
     writer = StoreWriter(
-        out, name="made", fps=FPS, space="arkit", encoder="mel", audio_dim=AUDIO_DIM
+        out, name="made", fps=FPS, space=space, encoder="made", audio_dim=AUDIO_DIM
     )
     records = []
     for index in range(train + clips // clips_a_conversation):

@@ -16,6 +16,9 @@ from dimcli.data.store import ClipStore
 from dimcli.data.synthetic import Recipe, write_synthetic
 from dimcli.evaluation_files import EvaluationFiles
 from dimcli.evaluation_run import EvaluationOptions, run_evaluation
+from tests.stores import make_split
+
+pytestmark = pytest.mark.slow
 
 METHODS = ["random", "<i>mean & co", "oracle"]
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
@@ -213,6 +216,22 @@ def test_the_clips_shown_do_not_depend_on_results(report: Path, tmp_path: Path) 
     records = store.clips("train")
     assert choose(records, 1) == [records[len(records) // 2]]
     assert len(choose(records, 100)) == len(records)
+
+
+def test_without_a_head_the_report_says_why_there_are_no_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIM_HOME", str(tmp_path / "home"))
+    store = make_split(tmp_path / "data", clips=2, space="flame")
+    path = tmp_path / "report.html"
+    files = EvaluationFiles(report=path)
+    run_evaluation(EvaluationOptions(data=store.root, baselines=["random"], clips=1, files=files))
+    page = path.read_text()
+    assert "<video" not in page
+    assert "no head is at hand that shows flame motion" in page
+    assert "Blinks are not marked: this motion space has no eyelids" in page
+    assert "nods, truth" in page and "blinks, truth" not in page
+    assert "expression 50" in page and "mouthSmileLeft" not in page
 
 
 def wait_for(condition: Any, seconds: float = 20.0) -> None:

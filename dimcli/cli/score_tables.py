@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from dimcli.score_table import Row, ScoreTable
 
@@ -57,7 +58,7 @@ def _part(table: ScoreTable, part: str, terminal: bool) -> Table:
     return lines
 
 
-def _cell(table: ScoreTable, row: Row, part: str, name: str) -> object:
+def _cell(table: ScoreTable, row: Row, part: str, name: str) -> Text:
     from rich.text import Text
 
     figure = row.figure(part, name)
