@@ -81,7 +81,7 @@ def judge(
     shown = {
         "": trained(network, material, frames),
         "_zero_shot": material.zero_shot(frames),
-        "_placed": as_pictures(material.batch(frames).start),
+        "_placed": material.starts(frames),
     }
     figures: dict[str, float] = {}
     for name, pictures in shown.items():

@@ -171,6 +171,10 @@ class Material:
         """The truth, uint8 [N, S, S, 3]."""
         return np.asarray(self._frames[frames])
 
+    def starts(self, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The portrait renderer's pictures, moved to where the head is, uint8 [N, S, S, 3]."""
+        return np.asarray(self._starts[frames])
+
     def zero_shot(self, frames: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The portrait renderer's pictures, uint8 [N, S, S, 3]: it knows motion, no place."""
         return np.stack([self.starter(values).picture for values in self.values[frames]])

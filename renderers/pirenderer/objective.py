@@ -88,8 +88,16 @@ PRESETS = {
             beta1=0.5, average=0.9978, jitter=0.0, warp_only=1000, validate_every=500,
         ),
     ),
+    "tiny": Preset(
+        LiteConfig(size=64, width=8, latent=16, mixtures=4, face=4, room=4),
+        RendererTraining(
+            steps=40, validate_every=2,
+            loss=LossConfig(pixel=10.0, warp_pixel=3.0, warp=0.0, final=0.0, style=0.0),
+        ),
+    ),
 }  # fmt: skip
-"""``lite``: a person in a quarter of an hour without a GPU. ``paper``: PIRenderer, fine-tuned."""
+"""``lite``: a person in a quarter of an hour without a GPU. ``paper``: PIRenderer, fine-tuned.
+``tiny``: to see whether everything works."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,123 @@
+"""What training gains over the zero-shot portrait, clip by clip, and how fast the result draws.
+
+    python -m tests.bench renderer
+
+Each real clip (DIM_CLIPS or ``../shared/clips``) and the example's first 75 % train a ``lite``
+renderer for DIM_BENCH_MINUTES (15), the rest judges: PSNR, perceptual distance, and how well the
+tracker finds the motion again in the frames drawn (correlation over the held-out frames). Runs are
+kept in DIM_BENCH_RUNS where that is set, and those that are there already are only judged.
+"""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dimcli.media import VideoWriter
+from dimcli.motion import expression_index
+from dimcli.renderer_card import judge, trained
+from dimcli.renderer_training import RendererOptions, train_renderer
+from dimcli.takes import Region, read_takes
+from dimcli.tracking.landmarks import track_video
+from renderers.pirenderer.backbones import choose_backbone
+from renderers.pirenderer.material import HELD_OUT, Material
+from renderers.pirenderer.renderer import TrainedRenderer
+from renderers.pirenderer.run import read_config, read_run
+
+REPOSITORY = Path(__file__).parent.parent.parent
+LEFT, RIGHT = (0, 0, 256, 256), (256, 0, 256, 256)
+COLUMNS = {"pitch": 0, "yaw": 1, "roll": 2, "jaw": 3} | {
+    "blink": expression_index("eyeBlinkLeft"),
+}
+FPS = 25
+SPEED_FRAMES = 50
+
+
+def clips() -> dict[str, tuple[Path, Region | None]]:
+    """The clips that are here, and where in them to look."""
+    folder = Path(os.environ.get("DIM_CLIPS", REPOSITORY.parent / "shared" / "clips"))
+    found: dict[str, tuple[Path, Region | None]] = {
+        "example": (REPOSITORY / "examples" / "speaker.mp4", None)
+    }
+    for path in sorted(folder.glob("*.mp4")):
+        if path.stem.startswith("vico"):
+            found[f"{path.stem} speaker"] = (path, LEFT)
+            found[f"{path.stem} listener"] = (path, RIGHT)
+        else:
+            found[path.stem] = (path, None)
+    return found
+
+
+def correlations(pictures: np.ndarray, values: np.ndarray, folder: Path) -> str:
+    """How motion ``values`` [N, 56] and what the tracker sees in ``pictures`` go together."""
+    path = folder / "drawn.mp4"
+    with VideoWriter(path, fps=FPS, force=True) as writer:
+        for picture in pictures:
+            writer.write(picture)
+    seen = track_video(path).values
+    count = min(len(seen), len(values))
+    return " ".join(
+        f"{name} {np.corrcoef(values[:count, column], seen[:count, column])[0, 1]:.2f}"
+        for name, column in COLUMNS.items()
+    )
+
+
+def measure(name: str, clip: Path, region: Region | None, run: Path, minutes: float) -> None:
+    """Train where the run is not there, and print a clip's lines."""
+    if not (run / "model.safetensors").is_file():
+        options = RendererOptions(minutes=minutes, region=region, force=True)
+        train_renderer({"person": [clip]}, run, options)
+    loaded = read_run(run)
+    (person,) = read_config(run)["people"]
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        material = Material(person, read_takes(clip, region=region).takes, folder)
+        frames = material.frames(HELD_OUT)
+        found = judge(
+            loaded.network, material, frames[:: max(1, len(frames) // 60)], choose_backbone()
+        )
+        print(f"{name}: {len(frames)} held-out frames; {_steps(run)}")
+        for what, pictures, psnr, distance in (
+            (
+                "zero-shot",
+                material.zero_shot(frames),
+                found.psnr_zero_shot,
+                found.distance_zero_shot,
+            ),
+            ("placed", material.starts(frames), found.psnr_placed, found.distance_placed),
+            ("trained", trained(loaded.network, material, frames), found.psnr, found.distance),
+        ):
+            seen = correlations(pictures, material.values[frames], folder)
+            print(f"  {what:<9} PSNR {psnr:.2f} dB, distance {distance:.3f}; {seen}", flush=True)
+        renderer = TrainedRenderer(loaded)
+        renderer.prepare(material.reference)
+        values = material.values[frames][:SPEED_FRAMES]
+        next(renderer.render(values))
+        started = time.perf_counter()
+        for _ in renderer.render(values):
+            pass
+        rate = len(values) / (time.perf_counter() - started)
+        print(f"  {rate:.1f} frames/s, {torch.get_num_threads()} threads", flush=True)
+
+
+def _steps(run: Path) -> str:
+    """The card's line about the training."""
+    lines = (run / "README.md").read_text(encoding="utf-8").splitlines()
+    return next(line[2:] for line in lines if " steps, " in line)
+
+
+def main() -> None:
+    """All clips."""
+    minutes = float(os.environ.get("DIM_BENCH_MINUTES", "15"))
+    kept = os.environ.get("DIM_BENCH_RUNS")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (clip, region) in clips().items():
+            run = Path(kept or folder) / name.replace(" ", "-")
+            measure(name, clip, region, run, minutes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Made clips to train renderers on, of people who do not exist."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dimcli.media import VideoWriter, read_frames, read_picture
+from dimcli.motion import expression_index
+from dimcli.tracking.landmarks import observe_picture
+from renderers.base import Reference
+from renderers.portrait import PortraitRenderer
+
+REPOSITORY = Path(__file__).parent.parent
+SIDE, FPS = 240, 20.0
+
+
+def write_clip(path: Path, frames: Iterable[np.ndarray], fps: float = FPS) -> Path:
+    """A clip of ``frames``."""
+    with VideoWriter(path, fps=fps, force=True) as writer:
+        for frame in frames:
+            writer.write(frame)
+    return path
+
+
+def talker(count: int) -> list[np.ndarray]:
+    """The example's speaker, [count, SIDE, SIDE, 3]."""
+    found = []
+    for frame in read_frames(REPOSITORY / "examples" / "speaker.mp4", fps=FPS):
+        found.append(cv2.resize(frame, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+        if len(found) == count:
+            break
+    return found
+
+
+def somebody_else(count: int) -> list[np.ndarray]:
+    """The example's listener, who nods and blinks, [count, SIDE, SIDE, 3]."""
+    image = read_picture(REPOSITORY / "examples" / "listener.png")
+    image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    seen = observe_picture(image)
+    portrait = PortraitRenderer()
+    portrait.prepare(Reference(image, seen.landmarks, seen.values))
+    values = np.repeat(seen.values[None], count, 0)
+    values[:, 0] += 0.08 * np.sin(np.arange(count) / 4)
+    values[:, expression_index("eyeBlinkLeft")] += 0.3 * (np.arange(count) % 25 < 3)
+    return list(portrait.render(values))
