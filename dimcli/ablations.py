@@ -39,6 +39,7 @@ class Ablation:
         return self.model.get("dim.targets") != "motion"
 
 
+ONLINE = "online"
 _TABLE_3 = "Table 3"
 _SUPPLEMENT = "supplement, Table 1"
 
@@ -84,7 +85,7 @@ ABLATIONS: dict[str, Ablation] = {
         _SUPPLEMENT,
         finetuning={"dim.modalities": "audio"},
     ),
-    "online": Ablation(
+    ONLINE: Ablation(
         "causal masks in fine-tuning, on the pre-trained weights; generates as a stream",
         _SUPPLEMENT,
         finetuning={"dim.causal": True, "vq.causal": True},

@@ -55,6 +55,7 @@ class EvaluationOptions:
     unit: str = "clip"
     reference: str | None = None
     clips: int = 2
+    online: bool = False
     device: str = "auto"
     command: str = ""
     files: EvaluationFiles = field(default_factory=EvaluationFiles)
@@ -76,7 +77,8 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
     store = open_store(options.dataset, options.data, progress)
     names = named(options, store)
     predictors: dict[str, Predictor] = {
-        label: load_predictor(name, store, options.device) for label, name in names.items()
+        label: load_predictor(name, store, options.device, online=options.online)
+        for label, name in names.items()
     }
     evaluation = evaluate(
         store,

@@ -79,7 +79,7 @@ def generate_listener(
             held = np.minimum(np.arange(start * stride, (start + size) * stride), frames - 1)
             dyad = window_inputs(model, values[held], audio[held], attitude)
             if config.dim.targets == "motion":
-                decoded = _predict(model, dyad)
+                decoded = predict_window(model, dyad)
             else:
                 codes = sample_codes(
                     model, dyad, known, temperature, steps=steps, generator=generator
@@ -128,7 +128,7 @@ def window_inputs(model: DIM, speaker: Floats, audio: Floats, attitude: str) -> 
 
 
 @torch.inference_mode()
-def _predict(model: DIM, dyad: Dyad) -> Floats:
+def predict_window(model: DIM, dyad: Dyad) -> Floats:
     """What a model that predicts motion itself says of a window: float32 [T, 56] in its units."""
     nothing = torch.zeros_like(model.step_mask(dyad.mask))
     output = model(dyad, {"speaker": ~nothing, "listener": nothing}).logits["listener"]

@@ -51,20 +51,22 @@ def numbered(path: Path, index: int, count: int) -> Path:
 class Listener:
     """A trained listener that has watched a speaker and can react to them, again and again."""
 
-    def __init__(self, model: TrainedListener, hear: LoadedEncoder) -> None:
-        """``hear`` is the audio encoder that the model was trained with."""
-        self._model, self._hear = model, hear
+    def __init__(self, model: TrainedListener, hear: LoadedEncoder, online: bool = False) -> None:
+        """``hear`` is the audio encoder that the model was trained with; ``online`` hears and
+        answers as if the clip were still going on."""
+        self._model, self._hear, self._online = model, hear, online
 
     @classmethod
-    def load(cls, run: Path, device: str = "auto") -> Listener:
+    def load(cls, run: Path, device: str = "auto", *, online: bool = False) -> Listener:
         """The listener of a run directory, and the audio encoder that the run names.
 
-        Raises InputError where the run cannot generate listeners or its encoder isn't here.
+        Raises InputError where the run cannot generate listeners or its encoder isn't here, or
+        where one of the two cannot work ``online``.
         """
         from dimcli.audio import load_encoder
         from dimcli.methods import load_trained
 
-        model = load_trained(run, device)
+        model = load_trained(run, device, online=online)
         data = model.config.data
         hear = load_encoder(data.audio_encoder, device)
         if hear.encoder.dim != data.audio_dim:
@@ -72,7 +74,12 @@ class Listener:
                 f"{run}: was trained on {data.audio_dim} features of '{data.audio_encoder}', which "
                 f"gives {hear.encoder.dim} here; expected the model that it was trained with"
             )
-        return cls(model, hear)
+        if online and hear.encoder.name != "mel":
+            raise InputError(
+                f"--online: the audio encoder of {run} is '{data.audio_encoder}', which hears "
+                "whole clips; expected weights that were trained on 'mel'"
+            )
+        return cls(model, hear, online)
 
     @property
     def told_attitudes(self) -> bool:
@@ -85,6 +92,11 @@ class Listener:
         self._clip_fps, self._clip_frames = motion.fps, len(motion)
         self._speaker = motion.resampled(rate)
         samples = media.read_audio(clip, SOUND_RATE)
+        if self._online:
+            from dimcli.audio.online_mel import online_mel
+
+            self._heard = online_mel(samples, rate, len(self._speaker))
+            return
         self._heard = self._hear(samples, SOUND_RATE, rate, len(self._speaker), progress)
 
     def react(
@@ -151,6 +163,7 @@ def generate_listener_videos(
     temperature: float | None = None,
     steps: int | None = None,
     attitude: str = "unknown",
+    online: bool = False,
     size: int | None = None,
     save_motion: Path | None = None,
     tracker: str | None = None,
@@ -164,8 +177,9 @@ def generate_listener_videos(
     Writes ``samples`` videos (by default ``<speaker>-listener.mp4`` in this folder), each with the
     speaker's frame rate, number of frames and sound; sample i is drawn with ``seed + i``.
     ``tracker`` (see :func:`dimcli.extraction.face_tracker`, also for ``checkpoint``) is by default
-    one that measures in the model's space. Every input is checked before long work starts. Raises
-    InputError for what is wrong with them.
+    one that measures in the model's space. ``online`` answers with causal masks and a bounded
+    look-back, as for a speaker who is still talking. Every input is checked before long work
+    starts. Raises InputError for what is wrong with them.
     """
     import weights as bundled
     from dimcli.background import Background
@@ -190,7 +204,7 @@ def generate_listener_videos(
     media.probe_video(speaker)
 
     # The model's library takes seconds to import: it comes up while the speaker is tracked.
-    loading = Background(lambda: Listener.load(run, device))
+    loading = Background(lambda: Listener.load(run, device, online=online))
     fitted, remarks = read_reference(reference) if reference else (None, ())
     ready = (
         make_renderer(renderer, fitted, size, device)

@@ -36,6 +36,7 @@ from dimcli.models.baselines.simple import (
 )
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
+from dimcli.online import generate_online, require_causal
 
 Floats = NDArray[np.float32]
 
@@ -77,9 +78,11 @@ class TrainedListener(Protocol):
 
 @dataclass(frozen=True)
 class DIMListener:
-    """A fine-tuned DIM."""
+    """A fine-tuned DIM; ``online`` answers as a stream (:mod:`dimcli.online`), and so in one pass:
+    ``steps`` is then ignored."""
 
     model: DIM
+    online: bool = False
 
     @property
     def config(self) -> RunConfig:
@@ -97,6 +100,10 @@ class DIMListener:
         attitude: str = "unknown",
     ) -> Motion:
         """A listener for ``speaker``."""
+        if self.online:
+            return generate_online(
+                self.model, speaker, audio, seed=seed, temperature=temperature, attitude=attitude
+            )
         return generate_listener(
             self.model,
             speaker,
@@ -131,19 +138,30 @@ class TrainedPredictor:
         )
 
 
-def load_trained(run: Path, device: str = "auto") -> TrainedListener:
-    """The listener of a run directory of any method. InputError when the run is for else."""
+def load_trained(run: Path, device: str = "auto", *, online: bool = False) -> TrainedListener:
+    """The listener of a run directory of any method. InputError when the run is for else.
+
+    ``online`` answers as a stream; InputError for weights that can't.
+    """
     if read_config(Path(run) / CONFIG).kind in ("dim", "vq"):
-        return DIMListener(load_listener(run, device))
+        model = load_listener(run, device)
+        if online:
+            require_causal(model)
+        return DIMListener(model, online)
+    if online:
+        raise InputError(f"--online: is for DIM's weights; {run} is of another method")
     loaded = load_run(run, choose_device(device)).model
     assert isinstance(loaded, Baseline | Nearest)
     return BaselineListener(loaded)
 
 
-def load_predictor(name: str | Path, store: ClipStore, device: str = "auto") -> Predictor:
+def load_predictor(
+    name: str | Path, store: ClipStore, device: str = "auto", *, online: bool = False
+) -> Predictor:
     """The predictor of a run directory, of bundled weights, or of a method that needs no training.
 
-    ``store`` is what untrained methods draw on (its train split). Raises InputError that lists the
+    ``store`` is what untrained methods draw on (its train split); ``online`` lets trained ones
+    answer as a stream, on the store's audio features as they are. Raises InputError that lists the
     names when ``name`` is none of them and no run directory.
     """
     if str(name) in UNTRAINED:
@@ -152,7 +170,7 @@ def load_predictor(name: str | Path, store: ClipStore, device: str = "auto") -> 
         run = weights.resolve(str(name))
     except InputError as error:
         raise InputError(f"{error}; without training: {', '.join(UNTRAINED)}") from None
-    listener = load_trained(run, device)
+    listener = load_trained(run, device, online=online)
     _require_same_data(listener.config, store, str(name))
     return TrainedPredictor(listener)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dimcli.ablations import ablation
+from dimcli.ablations import ONLINE, ablation
 from dimcli.checkpoint import MODEL, is_finished
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore, replace_text
@@ -257,12 +257,14 @@ def _predictor(
 ) -> Predictor:
     """An entry's answers to the split: kept ones, or made now."""
     seeds = range(options.seed, options.seed + options.samples)
-    made_from = identity(store, run / MODEL if run else None, entry.method, options.split, seeds)
+    online = entry.ablation == ONLINE
+    words = (entry.method, options.split, seeds, "online" if online else "whole clips")
+    made_from = identity(store, run / MODEL if run else None, *words)
     path = options.output / "predictions" / f"{entry.run or entry.method}.safetensors"
     found = kept(path, made_from)
     if found is not None:
         return found
-    predictor = load_predictor(run or entry.method, store, options.device)
+    predictor = load_predictor(run or entry.method, store, options.device, online=online)
     return keep_predictions(
         path,
         predictor,

@@ -44,8 +44,8 @@ def mel(samples: Floats, rate: int, fps: float, frames: int) -> Floats:
     """
     samples = checked_sound(samples, rate, SAMPLE_RATE)
     hops = max(int(np.ceil(frames / fps * SAMPLE_RATE / HOP)) + 4, 1)
-    power, energy, voicing, pitch = _analyse(samples, hops)
-    fine = _normalise(power, energy, voicing, pitch)
+    power, energy, voicing, pitch = analyse(samples, hops)
+    fine = normalise(power, energy, voicing, pitch)
     return _to_frames(fine, fps, frames)
 
 
@@ -71,7 +71,7 @@ def _hz_to_mel(hz: float) -> float:
     return 2595.0 * np.log10(1.0 + hz / 700.0)
 
 
-def _analyse(samples: Floats, hops: int) -> tuple[Floats, Floats, Floats, Floats]:
+def analyse(samples: Floats, hops: int) -> tuple[Floats, Floats, Floats, Floats]:
     """Mel power [H, 28], speech-band power [H], voicing [H] in 0..1 and pitch [H] in Hz.
 
     Window h is centred at sample h * HOP. Voicing is the height of the normalised autocorrelation
@@ -106,7 +106,7 @@ def _analyse(samples: Floats, hops: int) -> tuple[Floats, Floats, Floats, Floats
     return power, energy, voicing, pitch
 
 
-def _normalise(power: Floats, energy: Floats, voicing: Floats, pitch: Floats) -> Floats:
+def normalise(power: Floats, energy: Floats, voicing: Floats, pitch: Floats) -> Floats:
     """Features at the 10 ms rate, made relative to the clip's own speech: [H, 32]."""
     scale = 4.0 / (WINDOW * WINDOW)
     level_db = 10.0 * np.log10(energy * scale + 1e-12)

@@ -92,6 +92,9 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", help="With --table: a setting of every training. Repeatable."),
     ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="Let --weights answer as streams: no look ahead.")
+    ] = False,
     split: Annotated[Split, typer.Option(help="Which clips.")] = Split.test,
     protocol: Annotated[
         Protocol,
@@ -175,6 +178,7 @@ def evaluate(
         unit=bootstrap_unit.value,
         reference=reference,
         clips=clips,
+        online=online,
         device=device.value,
         command=" ".join(["dim", *sys.argv[1:]]),
         files=files,

@@ -49,6 +49,13 @@ def generate_listener(
         int | None, typer.Option(min=1, max=64, help="Sampling steps. Default: the model's own.")
     ] = None,
     attitude: Annotated[Attitude, typer.Option(help="How the listener feels.")] = Attitude.unknown,
+    online: Annotated[
+        bool,
+        typer.Option(
+            "--online",
+            help="Answer as a stream: no look ahead. Needs weights of --ablation online.",
+        ),
+    ] = False,
     size: SizeOption = None,
     save_motion: Annotated[
         Path | None, typer.Option(help="Keep the listener's motion in this .npz.")
@@ -82,6 +89,7 @@ def generate_listener(
             temperature=temperature,
             steps=steps,
             attitude=attitude.value,
+            online=online,
             size=size,
             save_motion=save_motion,
             tracker=tracker.value if tracker else None,
