@@ -58,6 +58,7 @@ class Row:
 class ScoreTable:
     """Rows against ``columns`` (figure names), for each of ``parts``; ``notes`` go below.
 
+    ``selection`` says how predictions were chosen, where they were: with the truth in hand.
     ``differences_of`` is the table whose methods' paired differences these are: below zero is
     better, and numbers are written as there.
     """
@@ -67,6 +68,7 @@ class ScoreTable:
     columns: tuple[str, ...] = PAPER_FIGURES
     parts: tuple[str, ...] = tuple(PARTS)
     notes: tuple[str, ...] = ()
+    selection: str = ""
     differences_of: ScoreTable | None = None
 
     @property
@@ -166,11 +168,13 @@ def score_table(
         for one in evaluation.methods
     ]
     rows.append(Row(TRUTH, evaluation.truth, TRUE))
+    title = title or f"{evaluation.dataset}, {evaluation.split} split, {evaluation.clips} clips"
+    selection = ""
+    if evaluation.protocol == "official":
+        selection = f"best of {evaluation.samples} by the truth"
+        title += f", {selection}"
     return ScoreTable(
-        title or f"{evaluation.dataset}, {evaluation.split} split, {evaluation.clips} clips",
-        (*rows, *published),
-        tuple(columns),
-        notes=tuple(notes),
+        title, (*rows, *published), tuple(columns), notes=tuple(notes), selection=selection
     )
 
 
@@ -195,13 +199,14 @@ def to_csv(table: ScoreTable) -> str:
     """One line a row, part and figure: plain numbers, for programs and spreadsheets."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["row", "kind", "part", "figure", "value", "std", "low", "high"])
+    writer.writerow(["row", "kind", "part", "figure", "value", "std", "low", "high", "selection"])
     for row in table.rows:
         for part in table.parts:
             for name, figure in row.figures.get(part, {}).items():
                 numbers = (figure.value, figure.std, figure.low, figure.high)
                 texts = ["" if number is None else repr(number) for number in numbers]
-                writer.writerow([row.name, row.kind, part, name, *texts])
+                selection = table.selection if row.kind in (METHOD, BOUND) else ""
+                writer.writerow([row.name, row.kind, part, name, *texts, selection])
     return out.getvalue()
 
 

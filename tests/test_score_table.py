@@ -74,8 +74,15 @@ def test_csv_holds_every_number_in_full() -> None:
     assert (float(first["value"]), float(first["low"]), float(first["high"])) == (2.0, 1.9, 2.1)
     assert lines[-1] == {
         **{"row": "ground truth", "kind": "truth", "part": "expression", "figure": "sid"},
-        **{"value": "4.5", "std": "", "low": "", "high": ""},
+        **{"value": "4.5", "std": "", "low": "", "high": "", "selection": ""},
     }
+
+
+def test_csv_says_of_each_method_that_the_truth_chose_for_it() -> None:
+    chosen = ScoreTable("Made", TABLE.rows, TABLE.columns, selection="best of 10 by the truth")
+    lines = csv.DictReader(io.StringIO(to_csv(chosen)))
+    told = {(line["kind"], line["selection"]) for line in lines}
+    assert told == {("method", "best of 10 by the truth"), ("published", ""), ("truth", "")}
 
 
 def test_latex_has_as_many_cells_in_every_line_and_escapes_names() -> None:
