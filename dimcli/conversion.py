@@ -126,17 +126,15 @@ class Converter:
     @classmethod
     def of_imported(cls, device: torch.device | None = None) -> Converter:
         """A converter between the open head and the user's FLAME. InputError where it's missing."""
-        from safetensors.numpy import load_file
-
         from renderers.correspondence import correspond
-        from renderers.flame import FlameHead, FlameLandmarks
+        from renderers.flame import FlameHead, FlameLandmarks, read_arrays
         from renderers.heads import OpenHead
 
         flame = FlameHead.load(imported("flame", "converting between the spaces (dim convert)"))
         embedding = find_imported("flame-landmarks")
         landmarks = FlameLandmarks.load(embedding, flame.faces) if embedding else None
         masks = find_imported("flame-masks")
-        face = load_file(masks)["face"] if masks else None
+        face = read_arrays(masks)["face"] if masks else None
         head = OpenHead.bundled()
         return cls(head, flame, correspond(head, flame, landmarks, face), device)
 

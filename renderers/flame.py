@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dimcli.errors import InputError
 from dimcli.motion import EXPRESSION, HEAD, JAW
 from renderers.heads import compose, rotation_matrices
 
@@ -78,10 +79,8 @@ class FlameHead(nn.Module):
 
     @classmethod
     def load(cls, path: Path) -> FlameHead:
-        """A head from the file that the import wrote."""
-        from safetensors.numpy import load_file
-
-        return cls(load_file(path))
+        """A head from the file that the import wrote. InputError where it is damaged."""
+        return cls(read_arrays(path))
 
     def restricted(self, vertices: Tensor) -> FlameHead:
         """The same head with only these ``vertices`` [V'] and no faces; its joints stay."""
@@ -177,7 +176,8 @@ class FlameMesh:
 
     def vertices(self, values: Tensor) -> Tensor:
         """Motion ``values`` [N, 56] to vertices [N, V + skin, 3]; see :class:`FlameHead`."""
-        posed = self.head.vertices(values, self._shape)
+        shape = None if self._shape is None else self._shape.to(values)
+        posed = self.head.vertices(values, shape)
         return torch.cat([posed, posed[:, : self._skin]], dim=1)
 
 
@@ -206,10 +206,11 @@ class FlameLandmarks(nn.Module):
 
     @classmethod
     def load(cls, path: Path, faces: NDArray[np.int32]) -> FlameLandmarks:
-        """The embeddings in the file that the import wrote, on a mesh with ``faces`` [F, 3]."""
-        from safetensors.numpy import load_file
+        """The embeddings in the file that the import wrote, on a mesh with ``faces`` [F, 3].
 
-        return cls(load_file(path), faces)
+        InputError where the file is damaged.
+        """
+        return cls(read_arrays(path), faces)
 
     def points(self, name: str, vertices: Tensor) -> Tensor:
         """Landmarks [N, L, 3] of a set without rows, on ``vertices`` [N, V, 3]."""
@@ -233,6 +234,19 @@ class FlameLandmarks(nn.Module):
         """The 68 points [N, 68, 3]: contour, then brows, nose, eyes and mouth."""
         inner = self.points("static", vertices)
         return torch.cat([self.contour(vertices, rotation), inner], dim=1)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays in a file that the import wrote. InputError, with the fix, where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(
+            f"{path}: damaged ({error}); import it again with `dim weights import ... --force`"
+        ) from None
 
 
 def _on_surface(vertices: Tensor, corners: Tensor, weights: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from safetensors.numpy import save_file
 from scipy.spatial.transform import Rotation
 
+from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM
 from renderers.flame import FlameHead, FlameLandmarks, FlameMesh, contour_row
 from renderers.mesh import MeshRenderer
@@ -155,6 +156,14 @@ def test_a_saved_head_loads_as_it_was(tmp_path: Path) -> None:
     found = FlameHead.load(tmp_path / "flame.safetensors")
     values = torch.ones(1, MOTION_DIM) * 0.1
     torch.testing.assert_close(found.vertices(values), FlameHead(tiny_arrays()).vertices(values))
+
+
+def test_a_damaged_file_gives_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "flame.safetensors"
+    save_file({"template": np.zeros((5, 3))}, path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"flame\.safetensors: damaged .* --force"):
+        FlameHead.load(path)
 
 
 # --- landmarks ------------------------------------------------------------------------------------
