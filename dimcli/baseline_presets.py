@@ -54,14 +54,16 @@ _RLHG = {
     ),
     "small": RunConfig(
         inputs=_SMALL_INPUTS,
-        rlhg=RLHGConfig(fusion=256, hidden=256),
+        rlhg=RLHGConfig(fusion=256, hidden=256, dropout=0.0),
         training=replace(_SMALL_TRAINING, window_s=3.6),
     ),
     "table": RunConfig(
         inputs=_SMALL_INPUTS, rlhg=RLHGConfig(fusion=160, hidden=160), training=_TABLE_TRAINING
     ),
     "tiny": RunConfig(
-        inputs=_SMALL_INPUTS, rlhg=RLHGConfig(fusion=16, hidden=16), training=_TINY_TRAINING
+        inputs=_SMALL_INPUTS,
+        rlhg=RLHGConfig(fusion=16, hidden=16, dropout=0.0),
+        training=_TINY_TRAINING,
     ),
 }
 _L2L = {

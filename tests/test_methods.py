@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
 
 import pytest
 
+from dimcli.checkpoint import read_tensors, save_tensors
 from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
+from dimcli.method_stages import MethodOptions, train_method
 from dimcli.methods import UNTRAINED, load_predictor
+from dimcli.stages import train_vq
 from tests.stores import make_store
 
 
@@ -29,3 +33,23 @@ def test_an_unknown_name_lists_the_known_ones(store: ClipStore) -> None:
 def test_weights_trained_on_other_data_are_refused_by_name(store: ClipStore) -> None:
     with pytest.raises(InputError, match=r"listener-small: trained at audio_dim 32; .* has 5"):
         load_predictor("listener-small", store)
+
+
+def test_a_run_without_its_training_data_is_refused_by_name(
+    store: ClipStore, tmp_path: Path
+) -> None:
+    options = MethodOptions(preset="tiny", device="cpu")
+    train_method(store.root, tmp_path / "run", "nearest-audio", options)
+    path = tmp_path / "run" / "model.safetensors"
+    tensors = read_tensors(path)
+    del tensors["features"]
+    save_tensors(tensors, path)
+    with pytest.raises(InputError, match=r"model\.safetensors: lacks features"):
+        load_predictor(tmp_path / "run", store)
+
+
+def test_a_run_that_makes_no_listeners_is_refused(store: ClipStore, tmp_path: Path) -> None:
+    options = MethodOptions(preset="tiny", device="cpu", steps=2)
+    train_vq(store.root, tmp_path / "vq", "listener", options)
+    with pytest.raises(InputError, match="a listener VQ-VAE run; expected a run of `dim pretrain`"):
+        load_predictor(tmp_path / "vq", store)
