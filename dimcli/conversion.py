@@ -127,7 +127,8 @@ class Converter:
     def of_imported(cls, device: torch.device | None = None) -> Converter:
         """A converter between the open head and the user's FLAME. InputError where it's missing."""
         from renderers.correspondence import correspond
-        from renderers.flame import FlameHead, FlameLandmarks, read_arrays
+        from renderers.flame import FlameHead, read_arrays
+        from renderers.flame_landmarks import FlameLandmarks
         from renderers.heads import OpenHead
 
         flame = FlameHead.load(imported("flame", "converting between the spaces (dim convert)"))

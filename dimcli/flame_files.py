@@ -108,7 +108,7 @@ def import_landmarks(file: Path, folder: Path) -> Path:
 
 
 def read_landmarks(file: Path) -> Arrays:
-    """What :class:`renderers.flame.FlameLandmarks` takes, from one of the distributed files."""
+    """What :class:`renderers.flame_landmarks.FlameLandmarks` takes, from one of the distributed files."""
     data = _embedding_file(file)
     found: Arrays = {}
     for name, ((faces_key, weights_key), shape) in _EMBEDDINGS.items():

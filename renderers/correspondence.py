@@ -19,7 +19,8 @@ from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from renderers.flame import JAW_JOINT, NUM_SKIN, FlameHead, FlameLandmarks
+from renderers.flame import JAW_JOINT, NUM_SKIN, FlameHead
+from renderers.flame_landmarks import FlameLandmarks
 from renderers.heads import OpenHead
 
 Doubles = NDArray[np.float64]

@@ -2,14 +2,13 @@
 
 The numbers come from the owners' model file, which `dim weights import flame FILE` checks and
 converts; nothing of it is shipped. Legend: N frames, V = 5023 vertices, F faces, J = 5 joints
-(global, neck, jaw, left eye, right eye), S and E shape and expression components, L landmarks.
+(global, neck, jaw, left eye, right eye), S and E shape and expression components.
 Lengths are metres, angles radians, rotations axis-angle. FLAME's axes are those of
 :mod:`dimcli.motion`: +x to the subject's left, +y up, +z out of the face.
 """
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,18 @@ NECK_JOINT, JAW_JOINT = 1, 2
 NUM_SKIN = 3931
 """Vertices before those of the eyeballs."""
 
-CONTOUR_DEGREES = 39
-"""The contour's table has a row for each degree of yaw up to here, to either side."""
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays in a file that the import wrote. InputError, with the fix, where it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(
+            f"{path}: damaged ({error}); import it again with `dim weights import ... --force`"
+        ) from None
 
 
 class FlameHead(nn.Module):
@@ -179,87 +188,3 @@ class FlameMesh:
         shape = None if self._shape is None else self._shape.to(values)
         posed = self.head.vertices(values, shape)
         return torch.cat([posed, posed[:, : self._skin]], dim=1)
-
-
-class FlameLandmarks(nn.Module):
-    """Landmarks on FLAME's surface, from the embeddings that are there.
-
-    ``sets`` names them: ``static`` (51 of the 68 of iBUG, without the contour), ``dynamic`` (the 17
-    of the contour, a row for each degree of yaw), ``full`` (all 68, for a head that looks ahead),
-    ``mediapipe`` (105 of MediaPipe's).
-    """
-
-    def __init__(self, arrays: dict[str, NDArray[Any]], faces: NDArray[np.int32]) -> None:
-        """``arrays``: ``<set>_faces`` [..., L] and ``<set>_barycentric`` [..., L, 3] of each set,
-        and ``mediapipe_indices`` [L]; ``faces`` [F, 3] the mesh's.
-        """
-        super().__init__()
-        self.sets = tuple(sorted(name[:-6] for name in arrays if name.endswith("_faces")))
-        for name in self.sets:
-            corners = torch.from_numpy(faces[arrays[f"{name}_faces"]].astype(np.int64))
-            weights = torch.from_numpy(arrays[f"{name}_barycentric"].astype(np.float32))
-            self.register_buffer(f"{name}_corners", corners, persistent=False)
-            self.register_buffer(f"{name}_weights", weights, persistent=False)
-        indices = arrays.get("mediapipe_indices", np.zeros(0, np.int64))
-        self.mediapipe_indices = indices.astype(np.int64)
-        """Which of MediaPipe's landmarks the ``mediapipe`` set holds, in its order."""
-
-    @classmethod
-    def load(cls, path: Path, faces: NDArray[np.int32]) -> FlameLandmarks:
-        """The embeddings in the file that the import wrote, on a mesh with ``faces`` [F, 3].
-
-        InputError where the file is damaged.
-        """
-        return cls(read_arrays(path), faces)
-
-    def points(self, name: str, vertices: Tensor) -> Tensor:
-        """Landmarks [N, L, 3] of a set without rows, on ``vertices`` [N, V, 3]."""
-        return _on_surface(
-            vertices, self.get_buffer(f"{name}_corners"), self.get_buffer(f"{name}_weights")
-        )
-
-    def contour(self, vertices: Tensor, rotation: Tensor) -> Tensor:
-        """The 17 points [N, 17, 3] of the jaw's outline on ``vertices`` [N, V, 3], as a camera in
-        front sees it when the head's rotation is ``rotation`` [N, 3].
-
-        The table's row is DECA's: rounded degrees of yaw, those to the other side after 39.
-        """
-        row = contour_row(rotation)
-        corners = self.get_buffer("dynamic_corners")[row]
-        weights = self.get_buffer("dynamic_weights")[row]
-        frames = torch.arange(len(vertices), device=vertices.device)[:, None, None]
-        return (vertices[frames, corners] * weights.to(vertices)[..., None]).sum(dim=-2)
-
-    def ibug68(self, vertices: Tensor, rotation: Tensor) -> Tensor:
-        """The 68 points [N, 68, 3]: contour, then brows, nose, eyes and mouth."""
-        inner = self.points("static", vertices)
-        return torch.cat([self.contour(vertices, rotation), inner], dim=1)
-
-
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays in a file that the import wrote. InputError, with the fix, where it is damaged."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise InputError(
-            f"{path}: damaged ({error}); import it again with `dim weights import ... --force`"
-        ) from None
-
-
-def _on_surface(vertices: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
-    """Points [N, L, 3] on ``vertices`` [N, V, 3]: ``corners`` [L, 3] weighted by [L, 3]."""
-    return (vertices[:, corners] * weights.to(vertices)[..., None]).sum(dim=-2)
-
-
-def contour_row(rotation: Tensor) -> Tensor:
-    """Row [N] of the contour's table for head rotations [N, 3]: the yaw in degrees, or 39 more than
-    its size where it is negative.
-    """
-    matrix = rotation_matrices(rotation)
-    across = (matrix[:, 0, 0] ** 2 + matrix[:, 1, 0] ** 2).sqrt()
-    degrees = torch.atan2(-matrix[:, 2, 0], across) * (180 / math.pi)
-    row = degrees.clamp(-CONTOUR_DEGREES, CONTOUR_DEGREES).round().long()
-    return torch.where(row < 0, CONTOUR_DEGREES - row, row)

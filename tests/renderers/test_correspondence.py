@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from renderers.correspondence import closest_on_triangles, correspond
-from renderers.flame import FlameHead, FlameLandmarks
+from renderers.flame import FlameHead
+from renderers.flame_landmarks import FlameLandmarks
 from renderers.heads import OpenHead
 from tests.flame_files import NECK_JOINT, mediapipe_embedding
 from tests.renderers.test_flame import head_arrays

@@ -12,7 +12,8 @@ from scipy.spatial.transform import Rotation
 
 from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM
-from renderers.flame import FlameHead, FlameLandmarks, FlameMesh, contour_row
+from renderers.flame import FlameHead, FlameMesh
+from renderers.flame_landmarks import FlameLandmarks, contour_row
 from renderers.mesh import MeshRenderer
 from tests.flame_files import NUM_SKIN, flame_arrays, mediapipe_embedding
 
