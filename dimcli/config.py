@@ -19,6 +19,7 @@ from dimcli.ranges import require_choice, require_range
 
 ROLES = ("speaker", "listener")
 ATTITUDES = ("unknown", "negative", "neutral", "positive")
+UNKNOWN_STYLE = "unknown"
 STAGES = ("train-vq", "pretrain", "finetune")
 KINDS = ("vq", "dim", "nearest", "rlhg", "l2l", "elp")
 _SECTIONS = {
@@ -43,6 +44,8 @@ class DataConfig:
     """Name of the audio encoder."""
     audio_dim: int = 0
     """Width of the audio features; 0 until a data set fills it in."""
+    styles: str = ""
+    """Names of the ways of speaking in the data set, with commas between; empty for none."""
 
 
 @dataclass(frozen=True)

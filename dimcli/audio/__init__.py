@@ -1,6 +1,7 @@
 """Sound to features at the motion's frame rate, by an encoder that has a name.
 
-``mel`` is built in (:mod:`dimcli.audio.log_mel`); ``hubert`` is the paper's
+``mel`` is built in (:mod:`dimcli.audio.log_mel`), and so is ``mel4``, the same four times a frame,
+for lips, which close for less time than two frames take; ``hubert`` is the paper's
 (:mod:`dimcli.audio.hubert`), and ``hubert:NAME`` another HuBERT model by its hub name or folder.
 Data sets and models record the name and the width of their features, so that a model refuses
 those of another encoder.
@@ -25,6 +26,7 @@ from dimcli.audio.log_mel import (
     SAMPLE_RATE,
     VOICING,
     mel,
+    mel_rows,
     silence,
 )
 from dimcli.errors import InputError
@@ -36,6 +38,7 @@ __all__ = [
     "HUBERT",
     "LEVEL",
     "MEL",
+    "MEL4",
     "MEL_DIM",
     "NO_SOUND",
     "NUM_MELS",
@@ -50,6 +53,7 @@ __all__ = [
     "encoder_here",
     "load_encoder",
     "mel",
+    "mel_rows",
     "silence",
 ]
 
@@ -65,10 +69,12 @@ class AudioEncoder:
 
 
 MEL = AudioEncoder("mel", MEL_DIM)
+MEL4 = AudioEncoder("mel4", 4 * MEL_DIM)
+"""Four rows of ``mel`` a frame, one after the other: 10 ms each at 25 frames a second."""
 HUBERT = AudioEncoder("hubert", 768)
 NO_SOUND = AudioEncoder("none", 1)
 """For corpora without sound: one column of zeros, so that a model's input has some width."""
-ENCODERS: dict[str, AudioEncoder] = {each.name: each for each in (MEL, HUBERT, NO_SOUND)}
+ENCODERS: dict[str, AudioEncoder] = {each.name: each for each in (MEL, MEL4, HUBERT, NO_SOUND)}
 """Encoders by name; ``hubert:NAME`` is another HuBERT model than the default one."""
 
 
@@ -96,7 +102,7 @@ class LoadedEncoder(Protocol):
 
 @dataclass(frozen=True)
 class MelEncoder:
-    """The built-in encoder; nothing has to be loaded."""
+    """The built-in encoder, or ``mel4``; nothing has to be loaded."""
 
     encoder: AudioEncoder = MEL
 
@@ -111,7 +117,7 @@ class MelEncoder:
         keep: bool = True,
     ) -> Floats:
         """See :func:`encode`."""
-        return mel(samples, rate, fps, frames)
+        return mel_rows(samples, rate, fps, frames, self.encoder.dim // MEL_DIM)
 
 
 @dataclass(frozen=True)
@@ -173,8 +179,8 @@ def load_encoder(name: str, device: str = "auto") -> LoadedEncoder:
     where a package isn't.
     """
     known = encoder(name)
-    if known == MEL:
-        return MelEncoder()
+    if known in (MEL, MEL4):
+        return MelEncoder(known)
     if known == NO_SOUND:
         return NoSoundEncoder()
     from dimcli.audio.hubert import HubertEncoder

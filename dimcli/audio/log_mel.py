@@ -49,6 +49,23 @@ def mel(samples: Floats, rate: int, fps: float, frames: int) -> Floats:
     return _to_frames(fine, fps, frames)
 
 
+def mel_rows(samples: Floats, rate: int, fps: float, frames: int, rows: int) -> Floats:
+    """``rows`` rows of :func:`mel` a frame, one after the other: float32 [frames, rows * 32].
+
+    Row r of frame t describes the 1/(rows fps) seconds around t / fps + (r - rows // 2) / (rows
+    fps). Raises InputError as :func:`mel` does.
+    """
+    fine = mel(samples, rate, fps * rows, frames * rows)
+    return grouped(fine, rows)
+
+
+def grouped(fine: Floats, rows: int) -> Floats:
+    """Rows [frames * rows, D] at the finer rate as :func:`mel_rows` lays them out."""
+    before = rows // 2
+    shifted = np.concatenate([np.repeat(fine[:1], before, axis=0), fine])[: len(fine)]
+    return shifted.reshape(-1, rows * fine.shape[1])
+
+
 def silence(frames: int) -> Floats:
     """The ``mel`` features of no sound at all: float32 [frames, 32]."""
     features = np.full((frames, MEL_DIM), -1.0, dtype=np.float32)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.config import ATTITUDES, ROLES
+from dimcli.config import ATTITUDES, ROLES, UNKNOWN_STYLE
 from dimcli.errors import InputError
 from dimcli.motion import Motion
 
@@ -22,7 +22,8 @@ class ClipRecord:
     """One line of ``clips.jsonl``: where a clip lies in its conversation, and what it is.
 
     Frames ``start`` to ``stop`` (exclusive) of conversation ``conversation``; ``speaker`` and
-    ``listener`` are the persons' ids; ``attitude`` is one of ATTITUDES.
+    ``listener`` are the persons' ids; ``attitude`` is one of ATTITUDES; ``style`` is how the
+    speaker talks, a name that the data set's maker chose, empty where nobody said.
     """
 
     id: str
@@ -33,6 +34,7 @@ class ClipRecord:
     speaker: str
     listener: str
     attitude: str = "unknown"
+    style: str = ""
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
