@@ -108,7 +108,7 @@ def import_landmarks(file: Path, folder: Path) -> Path:
 
 
 def read_landmarks(file: Path) -> Arrays:
-    """What :class:`renderers.flame_landmarks.FlameLandmarks` takes, from one of the distributed files."""
+    """What the FLAME landmarks (:mod:`renderers.flame_landmarks`) are made of, from one file."""
     data = _embedding_file(file)
     found: Arrays = {}
     for name, ((faces_key, weights_key), shape) in _EMBEDDINGS.items():
