@@ -23,7 +23,7 @@ class ClipRecord:
 
     Frames ``start`` to ``stop`` (exclusive) of conversation ``conversation``; ``speaker`` and
     ``listener`` are the persons' ids; ``attitude`` is one of ATTITUDES; ``style`` is how the
-    speaker talks, a name that the data set's maker chose, empty where nobody said.
+    speaker talks, a name that the data set's maker chose, ``unknown`` where nobody said.
     """
 
     id: str
@@ -34,7 +34,7 @@ class ClipRecord:
     speaker: str
     listener: str
     attitude: str = "unknown"
-    style: str = ""
+    style: str = UNKNOWN_STYLE
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.config import UNKNOWN_STYLE
 from dimcli.errors import InputError
 from dimcli.motion import Motion
 
@@ -23,7 +24,7 @@ MIN_SEEN = 0.5
 @dataclass(frozen=True)
 class Span:
     """A clip within a conversation's arrays: frames ``start`` to ``stop`` (exclusive), its id, the
-    persons' ids, and the listener's attitude.
+    persons' ids, the listener's attitude and the speaker's style.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Span:
     speaker: str
     listener: str
     attitude: str = "unknown"
+    style: str = UNKNOWN_STYLE
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ with the imperfections of a tracker.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dimcli.data.rule import (
@@ -44,15 +46,27 @@ def speaker_sound(events: SpeakerEvents, random: Random) -> tuple[Floats, int]:
     return synthesise(events.syllables, voice, events.breaths, events.duration_s, random), RATE
 
 
-def speaker_motion(events: SpeakerEvents, random: Random, rule: SpeakerRule) -> Floats:
-    """The speaker's motion as a tracker would report it: float32 [T, 56] at ``events.fps``."""
+def speaker_motion(
+    events: SpeakerEvents,
+    random: Random,
+    rule: SpeakerRule,
+    *,
+    rest: float = 1.0,
+    mouth: Callable[[Floats], None] | None = None,
+) -> Floats:
+    """The speaker's motion as a tracker would report it: float32 [T, 56] at ``events.fps``.
+
+    ``rest`` scales how far the resting face is from neutral. ``mouth`` adds what the mouth says to
+    a motion [T, 56], in place, instead of the syllables' own; nothing is laid over it.
+    """
     fps = events.fps
     frames = len(events.drift)
     values = empty_motion(frames)
     for name, (low, high) in SPEAKER_REST_SPREAD.items():
-        add(values, name, random.uniform(low, high) * random.uniform(0.3, 1.0))
+        add(values, name, rest * random.uniform(low, high) * random.uniform(0.3, 1.0))
     _wander(values, events, random, rule)
-    _mouth(values, events, random, rule)
+    if mouth is None:
+        _mouth(values, events, random, rule)
     _smiles(values, events, random)
     head_degrees = _head(values, events, random, rule)
     _eyes(values, events, random, rule, head_degrees)
@@ -76,6 +90,9 @@ def speaker_motion(events: SpeakerEvents, random: Random, rule: SpeakerRule) -> 
     strength = noise * (0.25 + np.minimum(values[:, 6:].std(axis=0) / 0.1, 1.0))
     values[:, 6:] += random.standard_normal((frames, 50), dtype=np.float32) * strength
     values[:, 6:] = np.clip(values[:, 6:], 0.0, 1.0)
+    if mouth is not None:
+        mouth(values)
+        values[:, 6:] = np.clip(values[:, 6:], 0.0, 1.0)
     values[:, 3] = np.clip(values[:, 3], 0.0, JAW_OPEN_RAD)
     return values.astype(np.float32)
 
@@ -159,6 +176,8 @@ def _mouth(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerR
 
 def _inside(time: np.ndarray, starts: Floats, ends: Floats) -> Floats:
     """1 where a time lies in one of the sorted intervals, else 0: [T]."""
+    if not len(starts):
+        return np.zeros(len(time), np.float32)
     index = np.searchsorted(starts, time, side="right") - 1
     return ((index >= 0) & (time < ends[np.maximum(index, 0)])).astype(np.float32)
 

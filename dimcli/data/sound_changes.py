@@ -1,0 +1,197 @@
+"""What happens to a voice on its way into a recording, and what makes one voice another's.
+
+Training sound comes from a few synthesisers; these changes keep a model from learning their
+timbre: playing faster or slower (pitch, formants and rate together), stretching (rate alone), room,
+equaliser, noise, band limits, a codec's losses, compression and level. Only the first two move
+phones; they say by how much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve, resample_poly
+
+Floats = NDArray[np.float32]
+Random = np.random.Generator
+
+RATE = 16000
+"""Samples a second of everything here."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A drawn set of changes; :meth:`draw` has the ranges, :meth:`none` leaves the sound alone.
+
+    ``speed`` plays the sound that much faster; ``stretch`` then makes it that much longer at the
+    same pitch. Levels in dB, times in seconds.
+    """
+
+    speed: float = 1.0
+    stretch: float = 1.0
+    equaliser_db: tuple[float, ...] = ()
+    room_s: float = 0.0
+    room_db: float = -60.0
+    noise_db: float = -90.0
+    noise_tilt_db: float = 0.0
+    hum_db: float = -90.0
+    low_cut_hz: float = 0.0
+    high_cut_hz: float = 8000.0
+    codec: float = 0.0
+    compression: float = 0.0
+    level_db: float = -20.0
+
+    @classmethod
+    def none(cls) -> Changes:
+        """No change but the level."""
+        return cls()
+
+    @classmethod
+    def draw(cls, random: Random) -> Changes:
+        """Changes as real recordings have them: from a studio to a video call."""
+        clean = random.random() < 0.25
+        return cls(
+            speed=float(np.exp(random.uniform(np.log(0.78), np.log(1.15)))),
+            stretch=float(np.exp(random.uniform(np.log(0.8), np.log(1.2)))),
+            equaliser_db=tuple(random.normal(0.0, 1.5 if clean else 4.0, 8).tolist()),
+            room_s=float(random.uniform(0.05, 0.25) if clean else random.uniform(0.1, 0.7)),
+            room_db=float(random.uniform(-30, -14) if clean else random.uniform(-16, -2)),
+            noise_db=float(random.uniform(-70, -45) if clean else random.uniform(-45, -12)),
+            noise_tilt_db=float(random.uniform(-7.0, 1.0)),
+            hum_db=float(random.uniform(-45, -25)) if random.random() < 0.15 else -90.0,
+            low_cut_hz=float(random.choice([0.0, 50.0, 80.0, 150.0, 300.0])),
+            high_cut_hz=float(random.choice([3400.0, 4000.0, 5500.0, 7000.0, 8000.0, 8000.0])),
+            codec=float(random.uniform(0.2, 1.0)) if random.random() < 0.4 else 0.0,
+            compression=float(random.uniform(0.0, 0.6)) if random.random() < 0.5 else 0.0,
+            level_db=float(random.uniform(-38.0, -10.0)),
+        )
+
+    @property
+    def time_scale(self) -> float:
+        """New times are old ones times this."""
+        return self.stretch / self.speed
+
+
+def changed(sound: Floats, changes: Changes, random: Random) -> Floats:
+    """``sound`` float [N] at 16 kHz with ``changes``: float32 [about N * time_scale]."""
+    wanted = round(len(sound) * changes.time_scale)
+    sound = _played_faster(sound, changes.speed)
+    if abs(changes.stretch - 1.0) > 0.01:
+        sound = stretched(sound, changes.stretch)
+    sound = np.pad(sound, (0, max(0, wanted - len(sound))))[:wanted]
+    speech = sound[np.abs(sound) > 0.02 * np.abs(sound).max(initial=1e-9)]
+    rms = float(np.sqrt(np.mean(np.square(speech)))) if len(speech) else 1e-3
+    if changes.compression:
+        sound = _compressed(sound, changes.compression)
+    sound = _in_room(sound, changes, random)
+    sound = sound + rms * _noise(len(sound), changes, random)
+    sound = _filtered(sound, changes)
+    if changes.codec:
+        sound = _coded(sound, changes.codec)
+    level = float(np.sqrt(np.mean(np.square(sound)))) + 1e-9
+    return np.tanh(sound * 10.0 ** (changes.level_db / 20.0) / level).astype(np.float32)
+
+
+def _played_faster(sound: Floats, speed: float) -> Floats:
+    ratio = Fraction(1.0 / speed).limit_denominator(60)
+    if ratio == 1:
+        return sound
+    return resample_poly(sound, ratio.numerator, ratio.denominator).astype(np.float32)
+
+
+def stretched(sound: Floats, factor: float) -> Floats:
+    """``sound`` [N] made ``factor`` times longer at the same pitch (WSOLA: Verhelst and Roelands
+    1993): windows of 30 ms, each taken from within 7 ms of its place where it continues the one
+    before best.
+    """
+    hop, reach = 240, 112
+    window = np.hanning(2 * hop + 1)[:-1].astype(np.float32)
+    count = int(len(sound) * factor / hop) + 1
+    padded = np.pad(sound, (reach, reach + 6 * hop)).astype(np.float32)
+    out = np.zeros((count + 1) * hop, np.float32)
+    at = reach
+    for index in range(count):
+        target = min(int(index * hop / factor), len(sound)) + reach
+        if index:
+            following = padded[at + hop : at + 3 * hop]
+            region = padded[target - reach : target + reach + 2 * hop]
+            score = np.correlate(region, following, mode="valid")
+            at = target - reach + int(score.argmax())
+        else:
+            at = target
+        out[index * hop : (index + 2) * hop] += window * padded[at : at + 2 * hop]
+    return out[: round(len(sound) * factor)]
+
+
+def _compressed(sound: Floats, amount: float) -> Floats:
+    """A level that follows itself slowly: loud parts down, soft parts up."""
+    hop = 160
+    count = len(sound) // hop
+    if count < 4:
+        return sound
+    level = np.sqrt(np.square(sound[: count * hop].reshape(-1, hop)).mean(axis=1)) + 1e-4
+    smooth = np.convolve(np.pad(level, 10, mode="edge"), np.full(21, 1 / 21), mode="valid")
+    gain = (np.maximum(smooth, 0.05 * smooth.max()) / smooth.max()) ** -amount
+    return (sound * np.interp(np.arange(len(sound)), np.arange(count) * hop, gain)).astype(
+        np.float32
+    )
+
+
+def _in_room(sound: Floats, changes: Changes, random: Random) -> Floats:
+    tail = round(changes.room_s * RATE)
+    if tail < 32 or changes.room_db < -40:
+        return sound
+    decay = random.standard_normal(tail) * np.exp(-6.9 * np.arange(tail) / tail)
+    decay *= 10.0 ** (changes.room_db / 20.0) / np.sqrt(np.sum(decay**2))
+    delay = int(random.integers(20, 160))
+    response = np.concatenate([[1.0], np.zeros(delay), decay]).astype(np.float32)
+    return fftconvolve(sound, response)[: len(sound)].astype(np.float32)
+
+
+def _noise(samples: int, changes: Changes, random: Random) -> Floats:
+    """Coloured, slowly changing noise and hum, relative to a speech level of 1: [samples]."""
+    spectrum = np.fft.rfft(random.standard_normal(samples, dtype=np.float32))
+    hz = np.fft.rfftfreq(samples, 1.0 / RATE)
+    spectrum *= 10.0 ** (changes.noise_tilt_db * np.log2(np.maximum(hz, 60.0) / 60.0) / 20.0)
+    noise = np.fft.irfft(spectrum, n=samples)
+    noise *= 10.0 ** (changes.noise_db / 20.0) / (np.sqrt(np.mean(noise**2)) + 1e-9)
+    knots = random.normal(0.0, 0.25, max(samples // RATE, 1) + 2)
+    noise *= np.exp(np.interp(np.linspace(0, 1, samples), np.linspace(0, 1, len(knots)), knots))
+    if changes.hum_db > -80:
+        base = random.choice([50.0, 60.0])
+        time = np.arange(samples) / RATE
+        hum = sum(np.sin(2 * np.pi * base * k * time + k) / k for k in (1, 2, 3, 5))
+        noise = noise + 10.0 ** (changes.hum_db / 20.0) * hum
+    return np.asarray(noise, np.float32)
+
+
+def _filtered(sound: Floats, changes: Changes) -> Floats:
+    """Equaliser (gains at octaves from 80 Hz), low cut and high cut, in one pass."""
+    spectrum = np.fft.rfft(sound)
+    hz = np.fft.rfftfreq(len(sound), 1.0 / RATE)
+    gain = 1.0 / (1.0 + (changes.low_cut_hz / np.maximum(hz, 1.0)) ** 6)
+    if changes.high_cut_hz < 8000.0:
+        gain /= 1.0 + (hz / changes.high_cut_hz) ** 20
+    if changes.equaliser_db:
+        octave = np.log2(np.maximum(hz, 80.0) / 80.0)
+        gain *= 10.0 ** (np.interp(octave, range(8), changes.equaliser_db) / 20.0)
+    return np.fft.irfft(spectrum * gain, n=len(sound)).astype(np.float32)
+
+
+def _coded(sound: Floats, amount: float) -> Floats:
+    """What a low bit rate does: windows lose the parts that are far under their loudest."""
+    window, hop = 512, 256
+    padded = np.pad(sound, (window, 2 * window))
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
+    shape = np.sqrt(np.hanning(window + 1)[:-1]).astype(np.float32)
+    spectrum = np.fft.rfft(pieces * shape)
+    size = np.abs(spectrum)
+    floor = size.max(axis=1, keepdims=True) * 10.0 ** ((-58.0 + 26.0 * amount) / 20.0)
+    kept = np.fft.irfft(spectrum * (size > floor), n=window) * shape
+    out = np.zeros(len(padded) + window, np.float32)
+    for index, piece in enumerate(kept):
+        out[index * hop : index * hop + window] += piece
+    return out[window : window + len(sound)]
