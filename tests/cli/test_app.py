@@ -9,7 +9,7 @@ import pytest
 from dimcli import __version__
 from dimcli.cli.app import app
 
-COMMANDS = [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
+COMMANDS = [command.name for command in app.registered_commands]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
