@@ -26,7 +26,7 @@ FPS = 25.0
 CONVERSATION_S, CLIP_S = 60, 15
 HOUR = 3600 // CONVERSATION_S
 ENCODERS = {"mel": MEL, "hubert": HUBERT}
-BATCHES = 400
+BATCHES = 300
 
 READ = """
 import json, resource, sys, time
@@ -48,12 +48,12 @@ sampler = WindowSampler(
 opened = time.perf_counter() - opened
 sampler.batch(0)
 ready = megabytes()
-started = time.perf_counter()
+started, busy = time.perf_counter(), time.process_time()
 count = int(sys.argv[3])
 for index in range(1, count + 1):
     sampler.batch(index)
-taken = time.perf_counter() - started
-print(json.dumps([opened, before, ready, megabytes(), taken / count]))
+taken, busy = time.perf_counter() - started, time.process_time() - busy
+print(json.dumps([opened, before, ready, megabytes(), taken / count, busy / count]))
 """
 
 STEP = """
@@ -172,12 +172,13 @@ def main() -> None:
                 for mode in ("as it is", "centred"):
                     path = Path(folder) / f"{encoder}-{hours}"
                     figures = run(READ, path, mode, BATCHES)
-                    opened, before, ready, peak, batch = figures
+                    opened, before, ready, peak, batch, busy = figures
                     print(
                         f"{encoder:<7}{hours:>4} h {mode:<9} opened in {opened:5.2f} s, "
                         f"{ready - before:5.0f} MB more; peak after {BATCHES} batches "
                         f"{peak - before:5.0f} MB more ({peak:.0f} in all); "
-                        f"{1000 * batch:6.2f} ms a batch of 32 windows of 6.4 s",
+                        f"{1000 * batch:6.2f} ms a batch of 32 windows of 6.4 s "
+                        f"({1000 * busy:.2f} ms CPU)",
                         flush=True,
                     )
             for preset in filter(None, os.environ.get("DIM_BENCH_PRESETS", "").split(",")):
