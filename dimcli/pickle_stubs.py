@@ -104,6 +104,10 @@ def literal_bytearray(content: Any = b"", *encoding: Any) -> bytearray:
     return bytearray(content if isinstance(content, bytes) else encoded(content, *encoding))
 
 
+_TYPES = ("object", "dict", "list", "tuple", "int", "long", "float", "str", "unicode", "bool")
+"""Types that settings objects mention; they can't be called."""
+
+
 def _python_globals() -> dict[tuple[str, str], Global]:
     found: dict[tuple[str, str], Global] = {
         ("collections", "OrderedDict"): Global("collections.OrderedDict", Mapping),
@@ -120,7 +124,7 @@ def _python_globals() -> dict[tuple[str, str], Global]:
             ("complex", lambda real, imaginary: complex(float(real), float(imaginary))),
             ("bytes", literal_bytes),
             ("bytearray", literal_bytearray),
-            *((name, None) for name in ("object", "dict", "list", "int", "float", "str", "bool")),
+            *((name, None) for name in _TYPES),
         )
         for name, make in made:
             found[module, name] = Global(f"{module}.{name}", make)

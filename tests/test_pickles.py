@@ -236,7 +236,14 @@ def test_object_arrays_keep_their_shape(tmp_path: Path) -> None:
 
 SETTINGS = new(
     name("omegaconf.dictconfig", "DictConfig"),
-    mapping({"_content": mapping({"lr": number(3)}), "_metadata": name("typing", "Any")}),
+    mapping(
+        {
+            "_content": mapping({"lr": number(3)}),
+            "ref_type": name("typing", "Any"),
+            "element_type": name("__builtin__", "long"),
+            "resolver_cache": call(name("collections", "defaultdict"), name("__builtin__", "dict")),
+        }
+    ),
 )
 
 
@@ -266,6 +273,7 @@ def test_lightning_checkpoints_give_their_weights_and_their_settings_as_records(
     assert isinstance(settings, Record)
     assert settings.name == "omegaconf.dictconfig.DictConfig"
     assert settings.state["_content"] == {"lr": 3}
+    assert settings.state["resolver_cache"] == {}
 
 
 def test_settings_objects_are_not_read_from_plain_pickles(tmp_path: Path) -> None:
