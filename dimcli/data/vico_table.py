@@ -80,9 +80,9 @@ def read_clips(
         video = row.get("video_id") or row["audio"].rsplit("_", 2)[0]
         clips.append(
             ViCoClip(
-                id=row["audio"],
-                speaker=row["speaker"],
-                listener=row["listener"],
+                id=row["audio"].removesuffix(".wav"),
+                speaker=row["speaker"].removesuffix(".mp4"),
+                listener=row["listener"].removesuffix(".mp4"),
                 speaker_id=row["speaker_id"],
                 listener_id=row["listener_id"],
                 attitude=attitude_of(row.get("attitude", "")),

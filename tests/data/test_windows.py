@@ -1,11 +1,15 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from dimcli.config import ATTITUDES
+from dimcli.data.clip import ClipRecord
 from dimcli.data.store import ClipStore
 from dimcli.data.windows import WindowSampler, rest, statistics
-from tests.stores import make_store
+from dimcli.data.writer import StoreWriter
+from tests.stores import FPS, make_store, smooth
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +74,26 @@ def test_statistics_are_those_of_the_windows(store: ClipStore) -> None:
     rows = torch.cat([windows.batch(i).motion["listener"].flatten(0, 1) for i in range(3)])
     assert torch.allclose(found.mean["listener"], rows.mean(dim=0), atol=1e-5)
     assert torch.allclose(found.std["listener"], rows.std(dim=0, unbiased=False), atol=1e-4)
+
+
+def test_clips_are_drawn_in_proportion_to_their_lengths_as_numpy_draws_them(
+    tmp_path: Path,
+) -> None:
+    random = np.random.default_rng(0)
+    writer = StoreWriter(
+        tmp_path / "data", name="made", fps=FPS, space="arkit", encoder="mel", audio_dim=1
+    )
+    lengths = (8, 40, 16, 120)
+    records = []
+    for index, frames in enumerate(lengths):
+        motion = smooth(random, frames, 56)
+        # the sound says which clip it is
+        sound = np.full((frames, 1), index, np.float32)
+        writer.add(f"c{index}", speaker=motion, listener=motion, audio=sound, notes={})
+        records.append(ClipRecord(f"c{index}", f"c{index}", 0, frames, "train", "a", "b"))
+    writer.finish(records, {})
+    windows = sampler(ClipStore(tmp_path / "data"), frames=8)
+    shares = np.array(lengths) / sum(lengths)
+    for index in range(20):
+        wanted = np.random.default_rng([0, index]).choice(4, 4, p=shares)
+        assert windows.batch(index).audio[:, 0, 0].tolist() == wanted.tolist()
