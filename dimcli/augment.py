@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dimcli import distributed
-from dimcli.config import ATTITUDES
+from dimcli.audio import MEL_DIM, NUM_MELS
 
 
 def augmented(
@@ -41,7 +41,25 @@ def augmented(
     return speaker, audio
 
 
-def with_unknown(attitude: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Attitudes long [B], a random ``share`` of them replaced by unknown."""
-    drop = distributed.uniform(len(attitude), generator=generator) < share
-    return attitude.masked_fill(drop.to(attitude.device), ATTITUDES.index("unknown"))
+def warped_bands(audio: Tensor, most: float, generator: torch.Generator) -> Tensor:
+    """``mel`` features [B, T, R * 32] with each sample's bands read up to ``most`` higher or lower.
+
+    A longer throat has lower formants: vocal tract length perturbation (Jaitly and Hinton 2013), on
+    the mel scale.
+    """
+    rows = audio.unflatten(2, (-1, MEL_DIM))
+    bands, others = rows[..., :NUM_MELS], rows[..., NUM_MELS:]
+    drawn = 2 * distributed.uniform(len(audio), 1, generator=generator) - 1
+    factor = 1 + most * drawn.to(audio.device)
+    place = (torch.arange(NUM_MELS, device=audio.device) * factor).clamp(max=NUM_MELS - 1)
+    low = place.floor().long().clamp(max=NUM_MELS - 2)
+    share = (place - low)[:, None, None]
+    index = low[:, None, None].expand(*bands.shape)
+    read = bands.gather(3, index) * (1 - share) + bands.gather(3, index + 1) * share
+    return torch.cat([read, others], dim=3).flatten(2)
+
+
+def with_unknown(index: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Attitudes or styles long [B], a random ``share`` of them replaced by the unknown one: 0."""
+    drop = distributed.uniform(len(index), generator=generator) < share
+    return index.masked_fill(drop.to(index.device), 0)

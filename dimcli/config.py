@@ -70,7 +70,8 @@ class VQConfig:
     """Frames a code stands for."""
     parts: str = "whole"
     """``whole``: one code a step for all 56 numbers. ``face``: one code a step for each of nod,
-    turn, lids, gaze, mouth and brows, each with its own small encoder, codebook and decoder."""
+    turn, lids, gaze, mouth and brows, each with its own small encoder, codebook and decoder.
+    ``speech``: the same with the smile apart from the mouth that speaks."""
     local_kernel: int = 0
     """Width of the depthwise convolution in each transformer block; 0 for none (the paper)."""
     frame_kernel: int = 0
@@ -100,7 +101,7 @@ class VQConfig:
         require_range("vq.codebook_size", self.codebook_size, 2, 65536)
         require_range("vq.stride", self.stride, 1, 64)
         require_range("vq.dropout", self.dropout, 0, 0.9)
-        require_choice("vq.parts", self.parts, ("whole", "face"))
+        require_choice("vq.parts", self.parts, ("whole", "face", "speech"))
         require_choice("vq.reconstruction", self.reconstruction, ("l1", "l2"))
         if self.width % self.heads:
             raise InputError(f"vq.heads is {self.heads}; it must divide vq.width {self.width}")
@@ -182,6 +183,14 @@ class DIMConfig:
     """Whether the decoder is told the listener's attitude (or that it is unknown)."""
     attitude_dropout: float = 0.5
     """Share of training samples whose attitude is replaced by unknown."""
+    styles: bool = False
+    """Whether the decoder is told the speaker's style (or that it is unknown)."""
+    style_dropout: float = 0.3
+    """Share of training samples whose style is replaced by unknown."""
+    mouth: str = "sampled"
+    """How the speaker's mouth comes out in the speaker task: ``sampled`` as every part is, or
+    ``expected``: the motion of the expected code vector. Lips follow the sound, and a sample's
+    noise is seen in them at once. Its codes are then never shown to the model again."""
     speaker_centering: bool = False
     """Subtract the clip's median from the speaker's motion, so that neither the camera nor the
     tracker's resting values matter."""
@@ -191,6 +200,9 @@ class DIMConfig:
     """Training only: noise on the speaker's motion and audio, in standard deviations."""
     modality_dropout: float = 0.0
     """Training only: chance that the speaker's motion, or the audio, is zero in a sample."""
+    band_warp: float = 0.0
+    """Training only, for ``mel`` features: bands are read up to so much higher or lower (0.1: 10 %
+    in mel), as throats longer and shorter would shift them."""
     causal: bool = False
     """Whether no step reads later ones (for online use; needs ``vq.causal``)."""
     look_back: int = 0
@@ -203,6 +215,9 @@ class DIMConfig:
         require_range("dim.motion_share", self.motion_share, 0, 1)
         require_range("dim.temperature", self.temperature, 1e-4, 100)
         require_choice("dim.targets", self.targets, ("codes", "motion"))
+        require_range("dim.style_dropout", self.style_dropout, 0, 1)
+        require_range("dim.band_warp", self.band_warp, 0, 0.5)
+        require_choice("dim.mouth", self.mouth, ("sampled", "expected"))
         require_choice("dim.branches", self.branches, ("two", "speaker"))
         require_choice("dim.modalities", self.modalities, ("both", "motion", "audio"))
         require_choice("dim.speaker_inputs", self.speaker_inputs, ("motion", "codes"))

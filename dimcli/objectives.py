@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dimcli import distributed
-from dimcli.augment import augmented, with_unknown
+from dimcli.audio import MEL
+from dimcli.augment import augmented, warped_bands, with_unknown
 from dimcli.config import ROLES
 from dimcli.data.windows import Batch
 from dimcli.losses import (
@@ -21,7 +22,7 @@ from dimcli.losses import (
     velocity_loss,
 )
 from dimcli.models.dim import DIM, OTHER, Dyad
-from dimcli.models.vqvae import VQVAE, column_weights
+from dimcli.models.vqvae import VQVAE, column_weights, mouth_part
 
 Figures = dict[str, Tensor]
 
@@ -60,7 +61,7 @@ def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = N
     """The model's view of a batch. With a ``generator`` (training), with the augmentations."""
     motion = {role: model.standardise_motion(batch.motion[role], role) for role in ROLES}
     audio = model.standardise_audio(batch.audio)
-    attitude = batch.attitude
+    attitude, style = batch.attitude, batch.style
     targets = {}
     codes = {}
     with torch.no_grad():
@@ -79,7 +80,11 @@ def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = N
             modality_dropout=config.modality_dropout,
         )
         attitude = with_unknown(attitude, config.attitude_dropout, generator)
-    return Dyad(motion, audio, batch.mask, attitude, codes, targets)
+        if config.band_warp and model.config.data.audio_encoder.startswith(MEL.name):
+            audio = warped_bands(audio, config.band_warp, generator)
+        if config.styles and style is not None:
+            style = with_unknown(style, config.style_dropout, generator)
+    return Dyad(motion, audio, batch.mask, attitude, codes, targets, style)
 
 
 def _masked_term(
@@ -93,6 +98,8 @@ def _masked_term(
         loss = _regression_term(model, role, dyad, output, masked)
         figures[f"{role}_motion"] = loss
         return loss
+    if model.expects_mouth:
+        return _speaking_term(model, role, dyad, output, masked, figures=figures)
     return _code_term(model, role, dyad, output, masked, figures=figures)
 
 
@@ -102,7 +109,7 @@ def _regression_term(model: DIM, role: str, dyad: Dyad, motion: Tensor, masked: 
     config = model.config
     target = dyad.targets[role]
     weights = target.new_ones(target.shape[-1])
-    if config.vq.parts == "face":
+    if config.vq.parts != "whole":
         weights = column_weights(config.data.space).to(target)
     frames = masked.repeat_interleave(config.vq.stride, dim=1)
     loss = reconstruction_loss(target, motion, frames, weights, config.vq.reconstruction)
@@ -139,6 +146,33 @@ def _code_term(
     figures[f"{role}_code"] = code
     figures[f"{role}_motion"] = motion
     return loss
+
+
+def _speaking_term(
+    model: DIM, role: str, dyad: Dyad, logits: Tensor, masked: Tensor, *, figures: Figures
+) -> Tensor:
+    """Equation 9 where the mouth is expected and the other parts are sampled (``dim.mouth``).
+
+    The mouth's codes are never shown, so all its steps count; the motion term is the mouth's alone:
+    of what is sampled, an expectation would be learned that nothing uses.
+    """
+    config, vq = model.config, model.vqvae(role)
+    codes = dyad.codes[role]
+    mouth = mouth_part(config.vq.parts, config.data.space)
+    sampled = [index for index in range(model.parts) if index != mouth]
+    steps = model.step_mask(dyad.mask)
+    code = code_loss(logits[:, :, mouth : mouth + 1], codes[:, :, mouth : mouth + 1], steps)
+    figures[f"{role}_mouth_code"] = code
+    if sampled:
+        others = code_loss(logits[:, :, sampled], codes[:, :, sampled], masked)
+        figures[f"{role}_code"] = others
+        code = (code + len(sampled) * others) / model.parts
+    motion = code.new_zeros(())
+    if config.dim.motion_weight:
+        expected = vq.part_modules[mouth].quantizer.expected(logits[:, :, mouth])
+        motion = vq.part_loss(mouth, dyad.targets[role], expected, dyad.mask)
+        figures[f"{role}_motion"] = motion
+    return masked_loss(code, motion, config.dim.motion_weight)
 
 
 def pretrain_objective(

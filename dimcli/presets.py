@@ -1,5 +1,6 @@
-"""The presets: the paper's sizes, the released code's, what is shipped (``small``), a smaller one
-for whole tables of methods on one CPU core (``table``), and one for tests (``tiny``).
+"""The presets: the paper's sizes, the released code's, what is shipped (``small`` listeners and
+``speaker``), a smaller one for whole tables of methods on one CPU core (``table``), and one for
+tests (``tiny``).
 
 ``paper`` and ``official`` state what the paper and the released code say; where they say nothing
 the fields' defaults stand.
@@ -46,6 +47,13 @@ _TABLE_DIM = replace(
     _SMALL_DIM, width=64, role_layers=1, joint_layers=1, decoder_layers=2, feedforward=128,
     audio_width=32,
 )  # fmt: skip
+_SPEAKER_VQ = replace(_SMALL_VQ, stride=2, parts="speech", warmup_steps=200)
+_SPEAKER_DIM = replace(
+    _SMALL_DIM, width=64, role_layers=1, joint_layers=1, decoder_layers=4, feedforward=384,
+    audio_width=128, speaker_inputs="codes", listener_inputs="motion", mouth="expected",
+    motion_weight=4.0, motion_share=1.0, attitudes=False, styles=True, speaker_centering=False,
+    modality_dropout=0.0, band_warp=0.12,
+)  # fmt: skip
 _SMALL_STAGES = {
     "train-vq": TrainingConfig(
         steps=1000, batch_size=16, window_s=5.12, learning_rate=2e-3, weight_decay=1e-4,
@@ -74,6 +82,11 @@ _TABLE_STAGES = {
         validate_every=100,
     ),
 }  # fmt: skip
+_SPEAKER_STAGES = {
+    "train-vq": replace(_SMALL_STAGES["train-vq"], steps=1500, window_s=2.56),
+    "pretrain": replace(_SMALL_STAGES["pretrain"], window_s=5.12),
+    "finetune": replace(_SMALL_STAGES["finetune"], steps=5000, window_s=5.12),
+}
 _PAPER_VQ = VQConfig(reconstruction="l2", standardise=False)
 _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], GenerationConfig]] = {
     "paper": (_PAPER_VQ, DIMConfig(), dict.fromkeys(STAGES, TrainingConfig()), GenerationConfig()),
@@ -91,6 +104,12 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SMALL_DIM,
         _SMALL_STAGES,
         GenerationConfig(steps=6, temperature=0.9, overlap_s=1.28),
+    ),
+    "speaker": (
+        _SPEAKER_VQ,
+        _SPEAKER_DIM,
+        _SPEAKER_STAGES,
+        GenerationConfig(steps=6, temperature=0.9, window_s=5.12, overlap_s=1.28),
     ),
     "table": (
         _TABLE_VQ,
@@ -118,6 +137,7 @@ PARAMETERS = {
     "paper": (19_151_288, 114_842_096, 95_297_080),
     "official": (21_502_904, 101_143_664, 79_050_424),
     "small": (563_048, 3_138_620, 2_296_174),
+    "speaker": (632_128, 3_564_718, 3_174_007),
     "table": (157_432, 823_772, 572_542),
     "tiny": (41_088, 116_812, 70_734),
 }

@@ -1,4 +1,4 @@
-"""Mask-predict sampling of one window's codes.
+"""Mask-predict sampling of one window's codes, of a listener or of a speaker.
 
 A window is filled in a few passes: each draws real samples for steps that lie evenly between those
 already known, then shows them to the next. (Keeping the surest codes first, as is often done,
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dimcli.config import ATTITUDES
 from dimcli.draws import draw
-from dimcli.models.dim import DIM, Dyad
+from dimcli.models.dim import DIM, OTHER, Dyad
 
 UNKNOWN = ATTITUDES.index("unknown")
 
@@ -49,10 +49,11 @@ def sample_codes(
     *,
     steps: int,
     generator: torch.Generator,
+    role: str = "listener",
 ) -> Tensor:
-    """Listener codes long [N, P] for a window; its first codes are ``known`` long [M, P], M < N."""
-    chances = Chances(model, dyad)
-    codes = dyad.codes["listener"][0].clone()
+    """Codes of ``role`` long [N, P] for a window; its first are ``known`` long [M, P], M < N."""
+    chances = Chances(model, dyad, role)
+    codes = dyad.codes[role][0].clone()
     size, prefix = len(codes), len(known)
     visible = torch.zeros(size, dtype=torch.bool, device=codes.device)
     if prefix:
@@ -71,48 +72,50 @@ def sample_codes(
 
 
 class Chances:
-    """What a model expects of the listener of one window, given which codes are known so far.
+    """What a model expects of one role in a window, given which of its codes are known so far.
+
+    A listener's speaker is seen; nothing of a speaker's listener is.
 
     With guidance g, a logit l becomes u + g (l - u), where u is the logit of an unknown attitude:
     classifier-free guidance (arXiv 2207.12598), for models trained with ``attitude_dropout``.
     """
 
-    def __init__(self, model: DIM, dyad: Dyad) -> None:
+    def __init__(self, model: DIM, dyad: Dyad, role: str = "listener") -> None:
         self.model = model
         self.dyad = dyad
+        self.role, self.other = role, OTHER[role]
         self.guidance = model.config.generation.attitude_guidance
         self.guided = self.guidance != 1 and bool((dyad.attitude != UNKNOWN).any())
-        self.present = model.step_mask(dyad.mask)
-        self.speaker = model.encode_role("speaker", dyad, self.present)
+        present = model.step_mask(dyad.mask)
+        self.seen = present if role == "listener" else torch.zeros_like(present)
+        self.partner = model.encode_role(self.other, dyad, self.seen)
 
     def logits(self, codes: Tensor, visible: Tensor, wanted: Tensor) -> Tensor:
         """Logits [M, P, K] of the steps ``wanted`` long [M], from ``codes`` long [N, P] where
         ``visible`` bool [N]."""
         model = self.model
         codes, visible = codes[None], visible[None]
+        role, other = self.role, self.other
         current = replace(
             self.dyad,
-            motion={**self.dyad.motion, "listener": self._listener_motion(codes, visible)},
-            codes={**self.dyad.codes, "listener": codes},
+            motion={**self.dyad.motion, role: self._own_motion(codes, visible)},
+            codes={**self.dyad.codes, role: codes},
         )
-        listener = model.encode_role("listener", current, visible)
-        joint = model.join(
-            {"speaker": self.speaker, "listener": listener},
-            {"speaker": self.present, "listener": visible},
-        )
-        found = model.decode("listener", joint, current, visible, wanted).float()[0]
+        own = model.encode_role(role, current, visible)
+        joint = model.join({other: self.partner, role: own}, {other: self.seen, role: visible})
+        found = model.decode(role, joint, current, visible, wanted).float()[0]
         if self.guided:  # the attitude is known to the decoder alone
             blind = replace(current, attitude=torch.full_like(current.attitude, UNKNOWN))
-            unknown = model.decode("listener", joint, blind, visible, wanted).float()[0]
+            unknown = model.decode(role, joint, blind, visible, wanted).float()[0]
             found = unknown + self.guidance * (found - unknown)
         return found
 
-    def _listener_motion(self, codes: Tensor, visible: Tensor) -> Tensor:
-        """What the listener's encoder reads when it reads motion: the visible codes, decoded."""
-        model = self.model
-        if model.inputs["listener"] == "codes" or not visible.any():
-            return self.dyad.motion["listener"]
-        vq = model.vqvae("listener")
+    def _own_motion(self, codes: Tensor, visible: Tensor) -> Tensor:
+        """What the role's encoder reads when it reads motion: the visible codes, decoded."""
+        model, role = self.model, self.role
+        if model.inputs[role] == "codes" or not visible.any():
+            return self.dyad.motion[role]
+        vq = model.vqvae(role)
         # Steps that are not visible are never read; the decoder just needs something there.
         decoded = vq.decode(vq.vectors(codes), visible)
-        return model.standardise_motion(vq.unstandardise(decoded), "listener")
+        return model.standardise_motion(vq.unstandardise(decoded), role)

@@ -52,5 +52,7 @@ def test_a_bad_setting_is_named(key: str, value: object, message: str) -> None:
 
 
 def test_an_unknown_preset_lists_the_presets() -> None:
-    with pytest.raises(InputError, match="expected one of paper, official, small, tiny"):
+    with pytest.raises(
+        InputError, match="expected one of paper, official, small, speaker, table, tiny"
+    ):
         preset("large", "finetune")

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from dimcli.config import ROLES, DataConfig
+from dimcli.config import ROLES, UNKNOWN_STYLE, DataConfig
 from dimcli.data.arrays import CONVERSATIONS, ConversationReader
 from dimcli.data.clip import SPLITS, Clip, ClipRecord
 from dimcli.errors import InputError
@@ -159,7 +159,9 @@ class ClipStore:
 def data_config(store: ClipStore) -> DataConfig:
     """What a model trained on ``store`` takes."""
     info = store.info
-    return DataConfig(info.fps, info.space, info.audio_encoder, info.audio_dim)
+    named = {record.style for record in store.records if record.split == "train"}
+    styles = ",".join(sorted(named - {UNKNOWN_STYLE}))
+    return DataConfig(info.fps, info.space, info.audio_encoder, info.audio_dim, styles)
 
 
 def _read_header(root: Path) -> DatasetInfo:

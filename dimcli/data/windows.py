@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli import distributed
-from dimcli.config import ATTITUDES, ROLES
-from dimcli.data.store import ClipStore
+from dimcli.config import ATTITUDES, ROLES, UNKNOWN_STYLE
+from dimcli.data.store import ClipStore, data_config
 from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM
 
@@ -29,13 +29,15 @@ class Batch:
     """Windows of dyads in their own units.
 
     ``motion`` by role float32 [B, T, 56]; ``audio`` float32 [B, T, A]; ``mask`` bool [B, T], false
-    at padding; ``attitude`` long [B], index into ``ATTITUDES``.
+    at padding; ``attitude`` long [B], index into ``ATTITUDES``; ``style`` long [B], the speaker's:
+    0 unknown, else from 1 the data set's styles in order (:func:`dimcli.data.store.data_config`).
     """
 
     motion: dict[str, Tensor]
     audio: Tensor
     mask: Tensor
     attitude: Tensor
+    style: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""
@@ -44,6 +46,7 @@ class Batch:
             self.audio.to(device),
             self.mask.to(device),
             self.attitude.to(device),
+            None if self.style is None else self.style.to(device),
         )
 
 
@@ -77,6 +80,7 @@ class WindowSampler:
         conversations: int = 0,
     ) -> None:
         self.store = store
+        self._styles = [UNKNOWN_STYLE, *filter(None, data_config(store).styles.split(","))]
         self.records = store.clips(split, conversations)
         if not self.records:
             raise InputError(f"{store.root}: the {split} split is empty; prepare more data")
@@ -106,7 +110,7 @@ class WindowSampler:
         motion = {role: np.empty((*shape, MOTION_DIM), np.float32) for role in ROLES}
         audio = np.empty((*shape, self.store.info.audio_dim), np.float32)
         mask = np.zeros(shape, bool)
-        attitude = np.zeros(len(mask), np.int64)
+        attitude, style = (np.zeros(len(mask), np.int64) for _ in range(2))
         for row, (clip, first) in enumerate(zip(chosen[rows], start[rows], strict=True)):
             record = self.records[clip]
             window = self.store.load(record, first, min(first + self.frames, len(record)))
@@ -115,11 +119,14 @@ class WindowSampler:
             _fill(audio[row], window.speaker_audio)
             mask[row, : len(window) // self.stride * self.stride] = True
             attitude[row] = ATTITUDES.index(record.attitude)
+            if record.style in self._styles:
+                style[row] = self._styles.index(record.style)
         return Batch(
             motion={role: torch.from_numpy(values) for role, values in motion.items()},
             audio=torch.from_numpy(audio),
             mask=torch.from_numpy(mask),
             attitude=torch.from_numpy(attitude),
+            style=torch.from_numpy(style),
         )
 
     def _centred(self, speaker: Floats, clip: int) -> Floats:

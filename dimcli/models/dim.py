@@ -25,10 +25,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dimcli.config import ATTITUDES, ROLES, RunConfig
+from dimcli.config import ATTITUDES, ROLES, UNKNOWN_STYLE, RunConfig
 from dimcli.errors import InputError
 from dimcli.models.layers import Transformer, sinusoidal_positions
-from dimcli.models.vqvae import VQVAE, part_columns
+from dimcli.models.vqvae import VQVAE, mouth_part, part_columns
 from dimcli.motion import MOTION_DIM
 
 OTHER = {"speaker": "listener", "listener": "speaker"}
@@ -37,6 +37,8 @@ OTHER = {"speaker": "listener", "listener": "speaker"}
 @dataclass(frozen=True)
 class Dyad:
     """A batch of dyads, standardised (see :meth:`DIM.standardise_motion`).
+
+    ``style`` long [B], index into :attr:`DIM.styles`; None: unknown. The rest:
 
     ``motion`` by role, [B, T, 56], what the role encoders read; ``audio`` [B, T, A], the speaker's;
     ``mask`` bool [B, T], false at padding; ``attitude`` long [B], index into ``ATTITUDES``;
@@ -50,6 +52,7 @@ class Dyad:
     attitude: Tensor
     codes: dict[str, Tensor] = field(default_factory=dict)
     targets: dict[str, Tensor] = field(default_factory=dict)
+    style: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class DIM(nn.Module):
     audio_std: Tensor
     motion_mean: Tensor
     motion_std: Tensor
+    fed_parts: Tensor
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
@@ -138,6 +142,13 @@ class DIM(nn.Module):
         self.attitude = nn.Embedding(len(ATTITUDES), decoder_width) if dim.attitudes else None
         if self.attitude is not None:
             nn.init.zeros_(self.attitude.weight)
+        self.style = nn.Embedding(len(self.styles), decoder_width) if dim.styles else None
+        if self.style is not None:
+            nn.init.zeros_(self.style.weight)
+        fed = torch.ones(parts, 1)
+        if self.expects_mouth:
+            fed[mouth_part(vq.parts, config.data.space)] = 0.0
+        self.register_buffer("fed_parts", fed, persistent=False)
         self.previous = nn.Linear(code_width, decoder_width) if autoregressive else None
         self.start = nn.Parameter(torch.zeros(decoder_width)) if autoregressive else None
         self.register_buffer("audio_mean", torch.zeros(config.data.audio_dim))
@@ -150,6 +161,17 @@ class DIM(nn.Module):
     def fps(self) -> float:
         """Frames a second of the motion that goes in and comes out."""
         return self.config.data.fps
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """The ways of speaking that the model knows, the unknown one first."""
+        return (UNKNOWN_STYLE, *filter(None, self.config.data.styles.split(",")))
+
+    @property
+    def expects_mouth(self) -> bool:
+        """Whether the mouth is decoded from expected code vectors (``dim.mouth``)."""
+        dim = self.config.dim
+        return dim.mouth == "expected" and dim.outputs == "speaker" and dim.targets == "codes"
 
     # -- what is frozen -----------------------------------------------------------------------
 
@@ -209,7 +231,7 @@ class DIM(nn.Module):
         if role not in self.branches:  # what stands where this role is not visible replaces it
             return self.absent_token[role].expand(*visible.shape, -1)
         if self.inputs[role] == "codes":
-            features = self.vqvae(role).vectors(dyad.codes[role]).flatten(2)
+            features = self._fed_vectors(role, dyad)
         else:
             features = dyad.motion[role].unflatten(1, (-1, self.config.vq.stride)).flatten(2)
         if role == "speaker" and self.config.dim.modalities == "audio":
@@ -217,6 +239,10 @@ class DIM(nn.Module):
         features = self.embed[role](features) + self.role_token[role]
         features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
         return self.encoder[role](features * visible[..., None], visible)
+
+    def _fed_vectors(self, role: str, dyad: Dyad) -> Tensor:
+        """Code vectors [B, N, P D] of ``role`` as inputs; zero in a part that is never shown."""
+        return (self.vqvae(role).vectors(dyad.codes[role]) * self.fed_parts).flatten(2)
 
     def join(self, features: dict[str, Tensor], visible: dict[str, Tensor]) -> dict[str, Tensor]:
         """Equation 6 and the padding with mask tokens: features by role [B, N, D] -> the same."""
@@ -272,9 +298,12 @@ class DIM(nn.Module):
         features = torch.cat([features, audio], dim=-1)
         if self.attitude is not None and role == "listener":
             features = features + self.attitude(dyad.attitude)[:, None]
+        if self.style is not None and role == "speaker":
+            told = torch.zeros_like(dyad.attitude) if dyad.style is None else dyad.style
+            features = features + self.style(told)[:, None]
         if self.target is not None:
             seen = visible[..., None].to(features.dtype)
-            codes = self.vqvae(role).vectors(dyad.codes[role]).flatten(2)
+            codes = self._fed_vectors(role, dyad)
             features = features + self.target[role](torch.cat([codes * seen, seen], dim=-1))
         if self.previous is not None and self.start is not None:
             codes = self.previous(self.vqvae(role).vectors(dyad.codes[role]).flatten(2))

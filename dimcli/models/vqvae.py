@@ -19,10 +19,13 @@ from dimcli.config import VQConfig
 from dimcli.losses import reconstruction_loss, velocity_loss, vq_loss
 from dimcli.models.layers import Transformer, sinusoidal_positions
 from dimcli.models.quantizer import Quantizer
-from dimcli.motion import ARKIT_EXPRESSIONS, MOTION_DIM, expression_index
+from dimcli.motion import ARKIT_EXPRESSIONS, JAW, MOTION_DIM, expression_index
 
 STD_FLOOR_RAD = 0.01
 STD_FLOOR_EXPRESSION = 0.03
+
+
+_WITH_SMILES = ("mouthSmile", "mouthFrown", "cheek", "noseSneer")
 
 
 def part_columns(parts: str, space: str) -> dict[str, list[int]]:
@@ -34,6 +37,8 @@ def part_columns(parts: str, space: str) -> dict[str, list[int]]:
     columns: dict[str, list[int]] = {
         "nod": [0], "turn": [1, 2], "lids": [], "gaze": [], "mouth": [3, 4, 5], "brows": []
     }  # fmt: skip
+    if parts == "speech":
+        columns["smile"] = []
     for name in ARKIT_EXPRESSIONS:
         part = "mouth"  # with cheeks and nose, which move with a smile
         if name.startswith("eyeLook") and not name.startswith("eyeLookDown"):
@@ -42,12 +47,20 @@ def part_columns(parts: str, space: str) -> dict[str, list[int]]:
             part = "lids"
         elif name.startswith("brow"):
             part = "brows"
+        elif parts == "speech" and name.startswith(_WITH_SMILES):
+            part = "smile"
         columns[part].append(expression_index(name))
     return columns
 
 
+def mouth_part(parts: str, space: str) -> int:
+    """Index of the part that holds the jaw."""
+    held = [JAW.start in columns for columns in part_columns(parts, space).values()]
+    return held.index(True)
+
+
 def column_weights(space: str) -> Tensor:
-    """Weights [56] of the standardised columns in the loss of the ``face`` parts.
+    """Weights [56] of the standardised columns in the loss of several parts.
 
     Blinks and smiles are what people see of a listener and are a few columns among many.
     """
@@ -143,7 +156,7 @@ class VQVAE(nn.Module):
         )
         self.register_buffer("mean", torch.zeros(MOTION_DIM))
         self.register_buffer("std", torch.ones(MOTION_DIM))
-        weights = column_weights(space) if config.parts == "face" else torch.ones(MOTION_DIM)
+        weights = torch.ones(MOTION_DIM) if config.parts == "whole" else column_weights(space)
         self.register_buffer("weights", weights, persistent=False)
         order = torch.tensor([column for part in self.columns.values() for column in part])
         self.register_buffer("from_parts", order.argsort(), persistent=False)
@@ -209,6 +222,17 @@ class VQVAE(nn.Module):
         )
         if self.config.velocity_weight:
             velocity = velocity_loss(motion, prediction, mask, self.weights)
+            loss = loss + self.config.velocity_weight * velocity
+        return loss
+
+    def part_loss(self, index: int, motion: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
+        """:meth:`motion_loss` of part ``index`` alone, decoded from ``vectors`` [B, N, D]."""
+        columns = list(self.columns.values())[index]
+        truth, weights = motion[..., columns], self.weights[columns]
+        decoded = self.part_modules[index].decode(vectors, self.step_mask(mask))
+        loss = reconstruction_loss(truth, decoded, mask, weights, self.config.reconstruction)
+        if self.config.velocity_weight:
+            velocity = velocity_loss(truth, decoded, mask, weights)
             loss = loss + self.config.velocity_weight * velocity
         return loss
 
