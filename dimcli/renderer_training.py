@@ -144,11 +144,11 @@ def train_renderer(
             for name, material in materials.items()
         }
         runs.write_people(run, known)
-        description = {**asdict(config), "sources": _names(people)}
+        description = {"preset": options.preset, **asdict(config), "sources": _names(people)}
         description = json.loads(json.dumps(description))
         if options.resume:
             _check_same(run, description)
-        runs.write_config(run, options.preset, network_config, list(materials), description)
+        runs.write_config(run, network_config, list(materials), description)
         loop = _Loop(network.to(device), list(materials.values()), config, run, backbone, options)
         reason = loop.train(started)
         runs.load_network(network, run / runs.MODEL)
@@ -190,7 +190,7 @@ def _configured(options: RendererOptions) -> tuple[Any, RendererTraining]:
 
 
 def _check_run(run: Path, options: RendererOptions) -> None:
-    """Make the run directory, or check that it can be resumed."""
+    """Check that the run directory can be made, or resumed."""
     if options.resume:
         if not (run / STATE).is_file():
             raise InputError(f"{run}: nothing to resume; train without --resume first")
@@ -199,8 +199,6 @@ def _check_run(run: Path, options: RendererOptions) -> None:
         raise InputError(f"{run}: exists; give another --output, --resume or --force")
     if not run.parent.is_dir():
         raise InputError(f"{run.parent}: no such folder; make it first")
-    run.mkdir(exist_ok=True)
-    (run / STATE).unlink(missing_ok=True)
 
 
 def _check_same(run: Path, description: dict[str, Any]) -> None:
@@ -239,6 +237,9 @@ def _materials(
             several.append((path, found.takes))
         taken[name] = several
     _warn_of_strangers(taken, options)
+    run.mkdir(exist_ok=True)
+    if not options.resume:
+        (run / STATE).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=run, prefix=".material-") as folder:
         yield {
             name: Material(
@@ -277,7 +278,7 @@ def _likeness(material: Material) -> np.ndarray:
 
 def _started(network: Any, materials: dict[str, Material], options: RendererOptions) -> nn.Module:
     """The network before its first step."""
-    made = runs.build(options.preset, network, list(materials))
+    made = runs.build(network, list(materials))
     if isinstance(made, LiteNet):
         for name, material in materials.items():
             train = torch.from_numpy(material.coefficients[material.frames(TRAIN)])

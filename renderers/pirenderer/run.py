@@ -53,7 +53,7 @@ class RendererRun:
     people: dict[str, Person]
 
 
-def build(kind: str, config: LiteConfig | PIRendererConfig, people: list[str]) -> nn.Module:
+def build(config: LiteConfig | PIRendererConfig, people: list[str]) -> nn.Module:
     """The untrained network of a configuration."""
     if isinstance(config, LiteConfig):
         return LiteNet(config, people)
@@ -62,12 +62,12 @@ def build(kind: str, config: LiteConfig | PIRendererConfig, people: list[str]) -
 
 def write_config(
     directory: Path,
-    kind: str,
     config: LiteConfig | PIRendererConfig,
     people: list[str],
     training: dict[str, Any],
 ) -> None:
     """Write ``config.yaml``."""
+    kind = "lite" if isinstance(config, LiteConfig) else "paper"
     document = {"kind": KIND, "network": kind, kind: asdict(config), "people": people}
     with atomic_output(directory / CONFIG, force=True) as temporary:
         text = yaml.safe_dump({**document, "training": training}, sort_keys=False)
@@ -127,7 +127,7 @@ def read_run(directory: Path, device: torch.device | None = None) -> RendererRun
     directory = Path(directory)
     document = read_config(directory)
     names = [str(name) for name in document["people"]]
-    network = build(document["network"], network_config(document, directory / CONFIG), names)
+    network = build(network_config(document, directory / CONFIG), names)
     load_network(network, directory / MODEL)
     try:
         arrays = load_arrays(directory / PEOPLE)

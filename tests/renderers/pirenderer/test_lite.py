@@ -1,0 +1,201 @@
+"""The lite network, and rendering with it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from dimcli.errors import InputError
+from renderers.base import Reference
+from renderers.pirenderer import run as runs
+from renderers.pirenderer.framing import Crop, Footage, crop_of
+from renderers.pirenderer.lite import LiteConfig, LiteNet, compose
+from renderers.pirenderer.material import TRAIN, Material, windows
+from renderers.pirenderer.renderer import TrainedRenderer
+from renderers.pirenderer.start import Starter
+from renderers.portrait import PortraitRenderer
+from renderers.portrait_mesh import HeadMesh
+from tests.renderers.faces import drawn_face
+
+CONFIG = LiteConfig(size=64, width=8, latent=16, mixtures=4, face=4, room=4)
+TAKE = 12
+
+
+@pytest.fixture(scope="module")
+def face() -> Reference:
+    """A drawn face in a square of 128 px."""
+    whole, crop = drawn_face(), Crop(20, 30, 320)
+    return Reference(crop.cut(whole.image, 128), crop.points(whole.landmarks, 128), whole.values)
+
+
+@pytest.fixture(scope="module")
+def material(face: Reference, tmp_path_factory: pytest.TempPathFactory) -> Material:
+    """A take of the face: frames of the portrait renderer, shifted as a head would be."""
+    crop = Crop(0, 0, 128)
+    small = Reference(crop.cut(face.image, 64), crop.points(face.landmarks, 64), face.values)
+    portrait = PortraitRenderer()
+    portrait.prepare(small)
+    values = np.repeat(small.values[None], TAKE, 0)
+    values[:, 1] += 0.1 * np.sin(np.arange(TAKE))
+    values[:, 3] += 0.1 * (1 + np.cos(np.arange(TAKE)))
+    frames = np.stack(list(portrait.render(values)))
+    placed = [portrait.place(one) for one in values]
+    landmarks = np.repeat(small.landmarks[None], TAKE, 0)
+    for frame, placement in enumerate(placed):
+        landmarks[frame, :468, :2] = placement.points[:468]
+    take = Footage(frames, landmarks, values, np.ones(TAKE, bool), np.arange(TAKE) >= 9)
+    return Material("ann", [take], tmp_path_factory.mktemp("material"))
+
+
+def network(material: Material, seed: int = 0) -> LiteNet:
+    torch.manual_seed(seed)
+    made = LiteNet(CONFIG, [material.person])
+    known = torch.from_numpy(material.coefficients)
+    made.memory(material.person).fit(known, torch.zeros(3, 64, 64))
+    return made
+
+
+def shaken(made: LiteNet) -> LiteNet:
+    """With what starts as zero away from it."""
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return made
+
+
+def test_the_gradient_reaches_every_parameter(material: Material) -> None:
+    made = shaken(network(material))
+    batch = material.batch(np.arange(3))
+    rendering = made("ann", batch.start, batch.place, batch.window)
+    (rendering.picture - batch.target).square().mean().backward()
+    idle = [n for n, p in made.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert idle == []
+
+
+def test_one_batch_is_learned_by_heart(material: Material) -> None:
+    made = network(material)
+    batch = material.batch(np.arange(2))
+    optimizer = torch.optim.Adam(made.parameters(), lr=3e-3)
+    for _ in range(40):
+        rendering = made("ann", batch.start, batch.place, batch.window)
+        loss = (rendering.picture - batch.target).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.03  # 4 grey levels
+
+
+def test_a_large_picture_is_composed_as_the_small_one_is(material: Material) -> None:
+    made = shaken(network(material))
+    batch = material.batch(np.arange(2))
+    with torch.inference_mode():
+        rendering = made("ann", batch.start, batch.place, batch.window)
+        torch.testing.assert_close(compose(batch.start, rendering), rendering.picture)
+        larger = torch.nn.functional.interpolate(batch.start, scale_factor=2, mode="bilinear")
+        shrunk = torch.nn.functional.avg_pool2d(compose(larger, rendering), 2)
+    assert (shrunk - rendering.picture).abs().mean() < 0.04
+
+
+def test_people_share_the_network_but_not_the_memory(material: Material) -> None:
+    torch.manual_seed(0)
+    made = shaken(LiteNet(CONFIG, ["ann", "bob"]))
+    batch = material.batch(np.arange(1))
+    one = made("ann", batch.start, batch.place, batch.window).picture
+    two = made("bob", batch.start, batch.place, batch.window).picture
+    assert (one - two).abs().mean() > 0.001
+    one.sum().backward()
+    assert all(parameter.grad is None for parameter in made.memory("bob").parameters())
+
+
+def test_windows_stay_in_their_take() -> None:
+    numbers = np.arange(8, dtype=np.float32)[:, None]
+    found = windows(numbers, np.array([0, 0, 0, 0, 0, 1, 1, 1]))
+    assert found[4, 13:, 0].tolist() == [4.0] * 14
+    assert found[5, :14, 0].tolist() == [5.0] * 14
+    assert found[6, 12:15, 0].tolist() == [5.0, 6.0, 7.0]
+
+
+def test_a_shift_is_found_again(material: Material) -> None:
+    starter = material.starter
+    frame = material.frames(TRAIN)[3]
+    values, landmarks = material.values[frame], material.landmarks[frame].copy()
+    pivot = starter.mesh.pivot[:2] * [1, -1]
+    landmarks[:, :2] = (landmarks[:, :2] - pivot) * 1.1 + pivot + [4, -2]
+    shift = starter.shift(values, landmarks)
+    assert shift.scale == pytest.approx(1.1, abs=0.01)
+    assert (shift.right, shift.down) == (pytest.approx(4, abs=0.3), pytest.approx(-2, abs=0.3))
+
+
+def test_the_square_fits_the_home_face_in_a_larger_picture(face: Reference) -> None:
+    crop = Crop(0, 0, 128)
+    home = HeadMesh(crop.points(face.landmarks, 64))
+    room = cv2.copyMakeBorder(face.image, 40, 60, 70, 30, cv2.BORDER_REPLICATE)
+    moved = face.landmarks + np.array([70, 40, 0], np.float32)
+    starter = Starter(Reference(room, moved, face.values), home, side=64)
+    assert starter.crop == Crop(70, 40, 128)
+    square = crop_of(moved[None], room.shape[1], room.shape[0])
+    assert square.left >= 0
+    assert square.top + square.side <= room.shape[0]
+
+
+@pytest.fixture(scope="module")
+def trained(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose network does something visible."""
+    folder = tmp_path_factory.mktemp("run")
+    runs.write_config(folder, CONFIG, ["ann"], {})
+    runs.write_network(folder, shaken(network(material)))
+    person = runs.Person(material.reference, np.zeros(0, np.float32))
+    runs.write_people(folder, {"ann": person})
+    return folder
+
+
+def test_a_still_motion_gives_a_still_video(trained: Path, face: Reference) -> None:
+    renderer = TrainedRenderer(runs.read_run(trained))
+    renderer.prepare(face)
+    frames = list(renderer.render(np.repeat(face.values[None], 4, 0)))
+    assert renderer.size == (128, 128)
+    for frame in frames[1:]:
+        assert np.abs(frame.astype(float) - frames[0]).mean() < 0.5
+
+
+def test_a_larger_picture_is_changed_in_the_square_only_and_without_a_seam(
+    trained: Path, face: Reference
+) -> None:
+    room = cv2.copyMakeBorder(face.image, 40, 60, 70, 30, cv2.BORDER_REPLICATE)
+    moved = face.landmarks + np.array([70, 40, 0], np.float32)
+    reference = Reference(room, moved, face.values)
+    plain, renderer = PortraitRenderer(), TrainedRenderer(runs.read_run(trained))
+    for each in (plain, renderer):
+        each.prepare(reference)
+    values = face.values[None]
+    change = next(renderer.render(values)).astype(float) - next(plain.render(values))
+    change = np.abs(change).max(axis=2)
+    inside = change[40:168, 70:198]
+    assert inside[40:90, 40:90].max() > 3
+    change[40:168, 70:198] = 0
+    assert change.max() == 0
+    rim = np.concatenate([inside[:2].ravel(), inside[:, :2].ravel(), inside[-2:].ravel()])
+    assert rim.max() <= 1
+
+
+def test_another_picture_size_is_rendered(trained: Path, face: Reference) -> None:
+    renderer = TrainedRenderer(runs.read_run(trained), size=(200, 200))
+    renderer.prepare(face)
+    assert next(renderer.render(face.values[None])).shape == (200, 200, 3)
+
+
+def test_what_is_no_run_of_a_renderer_is_told(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown renderer; expected portrait, mesh, or a run of"):
+        runs.read_run(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r"lacks config\.yaml"):
+        runs.read_run(tmp_path)
+    (tmp_path / "config.yaml").write_text("kind: vq\n")
+    with pytest.raises(InputError, match="a run, but not of a renderer"):
+        runs.read_run(tmp_path)
+    runs.write_config(tmp_path, replace(CONFIG, width=16), ["ann"], {})
+    (tmp_path / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match="not this run's network"):
+        runs.read_run(tmp_path)
