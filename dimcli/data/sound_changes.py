@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 from scipy.signal import fftconvolve, resample_poly
 
 Floats = NDArray[np.float32]
@@ -153,10 +154,11 @@ def _in_room(sound: Floats, changes: Changes, random: Random) -> Floats:
 
 def _noise(samples: int, changes: Changes, random: Random) -> Floats:
     """Coloured, slowly changing noise and hum, relative to a speech level of 1: [samples]."""
-    spectrum = np.fft.rfft(random.standard_normal(samples, dtype=np.float32))
-    hz = np.fft.rfftfreq(samples, 1.0 / RATE)
+    size = next_fast_len(samples, real=True)
+    spectrum = rfft(random.standard_normal(size, dtype=np.float32))
+    hz = rfftfreq(size, 1.0 / RATE).astype(np.float32)
     spectrum *= 10.0 ** (changes.noise_tilt_db * np.log2(np.maximum(hz, 60.0) / 60.0) / 20.0)
-    noise = np.fft.irfft(spectrum, n=samples)
+    noise = irfft(spectrum, n=size)[:samples]
     noise *= 10.0 ** (changes.noise_db / 20.0) / (np.sqrt(np.mean(noise**2)) + 1e-9)
     knots = random.normal(0.0, 0.25, max(samples // RATE, 1) + 2)
     noise *= np.exp(np.interp(np.linspace(0, 1, samples), np.linspace(0, 1, len(knots)), knots))
@@ -170,15 +172,16 @@ def _noise(samples: int, changes: Changes, random: Random) -> Floats:
 
 def _filtered(sound: Floats, changes: Changes) -> Floats:
     """Equaliser (gains at octaves from 80 Hz), low cut and high cut, in one pass."""
-    spectrum = np.fft.rfft(sound)
-    hz = np.fft.rfftfreq(len(sound), 1.0 / RATE)
+    size = next_fast_len(len(sound), real=True)
+    spectrum = rfft(np.asarray(sound, np.float32), size)
+    hz = rfftfreq(size, 1.0 / RATE).astype(np.float32)
     gain = 1.0 / (1.0 + (changes.low_cut_hz / np.maximum(hz, 1.0)) ** 6)
     if changes.high_cut_hz < 8000.0:
         gain /= 1.0 + (hz / changes.high_cut_hz) ** 20
     if changes.equaliser_db:
         octave = np.log2(np.maximum(hz, 80.0) / 80.0)
         gain *= 10.0 ** (np.interp(octave, range(8), changes.equaliser_db) / 20.0)
-    return np.fft.irfft(spectrum * gain, n=len(sound)).astype(np.float32)
+    return np.asarray(irfft(spectrum * gain, n=size)[: len(sound)], np.float32)
 
 
 def _coded(sound: Floats, amount: float) -> Floats:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import wave
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -159,7 +160,7 @@ def _random(name: str, options: SpokenOptions) -> np.random.Generator:
 
 def _make(path: Path, grid: Path, name: str, voice: str, options: SpokenOptions) -> Dyads:
     random = _random(name, options)
-    sound = read_audio(path, SAMPLE_RATE)
+    sound = _read(path)
     phones = read_textgrid(grid)
     check_lengths({"sound": len(sound) / SAMPLE_RATE, "TextGrid": phones[-1].end})
     if not any(letters_of(phone.symbol) for phone in phones):
@@ -171,6 +172,18 @@ def _make(path: Path, grid: Path, name: str, voice: str, options: SpokenOptions)
         phones = [Phone(each.symbol, each.start * scale, each.end * scale) for each in phones]
     style = str(random.choice(list(STYLES)))
     return _dyads(sound, phones, name, voice, style, random, options)
+
+
+def _read(path: Path) -> Floats:
+    """A sound at SAMPLE_RATE, [N]; plain files of that rate without starting a decoder."""
+    try:
+        with wave.open(str(path), "rb") as file:
+            if file.getparams()[:3] == (1, 2, SAMPLE_RATE):
+                samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+                return samples.astype(np.float32) / 32768.0
+    except (wave.Error, EOFError, OSError):
+        pass  # not such a file: the decoder says what it is
+    return read_audio(path, SAMPLE_RATE)
 
 
 def _make_rest(name: str, options: SpokenOptions) -> Dyads:
