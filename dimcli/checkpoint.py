@@ -164,13 +164,18 @@ def save_training_state(
     save_tensors(tensors, directory / STATE, notes={_INFO: json.dumps(info)})
 
 
+def training_info(directory: Path) -> dict[str, Any]:
+    """The ``info`` that :func:`save_training_state` wrote last."""
+    with safe_open(directory / STATE, framework="pt") as file:
+        info: dict[str, Any] = json.loads(file.metadata()[_INFO])
+    return info
+
+
 def is_finished(directory: Path) -> bool:
     """Whether the training in ``directory`` has come to its end (or needed none)."""
-    path = directory / STATE
-    if not path.is_file():
+    if not (directory / STATE).is_file():
         return (directory / MODEL).is_file()
-    with safe_open(path, framework="pt") as file:
-        info: dict[str, Any] = json.loads(file.metadata()[_INFO])
+    info = training_info(directory)
     training = read_config(directory / CONFIG).training
     stale = bool(training.patience) and info["stale"] >= training.patience
     return stale or info["step"] >= training.steps

@@ -24,6 +24,7 @@ from dimcli.checkpoint import (
     MODEL,
     STATE,
     build_model,
+    is_finished,
     load_run,
     load_vq,
     save_tensors,
@@ -41,6 +42,7 @@ from dimcli.ranges import require_choice
 from dimcli.stages import (
     StageOptions,
     finetune,
+    finished_result,
     prepare_run,
     pretrain,
     require_same_data,
@@ -213,6 +215,8 @@ def _train_baseline(
     if config.kind == "nearest":
         return _take_in(store, prepare_run(config, run, replace(options, resume=False)), run)
     config = prepare_run(config, run, options)
+    if options.resume and is_finished(run):
+        return finished_result(run)
     windows = windows_of(store, config)
     torch.manual_seed(config.training.seed)
     model = build_model(config)

@@ -13,7 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from dimcli import distributed
-from dimcli.checkpoint import CONFIG, MODEL, STATE, load_dim, load_run, load_vq
+from dimcli.checkpoint import (
+    CONFIG,
+    MODEL,
+    STATE,
+    is_finished,
+    load_dim,
+    load_run,
+    load_vq,
+    training_info,
+)
 from dimcli.config import ROLES, RunConfig
 from dimcli.config_file import read_config, with_overrides, write_config
 from dimcli.data.store import ClipStore, data_config
@@ -74,6 +83,8 @@ def _train_vq(data: Path, run: Path, role: str, options: StageOptions) -> Traini
     store = ClipStore(data)
     config = with_overrides(preset(options.preset, "train-vq", role), options.settings())
     config = prepare_run(replace(config, data=data_config(store)), run, options)
+    if options.resume and is_finished(run):
+        return finished_result(run)
     samplers = windows_of(store, config)
     torch.manual_seed(config.training.seed)
     model = VQVAE(config.vq, config.data.space)
@@ -137,6 +148,8 @@ def _pretrain(
             f"--vq-{lacking[0]}: missing; expected the {lacking[0]}'s run of dim train-vq"
         )
     config = prepare_run(config, run, options)
+    if options.resume and is_finished(run):
+        return finished_result(run)
     samplers = windows_of(store, config)
     torch.manual_seed(config.training.seed)
     model = DIM(config)
@@ -179,6 +192,8 @@ def _finetune(
     config = replace(config, data=data_config(store), dim=replace(config.dim, outputs=task))
     require_same_data(config, source_config, init)
     config = prepare_run(config, run, options)
+    if options.resume and is_finished(run):
+        return finished_result(run)
     samplers = windows_of(store, config)
     torch.manual_seed(config.training.seed)
     model = DIM(config)
@@ -249,6 +264,13 @@ def train_run(
     )
 
 
+def finished_result(run: Path) -> TrainingResult:
+    """How the finished training in ``run`` had ended."""
+    info, training = training_info(run), read_config(run / CONFIG).training
+    reason = "steps" if info["step"] >= training.steps else "patience"
+    return TrainingResult(info["step"], info["best_step"], info["best_loss"], reason)
+
+
 def require_same_data(config: RunConfig, source: RunConfig, path: Path | None) -> None:
     """Raise InputError unless the run at ``path`` was trained on data like this one's."""
     for name in ("fps", "space"):
@@ -266,8 +288,7 @@ def _prepared_run(config: RunConfig, run: Path, options: StageOptions) -> RunCon
     if options.resume:
         if not run.is_dir() or ((run / MODEL).exists() and not (run / STATE).exists()):
             raise InputError(f"{run}: nothing to resume; train without --resume first")
-        for half_written in run.glob(".*.part"):
-            shutil.rmtree(half_written, ignore_errors=True)
+        _remove_half_written(run)
         if (run / CONFIG).is_file():  # else it was killed before it had even begun
             stored = read_config(run / CONFIG)
             if stored != config:
@@ -281,10 +302,17 @@ def _prepared_run(config: RunConfig, run: Path, options: StageOptions) -> RunCon
     if not run.parent.is_dir():
         raise InputError(f"{run.parent}: no such folder; make it first")
     run.mkdir(exist_ok=True)
+    _remove_half_written(run)
     for name in (STATE, MODEL):  # of the run that --force replaces
         (run / name).unlink(missing_ok=True)
     write_config(config, run / CONFIG)
     return config
+
+
+def _remove_half_written(run: Path) -> None:
+    """Remove what a killed process had not finished writing."""
+    for folder in run.glob(".*.part"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
