@@ -45,7 +45,7 @@ from renderers.pirenderer.published import published_config, start_from_publishe
 LOOKED_AT = 24
 """Frames of each part that are looked at while training."""
 
-JUDGED = 60
+JUDGED = 40
 """Held-out frames that the card's figures are of."""
 
 RAMP = 50

@@ -29,6 +29,9 @@ TRAIN, STOP, HELD_OUT = "train", "stop", "held-out"
 KEY_FRAMES = 3
 """Pictures to start from: home, and others, so that any picture of the person will do later."""
 
+CANDIDATES, TRIED = 8, 12
+"""So many frames are tried as those pictures, on so many others; home does best."""
+
 OTHERS_EVERY = 4
 """One in so many frames to learn from starts from one of the others."""
 
@@ -87,12 +90,15 @@ def windows(numbers: NDArray[np.float32], take: NDArray[np.int64]) -> NDArray[np
     return numbers[frames.clip(starts[:, None], ends[:, None])]
 
 
-def key_frames(
-    values: NDArray[np.float32], landmarks: NDArray[np.float32], usable: NDArray[np.int64]
+def different_frames(
+    values: NDArray[np.float32],
+    landmarks: NDArray[np.float32],
+    usable: NDArray[np.int64],
+    count: int,
 ) -> list[int]:
-    """Frames, of those ``usable``, to start from: home first, the closest to the usual motion
-    ``values`` [T, 56] and place (of ``landmarks`` [T, 478, 3]) with open eyes; then those that are
-    least like the ones before."""
+    """At most ``count`` frames with open eyes, of those ``usable``: the closest to the usual motion
+    ``values`` [T, 56] and place (of ``landmarks`` [T, 478, 3]), then each the least like those
+    before it."""
     low, high = landmarks[..., :2].min(axis=1), landmarks[..., :2].max(axis=1)
     numbers = np.column_stack([values, (low + high) / 2, (high - low).mean(axis=1)])[usable]
     numbers = numbers / (numbers.std(axis=0) + SPREAD_FLOOR)
@@ -100,11 +106,12 @@ def key_frames(
     blink = values[usable][:, BLINKS].mean(axis=1)
     awake = np.flatnonzero(blink <= np.median(blink))
     usual = np.square(numbers[awake] - np.median(numbers, axis=0)).sum(axis=1)
-    keys = [int(awake[np.argmin(usual)])]
-    while len(keys) < min(KEY_FRAMES, len(awake)):
-        away = np.square(numbers[awake, None] - numbers[keys]).sum(axis=2).min(axis=1)
-        keys.append(int(awake[np.argmax(away)]))
-    return [int(usable[key]) for key in keys]
+    keys = [int(np.argmin(usual))]
+    away = np.full(len(awake), np.inf)
+    while len(keys) < min(count, len(awake)):
+        away = np.minimum(away, np.square(numbers[awake] - numbers[awake[keys[-1]]]).sum(axis=1))
+        keys.append(int(np.argmax(away)))
+    return [int(usable[awake[key]]) for key in keys]
 
 
 class Material:
@@ -132,10 +139,12 @@ class Material:
         self._frames = _on_disk(folder / f"{person}-frames", (lengths[-1], self.size, self.size, 3))
         for take, first in zip(takes, lengths[:-1], strict=True):
             self._frames[first : first + len(take)] = take.frames
-        keys = key_frames(self.values, self.landmarks, self.frames(TRAIN))
+        train = self.frames(TRAIN)
+        keys = different_frames(self.values, self.landmarks, train, CANDIDATES)
+        keys.sort(key=self._misses)
         self.home = keys[0]
         self.starter = Starter(self.reference)
-        others = [Starter(self._reference(key), self.starter.mesh) for key in keys[1:]]
+        others = [Starter(self._reference(k), self.starter.mesh) for k in keys[1:KEY_FRAMES]]
         side = self.size // MAP_STRIDE
         self._starts = _on_disk(folder / f"{person}-starts", self._frames.shape)
         self._places = _on_disk(
@@ -158,6 +167,16 @@ class Material:
     def reference(self) -> Reference:
         """The home picture: the frame that all starts begin with."""
         return self._reference(self.home)
+
+    def _misses(self, key: int) -> float:
+        """Mean grey levels by which portraits of frame ``key`` miss some frames to learn from."""
+        starter, train = Starter(self._reference(key)), self.frames(TRAIN)
+        levels = []
+        for frame in train[np.linspace(0, len(train) - 1, TRIED).astype(int)]:
+            shift = starter.shift(self.values[frame], self.landmarks[frame])
+            picture = starter(self.values[frame], shift).picture
+            levels.append(np.abs(picture.astype(np.float32) - self._frames[frame]).mean())
+        return float(np.mean(levels))
 
     def _reference(self, frame: int) -> Reference:
         image = np.ascontiguousarray(self._frames[frame])
