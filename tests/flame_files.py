@@ -8,7 +8,6 @@ components are mixtures of the face units, so that both heads can make the same 
 from functools import cache
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -242,8 +241,3 @@ def mediapipe_embedding() -> dict[str, Array]:
         "lmk_b_coords": weights,
         "landmark_indices": np.array(MEDIAPIPE_105),
     }
-
-
-def show(path: str, picture: Array) -> None:
-    """Write an RGB picture, to look at."""
-    cv2.imwrite(path, picture[..., ::-1])
