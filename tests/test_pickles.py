@@ -12,8 +12,8 @@ import torch
 from scipy import sparse
 
 from dimcli.errors import InputError
-from dimcli.pickle_stubs import Record
 from dimcli.pickles import read_npy, read_pickle, read_torch
+from dimcli.pickles.stubs import Record
 from tests.pickle_writing import (
     array,
     build,

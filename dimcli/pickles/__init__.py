@@ -1,7 +1,7 @@
 """The one reader of other people's pickles: arrays, tensors and plain values, nothing else.
 
-A pickle is a program. Here its interpreter (:mod:`dimcli.pickle_reader`) may build lists,
-dictionaries, numbers and texts, and the stand-ins of :mod:`dimcli.pickle_stubs`; whatever else a
+A pickle is a program. Here its interpreter (:mod:`dimcli.pickles.reader`) may build lists,
+dictionaries, numbers and texts, and the stand-ins of :mod:`dimcli.pickles.stubs`; whatever else a
 file names is refused before anything happens.
 
 ``torch.load(weights_only=True)`` would refuse the same calls, but also the settings objects in
@@ -18,8 +18,8 @@ import numpy as np
 
 from dimcli.errors import InputError
 from dimcli.files import existing_file
-from dimcli.pickle_reader import Bounded, Reader
-from dimcli.pickle_stubs import RefusedError, settle
+from dimcli.pickles.reader import Bounded, Reader
+from dimcli.pickles.stubs import RefusedError, settle
 
 
 def read_pickle(path: Path) -> Any:
@@ -35,9 +35,9 @@ def read_torch(path: Path) -> Any:
     """What a ``torch.save`` file holds (zip or the older layout), tensors on the CPU.
 
     Settings objects of known packages (omegaconf, yacs, Lightning; Lightning checkpoints have them)
-    become :class:`dimcli.pickle_stubs.Record`. Raises InputError as :func:`read_pickle` does.
+    become :class:`dimcli.pickles.stubs.Record`. Raises InputError as :func:`read_pickle` does.
     """
-    from dimcli.pickle_torch import load_torch
+    from dimcli.pickles.torch_files import load_torch
 
     return _read(path, "torch.save", load_torch)
 

@@ -1,4 +1,4 @@
-"""Stand-ins for the arrays of numpy, scipy and chumpy; see :mod:`dimcli.pickle_stubs`.
+"""Stand-ins for the arrays of numpy, scipy and chumpy; see :mod:`dimcli.pickles.stubs`.
 
 numpy's, scipy's and torch's own unpickling trusts the shapes, type descriptions and indices that a
 file claims. Here they are checked, and the arrays made anew.
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dimcli.pickle_stubs import Global, RefusedError, Settle
+from dimcli.pickles.stubs import Global, RefusedError, Settle
 
 
 class DTypeStub:

@@ -1,4 +1,4 @@
-"""Stand-ins for the tensors and storages of a ``torch.save`` file; see :mod:`dimcli.pickle_stubs`.
+"""Stand-ins for the tensors and storages of a ``torch.save`` file; see :mod:`dimcli.pickles.stubs`.
 
 A tensor is a window (offset, size, stride) on a storage, whose bytes lie elsewhere in the file.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from dimcli.pickle_stubs import Global, Record, RefusedError, Settle
+from dimcli.pickles.stubs import Global, Record, RefusedError, Settle
 
 STORAGE_TYPES = {
     "FloatStorage": torch.float32,

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable
 from typing import IO, Any, ClassVar, cast
 
-from dimcli.pickle_arrays import ARRAY_GLOBALS
-from dimcli.pickle_stubs import PYTHON_GLOBALS, Global, RefusedError
+from dimcli.pickles.arrays import ARRAY_GLOBALS
+from dimcli.pickles.stubs import PYTHON_GLOBALS, Global, RefusedError
 
 
 class Bounded:
@@ -62,15 +62,15 @@ class Reader(pickle._Unpickler):
         if found is not None:
             return found
         if module.split(".", maxsplit=1)[0] == "torch":
-            from dimcli.pickle_tensors import TORCH_GLOBALS
+            from dimcli.pickles.tensors import TORCH_GLOBALS
 
             if (module, name) == ("torch.storage", "_load_from_bytes"):
-                from dimcli.pickle_torch import storage_of_bytes
+                from dimcli.pickles.torch_files import storage_of_bytes
 
                 return Global("torch.storage._load_from_bytes", storage_of_bytes)
             found = TORCH_GLOBALS.get((module, name))
         elif self._settings:
-            from dimcli.pickle_tensors import config_global
+            from dimcli.pickles.tensors import config_global
 
             found = config_global(module, name)
         if found is None:

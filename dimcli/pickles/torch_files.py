@@ -1,6 +1,6 @@
 """The two layouts of ``torch.save`` files: a zip archive, and a chain of pickles before 1.6.
 
-Both hold a program for :mod:`dimcli.pickle_reader`, and apart from it the bytes of the storages,
+Both hold a program for :mod:`dimcli.pickles.reader`, and apart from it the bytes of the storages,
 which the program points to by persistent ids.
 """
 
@@ -11,8 +11,8 @@ import struct
 import zipfile
 from typing import IO, Any, cast
 
-from dimcli.pickle_reader import Bounded, Reader
-from dimcli.pickle_stubs import Global, RefusedError
+from dimcli.pickles.reader import Bounded, Reader
+from dimcli.pickles.stubs import Global, RefusedError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
@@ -29,7 +29,7 @@ def _storage_facts(pid: Any) -> tuple[str, Any]:
     """Key and empty storage of a torch file's persistent id."""
     import torch
 
-    from dimcli.pickle_tensors import StorageStub
+    from dimcli.pickles.tensors import StorageStub
 
     if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
         raise RefusedError("asks for an object from outside of it (a persistent id)")
