@@ -54,7 +54,6 @@ def checks() -> list[Check]:
             "for dim train-renderer: pip install 'dim-listener[train]'",
         ),
         _package("training", "tensorboard", "tensorboard", "pip install 'dim-listener[train]'"),
-        _package("research", "report plots", "matplotlib", "pip install 'dim-listener[research]'"),
         _package(
             "weights", "Hugging Face hub", "huggingface_hub", "pip install 'dim-listener[hub]'"
         ),
