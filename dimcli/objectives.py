@@ -169,7 +169,7 @@ def _speaking_term(
         code = (code + len(sampled) * others) / model.parts
     motion = code.new_zeros(())
     if config.dim.motion_weight:
-        expected = vq.part_modules[mouth].quantizer.expected(logits[:, :, mouth])
+        expected = vq.part_modules[mouth].quantizer.mean(logits[:, :, mouth])
         motion = vq.part_loss(mouth, dyad.targets[role], expected, dyad.mask)
         figures[f"{role}_motion"] = motion
     return masked_loss(code, motion, config.dim.motion_weight)

@@ -65,9 +65,13 @@ class Quantizer(nn.Module):
         The value is the likeliest code's vector, the gradient that of the softmax's expected code
         vector: the paper names none for equation 8, and a plain argmax would give none at all.
         """
-        soft = logits.softmax(dim=-1) @ self.codebook
+        soft = self.mean(logits)
         hard = self.lookup(logits.argmax(dim=-1))
         return soft + (hard - soft).detach()
+
+    def mean(self, logits: Tensor) -> Tensor:
+        """Mean code vectors [..., D] under the chances that ``logits`` [..., K] stand for."""
+        return logits.softmax(dim=-1) @ self.codebook
 
     @torch.no_grad()
     def initialise(self, latent: Tensor, rounds: int = 10) -> None:
