@@ -258,6 +258,10 @@ def prepare_speech(
     versions: Annotated[
         int, typer.Option(min=1, max=1000, help="Of each file, each changed in its own way.")
     ] = 1,
+    versions_of: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VOICES=N", help="Other versions of some voices, as in 'anna-*=6'."),
+    ] = None,
     change: Annotated[
         bool,
         typer.Option(
@@ -281,7 +285,16 @@ def prepare_speech(
     """
     from dimcli.data.spoken import SpokenOptions, spoken
 
-    options = SpokenOptions(fps, audio, versions, change, clip_s, rest_share, seed)
+    options = SpokenOptions(
+        fps=fps,
+        audio=audio,
+        versions=versions,
+        more=_numbers(versions_of or []),
+        change=change,
+        clip_s=clip_s,
+        rest_share=rest_share,
+        seed=seed,
+    )
     _prepare(spoken(source, options), output, workers, shard, as_json=as_json)
 
 
@@ -335,6 +348,17 @@ def _prepare(
     _report(prepared, time.monotonic() - started, as_json=as_json)
     if prepared.info is None and not prepared.waiting_for:
         raise InputError(f"{output}: nothing could be prepared; the reasons stand above")
+
+
+def _numbers(texts: list[str]) -> tuple[tuple[str, int], ...]:
+    """``natural-*=6`` and the like as pairs. Raises InputError."""
+    pairs = []
+    for text in texts:
+        name, sign, number = text.rpartition("=")
+        if not (sign and name and number.isdecimal()):
+            raise InputError(f"--versions-of {text}: expected VOICES=N, as in 'anna-*=6'")
+        pairs.append((name, int(number)))
+    return tuple(pairs)
 
 
 def _split_names(texts: list[str]) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,8 @@ class Skipped:
 class Dyads:
     """A conversation's arrays: motions float32 [T, 56], sound float32 [T, D], and the clips in it.
 
-    ``skipped`` are clips of this conversation that could not be used.
+    ``skipped`` are clips of this conversation that could not be used; ``facts`` what else is known
+    of it, kept in its file and read by :meth:`dimcli.data.store.ClipStore.facts`.
     """
 
     speaker: Floats
@@ -56,6 +58,7 @@ class Dyads:
     audio: Floats
     clips: tuple[Span, ...]
     skipped: tuple[Skipped, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.clips:
@@ -74,6 +77,7 @@ class Dyads:
         return {
             "clips": json.dumps([asdict(clip) for clip in self.clips]),
             "skipped": json.dumps([asdict(skip) for skip in self.skipped]),
+            **self.facts,
         }
 
 

@@ -16,6 +16,7 @@ import hashlib
 import json
 import wave
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 
@@ -23,13 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.audio import MEL4, SAMPLE_RATE, encode, encoder_here, mel
+from dimcli.data.clip import ClipRecord
 from dimcli.data.dyads import Dyads, Skipped, Span, check_lengths
 from dimcli.data.listener_rule import listener_motion
-from dimcli.data.phones import letters_of, segments_of
+from dimcli.data.mouth import closures
+from dimcli.data.phones import SEAL, letters_of, segments_of
 from dimcli.data.preparing import Corpus, Job, file_name
 from dimcli.data.rest_sounds import rest_sound
 from dimcli.data.rule import ListenerRule
 from dimcli.data.sound_changes import Changes, changed
+from dimcli.data.store import ClipStore
 from dimcli.data.talking import STYLES, Speech, talking_motion
 from dimcli.data.textgrid import Phone, read_textgrid
 from dimcli.data.writer import split_conversations
@@ -42,20 +46,24 @@ LICENCE = "the terms of the recordings or of the voices that spoke"
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
 REST_S = 12.0
 SHORTEST_S = 0.5
+CLOSURES = "closures"
+"""Name of the fact that says when lips close."""
 
 
 @dataclass(frozen=True)
 class SpokenOptions:
     """How speech becomes clips.
 
-    ``fps`` of the motion; ``audio`` the encoder's name; ``versions`` of every file; ``change``
-    whether the sound is changed; ``clip_s`` the longest clip; ``rest_share`` clips without speech
-    a clip with; ``seed`` of all that is drawn.
+    ``fps`` of the motion; ``audio`` the encoder's name; ``versions`` of every file, but those that
+    ``more`` gives to voices whose name matches its pattern (``natural-*``), the first that does;
+    ``change`` whether the sound is changed; ``clip_s`` the longest clip; ``rest_share`` clips
+    without speech a clip with; ``seed`` of all that is drawn.
     """
 
     fps: float = 25.0
     audio: str = MEL4.name
     versions: int = 1
+    more: tuple[tuple[str, int], ...] = ()
     change: bool = True
     clip_s: float = 20.0
     rest_share: float = 0.06
@@ -64,12 +72,20 @@ class SpokenOptions:
     def __post_init__(self) -> None:
         if not 5.0 <= self.fps <= 120.0:
             raise InputError(f"--fps {self.fps:g}: expected 5 to 120")
-        if not 1 <= self.versions <= 1000:
-            raise InputError(f"--versions {self.versions}: expected 1 to 1000")
+        for number in (self.versions, *(number for _, number in self.more)):
+            if not 1 <= number <= 1000:
+                raise InputError(f"--versions {number}: expected 1 to 1000")
         if self.clip_s < 2 * SHORTEST_S:
             raise InputError(f"--clip-s {self.clip_s:g}: expected {2 * SHORTEST_S:g} or more")
         if not 0.0 <= self.rest_share <= 1.0:
             raise InputError(f"--rest-share {self.rest_share:g}: expected 0 to 1")
+
+    def versions_of(self, voice: str) -> int:
+        """How many versions of a voice's files are wanted."""
+        for pattern, number in self.more:
+            if fnmatch(voice, pattern):
+                return number
+        return self.versions
 
 
 def spoken(root: Path, options: SpokenOptions = SpokenOptions()) -> Corpus:
@@ -96,7 +112,7 @@ def spoken(root: Path, options: SpokenOptions = SpokenOptions()) -> Corpus:
     jobs = []
     for path, grid in pairs:
         voice = _voice(root, path)
-        for version in range(options.versions):
+        for version in range(options.versions_of(voice)):
             stem = path.relative_to(root).with_suffix("").as_posix()
             name = f"{stem}#{version}"
             make = partial(_make, path, grid, name, voice, options)
@@ -120,7 +136,7 @@ def spoken(root: Path, options: SpokenOptions = SpokenOptions()) -> Corpus:
             "seed": options.seed,
             "rule": _rule(),
         },
-        choices={"versions": options.versions, "styles": list(STYLES)},
+        choices={"versions": options.versions, "more": dict(options.more), "styles": list(STYLES)},
         skipped=tuple(skipped),
     )
 
@@ -225,4 +241,25 @@ def _dyads(
         )
         for index in range(pieces)
     )
-    return Dyads(speaker, listener.astype(np.float32), features, clips)
+    shut = closures(segments, segments.mask(SEAL))
+    return Dyads(
+        speaker,
+        listener.astype(np.float32),
+        features,
+        clips,
+        facts={CLOSURES: json.dumps(shut.round(4).tolist())},
+    )
+
+
+def closures_of(store: ClipStore, record: ClipRecord) -> Floats:
+    """When the lips close for p, b and m in a clip: start and end in seconds of it, float32 [C, 2].
+
+    Raises InputError where the data set does not say.
+    """
+    facts = store.facts(record.conversation)
+    if CLOSURES not in facts:
+        raise InputError(f"{store.root}: does not know when lips close; see `dim prepare speech`")
+    times = np.array(json.loads(facts[CLOSURES]), np.float32).reshape(-1, 2)
+    times -= record.start / store.info.fps
+    middle = times.mean(axis=1)
+    return times[(middle >= 0) & (middle < len(record) / store.info.fps)]

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from dimcli.config import ROLES, UNKNOWN_STYLE, DataConfig
-from dimcli.data.arrays import CONVERSATIONS, ConversationReader
+from dimcli.data.arrays import CONVERSATIONS, ConversationReader, conversation_path
 from dimcli.data.clip import SPLITS, Clip, ClipRecord
 from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM, Motion
@@ -101,6 +102,15 @@ class ClipStore:
         """One role's motion over a whole clip, [T, 56], without reading the rest of it."""
         rows = self._reader.rows(record.conversation, record.start, record.stop, keys=(role,))
         return rows[role]
+
+    def facts(self, conversation: str) -> dict[str, str]:
+        """What else its maker knew of a conversation, by name. Raises InputError."""
+        path = conversation_path(self.root, conversation)
+        try:
+            with safe_open(path, framework="numpy") as file:
+                return dict(json.loads((file.metadata() or {}).get("notes", "{}")))
+        except (OSError, SafetensorError, ValueError, TypeError):
+            raise InputError(f"{path}: missing or damaged; prepare the data set again") from None
 
     def statistics(self) -> dict[str, ColumnStatistics]:
         """Per-column statistics of the train split for ``speaker``, ``listener``, ``audio``.

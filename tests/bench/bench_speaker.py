@@ -1,0 +1,123 @@
+"""Lips made from real speech, beside the lips that were tracked saying it.
+
+``python -m tests.bench speaker`` with the bundled speaker, or DIM_SPEAKER=<name or run folder>. The
+clips are the real ones (DIM_CLIPS or ``../shared/clips``): sound only goes in. The truth is the
+``lip`` of the reference track where there is one, else our tracker's. Correlations are at the best
+lag within two frames; ``loud`` is what a face that follows the volume gets, ``rest`` the mean lip
+opening inside pauses of 0.4 s and more, made and real.
+"""
+
+import os
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dimcli.audio import ACTIVITY, SAMPLE_RATE, mel
+from dimcli.lips import lip_agreement, lip_opening, loudness, mouth_at_rest
+from dimcli.media import read_audio
+from dimcli.motion import Motion
+
+Floats = NDArray[np.float32]
+Speaker = Callable[[Floats, int, float, int], Motion]
+"""Sound float32 [N], its rate in Hz, frames a second wanted, their number: motion of that size."""
+
+REPOSITORY = Path(__file__).parents[2]
+CLIPS = Path(os.environ.get("DIM_CLIPS", REPOSITORY.parent / "shared" / "clips"))
+TALKERS = {
+    "sadtalker_WDA_KatieHill_000": "",
+    "liveportrait_d20": "",
+    "vico_d5s6u96knvkp": ".speaker",
+    "vico_donfyjh9ge50": ".speaker",
+}
+"""Clips in which one person talks, and which of the reference's persons that is."""
+PAUSE_S = 0.4
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip's figures: correlations and the lag in frames of the first, openings in pauses."""
+
+    clip: str
+    made: float
+    lag: int
+    loud: float
+    opening: tuple[float, float]
+    spread: tuple[float, float]
+    rest: tuple[float, float]
+
+
+def tracked_lips(clips: Path, clip: str, person: str) -> tuple[Floats, float]:
+    """The lip opening of a talking clip, [T], and its frames a second."""
+    reference = clips / "reference" / f"{clip}{person}.npz"
+    if reference.is_file():
+        with np.load(reference, allow_pickle=False) as track:
+            return track["lip"].astype(np.float32), float(track["fps"])
+    from dimcli.tracking.landmarks import track_video
+
+    motion = track_video(clips / f"{clip}.mp4")
+    return lip_opening(motion), motion.fps
+
+
+def pauses_of(samples: Floats, fps: float, frames: int) -> list[tuple[float, float]]:
+    """Start and end in seconds of the pauses of PAUSE_S and more that ``mel`` hears."""
+    quiet = np.concatenate([[False], mel(samples, SAMPLE_RATE, fps, frames)[:, ACTIVITY] < 0.3])
+    edges = np.flatnonzero(np.diff(np.append(quiet, False).astype(int)))
+    pairs = edges.reshape(-1, 2) / fps
+    return [(start, end) for start, end in pairs if end - start >= PAUSE_S]
+
+
+def compare(clips: Path, speaker: Speaker) -> list[Row]:
+    """``speaker`` on every talking clip in ``clips``."""
+    rows = []
+    for clip, person in TALKERS.items():
+        if not (clips / f"{clip}.mp4").is_file():
+            continue
+        truth, fps = tracked_lips(clips, clip, person)
+        samples = read_audio(clips / f"{clip}.mp4", SAMPLE_RATE)
+        made = lip_opening(speaker(samples, SAMPLE_RATE, fps, len(truth)))
+        pauses = pauses_of(samples, fps, len(truth))
+        agreement = lip_agreement(made, truth)
+        volume = loudness(samples, SAMPLE_RATE, fps, len(truth))
+        rows.append(
+            Row(
+                clip=clip,
+                made=agreement.correlation,
+                lag=agreement.lag,
+                loud=lip_agreement(volume, truth).correlation,
+                opening=(float(made.mean()), float(truth.mean())),
+                spread=(float(made.std()), float(truth.std())),
+                rest=(mouth_at_rest(made, pauses, fps), mouth_at_rest(truth, pauses, fps)),
+            )
+        )
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    from dimcli.speaking import speak
+
+    weights = os.environ.get("DIM_SPEAKER", "speaker-small")
+
+    def speaker(samples: Floats, rate: int, fps: float, frames: int) -> Motion:
+        return speak(samples, rate, weights=weights).resampled(fps, frames)
+
+    rows = compare(CLIPS, speaker)
+    print(
+        "clip                          made  lag  loud  opening made/real  spread made/real  rest"
+    )
+    for row in rows:
+        print(
+            f"{row.clip:<28} {row.made:5.2f} {row.lag:4d} {row.loud:5.2f}"
+            f"        {row.opening[0]:.3f}/{row.opening[1]:.3f}"
+            f"       {row.spread[0]:.3f}/{row.spread[1]:.3f}  {row.rest[0]:.3f}/{row.rest[1]:.3f}"
+        )
+    print(f"median {statistics.median(row.made for row in rows):.2f}")
+    print(f"better than loudness on {sum(row.made > row.loud for row in rows)} of {len(rows)}")
+
+
+if __name__ == "__main__":
+    main()
