@@ -176,3 +176,17 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path: Path) ->
     last = start(out)
     assert last.wait() == 0, last.stderr.read().decode()
     assert corpora.contents(out) == corpora.contents(tmp_path / "whole")
+
+
+def test_half_written_files_of_a_killed_run_are_gone_after_the_next(tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    prepare(corpus(), out)
+    wanted = corpora.contents(out)
+    # c03 fails each time, so that nothing would write over its leftover
+    for name in ("c00", "c03"):
+        (out / "conversations" / f"{name}.4711.part").write_bytes(b"half")
+    (out / "clips.jsonl.4711.part").write_text("half")
+    (out / "dataset.yaml").unlink()
+    (out / "conversations" / "c00.safetensors").write_bytes(b"cut short")
+    prepare(corpus(), out)
+    assert corpora.contents(out) == wanted
