@@ -139,7 +139,8 @@ def prepare_lm_listener(
     """LM_Listener: segments_train.pth, segments_val.pth, segments_test.pth, with their splits.
 
     The corpus has no sound: features in it (hubert_feat) are taken, or the sounds in --sounds, or
-    none, and the features are then one column of zeros.
+    none, and the features are then one column of zeros. Reading a file of segments is most of the
+    work, and each process reads its own: more of them help with --sounds only.
     """
     from dimcli.data.lm_listener import lm_listener
 

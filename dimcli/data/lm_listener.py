@@ -45,6 +45,12 @@ MIN_FRAMES = 24
 LICENCE = "LM_Listener: terms of its owners (non-commercial research)"
 
 
+_KEYS = (
+    *(f"p{person}_{part}" for person in (0, 1) for part in ("pose", "exp")),
+    *("fname", "split_start_frame", "split_start_time", "hubert_feat"),
+)
+
+
 @dataclass(frozen=True)
 class _Options:
     sound: SoundPlan
@@ -115,7 +121,8 @@ def _segments(path: Path) -> list[dict[str, Any]]:
         raise InputError(f"{path}: expected a list of dictionaries, one a segment")
     if not content:
         raise InputError(f"{path}: has no segments")
-    return content
+    # shape and detail are four fifths of a file
+    return [{key: segment[key] for key in _KEYS if key in segment} for segment in content]
 
 
 def _by_video(segments: list[dict[str, Any]]) -> Iterator[tuple[str, list[int]]]:
