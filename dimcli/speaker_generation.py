@@ -136,15 +136,19 @@ def speech_inputs(model: DIM, audio: Floats, style: int) -> Dyad:
 
 
 @torch.inference_mode()
-def decode_speaker(model: DIM, dyad: Dyad, codes: Tensor) -> Tensor:
-    """Codes long [N, P] of a window -> motion float32 [T, 56] in its units."""
+def decode_speaker(model: DIM, dyad: Dyad, codes: Tensor, logits: Tensor | None = None) -> Tensor:
+    """Codes long [N, P] of a window -> motion float32 [T, 56] in its units.
+
+    An expected mouth comes from ``logits`` [N, P, K]; None: those given all of ``codes``.
+    """
     vq = model.vqvae("speaker")
     there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
     vectors = vq.vectors(codes[None])
     if model.expects_mouth:
         mouth = mouth_part(model.config.vq.parts, model.config.data.space)
-        everywhere = torch.arange(len(codes), device=codes.device)
-        logits = Chances(model, dyad, "speaker").logits(codes, there[0], everywhere)
+        if logits is None:
+            everywhere = torch.arange(len(codes), device=codes.device)
+            logits = Chances(model, dyad, "speaker").logits(codes, there[0], everywhere)
         vectors = vectors.clone()
         vectors[0, :, mouth] = vq.part_modules[mouth].quantizer.mean(logits[:, mouth])
     return vq.unstandardise(vq.decode(vectors, there))[0].float()

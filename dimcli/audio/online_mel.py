@@ -28,9 +28,11 @@ class OnlineMel:
     ``feed`` may be called with any number of samples; how they are cut makes no difference.
     """
 
-    def __init__(self, fps: float) -> None:
-        """``fps`` frames a second; samples are at ``SAMPLE_RATE``."""
+    def __init__(self, fps: float, rows: int = 1) -> None:
+        """``fps`` frames a second; samples are at ``SAMPLE_RATE``; ``rows`` rows of ``mel`` a frame
+        as :func:`dimcli.audio.log_mel.mel_rows` lays them out (4: ``mel4``)."""
         self._fps = fps
+        self._rows = rows
         self._frame = 0
         self._heard = 0
         self._first = 0  # number of the first sample in the buffer
@@ -42,7 +44,8 @@ class OnlineMel:
         self._pitch = np.zeros(0, np.float32)
 
     def feed(self, samples: Floats) -> Floats:
-        """Features float32 [n, 32] of the n frames that end within what was heard with ``samples``.
+        """Features float32 [n, rows * 32] of the n frames that end within what was heard with
+        ``samples``.
 
         Raises InputError on NaN or a wrong shape.
         """
@@ -57,7 +60,7 @@ class OnlineMel:
         while self._end(self._frame) <= self._heard:
             rows.append(self._describe(self._frame))
             self._frame += 1
-        return np.stack(rows) if rows else np.zeros((0, MEL_DIM), np.float32)
+        return np.stack(rows) if rows else np.zeros((0, self._rows * MEL_DIM), np.float32)
 
     def _end(self, frame: int) -> int:
         """The number of samples up to the end of ``frame``."""
@@ -67,12 +70,18 @@ class OnlineMel:
         self._analyse_until(self._end(frame))
         past = len(self._energy)
         if frame / self._fps < SETTLING_S or past < 2:
-            return silence(1)[0]
+            return np.tile(silence(1)[0], self._rows)
         fine = normalise(self._power, self._energy, self._voicing, self._pitch)
+        places = frame + (np.arange(self._rows) - self._rows // 2) / self._rows
+        return np.concatenate([self._row(fine, place) for place in places])
+
+    def _row(self, fine: Floats, place: float) -> Floats:
+        """The row about ``place``, in frames, from the rows every 10 ms so far: [32]."""
         # Rows of the 1 / fps seconds around the frame; see log_mel. What has not been heard to the
         # end yet is left out.
-        first = self._hop - past
-        low, high = ((frame + side) / self._fps * _HOPS_A_SECOND for side in (-0.5, 0.5))
+        first = self._hop - len(fine)
+        half = 0.5 / self._rows
+        low, high = ((place + side) / self._fps * _HOPS_A_SECOND for side in (-half, half))
         rows = np.arange(max(int(np.floor(low + 0.5)), first), self._hop)
         rows = rows[rows <= np.ceil(high - 0.5)]
         if not len(rows):
@@ -106,10 +115,10 @@ class OnlineMel:
         self._first = max(needed, self._first)
 
 
-def online_mel(samples: Floats, fps: float, frames: int) -> Floats:
+def online_mel(samples: Floats, fps: float, frames: int, rows: int = 1) -> Floats:
     """The features of a whole sound [N] at ``SAMPLE_RATE`` as a stream would have had them:
-    float32 [frames, 32]. Sound that ends early counts as silence."""
+    float32 [frames, rows * 32]. Sound that ends early counts as silence."""
     needed = int(np.ceil(frames / fps * SAMPLE_RATE)) + 1
     padded = np.zeros(max(needed, 0), np.float32)
     padded[: min(len(samples), needed)] = samples[:needed]
-    return OnlineMel(fps).feed(padded)[:frames]
+    return OnlineMel(fps, rows).feed(padded)[:frames]

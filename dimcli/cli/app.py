@@ -14,6 +14,7 @@ from dimcli.cli import (
     generate,
     motion,
     prepare,
+    speak,
     train,
     train_renderer,
     weights,
@@ -47,6 +48,7 @@ def _options(
 
 
 for _group in (
-    *(generate, motion, convert, export, prepare, train, train_renderer, evaluate, weights, doctor),
+    *(generate, speak, motion, convert, export, prepare, train, train_renderer),
+    *(evaluate, weights, doctor),
 ):
     _group.register(app)
