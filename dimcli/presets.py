@@ -47,10 +47,10 @@ _TABLE_DIM = replace(
     _SMALL_DIM, width=64, role_layers=1, joint_layers=1, decoder_layers=2, feedforward=128,
     audio_width=32,
 )  # fmt: skip
-_SPEAKER_VQ = replace(_SMALL_VQ, stride=2, parts="speech", warmup_steps=200)
+_SPEAKER_VQ = replace(_SMALL_VQ, stride=2, parts="speech", warmup_steps=120)
 _SPEAKER_DIM = replace(
-    _SMALL_DIM, width=64, role_layers=1, joint_layers=1, decoder_layers=4, feedforward=384,
-    audio_width=128, speaker_inputs="codes", listener_inputs="motion", mouth="expected",
+    _SMALL_DIM, width=48, role_layers=1, joint_layers=1, decoder_layers=4, feedforward=288,
+    audio_width=96, speaker_inputs="codes", listener_inputs="motion", mouth="expected",
     motion_weight=4.0, motion_share=1.0, attitudes=False, styles=True, speaker_centering=False,
     modality_dropout=0.0, band_warp=0.12,
 )  # fmt: skip
@@ -83,9 +83,16 @@ _TABLE_STAGES = {
     ),
 }  # fmt: skip
 _SPEAKER_STAGES = {
-    "train-vq": replace(_SMALL_STAGES["train-vq"], steps=1500, window_s=2.56),
-    "pretrain": replace(_SMALL_STAGES["pretrain"], window_s=5.12),
-    "finetune": replace(_SMALL_STAGES["finetune"], steps=5000, window_s=5.12),
+    "train-vq": replace(
+        _SMALL_STAGES["train-vq"],
+        steps=450,
+        batch_size=12,
+        window_s=2.56,
+        validate_every=225,
+        validation_batches=4,
+    ),
+    "pretrain": replace(_SMALL_STAGES["pretrain"], window_s=3.84),
+    "finetune": replace(_SMALL_STAGES["finetune"], steps=4000, window_s=3.84),
 }
 _PAPER_VQ = VQConfig(reconstruction="l2", standardise=False)
 _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], GenerationConfig]] = {
@@ -109,7 +116,7 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SPEAKER_VQ,
         _SPEAKER_DIM,
         _SPEAKER_STAGES,
-        GenerationConfig(steps=6, temperature=0.9, window_s=5.12, overlap_s=1.28),
+        GenerationConfig(steps=6, temperature=0.9, window_s=3.84, overlap_s=0.96),
     ),
     "table": (
         _TABLE_VQ,
@@ -137,7 +144,7 @@ PARAMETERS = {
     "paper": (19_151_288, 114_842_096, 95_297_080),
     "official": (21_502_904, 101_143_664, 79_050_424),
     "small": (563_048, 3_138_620, 2_296_174),
-    "speaker": (632_128, 3_564_718, 3_174_007),
+    "speaker": (632_128, 2_714_078, 2_420_567),
     "table": (157_432, 823_772, 572_542),
     "tiny": (41_088, 116_812, 70_734),
 }
