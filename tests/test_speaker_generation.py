@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+
+from dimcli.audio import MEL4
+from dimcli.config_file import with_overrides
+from dimcli.errors import InputError
+from dimcli.models.dim import DIM
+from dimcli.motion import JAW
+from dimcli.online_speaker import OnlineSpeaker, require_online_encoder
+from dimcli.presets import preset
+from dimcli.speaker_generation import generate_speaker
+from tests.stores import smooth
+
+SPEAKER = {
+    "data.audio_encoder": "mel4", "data.audio_dim": MEL4.dim, "data.styles": "calm,lively",
+    "dim.outputs": "speaker", "dim.speaker_inputs": "codes", "dim.listener_inputs": "motion",
+    "dim.mouth": "expected", "dim.styles": True, "vq.parts": "speech", "vq.stride": 2,
+    "generation.window_s": 0.96, "generation.overlap_s": 0.24,
+}  # fmt: skip
+
+
+def make(**settings: object) -> DIM:
+    torch.manual_seed(0)
+    model = DIM(with_overrides(preset("tiny", "finetune", "speaker"), SPEAKER | settings)).eval()
+    for part in model.vqvae("speaker").part_modules:
+        part.quantizer.initialise(torch.randn(64, part.quantizer.codebook.shape[1]))
+    return model
+
+
+def speech(frames: int = 90) -> np.ndarray:
+    return smooth(np.random.default_rng(0), frames, MEL4.dim)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 23, 24, 25, 90])
+def test_the_speaker_is_as_long_as_the_speech(frames: int) -> None:
+    made = generate_speaker(make(), speech(frames), seed=0)
+    assert made.values.shape == (frames, 56)
+    assert np.isfinite(made.values).all()
+
+
+def test_a_seed_gives_the_same_motion_and_another_one_another_head_and_the_same_lips() -> None:
+    model = make()
+    first, again, other = (generate_speaker(model, speech(24), seed=s).values for s in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first[:, :3], other[:, :3])
+    # the lips know the sampled parts, but their own part isn't sampled
+    moved = np.abs(first[:, 3] - other[:, 3]).max(), np.abs(first[:, 0] - other[:, 0]).max()
+    assert moved[0] < moved[1]
+
+
+def test_a_style_makes_a_difference_and_an_unknown_one_lists_the_known() -> None:
+    model = make()
+    torch.nn.init.normal_(model.style.weight)
+    calm, lively = (
+        generate_speaker(model, speech(24), seed=1, temperature=0.0, style=style).values
+        for style in ("calm", "lively")
+    )
+    assert not np.array_equal(calm, lively)
+    with pytest.raises(InputError, match="--style shy: expected one of unknown, calm, lively"):
+        generate_speaker(model, speech(), seed=1, style="shy")
+
+
+def test_the_mouth_of_long_speech_is_that_of_its_windows() -> None:
+    """Where a window is alone, what comes before and after it makes no difference to its lips."""
+    model = make(**{"dim.visible_targets": False})
+    whole = generate_speaker(model, speech(90), seed=1, temperature=0.0, steps=1).values
+    window = generate_speaker(model, speech(90)[:24], seed=1, temperature=0.0, steps=1).values
+    assert np.allclose(whole[:18, JAW], window[:18, JAW], atol=1e-5)
+
+
+def test_the_codes_of_an_expected_mouth_are_never_read() -> None:
+    model = make()
+    mouth = list(model.vqvae("speaker").columns).index("mouth")
+    assert model.fed_parts[:, 0].tolist().index(0.0) == mouth
+    assert model.fed_parts.sum() == model.parts - 1
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_stream_fed_frame_by_frame_gives_what_all_at_once_gives(causal: bool) -> None:
+    model = make(**{"dim.causal": causal, "vq.causal": causal})
+    heard = speech(81)
+    speaker = OnlineSpeaker(model)
+    made, state = speaker.feed(speaker.start(3), heard)
+    whole = np.concatenate([made, speaker.finish(state)])
+    assert whole.shape == (81, 56)
+    state, pieces, start = speaker.start(3), [], 0
+    for stop in (1, 2, 7, 8, 50, 81):
+        made, state = speaker.feed(state, heard[start:stop])
+        pieces.append(made)
+        start = stop
+    assert np.array_equal(np.concatenate([*pieces, speaker.finish(state)]), whole)
+    assert speaker.delay_s == pytest.approx(0.08 if causal else 0.32)
+
+
+def test_what_a_stream_says_does_not_depend_on_what_comes_after_its_look_ahead() -> None:
+    speaker = OnlineSpeaker(make())
+    heard, other = speech(60), speech(60)
+    other[40:] += 1.0
+    first, second = (speaker.feed(speaker.start(3), each)[0] for each in (heard, other))
+    assert np.array_equal(first[:32], second[:32])
+    assert not np.array_equal(first, second)
+
+
+def test_an_encoder_that_needs_the_whole_sound_is_refused_online() -> None:
+    with pytest.raises(InputError, match="hears by mel or mel4, .* 'hubert'"):
+        require_online_encoder("hubert")
+
+
+def test_speech_of_another_encoder_is_refused() -> None:
+    with pytest.raises(InputError, match=r"expected \(frames, 128\) of the 'mel4' encoder"):
+        generate_speaker(make(), speech()[:, :32], seed=0)
