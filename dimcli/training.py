@@ -155,7 +155,7 @@ def train(
                 reason = "minutes"
                 _save_state(directory, model, optimizer, state)
                 break
-            figures = _step(
+            figures = take_step(
                 model,
                 optimizer,
                 step_module,
@@ -223,7 +223,7 @@ def _save_state(
         save_training_state(directory, model, optimizer, state.info())
 
 
-def _step(
+def take_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     step_module: nn.Module,
