@@ -111,11 +111,6 @@ class PortraitRenderer:
             yield self.draw(frame_values, self.place(frame_values))
 
     @property
-    def image(self) -> Picture:
-        """The picture at the frames' size."""
-        return self._image
-
-    @property
     def mesh(self) -> HeadMesh:
         """The picture's mesh."""
         return self._mesh

@@ -103,7 +103,7 @@ def test_a_run_of_two_people_knows_whom_a_picture_shows(clips: Path) -> None:
     assert set(result.figures) == {"ann", "bob"}
     assert remarks == []
     renderer = _renderer(clips / "pair", next(read_frames(clips / "other.mp4")))
-    assert renderer._name == "bob"
+    assert renderer.person == "bob"
 
 
 def test_a_stranger_is_warned_of_in_training_and_in_rendering(run: Path, clips: Path) -> None:

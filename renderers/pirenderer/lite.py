@@ -251,13 +251,3 @@ def warp(picture: Tensor, flow: Tensor) -> Tensor:
     return F.grid_sample(
         picture, grid + smooth.permute(0, 2, 3, 1), align_corners=False, padding_mode="border"
     )
-
-
-def compose(start: Tensor, made: LiteRendering) -> Tensor:
-    """The picture at the size of ``start`` [B, 3, H, W], a larger one of the same start: what was
-    ``made`` at the square's size is enlarged, and the start keeps its own detail."""
-    size = start.shape[-2:]
-    mask, residual, room = (
-        F.interpolate(part, size, mode="bilinear") for part in (made.mask, made.residual, made.room)
-    )
-    return mask * (warp(start, made.flow) + residual) + (1 - mask) * room

@@ -1,10 +1,4 @@
-"""Rendering with a run of ``dim train-renderer``: the portrait renderer, and the trained network
-on the square about its head.
-
-The network works at the square's own size (256 px). What it says (where pixels come from, what is
-added, where the room shows) is enlarged to the picture, whose detail stays; towards the square's
-edges it fades out, so that no seam shows.
-"""
+"""Rendering with a run of ``dim train-renderer``. How: :mod:`renderers.pirenderer.drawing`."""
 
 from __future__ import annotations
 
@@ -14,33 +8,29 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dimcli.errors import MissingDependencyError
 from dimcli.motion import MOTION_DIM
 from renderers.base import Reference
-from renderers.contours import FACE_OVAL
+from renderers.pirenderer.drawing import FromHome, FromPicture, FromSource
+from renderers.pirenderer.framing import Crop
 from renderers.pirenderer.likeness import PICTURE_APART, apart, likeness
-from renderers.pirenderer.lite import LiteNet, compose
-from renderers.pirenderer.material import as_pictures, as_tensor, windows
+from renderers.pirenderer.lite import LiteNet
+from renderers.pirenderer.material import windows
 from renderers.pirenderer.run import Person, RendererRun
-from renderers.pirenderer.start import COEFFICIENTS, Starter
-from renderers.portrait_mesh import HeadMesh, smoothstep
+from renderers.pirenderer.start import COEFFICIENTS, fitted_crop, shift_to
+from renderers.portrait_mesh import HeadMesh
 
 Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
 
-FADE = 0.12
-"""Width of the fading edge, as a share of the square's side."""
+SAME_SCENE = 20.0
+"""A picture that the network's own drawing of it misses by fewer grey levels than this (the mean of
+coarse copies) is of the scene that it was trained on."""
 
-OTHER_ROOM = 24.0
-"""Around the head, a picture that differs from the home picture by more grey levels than this (the
-mean) was made somewhere else: then the network draws the head only."""
-
-TINT_RANGE = (0.6, 1.6)
-"""A picture's light is taken to home's by no more than this, by channel."""
+COARSE = 64
+"""Side of those copies, px."""
 
 
 class TrainedRenderer:
@@ -50,6 +40,7 @@ class TrainedRenderer:
         """``size``: width and height of the frames; the picture's own when None."""
         self._run = run
         self._asked_size = size
+        self._size: tuple[int, int] | None = None
         self._device = next(run.network.parameters()).device
         self.remarks: tuple[str, ...] = ()
         """What is worth telling about the picture, once it is prepared."""
@@ -57,79 +48,59 @@ class TrainedRenderer:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the frames, in pixels."""
-        return self._starter.size
+        if self._size is None:
+            raise RuntimeError("the size is the picture's: call prepare first")
+        return self._size
+
+    @property
+    def person(self) -> str:
+        """Who of the run the picture shows."""
+        return self._name
 
     def prepare(self, reference: Reference) -> None:
         """Take in the picture; everything that does not depend on the motion happens here."""
         self._name, person = self._recognise(reference)
-        home = person.home
-        mesh = HeadMesh(home.landmarks.astype(np.float32))
-        self._starter = Starter(reference, mesh, side=self._run.size, size=self._asked_size)
-        crop = self._starter.crop
-        start = self._starter(reference.values)
-        self._source = start.picture
-        self._tint = _tint(start.picture, home.image, home.landmarks)
-        around = start.place[..., 2] < 0.5
-        self._elsewhere = _difference(start.picture, home.image, around) > OTHER_ROOM
-        width, height = self.size
-        low = (max(0, crop.top), max(0, crop.left))
-        high = (min(height, crop.top + crop.side), min(width, crop.left + crop.side))
-        self._inside = (slice(low[0], high[0]), slice(low[1], high[1]))
-        self._drawn = (
-            slice(low[0] - crop.top, high[0] - crop.top),
-            slice(low[1] - crop.left, high[1] - crop.left),
-        )
-        down = _fade(crop.side, crop.top > 0, crop.top + crop.side < height)
-        across = _fade(crop.side, crop.left > 0, crop.left + crop.side < width)
-        self._share = (down[:, None] * across)[..., None]
+        picture = _resized(reference, self._asked_size)
+        self._size = (picture.image.shape[1], picture.image.shape[0])
+        self._draw = self._drawing(person, picture)
 
+    @torch.inference_mode()
     def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
         """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
         values = np.asarray(values, np.float32).reshape(-1, MOTION_DIM)
-        numbers = np.zeros((len(values), COEFFICIENTS), np.float32)  # the head stays in its place
-        numbers[:, :MOTION_DIM] = values
-        around = windows(numbers, np.zeros(len(values), np.int64))
+        around = self._windows(values, self._draw.place)
         for frame_values, window in zip(values, around, strict=True):
-            yield self._frame(frame_values, torch.from_numpy(window)[None].to(self._device))
+            yield self._draw(frame_values, torch.from_numpy(window)[None].to(self._device))
 
-    @torch.inference_mode()
-    def _frame(self, values: Floats, window: Tensor) -> Picture:
-        network = self._run.network
+    @staticmethod
+    def _windows(values: Floats, place: Floats) -> NDArray[np.float32]:
+        """Windows [N, 27, 59] of ``values`` [N, 56] of a head that stays in its ``place`` [3]."""
+        numbers = np.empty((len(values), COEFFICIENTS), np.float32)
+        numbers[:, :MOTION_DIM], numbers[:, MOTION_DIM:] = values, place
+        return windows(numbers, np.zeros(len(values), np.int64))
+
+    def _drawing(self, person: Person, picture: Reference) -> FromHome | FromPicture | FromSource:
+        """How this picture's frames are drawn."""
+        network, home = self._run.network, person.home
         if not isinstance(network, LiteNet):
-            return self._paper_frame(window)
-        start = self._starter(values)
-        tint = torch.from_numpy(self._tint).to(self._device)[:, None, None]
-        lit = (as_tensor(start.picture[None]).to(self._device) + 1) * tint - 1
-        place = torch.from_numpy(start.place)[None].to(self._device)
-        made = network(self._name, lit, place, window)
-        if self._elsewhere:
-            made = replace(made, mask=torch.ones_like(made.mask))
-        whole = as_tensor(self._starter.crop.part(start.whole)[None]).to(self._device)
-        square = compose((whole + 1) * tint - 1, made)
-        picture = as_pictures((square + 1) / tint - 1)[0]
-        share = self._share
-        if self._elsewhere:
-            size = (self._starter.crop.side,) * 2
-            head = cv2.resize(smoothstep(start.place[..., 2], 0.3, 0.9), size)
-            share = share * head[..., None]
-        return self._blended(start.whole, picture, share)
-
-    def _paper_frame(self, window: Tensor) -> Picture:
-        """A frame of PIRenderer, which knows the picture itself and no zero-shot one."""
-        source = as_tensor(self._source[None]).to(self._device)
-        picture = self._run.network(source, window.transpose(1, 2)).picture
-        side = self._starter.crop.side
-        if side != picture.shape[-1]:
-            picture = F.interpolate(picture, (side, side), mode="bicubic", antialias=True)
-        return self._blended(self._starter.still, as_pictures(picture)[0], self._share)
-
-    def _blended(self, whole: Picture, square: Picture, share: Floats) -> Picture:
-        """``whole`` [H, W, 3] with the ``square`` laid over it."""
-        frame = whole.copy()
-        under = frame[self._inside].astype(np.float32)
-        mixed = under + share[self._drawn] * (square[self._drawn] - under)
-        frame[self._inside] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
-        return frame
+            return FromSource(network, home, picture)
+        missed: dict[float, FromHome] = {}
+        usual = network.memory(self._name).mean[MOTION_DIM:].cpu().numpy()
+        squares = _squares(home, picture, usual)
+        for crop in squares:
+            drawing = FromHome(network, self._name, home, picture, crop)
+            (window,) = self._windows(picture.values[None], drawing.place)
+            with torch.inference_mode():
+                drawn = drawing.square(
+                    picture.values, torch.from_numpy(window)[None].to(self._device)
+                )
+            missed[_difference(drawn, crop.part(picture.image))] = drawing
+        best = min(missed)
+        if best < SAME_SCENE:
+            return missed[best]
+        fitted = squares[0]
+        inside = FromHome(network, self._name, home, picture, fitted)
+        return FromPicture(inside, home, picture, fitted)
 
     def _recognise(self, reference: Reference) -> tuple[str, Person]:
         """Who of the run is in the picture; a remark where it is doubtful that anybody is."""
@@ -156,33 +127,37 @@ class TrainedRenderer:
         return name, people[name]
 
 
-def _fade(side: int, first: bool, last: bool) -> NDArray[np.float32]:
-    """Share [side] of the square along one axis: it fades at its ``first`` and ``last`` edge."""
-    place = (np.arange(side, dtype=np.float32) + 0.5) / side
-    share = np.ones(side, np.float32)
-    if first:
-        share *= smoothstep(place, 0, FADE)
-    if last:
-        share *= smoothstep(1 - place, 0, FADE)
-    return share
+def _resized(reference: Reference, size: tuple[int, int] | None) -> Reference:
+    """The reference as a picture of ``size`` (width, height)."""
+    height, width = reference.image.shape[:2]
+    if size is None or size == (width, height):
+        return reference
+    how = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
+    image = np.asarray(cv2.resize(reference.image, size, interpolation=how), np.uint8)
+    across, down = size[0] / width, size[1] / height
+    scale = np.array([across, down, across], np.float32)
+    return replace(reference, image=image, landmarks=reference.landmarks * scale)
 
 
-def _tint(picture: Picture, home: Picture, landmarks: Floats) -> NDArray[np.float32]:
-    """Gain [3] from the light on the face of ``picture`` to that of ``home`` [S, S, 3]."""
-    face = np.zeros(home.shape[:2], np.uint8)
-    cv2.fillPoly(face, [np.round(landmarks[FACE_OVAL, :2]).astype(np.int32)], 255)
-    face = cv2.erode(face, np.ones((3, 3), np.uint8), iterations=home.shape[0] // 32)
-    wanted, found = (np.array(cv2.mean(image, face)[:3]) for image in (home, picture))
-    return np.clip(wanted / np.maximum(found, 1), *TINT_RANGE).astype(np.float32)
+def _squares(home: Reference, picture: Reference, usual: Floats) -> list[Crop]:
+    """Where the square of the training clip may lie in a picture: so that the head is where the
+    clip ``usual``ly has it (place [3]) or home has it, or as large a square as there is (a frame of
+    the clip)."""
+    height, width = picture.image.shape[:2]
+    mesh = HeadMesh(picture.landmarks.astype(np.float32))
+    own, size = HeadMesh(home.landmarks.astype(np.float32)), home.image.shape[0]
+    side = min(width, height)
+    return [
+        fitted_crop(mesh, own, size, shift_to(usual, size)),
+        fitted_crop(mesh, own, size),
+        Crop((width - side) // 2, (height - side) // 2, side),
+    ]
 
 
-def _difference(picture: Picture, home: Picture, around: NDArray[np.bool_]) -> float:
-    """Mean difference in grey levels of coarse copies [S, S, 3], where ``around`` [S/2, S/2]."""
-    if not around.any():
-        return 0.0
-    size = around.shape[::-1]
+def _difference(drawn: Picture, picture: Picture) -> float:
+    """Mean difference of two pictures of one square, in grey levels, of coarse copies."""
     one, two = (
-        cv2.GaussianBlur(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (0, 0), 4)
-        for image in (picture, home)
+        cv2.resize(image, (COARSE, COARSE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        for image in (drawn, picture)
     )
-    return float(np.abs(one.astype(np.float32) - two)[around].mean())
+    return float(np.abs(one - two).mean())

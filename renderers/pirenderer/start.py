@@ -48,12 +48,11 @@ class Starter:
         home: HeadMesh | None = None,
         *,
         side: int | None = None,
-        size: tuple[int, int] | None = None,
     ) -> None:
         """``reference`` is cut to the square already, unless the square's ``side`` is given: then
         it is laid over it so that the face fits that of ``home`` (by default its own mesh).
-        ``size`` (width, height) of the frames; the reference's own when None."""
-        self._portrait = PortraitRenderer(size)
+        """
+        self._portrait = PortraitRenderer()
         self._portrait.prepare(reference)
         self.side = side or reference.image.shape[0]
         self.mesh = self._portrait.mesh
@@ -69,11 +68,6 @@ class Starter:
     def size(self) -> tuple[int, int]:
         """Width and height of the frames."""
         return self._portrait.size
-
-    @property
-    def still(self) -> Picture:
-        """The reference at the frames' size."""
-        return self._portrait.image
 
     def shift(self, values: Floats, landmarks: Floats) -> Shift:
         """Scale and place of a tracked head: what moves the portrait's rigid points for motion
@@ -94,11 +88,13 @@ class Starter:
         return Start(whole, crop.cut(whole, self.side), drawn)
 
 
-def fitted_crop(mesh: HeadMesh, home: HeadMesh, side: int) -> Crop:
+def fitted_crop(mesh: HeadMesh, home: HeadMesh, side: int, shift: Shift | None = None) -> Crop:
     """The square, in whole pixels, that shows ``mesh``'s head as a square of ``side`` px shows
-    ``home``'s: as large, and its neck in the same place."""
-    ratio = mesh.scale / home.scale
-    left, top = (mesh.pivot[:2] - ratio * home.pivot[:2]) * np.array([1, -1])
+    ``home``'s, moved by ``shift``: as large, and its neck in the same place."""
+    shift = shift or Shift()
+    ratio = mesh.scale / home.scale / shift.scale
+    neck = home.pivot[:2] * np.array([1, -1]) + np.array([shift.right, shift.down])
+    left, top = mesh.pivot[:2] * np.array([1, -1]) - ratio * neck
     return Crop(round(float(left)), round(float(top)), round(side * ratio))
 
 
@@ -116,7 +112,18 @@ def fit_shift(placement: Placement, landmarks: Floats) -> Shift:
     return Shift(float(scale), float(right), float(down))
 
 
-def coefficients(values: Floats, shifts: list[Shift], size: int) -> NDArray[np.float32]:
+def place_of(shift: Shift, side: int) -> NDArray[np.float32]:
+    """Where the head is, as the network takes it, [3], of a square of ``side`` px."""
+    place = [np.log(shift.scale), shift.right / side, shift.down / side]
+    return np.array(place, np.float32)
+
+
+def shift_to(place: Floats, side: int) -> Shift:
+    """The shift that :func:`place_of` turns into ``place`` [3]."""
+    return Shift(float(np.exp(place[0])), float(place[1] * side), float(place[2] * side))
+
+
+def coefficients(values: Floats, shifts: list[Shift], side: int) -> NDArray[np.float32]:
     """Motion [T, 56] and where the head is, as the network takes them, [T, 59]."""
-    places = [[np.log(s.scale), s.right / size, s.down / size] for s in shifts]
-    return np.concatenate([values, np.array(places).reshape(-1, 3)], axis=1).astype(np.float32)
+    places = np.stack([place_of(shift, side) for shift in shifts])
+    return np.concatenate([values, places], axis=1).astype(np.float32)

@@ -10,12 +10,14 @@ import torch
 
 from dimcli.errors import InputError
 from renderers.base import Reference
+from renderers.contours import FACE_OVAL
 from renderers.pirenderer import run as runs
+from renderers.pirenderer.drawing import FromHome
 from renderers.pirenderer.framing import Crop, Footage, crop_of
-from renderers.pirenderer.lite import LiteConfig, LiteNet, compose
+from renderers.pirenderer.lite import LiteConfig, LiteNet
 from renderers.pirenderer.material import TRAIN, Material, windows
 from renderers.pirenderer.renderer import TrainedRenderer
-from renderers.pirenderer.start import Starter
+from renderers.pirenderer.start import COEFFICIENTS, Starter
 from renderers.portrait import PortraitRenderer
 from renderers.portrait_mesh import HeadMesh
 from tests.renderers.faces import drawn_face
@@ -88,17 +90,6 @@ def test_one_batch_is_learned_by_heart(material: Material) -> None:
     assert loss < 0.03  # 4 grey levels
 
 
-def test_a_large_picture_is_composed_as_the_small_one_is(material: Material) -> None:
-    made = shaken(network(material))
-    batch = material.batch(np.arange(2))
-    with torch.inference_mode():
-        rendering = made("ann", batch.start, batch.place, batch.window)
-        torch.testing.assert_close(compose(batch.start, rendering), rendering.picture)
-        larger = torch.nn.functional.interpolate(batch.start, scale_factor=2, mode="bilinear")
-        shrunk = torch.nn.functional.avg_pool2d(compose(larger, rendering), 2)
-    assert (shrunk - rendering.picture).abs().mean() < 0.04
-
-
 def test_people_share_the_network_but_not_the_memory(material: Material) -> None:
     torch.manual_seed(0)
     made = shaken(LiteNet(CONFIG, ["ann", "bob"]))
@@ -161,24 +152,41 @@ def test_a_still_motion_gives_a_still_video(trained: Path, face: Reference) -> N
         assert np.abs(frame.astype(float) - frames[0]).mean() < 0.5
 
 
-def test_a_larger_picture_is_changed_in_the_square_only_and_without_a_seam(
-    trained: Path, face: Reference
-) -> None:
+def larger(face: Reference) -> Reference:
+    """The face's square in a larger picture, at (70, 40)."""
     room = cv2.copyMakeBorder(face.image, 40, 60, 70, 30, cv2.BORDER_REPLICATE)
-    moved = face.landmarks + np.array([70, 40, 0], np.float32)
-    reference = Reference(room, moved, face.values)
-    plain, renderer = PortraitRenderer(), TrainedRenderer(runs.read_run(trained))
-    for each in (plain, renderer):
-        each.prepare(reference)
-    values = face.values[None]
-    change = next(renderer.render(values)).astype(float) - next(plain.render(values))
-    change = np.abs(change).max(axis=2)
-    inside = change[40:168, 70:198]
+    return Reference(room, face.landmarks + np.array([70, 40, 0], np.float32), face.values)
+
+
+def test_a_square_in_a_larger_picture_has_no_seam(trained: Path, face: Reference) -> None:
+    run, picture = runs.read_run(trained), larger(face)
+    home = run.people["ann"].home
+    draw = FromHome(run.network, "ann", home, picture, Crop(70, 40, 128))
+    window = torch.zeros(1, 27, COEFFICIENTS)
+    with torch.inference_mode():
+        change = np.abs(draw(face.values, window).astype(float) - picture.image).max(axis=2)
+    inside = change[40:168, 70:198].copy()
     assert inside[40:90, 40:90].max() > 3
     change[40:168, 70:198] = 0
     assert change.max() == 0
     rim = np.concatenate([inside[:2].ravel(), inside[:, :2].ravel(), inside[-2:].ravel()])
-    assert rim.max() <= 1
+    assert rim.max() <= 2
+
+
+def test_in_another_scene_only_the_face_is_drawn_over_the_portrait(
+    trained: Path, face: Reference
+) -> None:
+    dark = replace(larger(face), image=(larger(face).image * 0.4).astype(np.uint8))
+    plain, renderer = PortraitRenderer(), TrainedRenderer(runs.read_run(trained))
+    for each in (plain, renderer):
+        each.prepare(dark)
+    values = face.values[None] + np.eye(56, dtype=np.float32)[:1] * 0.05
+    change = np.abs(next(renderer.render(values)).astype(float) - next(plain.render(values)))
+    oval = cv2.convexHull(np.round(dark.landmarks[FACE_OVAL, :2]).astype(np.int32))
+    around = cv2.fillPoly(np.zeros(dark.image.shape[:2], np.uint8), [oval], 1)
+    near = cv2.dilate(around, np.ones((9, 9), np.uint8)) > 0
+    assert change[~near].max() == 0
+    assert change[near].max() > 3
 
 
 def test_another_picture_size_is_rendered(trained: Path, face: Reference) -> None:
