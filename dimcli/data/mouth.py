@@ -33,7 +33,7 @@ AFTER_S = {"opening": 0.04, "shape": 0.055}
 """The same after a phone."""
 CORE = 0.3
 """Share of a phone's length over which it is fully dominant, about its middle."""
-LEAVING_REST_S = 0.18
+LEAVING_REST_S = 0.24
 """The mouth leaves its rest so long before the sound (Schwartz and Savariaux 2014)."""
 TO_REST_S = 0.2
 """The mouth comes to rest so long after the sound."""
@@ -51,15 +51,17 @@ class MouthStyle:
     """How a person articulates; 1 is the mean of the people measured.
 
     ``opening`` scales jaw and lips; ``jaw`` the jaw's share of it; ``rounding`` and ``spreading``
-    the shapes; ``stress`` how much stress matters; ``lead_s`` how far lips are ahead of the sound.
+    the shapes; ``stress`` how much stress matters; ``lead_s`` how far openings and shapes are ahead
+    of the sound, ``seal_lead_s`` closures: they make the sound's gap, so they can hardly be.
     """
 
     opening: float = 1.0
     jaw: float = 1.0
     rounding: float = 1.0
     spreading: float = 1.0
-    stress: float = 0.3
-    lead_s: float = 0.02
+    stress: float = 0.2
+    lead_s: float = 0.07
+    seal_lead_s: float = 0.035
 
 
 def mouth_controls(segments: Segments, duration_s: float, style: MouthStyle) -> Floats:
@@ -102,6 +104,7 @@ def mouth_controls(segments: Segments, duration_s: float, style: MouthStyle) -> 
         total = dominance.sum(axis=1, keepdims=True) + 1e-9
         controls[:, list(columns)] = dominance @ values[:, list(columns)] / total
     controls = _softened(controls)
+    time = time + (style.seal_lead_s - style.lead_s)
     controls[:, SEAL] = _holds(time, segments, segments.mask(SEAL))
     controls[:, TUCK] = _holds(time, segments, segments.mask(TUCK))
     return np.clip(controls, 0.0, 1.3)

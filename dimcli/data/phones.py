@@ -3,9 +3,10 @@
 The targets are in the manner of Cohen and Massaro (1993), "Modeling coarticulation in synthetic
 visual speech": each phone has a target for each of a few controls of the face and a dominance that
 says how much it insists on it. Openings follow vowel height, rounding and spreading the vowel's
-backness and lips as the IPA describes them; which consonants have a visible place of their own
-(bilabial, labiodental, rounded, postalveolar) follows the viseme groups of Fisher (1968),
-"Confusions among visually perceived consonants". The sizes are ours.
+backness and lips as the IPA describes them. Tracked lips stay about as far apart through the
+unrounded sounds of a phrase and dip where they round or close, and so do these. Which consonants
+have a visible place of their own (bilabial, labiodental, rounded, postalveolar) follows the viseme
+groups of Fisher (1968), "Confusions among visually perceived consonants". The sizes are ours.
 """
 
 from __future__ import annotations
@@ -61,18 +62,18 @@ def _consonant(
     return Target((jaw, lips, *shapes, seal, tuck), opening, shape)
 
 
-_BILABIAL = _consonant(0.08, 0.0, 1.2, 0.25, seal=1.0)
-_LABIODENTAL = _consonant(0.12, 0.15, 1.2, 0.5, tuck=1.0)
-_ROUNDED_GLIDE = _consonant(0.12, 0.05, 1.0, 1.6, (1.0, 0.1, 0.0))
-_POSTALVEOLAR = _consonant(0.06, 0.45, 1.4, 1.1, (0.25, 0.7, 0.0))
-_RHOTIC = _consonant(0.2, 0.25, 0.6, 0.6, (0.4, 0.25, 0.0))
-_SIBILANT = _consonant(0.04, 0.4, 1.5, 0.5, (0.0, 0.0, 0.4))
-_DENTAL = _consonant(0.18, 0.4, 0.9, 0.3, (0.0, 0.0, 0.1))
-_ALVEOLAR = _consonant(0.15, 0.35, 0.6, 0.15, (0.0, 0.0, 0.15))
-_LATERAL = _consonant(0.28, 0.4, 0.5, 0.15)
-_VELAR = _consonant(0.3, 0.35, 0.35, 0.1)
-_PALATAL = _consonant(0.15, 0.4, 0.6, 0.7, (0.0, 0.0, 0.6))
-_GLOTTAL = _consonant(0.3, 0.35, 0.1, 0.05)
+_BILABIAL = _consonant(0.08, 0.0, 1.0, 0.25, seal=1.0)
+_LABIODENTAL = _consonant(0.15, 0.2, 1.0, 0.5, tuck=1.0)
+_ROUNDED_GLIDE = _consonant(0.13, 0.0, 1.2, 1.6, (1.0, 0.1, 0.0))
+_POSTALVEOLAR = _consonant(0.12, 0.45, 0.9, 1.1, (0.25, 0.7, 0.0))
+_RHOTIC = _consonant(0.22, 0.25, 0.7, 0.6, (0.4, 0.25, 0.0))
+_SIBILANT = _consonant(0.25, 0.8, 0.8, 0.5, (0.0, 0.0, 0.4))
+_DENTAL = _consonant(0.32, 0.65, 0.6, 0.3, (0.0, 0.0, 0.1))
+_ALVEOLAR = _consonant(0.3, 0.65, 0.5, 0.15, (0.0, 0.0, 0.15))
+_LATERAL = _consonant(0.4, 0.6, 0.4, 0.15)
+_VELAR = _consonant(0.38, 0.55, 0.3, 0.1)
+_PALATAL = _consonant(0.28, 0.7, 0.5, 0.7, (0.0, 0.0, 0.6))
+_GLOTTAL = _consonant(0.38, 0.55, 0.1, 0.05)
 
 _GROUPS: tuple[tuple[str, Target], ...] = (
     ("pbmɓʙ", _BILABIAL),
@@ -87,23 +88,23 @@ _GROUPS: tuple[tuple[str, Target], ...] = (
     ("kɡgŋxɣqɢχʁɴ", _VELAR),
     ("jɲçʝcɟʎ", _PALATAL),
     ("hɦʔħʕ", _GLOTTAL),
-    ("a", _vowel(1.0, 0.8, 0.0, 0.0, 0.15)),
-    ("æ", _vowel(0.9, 0.85, 0.0, 0.0, 0.4)),
-    ("ɑ", _vowel(0.95, 0.65, 0.0, 0.1, 0.0)),
-    ("ɒ", _vowel(0.8, 0.5, 0.1, 0.35, 0.0)),
-    ("ʌɐ", _vowel(0.7, 0.6, 0.0, 0.0, 0.1, 0.9)),
-    ("ɔ", _vowel(0.62, 0.4, 0.35, 0.45, 0.0)),
-    ("oɤ", _vowel(0.45, 0.3, 0.65, 0.3, 0.0)),
-    ("ʊɵ", _vowel(0.3, 0.25, 0.55, 0.2, 0.0, 0.8)),
-    ("uɯʉ", _vowel(0.22, 0.12, 0.9, 0.15, 0.0)),
-    ("ɜɞ", _vowel(0.4, 0.4, 0.25, 0.25, 0.0, 0.8)),
-    ("əɘ", _vowel(0.35, 0.4, 0.05, 0.05, 0.05, 0.45)),
-    ("ɪᵻɨ", _vowel(0.3, 0.5, 0.0, 0.0, 0.45, 0.7)),
-    ("i", _vowel(0.2, 0.5, 0.0, 0.0, 0.9)),
-    ("e", _vowel(0.4, 0.6, 0.0, 0.0, 0.65)),
-    ("ɛ", _vowel(0.62, 0.65, 0.0, 0.0, 0.4)),
-    ("yʏ", _vowel(0.2, 0.15, 0.9, 0.1, 0.0)),
-    ("øœɶ", _vowel(0.45, 0.35, 0.6, 0.2, 0.0)),
+    ("a", _vowel(0.8, 0.8, 0.0, 0.0, 0.15)),
+    ("æ", _vowel(0.72, 0.85, 0.0, 0.0, 0.4)),
+    ("ɑ", _vowel(0.78, 0.6, 0.0, 0.1, 0.0)),
+    ("ɒ", _vowel(0.55, 0.45, 0.1, 0.35, 0.0)),
+    ("ʌɐ", _vowel(0.55, 0.6, 0.0, 0.0, 0.1, 0.9)),
+    ("ɔ", _vowel(0.4, 0.3, 0.35, 0.45, 0.0)),
+    ("oɤ", _vowel(0.3, 0.2, 0.65, 0.3, 0.0)),
+    ("ʊɵ", _vowel(0.26, 0.2, 0.55, 0.2, 0.0, 0.8)),
+    ("uɯʉ", _vowel(0.18, 0.05, 0.9, 0.12, 0.0)),
+    ("ɜɞ", _vowel(0.38, 0.4, 0.25, 0.25, 0.0, 0.8)),
+    ("əɘ", _vowel(0.4, 0.55, 0.05, 0.05, 0.05, 0.45)),
+    ("ɪᵻɨ", _vowel(0.36, 0.65, 0.0, 0.0, 0.45, 0.7)),
+    ("i", _vowel(0.28, 0.8, 0.0, 0.0, 0.9)),
+    ("e", _vowel(0.42, 0.75, 0.0, 0.0, 0.65)),
+    ("ɛ", _vowel(0.52, 0.7, 0.0, 0.0, 0.4)),
+    ("yʏ", _vowel(0.2, 0.1, 0.9, 0.1, 0.0)),
+    ("øœɶ", _vowel(0.4, 0.3, 0.6, 0.2, 0.0)),
 )
 REST = Target((0.0,) * len(CONTROLS), 1.0, 1.0)
 """Silence: the mouth goes back to rest."""

@@ -36,9 +36,9 @@ class SpeakerStyle:
 
 STYLES: dict[str, SpeakerStyle] = {
     "natural": SpeakerStyle(MouthStyle()),
-    "calm": SpeakerStyle(MouthStyle(opening=0.7, rounding=0.85, stress=0.2), 0.55, 1.0),
+    "calm": SpeakerStyle(MouthStyle(opening=0.7, rounding=0.85, stress=0.12), 0.55, 1.0),
     "clear": SpeakerStyle(MouthStyle(opening=1.35, rounding=1.25, spreading=1.3), 0.9, 2.0),
-    "lively": SpeakerStyle(MouthStyle(opening=1.3, spreading=1.2, stress=0.45), 1.7, 5.0),
+    "lively": SpeakerStyle(MouthStyle(opening=1.3, spreading=1.2, stress=0.3), 1.7, 5.0),
     "mumbled": SpeakerStyle(MouthStyle(opening=0.55, rounding=0.7, spreading=0.6), 0.7, 1.0),
     "smiling": SpeakerStyle(MouthStyle(opening=1.0, rounding=0.8, spreading=1.5), 1.1, 11.0),
 }
