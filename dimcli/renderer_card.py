@@ -13,7 +13,7 @@ from torch import nn
 
 from dimcli.files import atomic_output
 from renderers.pirenderer.backbones import Backbone
-from renderers.pirenderer.material import Material, as_pictures
+from renderers.pirenderer.material import Material, as_pictures, as_tensor
 from renderers.pirenderer.objective import draw
 from renderers.pirenderer.perceptual import PerceptualLoss
 
@@ -66,10 +66,12 @@ def trained(network: nn.Module, material: Material, frames: NDArray[np.int64]) -
 @torch.inference_mode()
 def distance(pictures: Picture, truth: Picture, loss: PerceptualLoss) -> float:
     """Mean perceptual distance of pictures [N, H, W, 3]."""
-    from renderers.pirenderer.material import as_tensor
-
-    pairs = zip(pictures, truth, strict=True)
-    return float(np.mean([loss(as_tensor(one[None]), as_tensor(two[None])) for one, two in pairs]))
+    device = next(loss.buffers()).device
+    away = []
+    for pair in zip(pictures, truth, strict=True):
+        one, two = (as_tensor(picture[None]).to(device) for picture in pair)
+        away.append(float(loss(one, two)))
+    return float(np.mean(away))
 
 
 def judge(

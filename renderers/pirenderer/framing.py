@@ -50,8 +50,10 @@ class Crop:
         inside = image[max(0, self.top) : bottom, max(0, self.left) : right]
         if max(beyond) <= 0:
             return inside
-        sides = [max(0, missing) for missing in beyond]
-        return np.asarray(cv2.copyMakeBorder(inside, *sides, cv2.BORDER_REPLICATE), np.uint8)
+        above, below, before, after = (max(0, int(missing)) for missing in beyond)
+        how = cv2.BORDER_REPLICATE
+        part = cv2.copyMakeBorder(inside, above, below, before, after, how)
+        return np.asarray(part, np.uint8)
 
     def points(self, landmarks: Floats, size: int) -> NDArray[np.float32]:
         """``landmarks`` [..., 3] px of the picture as px of the cut square."""

@@ -68,7 +68,7 @@ class Batch:
         return Batch(self.person, **moved)
 
 
-def as_tensor(pictures: NDArray[np.uint8]) -> Tensor:
+def as_tensor(pictures: NDArray[np.generic]) -> Tensor:
     """Pictures [B, H, W, 3] as [B, 3, H, W] in -1..1."""
     channels_first = np.ascontiguousarray(np.moveaxis(pictures, -1, 1))
     return torch.from_numpy(channels_first).float() / 127.5 - 1

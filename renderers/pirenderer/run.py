@@ -76,7 +76,7 @@ def write_config(
 
 def write_people(directory: Path, people: dict[str, Person]) -> None:
     """Write ``people.safetensors``."""
-    arrays = {}
+    arrays: dict[str, NDArray[np.generic]] = {}
     for name, person in people.items():
         arrays[f"{name}.image"] = person.home.image
         arrays[f"{name}.landmarks"] = person.home.landmarks
