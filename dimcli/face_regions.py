@@ -141,11 +141,12 @@ def regions_of_space(space: str) -> RegionsOfMotion:
             )
     assert needed["flame"] is not None and needed["flame-masks"] is not None
     masks = read_arrays(needed["flame-masks"])
-    lips, upper = (_mask(masks, names) for names in (FLAME_LIPS, FLAME_UPPER))
+    lips, upper = (flame_mask(masks, names) for names in (FLAME_LIPS, FLAME_UPPER))
     return HeadRegions.of("FLAME", FlameHead.load(needed["flame"]), lips, upper)
 
 
-def _mask(masks: dict[str, NDArray[np.int32]], names: tuple[str, ...]) -> Indices:
+def flame_mask(masks: dict[str, NDArray[np.int32]], names: tuple[str, ...]) -> Indices:
+    """Vertices of FLAME's regions ``names``, in order. Raises InputError for an absent one."""
     missing = [name for name in names if name not in masks]
     if missing:
         raise InputError(f"FLAME's masks lack {', '.join(missing)}; import FLAME_masks.pkl again")

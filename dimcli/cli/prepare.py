@@ -69,6 +69,9 @@ AudioOption = Annotated[
         "none, or auto (features, else mel, else none).",
     ),
 ]
+SpeechAudioOption = Annotated[
+    str, typer.Option("--audio", help="Encoder: mel4, mel or hubert; auto is mel4.")
+]
 OrderOption = Annotated[Order, typer.Option("--order", help="Order of the 56 numbers in arrays.")]
 TableOption = Annotated[
     Path | None,
@@ -297,6 +300,55 @@ def prepare_speech(
         seed=seed,
     )
     _prepare(spoken(source, options), output, workers, shard, as_json=as_json)
+
+
+@prepare.command("biwi")
+def prepare_biwi(
+    source: Annotated[Path, typer.Argument(help="BIWI's folder, as FaceFormer lays it out.")],
+    output: DataOutputOption,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--from", help="Motion: emoca (emoca_biwi/), motion (of dim extract), or auto."
+        ),
+    ] = "auto",
+    audio: SpeechAudioOption = "auto",
+    test: Annotated[
+        str, typer.Option(help="Test split: a (train's subjects), b (the other eight), or both.")
+    ] = "a",
+    workers: WorkersOption = 1,
+    shard: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """BIWI: wav/, vertices_npy/, templates.pkl, and motion that a tracker made of its pictures.
+
+    Motion is in emoca_biwi/<SUBJ>_eNN.pkl (DIM's), or in motion/<SUBJ>_eNN.npz; how it belongs to
+    the 23,370 vertices is learned from train and kept beside the data, with regions/lve.txt and
+    fdd.txt: dim eval scores by them.
+    """
+    from dimcli.data.biwi import biwi
+
+    corpus = biwi(source, output, source=kind, audio=audio, test=test)
+    _prepare(corpus, output, workers, shard, as_json=as_json)
+
+
+@prepare.command("vocaset")
+def prepare_vocaset(
+    source: Annotated[Path, typer.Argument(help="VOCASET's folder, FaceFormer's or the owners'.")],
+    output: DataOutputOption,
+    audio: SpeechAudioOption = "auto",
+    workers: WorkersOption = 1,
+    shard: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """VOCASET: scanned talking heads; FLAME's jaw and expression are fitted to their vertices.
+
+    SRC holds wav/, vertices_npy/ and templates.pkl; or data_verts.npy, raw_audio_fixed.pkl,
+    subj_seq_to_idx.pkl and templates.pkl. Needs your FLAME: dim weights import flame FILE.
+    """
+    from dimcli.data.vocaset import vocaset
+
+    _prepare(vocaset(source, output, audio=audio), output, workers, shard, as_json=as_json)
 
 
 @prepare.command("synthetic")
