@@ -78,7 +78,6 @@ PRESETS = {
             loss=LossConfig(
                 pixel=10.0, warp_pixel=3.0, warp=0.0, final=0.4, style=0.0, scales=1, finest=0
             ),
-            regions=RegionConfig(face=0.5, mouth=2.0, eyes=2.0),
         ),
     ),
     "paper": Preset(
