@@ -159,8 +159,10 @@ def add_mouth(values: Floats, controls: Floats, fps: float, style: MouthStyle) -
         np.interp(time, grid, column).astype(np.float32) for column in controls.T
     )
     free = (1.0 - seal) * (1.0 - 0.75 * tuck)
-    opened = _limited(style.opening * 0.55 * style.jaw * jaw)
-    apart = style.opening * 0.5 * lips
+    # protruded lips are pursed: on real talkers rounding says more about the gap than the jaw does
+    pursed = np.minimum(round_ + 0.7 * funnel, 1.0)
+    opened = _limited(style.opening * 0.62 * style.jaw * jaw) * (1.0 - 0.45 * pursed)
+    apart = style.opening * 0.55 * lips * (1.0 - 0.85 * pursed)
     round_, funnel = style.rounding * round_, style.rounding * funnel
     spread = style.spreading * spread
     shut_jaw = opened * (1.0 - 0.8 * seal) * (1.0 - 0.5 * tuck)
@@ -171,8 +173,8 @@ def add_mouth(values: Floats, controls: Floats, fps: float, style: MouthStyle) -
             values[:, full] *= 1.0 - seal
     add(values, "mouthLowerDown", apart * free)
     add(values, "mouthUpperUp", 0.6 * apart * free)
-    add(values, "mouthPucker", 0.75 * round_ * (1.0 - 0.4 * seal))
-    add(values, "mouthFunnel", 0.4 * funnel * free)
+    add(values, "mouthPucker", 0.9 * round_ * (1.0 - 0.4 * seal))
+    add(values, "mouthFunnel", 0.3 * funnel * free)
     add(values, "mouthStretch", 0.22 * spread * (1.0 - 0.5 * seal))
     add(values, "mouthDimple", 0.06 * spread)
     add(values, "mouthSmile", 0.08 * spread)
