@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dimcli.score_table import ScoreTable
+from dimcli.score_table import Row, ScoreTable
 
 
 def to_markdown(table: ScoreTable) -> str:
@@ -12,13 +12,12 @@ def to_markdown(table: ScoreTable) -> str:
         shown = [name for name in table.columns if any(r.figure(part, name) for r in table.rows)]
         if not shown:
             continue
-        headings = [part, *(table.heading(part, name) for name in shown)]
-        lines += [_line(headings), _line(["---", *["---:"] * len(shown)])]
+        lines.append(_line([part, *(table.heading(part, name) for name in shown)]))
+        lines.append(_line(["---", *["---:"] * len(shown)]))
         for row in table.rows:
-            cells = [_cell(table, row.name, part, name) for name in shown]
-            lines.append(_line([row.name, *cells]))
+            lines.append(_line([row.name, *(_cell(table, row, part, name) for name in shown)]))
         lines.append("")
-    lines += [f"{note}\n" for note in table.notes]
+    lines += [f"{_escaped(note)}\n" for note in table.notes]
     return "\n".join(lines)
 
 
@@ -26,20 +25,18 @@ def _line(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _cell(table: ScoreTable, label: str, part: str, name: str) -> str:
-    row = next(row for row in table.rows if row.name == label)
+def _cell(table: ScoreTable, row: Row, part: str, name: str) -> str:
     figure = row.figure(part, name)
     if figure is None:
         return ""
     scale = table.scale(part, name)
-    text = scale.value(figure)
-    if table.differences:
-        text += "*" if figure.excludes_zero else ""
-    elif label == table.best(part, name):
-        text = f"**{text}**"
-    interval = scale.interval(figure)
-    return (
-        f"{text} {interval}".strip().replace("*", "\\*")
-        if table.differences
-        else (f"{text} {interval}".strip())
-    )
+    value = scale.value(figure)
+    if table.differences and figure.excludes_zero:
+        value += _escaped("*")
+    elif not table.differences and row.name == table.best(part, name):
+        value = f"**{value}**"
+    return f"{value} {scale.interval(figure)}".strip()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("*", "\\*")

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dimcli.ablations import ONLINE, ablation
-from dimcli.checkpoint import MODEL, is_finished
+from dimcli.ablations import ONLINE
+from dimcli.checkpoint import MODEL
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore, replace_text
 from dimcli.data.synthetic import Recipe, write_synthetic
@@ -22,7 +21,6 @@ from dimcli.errors import InputError
 from dimcli.evaluation import evaluate
 from dimcli.evaluation_files import EvaluationFiles
 from dimcli.evaluation_run import open_store, protocol_notes
-from dimcli.method_stages import CODED, MethodOptions, train_method
 from dimcli.methods import load_predictor
 from dimcli.predictions import identity, keep_predictions, kept
 from dimcli.progress import Progress, silent
@@ -32,9 +30,8 @@ from dimcli.report_clips import choose, show_clips
 from dimcli.score_markdown import to_markdown
 from dimcli.score_table import ScoreTable, difference_table, score_table
 from dimcli.scores import Evaluation
-from dimcli.stages import StageOptions, pretrain, train_vq
-from dimcli.table_plans import Entry, Plan, table_plan
-from dimcli.training import Progress as Training
+from dimcli.table_plans import ORACLE, Entry, Plan, table_plan
+from dimcli.table_training import TableOptions, TableTrainer
 
 SETTINGS = "experiment.json"
 NOT_COMPARABLE = (
@@ -43,35 +40,6 @@ NOT_COMPARABLE = (
 )
 _SYNTHETIC_HOURS = {"tiny": 0.2}
 _WHOLE_SYNTHETIC_HOURS = 10.0
-
-
-@dataclass(frozen=True)
-class TableOptions:
-    """Which table, from what, and how.
-
-    ``data`` may be left out for ``synthetic``: then it is made in the folder. ``pretrain_data`` is
-    what VQ-VAEs and pre-training learn from (default: the data). ``conversations`` limits what
-    fine-tuning, and methods without pre-training, learn from: the first so many of the train split.
-    ``settings`` are dotted configuration keys for every training. The report shows ``clips`` clips
-    and the ``command``.
-    """
-
-    table: str
-    dataset: str
-    output: Path
-    data: Path | None = None
-    pretrain_data: Path | None = None
-    preset: str = "small"
-    conversations: int = 0
-    settings: dict[str, Any] = field(default_factory=dict)
-    split: str = "test"
-    samples: int = 1
-    seed: int = 0
-    bootstrap: int = 1000
-    unit: str = "clip"
-    device: str = "auto"
-    clips: int = 2
-    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +56,7 @@ def run_table(options: TableOptions, progress: Progress = silent) -> TableResult
     plan = table_plan(options.table, synthetic=options.dataset == "synthetic")
     store, before = _open(options, progress)
     _same_experiment(options, store, before)
-    trainer = _Trainer(options, store, before, progress)
+    trainer = TableTrainer(options, store, before, progress)
     predictors = {
         entry.label: _predictor(entry, trainer.run(entry), store, options, progress)
         for entry in plan.entries
@@ -103,6 +71,7 @@ def run_table(options: TableOptions, progress: Progress = silent) -> TableResult
         unit=options.unit,
         reference=plan.reference,
         notes={entry.label: entry.note for entry in plan.entries},
+        bounds=[entry.label for entry in plan.entries if entry == ORACLE],
         progress=progress,
     )
     return _write(plan, evaluation, store, predictors, options, progress)
@@ -149,107 +118,6 @@ def _same_experiment(options: TableOptions, store: ClipStore, before: ClipStore)
                 f"{options.output}: its runs were made with {name} {stored.get(name)}, not "
                 f"{value}; name another --output"
             )
-
-
-class _Trainer:
-    """Trains the runs of a table's folder, each once."""
-
-    def __init__(
-        self, options: TableOptions, store: ClipStore, before: ClipStore, progress: Progress
-    ) -> None:
-        self._options = options
-        self._data, self._before = store.root, before.root
-        self._apart = before is not store or options.conversations > 0
-        self._runs = options.output / "runs"
-        self._runs.mkdir(exist_ok=True)
-        self._progress = progress
-
-    def run(self, entry: Entry) -> Path | None:
-        """The run of an entry, trained if it was not; None for one that needs no training."""
-        if not entry.run:
-            return None
-        run = self._runs / entry.run
-        if not is_finished(run):
-            given = self._given(entry)
-            train_method(self._data, run, entry.method, replace(self._settings(entry), **given))
-        return run
-
-    def _given(self, entry: Entry) -> dict[str, Any]:
-        """What an entry's training takes of the shared pieces, as options."""
-        if entry.method == "dim":
-            chosen = ablation(entry.ablation)
-            given: dict[str, Any] = {"ablation": entry.ablation, "pretrain_data": self._before}
-            if chosen.codes:
-                given["vq_speaker"] = self._vq("speaker")
-                given["vq_listener"] = self._vq("listener")
-            if chosen.pretraining and not chosen.own_pretraining:
-                given["pretrained"] = self._pretrained()
-            return given
-        given = {}
-        if entry.method in CODED:
-            alone = self._apart and not entry.init
-            given["vq_listener"] = self._vq_alone() if alone else self._vq("listener")
-        if entry.init:
-            given["init"] = self._runs / entry.init
-            if not is_finished(given["init"]):
-                whole = MethodOptions(**vars(self._stage(entry.init)))
-                steps = self._pretraining_steps()
-                train_method(
-                    self._before,
-                    given["init"],
-                    entry.method,
-                    replace(whole, steps=steps, vq_listener=given["vq_listener"]),
-                )
-        return given
-
-    def _vq(self, role: str) -> Path:
-        run = self._runs / f"vq_{role}"
-        if not is_finished(run):
-            train_vq(self._before, run, role, self._stage(run.name))
-        return run
-
-    def _vq_alone(self) -> Path:
-        """A listener's VQ-VAE that knows nothing of the pre-training data."""
-        run = self._runs / "vq_alone"
-        if not is_finished(run):
-            train_vq(self._data, run, "listener", self._stage(run.name, limited=True))
-        return run
-
-    def _pretrained(self) -> Path:
-        run = self._runs / "pretrain"
-        if not is_finished(run):
-            vq = self._vq("speaker"), self._vq("listener")
-            pretrain(self._before, run, *vq, self._stage(run.name))
-        return run
-
-    def _pretraining_steps(self) -> int:
-        """As many as DIM's pre-training has."""
-        from dimcli.config_file import with_overrides
-        from dimcli.presets import preset
-
-        config = preset(self._options.preset, "pretrain")
-        return with_overrides(config, self._options.settings).training.steps
-
-    def _stage(self, name: str, *, limited: bool = False) -> StageOptions:
-        def report(now: Training) -> None:
-            self._progress(f"training {name}", now.step, now.steps)
-
-        settings = dict(self._options.settings)
-        if limited and self._options.conversations:
-            settings["training.conversations"] = self._options.conversations
-        run = self._runs / name
-        return StageOptions(
-            preset=self._options.preset,
-            overrides=settings,
-            seed=self._options.seed,
-            resume=run.is_dir(),
-            device=self._options.device,
-            progress=report,
-        )
-
-    def _settings(self, entry: Entry) -> MethodOptions:
-        options = MethodOptions(**vars(self._stage(entry.run, limited=True)))
-        return replace(options, resume=True)
 
 
 def _predictor(

@@ -23,10 +23,10 @@ def train(folder: Path, name: str) -> None:
     """The call under test."""
     options = MethodOptions(
         preset="tiny",
-        steps=9,
+        steps=6,
         device="cpu",
         resume=True,
-        overrides={"training.validate_every": 3, "training.batch_size": 2},
+        overrides={"training.validate_every": 2, "training.batch_size": 2},
     )
     train_method(folder / "data", folder / name, "dim", options)
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from dimcli.ablations import ABLATIONS
-from dimcli.checkpoint import load_dim
+from dimcli.checkpoint import load_dim, load_vq
+from dimcli.data.clip import Clip
+from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
 from dimcli.generation import generate_listener
 from dimcli.method_stages import MethodOptions, train_method
@@ -13,7 +15,7 @@ from tests.stores import make_store
 
 
 def options(**settings: object) -> MethodOptions:
-    return MethodOptions(preset="tiny", steps=6, device="cpu", **settings)  # type: ignore[arg-type]
+    return MethodOptions(preset="tiny", steps=2, device="cpu", **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -30,44 +32,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def trained(folder: Path, run: Path, name: str, **settings: object) -> Path:
-    train_method(
-        folder / "data",
-        run,
-        "dim",
-        options(
-            ablation=name,
-            vq_speaker=folder / "vq_speaker",
-            vq_listener=folder / "vq_listener",
-            pretrained=folder / "pretrain",
-            **settings,
-        ),
-    )
+def trained(folder: Path, name: str) -> Path:
+    """The run of an ablation, trained when it is first asked for."""
+    run = folder / name
+    if not run.exists():
+        shared = {role: folder / role for role in ("vq_speaker", "vq_listener")}
+        chosen = options(ablation=name, pretrained=folder / "pretrain", **shared)
+        train_method(folder / "data", run, "dim", chosen)
     return run
 
 
+def clip_of(folder: Path) -> Clip:
+    store = ClipStore(folder / "data")
+    return store.load(store.clips("test")[0])
+
+
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_every_ablation_trains_and_generates(folder: Path, tmp_path: Path, name: str) -> None:
-    config, model = load_dim(trained(folder, tmp_path / "run", name))
+def test_every_ablation_trains_and_generates(folder: Path, name: str) -> None:
+    config, model = load_dim(trained(folder, name))
     chosen = ABLATIONS[name]
     for key, value in {**chosen.model, **chosen.finetuning}.items():
         section, field = key.split(".")
         assert getattr(getattr(config, section), field) == value, key
-    assert (tmp_path / "run" / "pretrain").is_dir() == chosen.own_pretraining
+    assert (folder / name / "pretrain").is_dir() == chosen.own_pretraining
     assert bool(model.vq) == chosen.codes
-    clip = make_store(tmp_path / "data").load(make_store(tmp_path / "again").clips("test")[0])
+    clip = clip_of(folder)
     made = generate_listener(model.eval(), clip.speaker, clip.speaker_audio, seed=0)
     assert made.values.shape == clip.speaker.values.shape
     assert np.isfinite(made.values).all()
 
 
-def test_direct_regression_has_one_answer_and_codes_have_many(
-    folder: Path, tmp_path: Path
-) -> None:
-    clip = make_store(tmp_path / "data").load(make_store(tmp_path / "again").clips("test")[0])
+def test_direct_regression_has_one_answer_and_codes_have_many(folder: Path) -> None:
+    clip = clip_of(folder)
     answers = {}
     for name in ("no-vq", "none"):
-        _, model = load_dim(trained(folder, tmp_path / name, name))
+        _, model = load_dim(trained(folder, name))
         answers[name] = [
             generate_listener(model.eval(), clip.speaker, clip.speaker_audio, seed=seed).values
             for seed in (0, 1)
@@ -76,11 +75,11 @@ def test_direct_regression_has_one_answer_and_codes_have_many(
     assert not np.array_equal(*answers["none"])
 
 
-def test_a_missing_modality_does_not_reach_the_listener(folder: Path, tmp_path: Path) -> None:
-    clip = make_store(tmp_path / "data").load(make_store(tmp_path / "again").clips("test")[0])
+def test_a_missing_modality_does_not_reach_the_listener(folder: Path) -> None:
+    clip = clip_of(folder)
     backwards = clip.speaker.values[::-1].copy()
     for name, deaf in (("motion-only", True), ("audio-only", False)):
-        _, model = load_dim(trained(folder, tmp_path / name, name))
+        _, model = load_dim(trained(folder, name))
         plain = generate_listener(model.eval(), clip.speaker, clip.speaker_audio, seed=0)
         other_sound = generate_listener(model, clip.speaker, clip.speaker_audio[::-1], seed=0)
         other_face = generate_listener(
@@ -90,17 +89,15 @@ def test_a_missing_modality_does_not_reach_the_listener(folder: Path, tmp_path: 
         assert np.array_equal(plain.values, other_face.values) != deaf
 
 
-def test_a_frozen_vq_decoder_stays_as_the_vq_vae_left_it(folder: Path, tmp_path: Path) -> None:
-    _, model = load_dim(trained(folder, tmp_path / "run", "frozen-decoder"))
-    from dimcli.checkpoint import load_vq
-
+def test_a_frozen_vq_decoder_stays_as_the_vq_vae_left_it(folder: Path) -> None:
+    _, model = load_dim(trained(folder, "frozen-decoder"))
     _, vq = load_vq(folder / "vq_listener", "listener")
     for name, tensor in vq.state_dict().items():
         assert tensor.equal(model.vqvae("listener").state_dict()[name]), name
 
 
-def test_one_branch_never_reads_the_listener_s_features(folder: Path, tmp_path: Path) -> None:
-    _, model = load_dim(trained(folder, tmp_path / "run", "one-branch"))
+def test_one_branch_encodes_the_speaker_alone(folder: Path) -> None:
+    _, model = load_dim(trained(folder, "one-branch"))
     assert list(model.encoder) == ["speaker"]
 
 
@@ -116,8 +113,8 @@ def test_pre_training_may_have_a_data_set_of_its_own(folder: Path, tmp_path: Pat
 
 def test_an_unknown_ablation_lists_the_known_ones(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no-vq, no-pretraining, frozen-decoder"):
-        trained(folder, tmp_path / "run", "no-brain")
-    assert not (tmp_path / "run").exists()
+        trained(folder, "no-brain")
+    assert not (folder / "no-brain").exists()
     with pytest.raises(InputError, match="--ablation: is of --method dim; rlhg has none"):
         train_method(folder / "data", tmp_path / "run", "rlhg", options(ablation="no-vq"))
 

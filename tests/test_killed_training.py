@@ -11,7 +11,7 @@ import pytest
 
 from tests.stores import make_store
 
-KILLS = 12
+KILLS = 10
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -129,7 +129,7 @@ def evaluate(
     if table is not None:
         from dimcli.cli.paper_table import make_table
         from dimcli.errors import InputError
-        from dimcli.tables import TableOptions
+        from dimcli.table_training import TableOptions
 
         if dataset is None or output is None:
             raise InputError("--table: needs --dataset and a folder, -o FOLDER")

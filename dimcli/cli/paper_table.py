@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dimcli.cli import console
 
 if TYPE_CHECKING:
-    from dimcli.tables import TableOptions
+    from dimcli.table_training import TableOptions
 
 
 def make_table(options: TableOptions, settings: list[str] | None, *, as_json: bool) -> None:

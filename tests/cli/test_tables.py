@@ -1,0 +1,111 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dimcli.baseline_presets import METHODS
+from dimcli.errors import InputError
+from dimcli.methods import UNTRAINED
+from dimcli.models.baselines.simple import MirrorPredictor
+from dimcli.predictions import identity, keep_predictions, kept
+from dimcli.published import published_rows
+from dimcli.score_markdown import to_markdown
+from dimcli.score_table import Row, ScoreTable
+from dimcli.scores import Figure
+from dimcli.table_plans import TABLES, table_plan
+from dimcli.tables import TableOptions, run_table
+from tests.stores import make_store
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_row_of_a_table_can_be_made_and_has_the_papers_label(table: str) -> None:
+    plan = table_plan(table, synthetic=False)
+    known = {*METHODS, *UNTRAINED}
+    assert {entry.method for entry in plan.entries} <= known
+    labels = [entry.label for entry in plan.entries]
+    assert plan.reference in labels
+    _, rows = published_rows(table)
+    assert set(labels) == {row.name for row in rows} - {"ground truth"}
+    for row in rows:
+        for figures in row.figures.values():
+            assert set(figures) <= set(plan.columns)
+
+
+def test_published_numbers_are_the_papers() -> None:
+    source, rows = published_rows("1")
+    ours = next(row for row in rows if row.name == "DIM-Listener†")
+    assert source == "Table 1 of the paper, ViCo"
+    assert ours.figures["expression"]["fd"].value == 23.88
+    assert ours.figures["pose"]["rpcc"].value == 0.03
+    _, rows = published_rows("3", "lm_listener")
+    assert rows[0].figures["expression"]["fd"].value == 12.94
+    _, rows = published_rows("supplement")
+    assert rows[1].figures["pose"]["mse"].value == 0.02
+
+
+def test_kept_predictions_are_the_predictors_and_of_nothing_else(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "data")
+    path = tmp_path / "kept.safetensors"
+    made_from = identity(store, None, "mirror")
+    assert kept(path, made_from) is None
+    keep_predictions(path, MirrorPredictor(), store, "test", seeds=range(2), made_from=made_from)
+    found = kept(path, made_from)
+    assert found is not None
+    stimulus = store.load(store.clips("test")[0]).stimulus()
+    expected = MirrorPredictor().predict(stimulus, 1)
+    assert np.array_equal(found.predict(stimulus, 1).values, expected.values)
+    with pytest.raises(InputError, match="no answer to made-5 with seed 2"):
+        found.predict(stimulus, 2)
+    assert kept(path, identity(store, None, "random")) is None
+
+
+def test_a_score_table_as_markdown_has_intervals_and_marks_the_best() -> None:
+    rows = tuple(
+        Row(name, {"expression": {"fd": Figure(value, None, value - 0.1, value + 0.1)}})
+        for name, value in (("ours", 1.0), ("theirs", 2.0))
+    )
+    text = to_markdown(ScoreTable("Scores", rows, ("fd",)))
+    assert "| ours | **1.00** [0.90, 1.10] |" in text
+    assert "| theirs | 2.00 [1.90, 2.10] |" in text
+
+
+@pytest.mark.slow
+def test_a_whole_table_is_made_by_one_command_and_only_once(dim, tmp_path: Path) -> None:
+    command = (
+        *("eval", "--table", "1", "--dataset", "synthetic", "--preset", "tiny", "-o", "made"),
+        *("--set", "training.steps=8", "--set", "training.validate_every=4"),
+        *("--clips", 0, "--device", "cpu", "--json"),
+    )
+    ended = dim(*command)
+    assert ended.code == 0, ended.err
+    names = [method["name"] for method in json.loads(ended.out)["methods"]]
+    assert names == [entry.label for entry in table_plan("1", synthetic=True).entries]
+    folder = tmp_path / "made"
+    table = (folder / "table-1" / "table.md").read_text()
+    assert "DIM-Listener†" in table
+    assert "23.88" in table, "the published numbers stand beside"
+    files = {path.name for path in (folder / "table-1").iterdir()}
+    assert files == {"scores.json", "scores.csv", "scores.tex", "table.md", "report.html"}
+
+    runs = {path: path.stat().st_mtime_ns for path in folder.glob("runs/**/*") if path.is_file()}
+    scores = (folder / "table-1" / "scores.json").read_bytes()
+    again = dim(*command)
+    assert again.code == 0, again.err
+    assert {path: path.stat().st_mtime_ns for path in runs} == runs, "nothing is trained again"
+    assert (folder / "table-1" / "scores.json").read_bytes() == scores
+
+    ended = dim(*command, "--conversations", 3)
+    assert ended.code == 2
+    assert "its runs were made with conversations 0, not 3" in ended.err
+
+
+def test_what_a_table_needs_is_asked_for_in_one_line(dim, tmp_path: Path) -> None:
+    ended = dim("eval", "--table", "1", "--dataset", "synthetic")
+    assert ended.code == 2
+    assert "-o FOLDER" in ended.err
+    ended = dim("eval", "--table", "3", "--dataset", "vico", "-o", "made")
+    assert ended.code == 2
+    assert "--data" in ended.err
+    with pytest.raises(InputError, match="no such folder"):
+        run_table(TableOptions("1", "synthetic", tmp_path / "no" / "made"))
