@@ -33,7 +33,7 @@ node:
 	npm install --silent --no-fund --no-audit --prefix $(NODE) three@0.187.0 gltf-validator@2.0.0-dev.3.10
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 $(STAMP3D): pyproject.toml
 	test -x $(VENV3D)/bin/python || $(PYTHON) -m venv $(VENV3D)
