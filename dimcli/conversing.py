@@ -60,7 +60,7 @@ HAND_OVER_S = 0.48
 """How long a face takes from the one to the other."""
 MOUTH_HAND_OVER_S = 0.2
 """How long its mouth takes."""
-LISTENING_JAW = 0.35
+LISTENING_JAW = 0.25
 """How much of a listener's mouth movement is kept: who does not have the turn is quiet."""
 BALANCE = 0.25
 """How much of each voice is heard on the other's side of the video."""
