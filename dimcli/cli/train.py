@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dimcli.training import Progress, TrainingResult
 
 DataArgument = Annotated[Path, typer.Argument(help="Data set folder, as dim prepare writes it.")]
-PresetOption = Annotated[str, typer.Option(help="paper, official, small, table or tiny.")]
+PresetOption = Annotated[str, typer.Option(help="paper, official, small, speaker, table or tiny.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting, as in --set training.batch_size=16. Repeatable."),
