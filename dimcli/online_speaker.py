@@ -27,7 +27,7 @@ from dimcli.listener_io import one_thread, plausible
 from dimcli.models.dim import DIM
 from dimcli.motion import MOTION_DIM, Motion
 from dimcli.sampling import Chances
-from dimcli.speaker_generation import decode_speaker, speech_inputs, style_index
+from dimcli.speaker_generation import advanced, decode_speaker, speech_inputs, style_index
 
 Floats = NDArray[np.float32]
 
@@ -170,7 +170,7 @@ def speak_online(
     frames = max(1, int(np.ceil(len(sound) / SAMPLE_RATE * data.fps - 1e-6)))
     heard = online_mel(sound, data.fps, frames, data.audio_dim // MEL_DIM)
     speaker = OnlineSpeaker(model, temperature=temperature, style=style)
-    made, state = speaker.feed(speaker.start(seed), heard)
+    made, state = speaker.feed(speaker.start(seed), advanced(heard, data.fps))
     values = np.concatenate([made, speaker.finish(state)])
     return Motion(
         plausible(values, data.space),

@@ -29,6 +29,11 @@ from dimcli.stitching import Track, windows
 
 Floats = NDArray[np.float32]
 
+LEAD_S = 0.08
+"""Recorded speech is heard so much early: of four real talkers, the tracked lips are 60 to 280 ms
+further ahead of the sound than lips made without it, and sound that is late by less than 125 ms is
+not noticed (ITU-R BT.1359)."""
+
 
 def load_speaker(run: Path, device: str = "auto") -> DIM:
     """The model of a run that generates speakers. Raises InputError when the run can't."""
@@ -95,6 +100,12 @@ def generate_speaker(
         space=config.data.space,
         meta={"generated": "dim", "seed": seed, "temperature": temperature, "style": style},
     )
+
+
+def advanced(heard: Floats, fps: float) -> Floats:
+    """Features [T, A] of a recording, ``LEAD_S`` early; its last row is held at the end."""
+    frames = min(round(LEAD_S * fps), len(heard) - 1)
+    return np.concatenate([heard[frames:], np.repeat(heard[-1:], frames, axis=0)])
 
 
 def check_speech(data: DataConfig, audio: Floats) -> None:

@@ -95,7 +95,7 @@ class Speaker:
 
         It runs at the model's frame rate; the last frame begins before the sound ends.
         """
-        from dimcli.speaker_generation import generate_speaker
+        from dimcli.speaker_generation import advanced, generate_speaker
 
         fps = self._model.fps
         frames = max(1, int(np.ceil(len(samples) / rate * fps - 1e-6)))
@@ -105,7 +105,7 @@ class Speaker:
             return speak_online(
                 self._model, samples, rate, seed=seed, temperature=temperature, style=style
             )
-        heard = self._hear(samples, rate, fps, frames, progress)
+        heard = advanced(self._hear(samples, rate, fps, frames, progress), fps)
         return generate_speaker(self._model, heard, seed=seed, temperature=temperature, style=style)
 
 
