@@ -95,10 +95,10 @@ class Kokoro:
         edges[0] = 0.0
         rows = [("", edges[0], edges[1])]
         rows += list(zip(symbols, edges[1:-2], edges[2:-1], strict=True))
-        return sound, _phones(rows, len(sound) / RATE)
+        return sound, phones_of_tokens(rows, len(sound) / RATE)
 
 
-def _phones(rows: list[tuple[str, float, float]], duration_s: float) -> list[Phone]:
+def phones_of_tokens(rows: list[tuple[str, float, float]], duration_s: float) -> list[Phone]:
     """Tokens to phones: a stress mark's time is the following phone's, a length mark's that of the
     phone before; spaces and marks are silence when long, else shared by their neighbours.
     """
