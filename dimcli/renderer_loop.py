@@ -92,6 +92,8 @@ class Loop:
         }
         if resume:
             self.state = _State(**load_training_state(run, self.both, self.optimizer))
+        self.kept_step = self.state.best_step
+        """Step of the weights that the run directory has."""
 
     def train(self, started: float) -> str:
         """Steps until the last one, the time's end or no more gain; says which."""
@@ -115,8 +117,7 @@ class Loop:
                     break
         if saved != state.step:
             save_training_state(self.run, self.both, self.optimizer, vars(state))
-        if not state.best_step:  # the time was up before the first look
-            runs.write_network(self.run, self.average)
+            self._keep_last()
         return reason
 
     def _step(self, step: int) -> float:
@@ -144,16 +145,30 @@ class Loop:
                 kept.lerp_(now, 1 - decay)
         return float(loss.detach())
 
+    def _keep_last(self) -> None:
+        """Keep the weights of a run that the time ended between two looks, if they are better. The
+        state does not know of it, so that a resumed run goes on as if it had not stopped."""
+        stop_loss = self._stop_loss()
+        best = self.state.best_loss
+        if best is None or math.isnan(stop_loss) or stop_loss < best:
+            runs.write_network(self.run, self.average)
+            self.kept_step = self.state.step
+
+    def _stop_loss(self) -> float:
+        """Mean loss of the frames to stop by; NaN where there are none."""
+        losses = [self._loss_of(m, some_of(m.frames(STOP), LOOKED_AT)) for m in self.materials]
+        return math.nan if np.isnan(losses).all() else float(np.nanmean(losses))
+
     def _look(self, seconds: float) -> None:
         """Look at frames that are not learned from; keep the best weights; tell."""
         state = self.state
-        stop = [self._loss_of(m, some_of(m.frames(STOP), LOOKED_AT)) for m in self.materials]
-        stop_loss = float(np.nanmean(stop)) if not np.isnan(stop).all() else math.nan
+        stop_loss = self._stop_loss()
         found = [self._psnr_of(m, some_of(m.frames(HELD_OUT), LOOKED_AT)) for m in self.materials]
         level = float(np.nanmean(found)) if not np.isnan(found).all() else math.nan
         if math.isnan(stop_loss) or state.best_loss is None or stop_loss < state.best_loss:
             state.best_loss = None if math.isnan(stop_loss) else stop_loss
             state.best_step, state.stale = state.step, 0
+            self.kept_step = state.step
             runs.write_network(self.run, self.average)
         else:
             state.stale += 1

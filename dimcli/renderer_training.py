@@ -136,11 +136,11 @@ def train_renderer(
         options.preset,
         [
             f"from {', '.join(str(path) for paths in people.values() for path in paths)}",
-            f"{state.step} steps, {taken / 60:.1f} minutes; the weights of step {state.best_step}",
+            f"{state.step} steps, {taken / 60:.1f} minutes; the weights of step {loop.kept_step}",
         ],
         figures,
     )
-    return RendererResult(state.step, state.best_step, reason, figures, taken)
+    return RendererResult(state.step, loop.kept_step, reason, figures, taken)
 
 
 def _configured(options: RendererOptions) -> tuple[Any, RendererTraining]:

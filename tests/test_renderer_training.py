@@ -20,6 +20,9 @@ from dimcli.renderer_training import (
     train_renderer,
 )
 from dimcli.tracking.landmarks import observe_picture
+from renderers.pirenderer.losses import LossConfig
+from renderers.pirenderer.networks import PIRendererConfig
+from renderers.pirenderer.objective import PRESETS, Preset, RendererTraining
 from renderers.pirenderer.run import read_run
 from tests.cli.conftest import Dim, dim  # noqa: F401 - a fixture
 from tests.renderer_clips import somebody_else, talker, write_clip
@@ -88,7 +91,7 @@ def test_time_that_is_up_ends_a_run_that_can_be_resumed(clips: Path) -> None:
     people = {"ann": [clips / "talk.mp4"]}
     result = train_renderer(people, clips / "timed", replace(OPTIONS, minutes=1e-6))
     assert (result.step, result.reason) == (0, "minutes")
-    assert read_run(clips / "timed").people
+    assert read_run(clips / "timed").people  # it can be used, too
     more = replace(OPTIONS, resume=True, steps=1)
     assert train_renderer(people, clips / "timed", more).step == 1
     with pytest.raises(InputError, match="--resume with another seed"):
@@ -121,6 +124,27 @@ def test_a_stranger_is_warned_of_in_training_and_in_rendering(run: Path, clips: 
     assert _renderer(run, next(read_frames(clips / "talk.mp4"))).remarks == ()
     known = _renderer(run, np.ascontiguousarray(image)).remarks
     assert len(known) == 0 or "somebody else" in known[0]
+
+
+def test_the_papers_networks_train_in_the_same_loop_and_render(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = PIRendererConfig(
+        latent=16, mapping_layers=1, warp_width=8, warp_down=3, warp_up=2, edit_width=8,
+        edit_layers=2, edit_blocks=1, widest=16,
+    )  # fmt: skip
+    loss = LossConfig(pixel=1.0, warp_pixel=1.0, warp=0.0, final=0.0, style=0.0)
+    training = RendererTraining(steps=2, batch_size=1, warp_only=1, validate_every=2, loss=loss)
+    monkeypatch.setitem(PRESETS, "paper", Preset(small, training))
+    options = RendererOptions(preset="paper", held_out=0.1)
+    result = train_renderer({"ann": [clips / "talk.mp4"]}, clips / "paper", options)
+    assert result.step == 2
+    frame = next(read_frames(clips / "talk.mp4"))
+    renderer = _renderer(clips / "paper", frame)
+    values = observe_picture(frame).values
+    first, second = renderer.render(np.stack([values, values]))
+    assert first.shape == frame.shape
+    np.testing.assert_array_equal(first, second)
 
 
 def _renderer(run: Path, image: np.ndarray):
