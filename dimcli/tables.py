@@ -22,6 +22,7 @@ from dimcli.evaluation import evaluate
 from dimcli.evaluation_files import EvaluationFiles
 from dimcli.evaluation_run import open_store, protocol_notes
 from dimcli.methods import load_predictor
+from dimcli.movement import movement_markdown, movements
 from dimcli.predictions import identity, keep_predictions, kept
 from dimcli.progress import Progress, silent
 from dimcli.published import published_rows
@@ -167,8 +168,11 @@ def _write(
     folder = options.output / f"table-{plan.table}"
     files = EvaluationFiles().in_folder(folder)
     written = files.write(evaluation, scores, force=True)
-    text = "\n".join(to_markdown(table) for table in tables)
-    replace_text(folder / "table.md", text)
+    pages = [to_markdown(table) for table in tables]
+    if evaluation.space == "arkit":
+        moved = movements(store, options.split, predictors, seed=options.seed)
+        pages.insert(-1, movement_markdown(moved))
+    replace_text(folder / "table.md", "\n".join(pages))
     chosen = choose(store.clips(options.split), options.clips)
     html = evaluation_report(
         evaluation,
