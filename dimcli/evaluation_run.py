@@ -21,8 +21,12 @@ from dimcli.report import evaluation_report, write_report
 from dimcli.report_clips import choose, show_clips
 from dimcli.score_table import ScoreTable, difference_table, score_table
 from dimcli.scores import Evaluation
+from dimcli.speaker_evaluation import SpeakerMeasures, evaluate_speakers, speaker_columns
+from dimcli.speaker_methods import UNTRAINED_SPEAKERS, load_speaker_predictor
+from dimcli.speaker_report import speaker_report
 
-DATASETS = ("vico", "lm_listener", "candor", "synthetic")
+DATASETS = ("vico", "lm_listener", "candor", "biwi", "vocaset", "synthetic")
+TASKS = ("listener", "speaker")
 _WORKERS = 4
 ORACLE = "oracle"
 NOTES = {
@@ -30,6 +34,11 @@ NOTES = {
     "can be said without seeing the listener",
     "random": "somebody else's listening: realistic, unrelated to this speaker",
     "mean": "stands still: what smallest squared errors reward",
+}
+SPEAKER_NOTES = {
+    "random": "somebody saying something else",
+    "mean": "stands still",
+    "loudness": "follows the volume: what lip sync has to beat",
 }
 
 
@@ -39,11 +48,13 @@ class EvaluationOptions:
 
     ``weights`` and ``baselines`` are names or run directories, or ``LABEL=NAME``; with neither,
     the bundled listener beside what needs no training. ``data`` may be left out for the
-    ``synthetic`` ``dataset``. ``reference`` defaults to the first of the weights. The report shows
-    ``clips`` clips.
+    ``synthetic`` ``dataset`` of listeners. ``task`` is whom methods generate, one of TASKS: see
+    :mod:`dimcli.speaker_evaluation` for ``speaker``. ``reference`` defaults to the first of the
+    weights. The report shows ``clips`` clips of listeners.
     """
 
     dataset: str | None = None
+    task: str = "listener"
     data: Path | None = None
     weights: Sequence[str] = ()
     baselines: Sequence[str] = ()
@@ -74,6 +85,8 @@ class EvaluationResult:
 def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> EvaluationResult:
     """Evaluate and write files. Raises InputError before long work where it can."""
     options.files.check(force=options.force)
+    if options.task == "speaker":
+        return _run_speakers(options, progress)
     store = open_store(options.dataset, options.data, progress)
     names = named(options, store)
     predictors: dict[str, Predictor] = {
@@ -112,14 +125,69 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
     return EvaluationResult(evaluation, tables, tuple(written))
 
 
-def open_store(dataset: str | None, data: Path | None, progress: Progress = silent) -> ClipStore:
+def _run_speakers(options: EvaluationOptions, progress: Progress) -> EvaluationResult:
+    """The same for methods that generate speakers."""
+    if options.protocol != "paper":
+        raise InputError(
+            f"--protocol {options.protocol}: is of listeners; of speakers both definitions are "
+            "given side by side"
+        )
+    if options.online:
+        raise InputError("--online: is of listeners")
+    store = open_store(options.dataset, options.data, progress, task="speaker")
+    measures = SpeakerMeasures.of(store)
+    names = named(options, store)
+    predictors = {
+        label: load_speaker_predictor(name, store, options.device) for label, name in names.items()
+    }
+    evaluation = evaluate_speakers(
+        store,
+        options.split,
+        predictors,
+        samples=options.samples,
+        seed=options.seed,
+        bootstrap=options.bootstrap,
+        unit=options.unit,
+        reference=_reference(options, names),
+        notes={label: SPEAKER_NOTES.get(name, "") for label, name in names.items()},
+        measures=measures,
+        progress=progress,
+    )
+    scores = score_table(
+        evaluation,
+        columns=speaker_columns(evaluation),
+        parts=measures.parts,
+        notes=(*speaker_notes(evaluation), *measures.remarks),
+    )
+    differences = difference_table(evaluation, scores)
+    tables = (scores, differences) if differences else (scores,)
+    written = options.files.write(evaluation, scores, force=options.force)
+    if options.files.report is not None:
+        described = {label: describe(name) for label, name in names.items()}
+        html = speaker_report(
+            evaluation, scores, differences, weights=described, command=options.command
+        )
+        write_report(options.files.report, html, force=options.force)
+        written.append(options.files.report)
+    return EvaluationResult(evaluation, tables, tuple(written))
+
+
+def open_store(
+    dataset: str | None, data: Path | None, progress: Progress = silent, *, task: str = "listener"
+) -> ClipStore:
     """The data set at ``data``, checked to be of the corpus ``dataset`` (None: any will do).
 
-    Without ``data``, for ``synthetic``, a small held-out corpus that is made once and kept.
+    Without ``data``, for ``synthetic`` listeners, a small held-out corpus that is made once and
+    kept. Synthetic speakers are what ``dim prepare speech`` makes.
     """
     if dataset is not None and dataset not in DATASETS:
         raise InputError(f"--dataset {dataset}: unknown; known: {', '.join(DATASETS)}")
     if data is None:
+        if task == "speaker" and dataset == "synthetic":
+            raise InputError(
+                "--data: needed; name a folder that `dim prepare speech` made of speech with phone "
+                "times"
+            )
         if dataset != "synthetic":
             raise InputError(
                 f"--data: needed for {dataset or 'an evaluation'}; name the folder that "
@@ -128,7 +196,8 @@ def open_store(dataset: str | None, data: Path | None, progress: Progress = sile
         return held_out_synthetic(workers=min(_WORKERS, os.cpu_count() or 1), progress=progress)
     store = ClipStore(data)
     corpus = store.info.made_by.get("prepare")
-    if dataset is not None and corpus != dataset:
+    accepted = {dataset, "speech"} if (dataset, task) == ("synthetic", "speaker") else {dataset}
+    if dataset is not None and corpus not in accepted:
         raise InputError(
             f"{data}: was prepared from '{corpus}', not '{dataset}'; "
             f"pass --dataset {corpus} or another --data"
@@ -139,6 +208,9 @@ def open_store(dataset: str | None, data: Path | None, progress: Progress = sile
 def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
     """Labels of methods to names or run directories, in the order they were given."""
     given = [*options.weights, *options.baselines]
+    untrained = UNTRAINED_SPEAKERS if options.task == "speaker" else UNTRAINED
+    if not given and options.task == "speaker":
+        given = list(UNTRAINED_SPEAKERS)
     if not given:
         known = [name for name in UNTRAINED if name != ORACLE]
         given = [weights.DEFAULT_LISTENER, *known, *([ORACLE] if _is_synthetic(store) else [])]
@@ -148,7 +220,7 @@ def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
         # A path may hold an equals sign; a label holds no slash.
         if not equals or "/" in label:
             label, name = one.rstrip("/"), one
-        label = label if label in UNTRAINED else Path(label).name or label
+        label = label if label in untrained else Path(label).name or label
         if label in found:
             raise InputError(f"two methods are called '{label}'; write LABEL={name} for one")
         found[label] = name
@@ -157,7 +229,7 @@ def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
 
 def describe(name: str) -> str:
     """What a method is, for the record: weights by their hash."""
-    if name in UNTRAINED:
+    if name in UNTRAINED or name in UNTRAINED_SPEAKERS:
         return "needs no training"
     model = weights.resolve(name) / "model.safetensors"
     return f"{name}, sha256 {hashlib.sha256(model.read_bytes()).hexdigest()[:16]}"
@@ -178,6 +250,21 @@ def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
     if evaluation.samples > 1:
         lines.append(f"±: standard deviation over {evaluation.samples} samples a clip.")
     lines.append("↓ smaller is better; SID and Var: the nearer to the ground truth's the better.")
+    return tuple(lines)
+
+
+def speaker_notes(evaluation: Evaluation) -> tuple[str, ...]:
+    """What a reader of speakers' numbers must know, in a few lines."""
+    lines = []
+    if evaluation.resamples:
+        of = "clips" if evaluation.unit == "clip" else "conversations"
+        draws = evaluation.resamples
+        lines.append(f"Below each figure its 95 % interval: bootstrap over {of} ({draws} draws).")
+    lines.append(
+        "LVE: largest distance of a lip vertex, mean over frames, then clips; released: squared, "
+        "over all frames together. FDD: size of the deviation of the upper face's dynamics, mean "
+        "over clips; released: of squared lengths, with its sign, above zero is too still."
+    )
     return tuple(lines)
 
 

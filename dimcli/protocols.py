@@ -173,7 +173,7 @@ def _bare(scores: dict[str, dict[str, float]]) -> Figures:
 def _figures(tally: Tally, draws: Array | None) -> dict[str, Figure]:
     drawn = tally.figures(draws) if draws is not None else None
     return {
-        name: _figure(by_sample[:, 0], None if drawn is None else drawn[name].mean(axis=0))
+        name: figure_of(by_sample[:, 0], None if drawn is None else drawn[name].mean(axis=0))
         for name, by_sample in tally.figures().items()
     }
 
@@ -193,12 +193,13 @@ def _differences(tally: Tally, reference: Tally, truth: Tally, plan: Plan) -> di
 
     drawn = gaps(plan.draws) if plan.draws is not None else None
     return {
-        name: _figure(value, None if drawn is None else drawn[name])
+        name: figure_of(value, None if drawn is None else drawn[name])
         for name, value in gaps(None).items()
     }
 
 
-def _figure(by_sample: Array, drawn: Array | None) -> Figure:
+def figure_of(by_sample: Array, drawn: Array | None) -> Figure:
+    """A figure from its values by sample [S], and by bootstrap draw [B], if there were any."""
     std = float(by_sample.std(ddof=1)) if len(by_sample) > 1 else None
     value = float(by_sample.mean())
     if drawn is None:

@@ -13,7 +13,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dimcli.metrics import PARTS
-from dimcli.scores import TRUTH, TRUTH_FIGURES, Evaluation, Figure, Figures
+from dimcli.scores import (
+    LARGER_BETTER,
+    NEAREST_ZERO,
+    TRUTH,
+    TRUTH_FIGURES,
+    Evaluation,
+    Figure,
+    Figures,
+)
 
 TITLES = {
     "fd": "FD",
@@ -26,6 +34,14 @@ TITLES = {
     "var_pooled": "Var pooled",
     "rpcc_temporal": "rPCC over time",
     "sts": "STS",
+    "lve": "LVE",
+    "lve_released": "LVE released",
+    "fdd": "FDD",
+    "fdd_released": "FDD released",
+    "closure_hits": "closure hits",
+    "lip_correlation": "lip corr.",
+    "lip_offset_ms": "offset ms",
+    "lip_shift_ms": "shift ms",
 }
 PAPER_FIGURES = ("fd", "p_fd", "mse", "sid", "var", "rpcc")
 """The columns of the paper's tables."""
@@ -86,7 +102,7 @@ class ScoreTable:
 
     def heading(self, part: str, name: str) -> str:
         """A column's title: its direction, and the power of ten it is given in."""
-        arrow = "" if name in TRUTH_FIGURES or self.differences else "↓"
+        arrow = "" if self.differences else arrow_of(name)
         factor = self.scale(part, name).text
         return f"{TITLES[name]}{arrow}" + (f" {factor}" if factor else "")
 
@@ -97,11 +113,27 @@ class ScoreTable:
         if self.differences or (name in TRUTH_FIGURES and target is None):
             return None
         scored = [
-            (abs(figure.value - target.value) if target else figure.value, row.name)
+            (_badness(name, figure.value, target.value if target else None), row.name)
             for row in self.rows
             if row.kind == METHOD and (figure := row.figure(part, name)) is not None
         ]
         return min(scored)[1] if len(scored) > 1 else None
+
+
+def arrow_of(name: str) -> str:
+    """Which way a figure is better: ↓ or ↑, nothing where near something is."""
+    if name in LARGER_BETTER:
+        return "↑"
+    return "" if name in (*TRUTH_FIGURES, *NEAREST_ZERO) else "↓"
+
+
+def _badness(name: str, value: float, target: float | None) -> float:
+    """What is the smaller the better."""
+    if target is not None:
+        return abs(value - target)
+    if name in NEAREST_ZERO:
+        return abs(value)
+    return -value if name in LARGER_BETTER else value
 
 
 @dataclass(frozen=True)
@@ -155,12 +187,14 @@ def score_table(
     *,
     title: str | None = None,
     columns: Sequence[str] | None = None,
+    parts: Sequence[str] = tuple(PARTS),
     published: Sequence[Row] = (),
     notes: Sequence[str] = (),
 ) -> ScoreTable:
     """All methods of an evaluation, the truth, and ``published`` rows below.
 
-    ``columns`` default to those of the paper's tables, as the evaluation's protocol has them.
+    ``columns`` default to those of the paper's tables, as the evaluation's protocol has them;
+    ``parts`` are the figures' own.
     """
     columns = columns or (OFFICIAL_FIGURES if evaluation.protocol == "official" else PAPER_FIGURES)
     rows = [
@@ -174,7 +208,7 @@ def score_table(
         selection = f"best of {evaluation.samples} by the truth"
         title += f", {selection}"
     return ScoreTable(
-        title, (*rows, *published), tuple(columns), notes=tuple(notes), selection=selection
+        title, (*rows, *published), tuple(columns), tuple(parts), tuple(notes), selection
     )
 
 
@@ -187,12 +221,19 @@ def difference_table(evaluation: Evaluation, scores: ScoreTable) -> ScoreTable |
     ]
     if not rows:
         return None
+    gaps = (
+        "or for SID and Var a smaller gap to the ground truth's"
+        if set(scores.columns) & set(TRUTH_FIGURES)
+        else "or of those that should be large a larger one"
+    )
     note = (
-        f"Below zero is better than {evaluation.reference}: a smaller figure, or for SID and Var a "
-        "smaller gap to the ground truth's. * the interval excludes zero."
+        f"Below zero is better than {evaluation.reference}: a smaller figure, {gaps}. "
+        "* the interval excludes zero."
     )
     title = f"Differences to {evaluation.reference}"
-    return ScoreTable(title, tuple(rows), scores.columns, notes=(note,), differences_of=scores)
+    return ScoreTable(
+        title, tuple(rows), scores.columns, scores.parts, (note,), differences_of=scores
+    )
 
 
 def to_csv(table: ScoreTable) -> str:
@@ -251,12 +292,13 @@ def to_latex(table: ScoreTable) -> str:
 
 
 def _title(name: str) -> str:
-    return _latex(TITLES[name]) + ("" if name in TRUTH_FIGURES else r"$\downarrow$")
+    arrow = {"↓": r"$\downarrow$", "↑": r"$\uparrow$"}.get(arrow_of(name), "")
+    return _latex(TITLES[name]) + arrow
 
 
 def _subtitle(table: ScoreTable, part: str, name: str) -> str:
     power = table.scale(part, name).power
-    return {"expression": "Exp", "pose": "Pose"}[part] + (
+    return {"expression": "Exp", "pose": "Pose"}.get(part, _latex(part)) + (
         f" $\\cdot 10^{{{power}}}$" if power else ""
     )
 

@@ -12,6 +12,11 @@ CONFIDENCE = 0.95
 TRUTH_FIGURES = ("sid", "sid_pooled", "var", "var_pooled")
 """Figures that the truth has too; a method's is better the nearer it is to the truth's."""
 
+LARGER_BETTER = ("closure_hits", "lip_correlation")
+"""Figures that are the better the larger they are."""
+NEAREST_ZERO = ("fdd_released", "lip_shift_ms")
+"""Figures with a sign, the better the nearer they are to zero."""
+
 
 @dataclass(frozen=True)
 class Figure:

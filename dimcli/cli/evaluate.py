@@ -19,7 +19,16 @@ class Dataset(StrEnum):
     vico = "vico"
     lm_listener = "lm_listener"
     candor = "candor"
+    biwi = "biwi"
+    vocaset = "vocaset"
     synthetic = "synthetic"
+
+
+class Task(StrEnum):
+    """Whom methods generate."""
+
+    listener = "listener"
+    speaker = "speaker"
 
 
 class PaperTable(StrEnum):
@@ -61,6 +70,10 @@ def register(app: typer.Typer) -> None:
 def evaluate(
     dataset: Annotated[
         Dataset | None, typer.Option(help="The corpus that --data must be of.")
+    ] = None,
+    task: Annotated[
+        Task | None,
+        typer.Option(help="Whom methods generate. Default: listener; biwi, vocaset: speaker."),
     ] = None,
     data: Annotated[
         Path | None,
@@ -133,6 +146,8 @@ def evaluate(
 
         if dataset is None or output is None:
             raise InputError("--table: needs --dataset and a folder, -o FOLDER")
+        if task is Task.speaker:
+            raise InputError("--table: makes tables of listeners; leave out --task speaker")
         if weights or baseline or protocol is not Protocol.paper:
             raise InputError(
                 "--table: has methods and a protocol of its own; leave out --weights, --baseline "
@@ -167,6 +182,7 @@ def evaluate(
     files = EvaluationFiles(csv=csv, latex=latex, report=report).in_folder(output)
     options = EvaluationOptions(
         dataset=dataset.value if dataset else None,
+        task=_task(task, dataset),
         data=data,
         weights=weights or (),
         baselines=baseline or (),
@@ -194,3 +210,10 @@ def evaluate(
     ended = ", ".join(map(str, result.written)) or "nothing (name files with -o)"
     found = result.evaluation
     console.say(f"evaluated {len(found.methods)} methods on {found.clips} clips; wrote {ended}")
+
+
+def _task(task: Task | None, dataset: Dataset | None) -> str:
+    if task is not None:
+        return task.value
+    alone = dataset in (Dataset.biwi, Dataset.vocaset)
+    return Task.speaker.value if alone else Task.listener.value

@@ -105,6 +105,47 @@ class Clip:
             first_frame=self.record.start + self.start,
         )
 
+    def speech(self) -> Speech:
+        """All that a method that generates the speaker may see: no motion at all."""
+        return Speech(
+            id=self.record.id,
+            audio=self.speaker_audio,
+            audio_encoder=self.audio_encoder,
+            fps=self.speaker.fps,
+            space=self.speaker.space,
+            style=self.record.style,
+        )
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What a speaker model turns into a face: ``audio`` float32 [T, D], features of the sound by
+    ``audio_encoder``, a row a frame at ``fps``; ``space`` of the motion that is wanted; ``style``
+    of the one who speaks, ``unknown`` where nobody said.
+    """
+
+    id: str
+    audio: Floats
+    audio_encoder: str
+    fps: float
+    space: str
+    style: str = UNKNOWN_STYLE
+
+    def __len__(self) -> int:
+        return len(self.audio)
+
+    def motion(self, values: Floats) -> Motion:
+        """Motion [T, 56] at this rate and in this space."""
+        return Motion(values.astype(np.float32, copy=False), fps=self.fps, space=self.space)
+
+
+class SpeakerPredictor(Protocol):
+    """Any method that says a speech. The same seed gives the same motion."""
+
+    def predict(self, speech: Speech, seed: int) -> Motion:
+        """Motion of the speech's length, rate and space."""
+        ...
+
 
 @dataclass(frozen=True)
 class Stimulus:
