@@ -4,9 +4,9 @@
 clips are the real ones (DIM_CLIPS or ``../shared/clips``): sound only goes in. The truth is the
 ``lip`` of the reference track where there is one, else our tracker's. Correlations are at the best
 lag within two frames; ``loud`` is what a face that follows the volume gets, ``rest`` the mean lip
-opening inside pauses of 0.4 s and more, made and real. Published clips are often out of step themselves
-(their picture ahead of the sound): ``apart`` is the lag at which the lips agree best within 0.4 s,
-and the correlation there.
+opening inside pauses of 0.4 s and more, made and real. Published clips are often out of step
+themselves, their picture ahead of the sound: ``apart`` is the best correlation within 0.4 s and the
+lag it takes.
 """
 
 import os
@@ -113,15 +113,13 @@ def main() -> None:
         return speak(samples, rate, weights=weights).resampled(fps, frames)
 
     rows = compare(CLIPS, speaker)
-    print(
-        "clip                          made  lag  loud  opening made/real  spread made/real  rest"
-    )
+    titles = "  ".join(f"{f'{name} made/real':>16}" for name in ("mean", "spread", "rest"))
+    print(f"{'clip':<28} made  lag  loud    apart  {titles}")
     for row in rows:
-        print(
-            f"{row.clip:<28} {row.made:5.2f} {row.lag:4d} {row.loud:5.2f}"
-            f"  {row.apart.correlation:.2f}@{row.apart.lag:+d}      {row.opening[0]:.3f}/{row.opening[1]:.3f}"
-            f"       {row.spread[0]:.3f}/{row.spread[1]:.3f}  {row.rest[0]:.3f}/{row.rest[1]:.3f}"
-        )
+        pairs = (row.opening, row.spread, row.rest)
+        columns = "  ".join(f"{f'{made:.3f}/{real:.3f}':>16}" for made, real in pairs)
+        apart = f"{row.apart.correlation:.2f}@{row.apart.lag:+d}"
+        print(f"{row.clip:<28}{row.made:5.2f} {row.lag:4d} {row.loud:5.2f} {apart:>8}  {columns}")
     print(f"median {statistics.median(row.made for row in rows):.2f}")
     print(f"better than loudness on {sum(row.made > row.loud for row in rows)} of {len(rows)}")
 
