@@ -34,6 +34,7 @@ from dimcli.models.baselines.simple import (
     Oracle,
     RandomPredictor,
 )
+from dimcli.models.baselines.speaker import SpeakerBaseline
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
 from dimcli.online import generate_online, require_causal
@@ -117,9 +118,10 @@ class DIMListener:
 
 @dataclass(frozen=True)
 class TrainedPredictor:
-    """A trained model as a predictor, sampled as its run's configuration says."""
+    """A trained model as a predictor, sampled as its run's configuration says, or in ``steps``."""
 
     listener: TrainedListener
+    steps: int | None = None
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """One sample; every clip has randomness of its own."""
@@ -134,6 +136,7 @@ class TrainedPredictor:
             stimulus.speaker,
             stimulus.audio,
             seed=int(own.generate_state(1)[0]),
+            steps=self.steps,
             attitude=stimulus.attitude,
         )
 
@@ -152,17 +155,24 @@ def load_trained(run: Path, device: str = "auto", *, online: bool = False) -> Tr
         raise InputError(f"--online: is for DIM's weights; {run} is of another method")
     loaded = load_run(run, choose_device(device)).model
     assert isinstance(loaded, Baseline | Nearest)
+    if isinstance(loaded, SpeakerBaseline):
+        raise InputError(f"{run}: generates speakers, not listeners; see dim eval --task speaker")
     return BaselineListener(loaded)
 
 
 def load_predictor(
-    name: str | Path, store: ClipStore, device: str = "auto", *, online: bool = False
+    name: str | Path,
+    store: ClipStore,
+    device: str = "auto",
+    *,
+    online: bool = False,
+    steps: int | None = None,
 ) -> Predictor:
     """The predictor of a run directory, of bundled weights, or of a method that needs no training.
 
     ``store`` is what untrained methods draw on (its train split); ``online`` lets trained ones
-    answer as a stream, on the store's audio features as they are. Raises InputError that lists the
-    names when ``name`` is none of them and no run directory.
+    answer as a stream, on the store's audio features as they are, and ``steps`` is for them, too.
+    Raises InputError that lists the names when ``name`` is none of them and no run directory.
     """
     if str(name) in UNTRAINED:
         return UNTRAINED[str(name)](store)
@@ -172,7 +182,7 @@ def load_predictor(
         raise InputError(f"{error}; without training: {', '.join(UNTRAINED)}") from None
     listener = load_trained(run, device, online=online)
     _require_same_data(listener.config, store, str(name))
-    return TrainedPredictor(listener)
+    return TrainedPredictor(listener, steps)
 
 
 def _require_same_data(config: RunConfig, store: ClipStore, name: str) -> None:

@@ -16,7 +16,7 @@ class Entry:
 
     ``method`` is one that is trained (into ``run``, a folder's name, the same in every table) or,
     without a ``run``, one that needs no training. ``init`` is the run of the same method, on the
-    pre-training data, that it goes on from.
+    pre-training data, that it goes on from. ``steps`` are sampling passes, where not the run's own.
     """
 
     label: str
@@ -25,6 +25,7 @@ class Entry:
     ablation: str | None = None
     init: str = ""
     note: str = ""
+    steps: int | None = None
 
 
 def _dim(label: str, name: str) -> Entry:
@@ -44,6 +45,9 @@ _RLHG = Entry("RLHG", "rlhg", "rlhg")
 _L2L = Entry("L2L", "l2l", "l2l")
 _L2L_TOO = Entry(
     "L2L†", "l2l", "l2l-pretrained", init="l2l-before", note="first trained where DIM is"
+)
+ONE_PASS = Entry(
+    "DIM-Listener†, one pass", "dim", "dim", "none", note="sampled as in the paper", steps=1
 )
 ORACLE = Entry("oracle", "oracle", note="draws anew from the rule behind synthetic listeners")
 
@@ -91,8 +95,9 @@ class Plan:
 
 
 def table_plan(table: str, *, synthetic: bool) -> Plan:
-    """The plan of one of ``TABLES``; with the oracle where the corpus is ``synthetic``."""
+    """The plan of one of ``TABLES``: the paper's rows, DIM sampled in the paper's one pass, and the
+    oracle where the corpus is ``synthetic``."""
     require_choice("--table", table, TABLES)
     reference, entries = _PLANS[table]
-    extra = (ORACLE,) if synthetic else ()
+    extra = (ONE_PASS, *([ORACLE] if synthetic else []))
     return Plan(table, (*entries, *extra), reference, COLUMNS[table])

@@ -127,13 +127,17 @@ def _predictor(
     """An entry's answers to the split: kept ones, or made now."""
     seeds = range(options.seed, options.seed + options.samples)
     online = entry.ablation == ONLINE
+    sampled = f"-{entry.steps}" if entry.steps else ""
     words = (entry.method, options.split, seeds, "online" if online else "whole clips")
+    words += (entry.steps,) if entry.steps else ()
     made_from = identity(store, run / MODEL if run else None, *words)
-    path = options.output / "predictions" / f"{entry.run or entry.method}.safetensors"
+    path = options.output / "predictions" / f"{entry.run or entry.method}{sampled}.safetensors"
     found = kept(path, made_from)
     if found is not None:
         return found
-    predictor = load_predictor(run or entry.method, store, options.device, online=online)
+    predictor = load_predictor(
+        run or entry.method, store, options.device, online=online, steps=entry.steps
+    )
     return keep_predictions(
         path,
         predictor,
