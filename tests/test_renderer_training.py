@@ -109,7 +109,9 @@ def test_a_run_of_two_people_knows_whom_a_picture_shows(clips: Path) -> None:
     assert renderer.person == "bob"
 
 
-def test_a_stranger_is_warned_of_in_training_and_in_rendering(run: Path, clips: Path) -> None:
+def test_a_stranger_is_warned_of_in_training_and_in_rendering(
+    run: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     remarks: list[str] = []
     both = [clips / "talk.mp4", clips / "other.mp4"]
     options = replace(OPTIONS, steps=1, remark=remarks.append)
@@ -120,10 +122,11 @@ def test_a_stranger_is_warned_of_in_training_and_in_rendering(run: Path, clips: 
     same = [clips / "talk.mp4", clips / "talk.mp4"]
     train_renderer({"ann": same}, clips / "same", options)
     assert remarks == []
-    image = cv2.imread(str(Path(__file__).parent.parent / "examples" / "listener.png"))[..., ::-1]
+    # single pictures of painted faces are closer to each other than those of real people
+    monkeypatch.setattr("renderers.pirenderer.renderer.PICTURE_APART", 0.14)
     assert _renderer(run, next(read_frames(clips / "talk.mp4"))).remarks == ()
-    known = _renderer(run, np.ascontiguousarray(image)).remarks
-    assert len(known) == 0 or "somebody else" in known[0]
+    (remark,) = _renderer(run, next(read_frames(clips / "other.mp4"))).remarks
+    assert "may show somebody else than ann" in remark
 
 
 def test_the_papers_networks_train_in_the_same_loop_and_render(
