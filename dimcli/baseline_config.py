@@ -102,6 +102,33 @@ class L2LConfig:
 
 
 @dataclass(frozen=True)
+class FaceFormerConfig:
+    """FaceFormer (arXiv 2112.05329): a speaker's motion, frame after frame, from speech."""
+
+    width: int = 128
+    """Width of the encoder and of the decoder layer."""
+    encoder_layers: int = 2
+    """Layers that encode the speech, on the data set's features."""
+    heads: int = 4
+    """Attention heads."""
+    period: int = 25
+    """Frames after which positions repeat, and attention falls off."""
+    dropout: float = 0.1
+    """Dropout in training, in the encoder."""
+
+    def __post_init__(self) -> None:
+        require_range("faceformer.width", self.width, 1, 4096)
+        require_range("faceformer.encoder_layers", self.encoder_layers, 0, 32)
+        require_range("faceformer.period", self.period, 1, 1000)
+        require_range("faceformer.dropout", self.dropout, 0, 0.9)
+        if self.width % self.heads or self.width % 2:
+            raise InputError(
+                f"faceformer.heads is {self.heads}; it and 2 must divide faceformer.width "
+                f"{self.width}"
+            )
+
+
+@dataclass(frozen=True)
 class ELPConfig:
     """Emotional Listener Portrait (arXiv 2310.00068): motion composed of codewords, whose chances
     depend on the speaker and the emotion."""

@@ -1,7 +1,7 @@
 """Presets of the baselines: sizes as published (``paper``), for experiments (``small``, and for
 whole tables on one CPU core ``table``), for tests.
 
-``official`` is ``paper``. Where the papers say nothing the fields' defaults stand. The small ones
+``official`` is ``paper``, ``speaker`` is ``small``. Where the papers say nothing the fields' defaults stand. The small ones
 train on what DIM's ``small`` trains on, with the same input treatment and, where there is one, the
 same VQ-VAE, so that tables compare the methods and not their surroundings.
 """
@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from dimcli.baseline_config import (
     ELPConfig,
+    FaceFormerConfig,
     InputsConfig,
     L2LConfig,
     NearestConfig,
@@ -21,7 +22,7 @@ from dimcli.config import GenerationConfig, RunConfig, TrainingConfig, VQConfig
 from dimcli.presets import PRESETS, preset
 from dimcli.ranges import require_choice
 
-METHODS = ("dim", "nearest-audio", "nearest-motion", "rlhg", "l2l", "elp")
+METHODS = ("dim", "nearest-audio", "nearest-motion", "rlhg", "l2l", "elp", "faceformer")
 """What `dim train --method` knows."""
 
 _PAPER_INPUTS = InputsConfig(attitudes=True)
@@ -128,6 +129,27 @@ _ELP = {
     ),
 }
 
+_FACEFORMER = {
+    "paper": RunConfig(  # one clip a step; BIWI's are 4.7 s long on average
+        training=TrainingConfig(batch_size=1, window_s=4.7, learning_rate=1e-4, weight_decay=0.0),
+    ),
+    "small": RunConfig(
+        inputs=InputsConfig(clamp_std=4.0, noise_std=0.15),
+        faceformer=FaceFormerConfig(dropout=0.0),
+        training=replace(_SMALL_TRAINING, window_s=2.56),
+    ),
+    "table": RunConfig(
+        inputs=InputsConfig(clamp_std=4.0, noise_std=0.15),
+        faceformer=FaceFormerConfig(width=96, dropout=0.0),
+        training=replace(_TABLE_TRAINING, window_s=2.56),
+    ),
+    "tiny": RunConfig(
+        inputs=InputsConfig(clamp_std=4.0, noise_std=0.15),
+        faceformer=FaceFormerConfig(width=16, encoder_layers=1, heads=2, period=5, dropout=0.0),
+        training=_TINY_TRAINING,
+    ),
+}
+
 
 def _nearest(by: str) -> dict[str, RunConfig]:
     found = RunConfig(nearest=NearestConfig(by=by))
@@ -141,6 +163,7 @@ _PRESETS = {
     "rlhg": _RLHG,
     "l2l": _L2L,
     "elp": _ELP,
+    "faceformer": _FACEFORMER,
 }
 
 
@@ -148,5 +171,5 @@ def baseline_preset(name: str, method: str) -> RunConfig:
     """A baseline's configuration. Raises InputError that lists the presets, or the methods."""
     require_choice("--method", method, tuple(_PRESETS))
     require_choice("preset", name, PRESETS)
-    found = _PRESETS[method]["paper" if name == "official" else name]
+    found = _PRESETS[method][{"official": "paper", "speaker": "small"}.get(name, name)]
     return replace(found, kind=method.partition("-")[0], stage="train", preset=name)

@@ -22,6 +22,7 @@ from dimcli.errors import InputError
 from dimcli.files import atomic_output
 from dimcli.models.baselines.base import Baseline
 from dimcli.models.baselines.elp import ELP
+from dimcli.models.baselines.faceformer import FaceFormer
 from dimcli.models.baselines.l2l import L2L
 from dimcli.models.baselines.nearest import Nearest
 from dimcli.models.baselines.rlhg import RLHG
@@ -41,7 +42,12 @@ def build_model(config: RunConfig) -> VQVAE | DIM | Baseline:
         return VQVAE(config.vq, config.data.space)
     if config.kind == "dim":
         return DIM(config)
-    baselines: dict[str, type[RLHG | L2L | ELP]] = {"rlhg": RLHG, "l2l": L2L, "elp": ELP}
+    baselines: dict[str, type[RLHG | L2L | ELP | FaceFormer]] = {
+        "rlhg": RLHG,
+        "l2l": L2L,
+        "elp": ELP,
+        "faceformer": FaceFormer,
+    }
     return baselines[config.kind](config)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from dimcli.baseline_config import (
     ELPConfig,
+    FaceFormerConfig,
     InputsConfig,
     L2LConfig,
     NearestConfig,
@@ -21,7 +22,7 @@ ROLES = ("speaker", "listener")
 ATTITUDES = ("unknown", "negative", "neutral", "positive")
 UNKNOWN_STYLE = "unknown"
 STAGES = ("train-vq", "pretrain", "finetune")
-KINDS = ("vq", "dim", "nearest", "rlhg", "l2l", "elp")
+KINDS = ("vq", "dim", "nearest", "rlhg", "l2l", "elp", "faceformer")
 _SECTIONS = {
     "vq": ("vq", "dim", "training", "generation"),
     "dim": ("vq", "dim", "training", "generation"),
@@ -29,6 +30,7 @@ _SECTIONS = {
     "rlhg": ("inputs", "rlhg", "training"),
     "l2l": ("vq", "inputs", "l2l", "training", "generation"),
     "elp": ("vq", "inputs", "elp", "training", "generation"),
+    "faceformer": ("inputs", "faceformer", "training"),
 }
 
 
@@ -319,7 +321,8 @@ class RunConfig:
     """Everything a run directory's ``config.yaml`` says."""
 
     kind: str = "dim"
-    """What was trained: ``vq``, or a method: ``dim``, ``nearest``, ``rlhg``, ``l2l``, ``elp``."""
+    """What was trained: ``vq``, or a method: ``dim``, ``nearest``, ``rlhg``, ``l2l``, ``elp``,
+    ``faceformer``."""
     stage: str = "finetune"
     """``train-vq``, ``pretrain`` or ``finetune``; ``train`` for methods of one stage."""
     role: str = "listener"
@@ -342,6 +345,8 @@ class RunConfig:
     """Learning to Listen."""
     elp: ELPConfig = field(default_factory=ELPConfig)
     """Emotional Listener Portrait."""
+    faceformer: FaceFormerConfig = field(default_factory=FaceFormerConfig)
+    """FaceFormer, a speaker's."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """The stage's training."""
     generation: GenerationConfig = field(default_factory=GenerationConfig)

@@ -13,20 +13,23 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 import weights
 from dimcli.audio import LEVEL, MEL, MEL_DIM
-from dimcli.checkpoint import CONFIG
+from dimcli.checkpoint import CONFIG, load_run
 from dimcli.config import UNKNOWN_STYLE, RunConfig
 from dimcli.config_file import read_config
 from dimcli.data.clip import ClipRecord, SpeakerPredictor, Speech
 from dimcli.data.store import ClipStore
+from dimcli.device import choose_device
 from dimcli.errors import InputError
-from dimcli.listener_io import plausible
+from dimcli.listener_io import one_thread, plausible
+from dimcli.models.baselines.speaker import SpeakerBaseline
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
-from dimcli.speaker_generation import generate_speaker, load_speaker
+from dimcli.speaker_generation import check_speech, generate_speaker, load_speaker
 
 Floats = NDArray[np.float32]
 
@@ -116,6 +119,8 @@ UNTRAINED_SPEAKERS: dict[str, Callable[[ClipStore], SpeakerPredictor]] = {
     "loudness": LoudnessSpeaker.fit,
 }
 """Methods that take what they need from a data set at once."""
+SPEAKER_KINDS = ("faceformer",)
+"""Kinds of runs, besides DIM's, that generate speakers."""
 
 
 class TrainedSpeaker(Protocol):
@@ -149,6 +154,34 @@ class DIMSpeaker:
 
 
 @dataclass(frozen=True)
+class BaselineSpeaker:
+    """A trained baseline that generates speakers."""
+
+    model: SpeakerBaseline
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's configuration."""
+        return self.model.config
+
+    def say(self, audio: Floats, *, seed: int, style: str) -> Motion:
+        """A whole clip in one go."""
+        data = self.config.data
+        check_speech(data, audio)
+        device = next(self.model.buffers()).device
+        sound = torch.from_numpy(np.ascontiguousarray(audio, np.float32)).to(device)
+        generator = torch.Generator().manual_seed(seed)
+        with one_thread(), torch.inference_mode():
+            values = self.model.say(sound, style, generator).float().cpu().numpy()
+        return Motion(
+            plausible(values, data.space),
+            fps=data.fps,
+            space=data.space,
+            meta={"generated": self.config.kind, "seed": seed, "style": style},
+        )
+
+
+@dataclass(frozen=True)
 class TrainedSpeakerPredictor:
     """A trained model as a predictor; every clip has randomness of its own."""
 
@@ -173,7 +206,11 @@ def load_trained_speaker(run: Path, device: str = "auto") -> TrainedSpeaker:
     kind = read_config(Path(run) / CONFIG).kind
     if kind in ("dim", "vq"):
         return DIMSpeaker(load_speaker(run, device))
-    raise InputError(f"{run}: a run of {kind}, which generates listeners")
+    if kind not in SPEAKER_KINDS:
+        raise InputError(f"{run}: a run of {kind}, which generates listeners")
+    loaded = load_run(run, choose_device(device)).model
+    assert isinstance(loaded, SpeakerBaseline)
+    return BaselineSpeaker(loaded)
 
 
 def load_speaker_predictor(

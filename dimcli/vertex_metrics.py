@@ -57,7 +57,8 @@ def dynamics(displacement: Array, *, squared: bool = False) -> Array:
     """How much each vertex moves, [V]: the standard deviation over time of its displacement's
     length, or of the ``squared`` length, from displacements [T, V, 3] from the resting face.
     """
-    lengths = np.square(np.asarray(displacement, float)).sum(axis=2)
+    displacement = np.asarray(displacement, float)
+    lengths = np.einsum("tvc,tvc->tv", displacement, displacement)
     if not squared:
         lengths = np.sqrt(lengths)
     return lengths.std(axis=0)

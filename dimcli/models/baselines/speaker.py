@@ -1,0 +1,61 @@
+"""What baselines that generate speakers share: speech in, the speaker's own motion out.
+
+Axes: B batch, T frames, A audio features.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from dimcli.config import UNKNOWN_STYLE, RunConfig
+from dimcli.data.windows import Batch
+from dimcli.errors import InputError
+from dimcli.models.baselines.base import Baseline
+
+
+class SpeakerBaseline(Baseline):
+    """A model that says a speech with a face; of the motion it is shown nothing."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config)
+        self.styles = (UNKNOWN_STYLE, *filter(None, config.data.styles.split(",")))
+
+    def speech_inputs(self, audio: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Audio [B, T, A] in its units -> standardised; noisy where a ``generator`` is given."""
+        nothing = audio.new_zeros(*audio.shape[:2], len(self.speaker_mean))
+        return self.speaker_inputs(nothing, audio, generator)[1]
+
+    def style_inputs(self, batch: Batch) -> Tensor:
+        """Who speaks in each sample, long [B]."""
+        if batch.style is None:
+            return torch.zeros(len(batch.audio), dtype=torch.long, device=batch.audio.device)
+        return batch.style
+
+    def standardise_speaker(self, motion: Tensor) -> Tensor:
+        """Speaker motion [..., 56] in its units -> in standard deviations of training data."""
+        return (motion - self.speaker_mean) / self.speaker_std
+
+    @abstractmethod
+    def write(self, audio: Tensor, style: Tensor, generator: torch.Generator) -> Tensor:
+        """Standardised audio [B, T, A] and style long [B] -> standardised motion [B, T, 56]."""
+
+    def say(self, audio: Tensor, style: str, generator: torch.Generator) -> Tensor:
+        """Motion [T, 56] in its units for audio [T, A] in its units; strangers are ``unknown``."""
+        who = self.styles.index(style) if style in self.styles else 0
+        told = torch.tensor([who], device=audio.device)
+        written = self.write(self.speech_inputs(audio[None]), told, generator)[0]
+        return written * self.speaker_std + self.speaker_mean
+
+    def respond(
+        self,
+        motion: Tensor,
+        audio: Tensor,
+        attitude: Tensor,
+        generator: torch.Generator,
+        temperature: float,
+    ) -> Tensor:
+        """Raises InputError: a speaker does not listen."""
+        raise InputError(f"{self.config.kind}: generates speakers; see dim eval --task speaker")
