@@ -1,9 +1,10 @@
 """Presets of the baselines: sizes as published (``paper``), for experiments (``small``, and for
 whole tables on one CPU core ``table``), for tests.
 
-``official`` is ``paper``, ``speaker`` is ``small``. Where the papers say nothing the fields' defaults stand. The small ones
-train on what DIM's ``small`` trains on, with the same input treatment and, where there is one, the
-same VQ-VAE, so that tables compare the methods and not their surroundings.
+``official`` is ``paper``, ``speaker`` is ``small``. Where the papers say nothing the fields'
+defaults stand. The small ones train on what DIM's ``small`` trains on, with the same input
+treatment and, where there is one, the same VQ-VAE, so that tables compare the methods and not their
+surroundings.
 """
 
 from __future__ import annotations
