@@ -13,6 +13,7 @@ from dimcli.score_table import PAPER_FIGURES, PUBLISHED, Row
 from dimcli.scores import Figure
 
 PARTS = ("expression", "pose")
+Numbers = dict[str, tuple[float | None, ...]]
 
 SOURCES = {
     "1": "Table 1 of the paper, ViCo",
@@ -23,7 +24,7 @@ SOURCES = {
 }
 
 # expression and pose of FD, P-FD, MSE, SID, Var, rPCC
-_TABLE_1 = {
+_TABLE_1: Numbers = {
     "Random": (72.88, 0.12, 75.82, 0.12, 2.05, 0.03, 4.68, 3.83, 1.49, 0.02, 0.09, 0.17),
     "Nearest Audio": (65.77, 0.10, 68.84, 0.10, 1.77, 0.03, 4.81, 3.93, 1.49, 0.02, 0.07, 0.11),
     "Nearest Motion": (42.41, 0.06, 45.33, 0.06, 1.27, 0.02, 4.62, 3.74, 1.49, 0.02, 0.08, 0.12),
@@ -34,7 +35,7 @@ _TABLE_1 = {
     "ground truth": (None, None, None, None, None, None, 5.03, 4.07, 0.93, 0.01, None, None),
     "DIM-Listener†": (23.88, 0.06, 24.39, 0.06, 0.70, 0.01, 3.71, 2.35, 1.53, 0.02, 0.06, 0.03),
 }
-_TABLE_2 = {
+_TABLE_2: Numbers = {
     "Random": (63.37, 0.10, 67.14, 0.10, 2.14, 0.03, 4.06, 3.49, 1.57, 0.01, 0.08, 0.06),
     "Mirror": (69.25, 0.16, 87.11, 0.19, 1.95, 0.03, 4.06, 3.54, 1.51, 0.01, 0.74, 0.86),
     "Nearest Motion": (56.00, 0.07, 58.94, 0.08, 2.04, 0.02, 3.94, 3.46, 1.62, 0.01, 0.13, 0.13),
@@ -46,7 +47,7 @@ _TABLE_2 = {
     "DIM-Listener†": (12.49, 0.01, 12.95, 0.02, 0.29, 0.01, 4.53, 2.93, 0.94, 0.01, 0.04, 0.02),
 }
 # MSE and FD on ViCo, then on LM_Listener; the table names no part, the sizes are expression's
-_TABLE_3 = {
+_TABLE_3: Numbers = {
     "DIM-Listener†": (0.62, 24.15, 0.27, 12.94),
     "without VQ": (0.92, 42.52, 0.66, 33.07),
     "without DIM pre-training": (0.75, 33.84, 0.60, 27.43),
@@ -55,7 +56,7 @@ _TABLE_3 = {
     "without two branches": (0.72, 30.92, 0.47, 21.27),
 }
 # expression and pose of MSE, then of FD
-_SUPPLEMENT = {
+_SUPPLEMENT: Numbers = {
     "V": (0.85, 0.01, 32.8, 0.07),
     "A": (0.97, 0.02, 46.9, 0.08),
     "A+V": (0.70, 0.01, 23.9, 0.06),
@@ -74,13 +75,13 @@ def published_rows(table: str, dataset: str = "vico") -> tuple[str, tuple[Row, .
             for label, numbers in _TABLE_3.items()
         )
         return SOURCES["3-lm_listener" if other else "3"], rows
-    figures, numbers_by_label = {
+    known: dict[str, tuple[tuple[str, ...], Numbers]] = {
         "1": (PAPER_FIGURES, _TABLE_1),
         "2": (PAPER_FIGURES, _TABLE_2),
         "supplement": (("mse", "fd"), _SUPPLEMENT),
-    }[table]
-    found = numbers_by_label.items()
-    return SOURCES[table], tuple(_row(label, figures, numbers) for label, numbers in found)
+    }
+    figures, found = known[table]
+    return SOURCES[table], tuple(_row(label, figures, row) for label, row in found.items())
 
 
 def _row(

@@ -128,7 +128,8 @@ def _predictor(
     seeds = range(options.seed, options.seed + options.samples)
     online = entry.ablation == ONLINE
     sampled = f"-{entry.steps}" if entry.steps else ""
-    words = (entry.method, options.split, seeds, "online" if online else "whole clips")
+    words: tuple[object, ...] = (entry.method, options.split, seeds)
+    words += ("online" if online else "whole clips",)
     words += (entry.steps,) if entry.steps else ()
     made_from = identity(store, run / MODEL if run else None, *words)
     path = options.output / "predictions" / f"{entry.run or entry.method}{sampled}.safetensors"
