@@ -131,7 +131,7 @@ class Espeak:
 
     def _take(self, samples: object, count: int, events: object) -> int:
         if samples and count > 0:
-            piece = np.ctypeslib.as_array(samples, shape=(count,))  # type: ignore[call-overload]
+            piece = np.ctypeslib.as_array(samples, shape=(count,))
             self._pieces.append(piece.copy())
         index = 0
         while events[index].type != _EVENT_END:  # type: ignore[index]
