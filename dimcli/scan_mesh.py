@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
@@ -43,7 +45,7 @@ class ScanMesh:
 
     def save(self, folder: Path) -> None:
         """Write beside a data set's index."""
-        tensors = {"lips": self.lips, "upper": self.upper}
+        tensors: dict[str, NDArray[Any]] = {"lips": self.lips, "upper": self.upper}
         facts = {"name": self.name, "key": self.key}
         if self.converter is not None:
             tensors |= self.converter.tensors()

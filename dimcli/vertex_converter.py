@@ -10,6 +10,7 @@ Legend: N examples, V vertices, K components, F = 53 numbers of jaw and expressi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +100,8 @@ class VertexConverter:
         """The inverse of :meth:`tensors`. Raises KeyError or ValueError."""
         explained, missed = (float(figure) for figure in tensors["figures"])
         names = ("centre", "basis", "weights", "back")
-        return cls(*(tensors[name] for name in names), explained, missed)
+        centre, basis, weights, back = (tensors[name] for name in names)
+        return cls(centre, basis, weights, back, explained, missed)
 
 
 def _regressed(face: Floats, flat: Floats, held: NDArray[np.bool_]) -> VertexConverter:
@@ -137,5 +139,5 @@ def _ridge(inputs: Floats, outputs: Floats, held: NDArray[np.bool_]) -> Floats:
     return best[1].astype(np.float32)
 
 
-def _with_one(values: Floats) -> Floats:
+def _with_one(values: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([values, np.ones((len(values), 1), values.dtype)], axis=1)
