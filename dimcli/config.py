@@ -305,6 +305,9 @@ class GenerationConfig:
     attitude_guidance: float = 1.0
     """How much the listener's attitude counts beside what it counted in training (1):
     classifier-free guidance, for models trained with ``dim.attitude_dropout``."""
+    sharpening: float = 0.0
+    """How much more an expected mouth departs from its local mean than decoded: an expectation
+    blurs what is brief, such as closed lips."""
     window_s: float = 6.4
     """Length of a window in seconds."""
     overlap_s: float = 1.6

@@ -116,7 +116,9 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SPEAKER_VQ,
         _SPEAKER_DIM,
         _SPEAKER_STAGES,
-        GenerationConfig(steps=6, temperature=0.9, window_s=3.84, overlap_s=0.96),
+        GenerationConfig(
+            steps=6, temperature=0.9, sharpening=0.8, window_s=3.84, overlap_s=0.96
+        ),
     ),
     "table": (
         _TABLE_VQ,

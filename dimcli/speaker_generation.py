@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dimcli.articulation import pauses, rested, sharpened
+from dimcli.audio import MEL, MEL4, MEL_DIM
 from dimcli.checkpoint import load_dim
 from dimcli.config import ATTITUDES, UNKNOWN_STYLE, DataConfig
 from dimcli.device import choose_device
@@ -94,12 +96,24 @@ def generate_speaker(
             )
             start = window.start
             track.write(window, decode_speaker(model, dyad, codes))
+    values = track.frames[:frames].numpy()
     return Motion(
-        plausible(track.frames[:frames].numpy(), config.data.space),
+        plausible(quiet_in_pauses(model, values, audio), config.data.space),
         fps=config.data.fps,
         space=config.data.space,
         meta={"generated": "dim", "seed": seed, "temperature": temperature, "style": style},
     )
+
+
+def quiet_in_pauses(model: DIM, values: Floats, audio: Floats) -> Floats:
+    """``values`` [T, 56] with the mouth at rest in the pauses of ``audio`` [T, A], where the
+    model's features and its space say what these are."""
+    data = model.config.data
+    if data.space != "arkit" or data.audio_encoder not in (MEL.name, MEL4.name):
+        return values
+    if data.audio_dim % MEL_DIM:
+        return values
+    return rested(values, pauses(audio, data.fps))
 
 
 def advanced(heard: Floats, fps: float) -> Floats:
@@ -162,4 +176,8 @@ def decode_speaker(model: DIM, dyad: Dyad, codes: Tensor, logits: Tensor | None 
             logits = Chances(model, dyad, "speaker").logits(codes, there[0], everywhere)
         vectors = vectors.clone()
         vectors[0, :, mouth] = vq.part_modules[mouth].quantizer.mean(logits[:, mouth])
-    return vq.unstandardise(vq.decode(vectors, there))[0].float()
+    motion = vq.unstandardise(vq.decode(vectors, there))[0].float()
+    if model.expects_mouth and model.config.generation.sharpening:
+        columns = list(vq.columns.values())[mouth]
+        motion = sharpened(motion, columns, model.config.generation.sharpening, model.fps)
+    return motion
