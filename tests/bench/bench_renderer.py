@@ -59,10 +59,12 @@ def correlations(pictures: np.ndarray, values: np.ndarray, folder: Path) -> str:
             writer.write(picture)
     seen = track_video(path).values
     count = min(len(seen), len(values))
-    return " ".join(
-        f"{name} {np.corrcoef(values[:count, column], seen[:count, column])[0, 1]:.2f}"
-        for name, column in COLUMNS.items()
-    )
+    found = []
+    for name, column in COLUMNS.items():
+        asked, drawn = values[:count, column], seen[:count, column]
+        moves = min(asked.std(), drawn.std()) > 0  # a listener's jaw may not
+        found.append(f"{name} {np.corrcoef(asked, drawn)[0, 1]:.2f}" if moves else f"{name} still")
+    return " ".join(found)
 
 
 def measure(name: str, clip: Path, region: Region | None, run: Path, minutes: float) -> None:
