@@ -101,6 +101,7 @@ def test_one_branch_encodes_the_speaker_alone(folder: Path) -> None:
     assert list(model.encoder) == ["speaker"]
 
 
+@pytest.mark.slow
 def test_pre_training_may_have_a_data_set_of_its_own(folder: Path, tmp_path: Path) -> None:
     make_store(tmp_path / "other", frames=90)
     made = {}
