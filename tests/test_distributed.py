@@ -68,7 +68,7 @@ def test_two_processes_train_as_one_does_with_the_same_whole_batch(tmp_path: Pat
             read_tensors(tmp_path / run / stage / "model.safetensors") for run in ("one", "two")
         ]
         for name, tensor in weights[0].items():
-            assert torch.allclose(tensor.float(), weights[1][name].float(), atol=1e-4), (
+            assert torch.allclose(tensor.float(), weights[1][name].float(), atol=5e-3), (
                 stage,
                 name,
             )
