@@ -46,7 +46,7 @@ KINDS: dict[str, Kind] = {
         page=FLAME_PAGE,
         licence="free for research after registration; read the page",
         target="flame.safetensors",
-        function="dimcli.flame_files:import_model",
+        function="dimcli.conversion.flame_files:import_model",
     ),
     "flame-landmarks": Kind(
         what="landmarks on the FLAME head: dim convert matches the heads by them",
@@ -55,7 +55,7 @@ KINDS: dict[str, Kind] = {
         page=FLAME_PAGE,
         licence="research only",
         target="flame_landmarks.safetensors",
-        function="dimcli.flame_files:import_landmarks",
+        function="dimcli.conversion.flame_files:import_landmarks",
         adds=True,
     ),
     "flame-masks": Kind(
@@ -64,7 +64,7 @@ KINDS: dict[str, Kind] = {
         page=FLAME_PAGE,
         licence="free for research after registration; read the page",
         target="flame_masks.safetensors",
-        function="dimcli.flame_files:import_masks",
+        function="dimcli.conversion.flame_files:import_masks",
     ),
     "pirender": Kind(
         what="PIRenderer as published: where training the photoreal renderer's preset paper starts",

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import weights
-from dimcli.baseline_generation import BaselineListener
 from dimcli.baseline_presets import baseline_preset
 from dimcli.checkpoint import CONFIG, load_run
 from dimcli.config import RunConfig
@@ -25,7 +24,9 @@ from dimcli.data.clip import Predictor, Stimulus
 from dimcli.data.store import ClipStore, data_config
 from dimcli.device import choose_device
 from dimcli.errors import InputError
-from dimcli.generation import generate_listener, load_listener
+from dimcli.generation.baseline import BaselineListener
+from dimcli.generation.listener import generate_listener, load_listener
+from dimcli.generation.online_listener import generate_online, require_causal
 from dimcli.models.baselines.base import Baseline
 from dimcli.models.baselines.nearest import Nearest
 from dimcli.models.baselines.simple import (
@@ -37,7 +38,6 @@ from dimcli.models.baselines.simple import (
 from dimcli.models.baselines.speaker import SpeakerBaseline
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
-from dimcli.online import generate_online, require_causal
 
 Floats = NDArray[np.float32]
 
@@ -70,7 +70,7 @@ class TrainedListener(Protocol):
         steps: int | None = None,
         attitude: str = "unknown",
     ) -> Motion:
-        """A listener for ``speaker``; see :func:`dimcli.generation.generate_listener`.
+        """A listener for ``speaker``; see :func:`dimcli.generation.listener.generate_listener`.
 
         A method that has no use for ``temperature``, ``steps`` or ``attitude`` ignores it.
         """
@@ -79,8 +79,8 @@ class TrainedListener(Protocol):
 
 @dataclass(frozen=True)
 class DIMListener:
-    """A fine-tuned DIM; ``online`` answers as a stream (:mod:`dimcli.online`), and so in one pass:
-    ``steps`` is then ignored."""
+    """A fine-tuned DIM; ``online`` answers as a stream (:mod:`dimcli.generation.online_listener`),
+    and so in one pass: ``steps`` is then ignored."""
 
     model: DIM
     online: bool = False

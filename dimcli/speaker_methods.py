@@ -25,11 +25,11 @@ from dimcli.data.clip import ClipRecord, SpeakerPredictor, Speech
 from dimcli.data.store import ClipStore
 from dimcli.device import choose_device
 from dimcli.errors import InputError
-from dimcli.listener_io import one_thread, plausible
+from dimcli.generation.listener_io import one_thread, plausible
+from dimcli.generation.speaker import check_speech, generate_speaker, load_speaker
 from dimcli.models.baselines.speaker import SpeakerBaseline
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
-from dimcli.speaker_generation import check_speech, generate_speaker, load_speaker
 
 Floats = NDArray[np.float32]
 

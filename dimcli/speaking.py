@@ -54,7 +54,7 @@ class Speaker:
         speakers or its encoder isn't here.
         """
         from dimcli.audio import load_encoder
-        from dimcli.speaker_generation import load_speaker
+        from dimcli.generation.speaker import load_speaker
 
         model = load_speaker(run, device)
         data = model.config.data
@@ -65,7 +65,7 @@ class Speaker:
                 f"gives {hear.encoder.dim} here; expected the model that it was trained with"
             )
         if online:
-            from dimcli.online_speaker import require_online_encoder
+            from dimcli.generation.online_speaker import require_online_encoder
 
             require_online_encoder(data.audio_encoder)
         return cls(model, hear, online)
@@ -77,7 +77,7 @@ class Speaker:
 
     def check_style(self, style: str) -> None:
         """Raise InputError that lists the styles where there is no such ``style``."""
-        from dimcli.speaker_generation import style_index
+        from dimcli.generation.speaker import style_index
 
         style_index(self._model, style)
 
@@ -95,12 +95,12 @@ class Speaker:
 
         It runs at the model's frame rate; the last frame begins before the sound ends.
         """
-        from dimcli.speaker_generation import advanced, generate_speaker
+        from dimcli.generation.speaker import advanced, generate_speaker
 
         fps = self._model.fps
         frames = max(1, int(np.ceil(len(samples) / rate * fps - 1e-6)))
         if self._online:
-            from dimcli.online_speaker import speak_online
+            from dimcli.generation.online_speaker import speak_online
 
             return speak_online(
                 self._model, samples, rate, seed=seed, temperature=temperature, style=style

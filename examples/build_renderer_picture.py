@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dimcli.renderer_card import psnr, trained
-from dimcli.takes import read_takes
+from dimcli.renderer_training.card import psnr, trained
+from dimcli.renderer_training.takes import read_takes
 from renderers.pirenderer.material import HELD_OUT, Material
 from renderers.pirenderer.run import read_run
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch._dynamo  # noqa: F401  optimisers import it: once here instead of in every child
 
-from dimcli.method_stages import MethodOptions, train_method
+from dimcli.training.method_stages import MethodOptions, train_method
 
 
 def train(folder: Path, name: str) -> None:

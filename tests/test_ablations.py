@@ -3,14 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.ablations import ABLATIONS
 from dimcli.checkpoint import load_dim, load_vq
 from dimcli.data.clip import Clip
 from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
-from dimcli.generation import generate_listener
-from dimcli.method_stages import MethodOptions, train_method
-from dimcli.stages import StageOptions, finetune, pretrain, train_vq
+from dimcli.generation.listener import generate_listener
+from dimcli.training.ablations import ABLATIONS
+from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.training.stages import StageOptions, finetune, pretrain, train_vq
 from tests.stores import make_store
 
 

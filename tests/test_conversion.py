@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.conversion import Converter
+from dimcli.conversion.face_fitting import GAZE
+from dimcli.conversion.motions import Converter
 from dimcli.errors import InputError
-from dimcli.face_fitting import GAZE
 from dimcli.motion import EXPRESSION, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
 from renderers.correspondence import Correspondence, SurfacePoints, correspond
 from renderers.flame import FlameHead

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dimcli import distributed
 from dimcli.checkpoint import read_tensors, training_info
-from dimcli.method_stages import MethodOptions, train_method
-from dimcli.stages import StageOptions, train_vq
+from dimcli.training import distributed
+from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.training.stages import StageOptions, train_vq
 from tests.stores import make_store
 
 OPTIONS = MethodOptions(

@@ -11,8 +11,8 @@ import pytest
 from dimcli.data.clip import Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
-from dimcli.evaluation import evaluate
-from dimcli.metrics import fit_clusters, score_motions
+from dimcli.evaluation.harness import evaluate
+from dimcli.evaluation.metrics import fit_clusters, score_motions
 from dimcli.motion import Motion
 from tests.stores import make_split
 

@@ -7,8 +7,8 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
+from dimcli.conversion.flame_files import read_landmarks, read_masks, read_model
 from dimcli.errors import InputError
-from dimcli.flame_files import read_landmarks, read_masks, read_model
 from dimcli.importing import KINDS, import_file, imported
 from tests.flame_files import flame_arrays, mediapipe_embedding, model_pickle
 from tests.pickle_writing import array, call, mapping, name, program, text

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from dimcli.config_file import with_overrides
-from dimcli.draws import draw
 from dimcli.errors import InputError
-from dimcli.generation import generate_listener, window_inputs
+from dimcli.generation.draws import draw
+from dimcli.generation.listener import generate_listener, window_inputs
+from dimcli.generation.sampling import Chances, fill_order
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
 from dimcli.presets import preset
-from dimcli.sampling import Chances, fill_order
 from tests.stores import AUDIO_DIM, smooth
 
 
@@ -115,7 +115,7 @@ def test_inputs_of_another_kind_are_refused_with_the_reason() -> None:
 
 
 def test_loading_a_run_that_is_not_there_says_so(tmp_path: Path) -> None:
-    from dimcli.generation import load_listener
+    from dimcli.generation.listener import load_listener
 
     with pytest.raises(InputError, match="no such run directory"):
         load_listener(tmp_path / "none", "cpu")

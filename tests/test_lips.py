@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dimcli.errors import InputError
-from dimcli.lips import (
+from dimcli.evaluation.lips import (
     CLOSED,
     closure_hits,
     lip_agreement,

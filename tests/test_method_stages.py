@@ -10,9 +10,9 @@ import pytest
 
 from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
-from dimcli.method_stages import MethodOptions, train_method
 from dimcli.methods import load_predictor
-from dimcli.training import Progress
+from dimcli.training.loop import Progress
+from dimcli.training.method_stages import MethodOptions, train_method
 from tests.stores import make_store
 
 TRAINED = ("rlhg", "l2l", "elp", "dim")

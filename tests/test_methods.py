@@ -7,9 +7,9 @@ import pytest
 from dimcli.checkpoint import read_tensors, save_tensors
 from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
-from dimcli.method_stages import MethodOptions, train_method
 from dimcli.methods import UNTRAINED, load_predictor
-from dimcli.stages import train_vq
+from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.training.stages import train_vq
 from tests.stores import make_store
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from dimcli.errors import InputError
-from dimcli.metrics import (
+from dimcli.evaluation.metrics import (
     Clusters,
     fd,
     frechet_distance,

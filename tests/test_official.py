@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dimcli import official
 from dimcli.errors import InputError
-from dimcli.official_clusters import fit_centres, nearest
+from dimcli.evaluation import official
+from dimcli.evaluation.official_clusters import fit_centres, nearest
 
 Clips = list[np.ndarray]
 

@@ -6,9 +6,9 @@ from dimcli.audio import mel
 from dimcli.audio.online_mel import OnlineMel, online_mel
 from dimcli.config_file import with_overrides
 from dimcli.errors import InputError
+from dimcli.generation.online_listener import OnlineListener, generate_online
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
-from dimcli.online import OnlineListener, generate_online
 from dimcli.presets import preset
 from tests.stores import AUDIO_DIM, smooth
 

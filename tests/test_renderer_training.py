@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from dimcli.errors import InputError
 from dimcli.media import read_frames
 from dimcli.motion import Motion
-from dimcli.renderer_training import (
+from dimcli.renderer_training.run import (
     Look,
     RendererOptions,
     named_sources,

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from dimcli.score_table import PUBLISHED, TRUE, Row, Scale, ScoreTable, to_csv, to_latex
-from dimcli.scores import Figure
+from dimcli.evaluation.score_table import PUBLISHED, TRUE, Row, Scale, ScoreTable, to_csv, to_latex
+from dimcli.evaluation.scores import Figure
 
 
 def row(name: str, fd: float, sid: float, kind: str = "method") -> Row:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dimcli.conversion.scan_mesh import ScanMesh, true_regions
 from dimcli.data.biwi import biwi
 from dimcli.data.clip import ClipRecord, Speech
 from dimcli.data.preparing import prepare
@@ -15,15 +16,14 @@ from dimcli.data.spoken import CLOSURES
 from dimcli.data.store import ClipStore
 from dimcli.data.writer import StoreWriter
 from dimcli.errors import InputError
-from dimcli.evaluation_run import EvaluationOptions, run_evaluation
-from dimcli.face_regions import regions_of_space
-from dimcli.lips import lip_agreement, lip_opening
+from dimcli.evaluation.face_regions import regions_of_space
+from dimcli.evaluation.lips import lip_agreement, lip_opening
+from dimcli.evaluation.run import EvaluationOptions, run_evaluation
+from dimcli.evaluation.scores import Evaluation, Figure
+from dimcli.evaluation.speaker import SpeakerMeasures, evaluate_speakers
+from dimcli.evaluation.vertex_metrics import lip_vertex_error, released_lip_errors
 from dimcli.motion import JAW, Motion
-from dimcli.scan_mesh import ScanMesh, true_regions
-from dimcli.scores import Evaluation, Figure
-from dimcli.speaker_evaluation import SpeakerMeasures, evaluate_speakers
 from dimcli.speaker_methods import LoudnessSpeaker, MeanSpeaker, RandomSpeaker
-from dimcli.vertex_metrics import lip_vertex_error, released_lip_errors
 from tests.scan_files import write_biwi
 
 FPS, FRAMES, MEL = 25.0, 40, 32
@@ -210,7 +210,7 @@ def test_scans_are_measured_by_what_was_scanned(tmp_path: Path) -> None:
 
 
 def test_the_run_writes_tables_files_and_a_report(store: ClipStore, tmp_path: Path) -> None:
-    from dimcli.evaluation_files import EvaluationFiles
+    from dimcli.evaluation.files import EvaluationFiles
 
     files = EvaluationFiles().in_folder(tmp_path / "out")
     options = EvaluationOptions(

@@ -5,11 +5,11 @@ import torch
 from dimcli.audio import MEL4
 from dimcli.config_file import with_overrides
 from dimcli.errors import InputError
+from dimcli.generation.online_speaker import OnlineSpeaker, require_online_encoder
+from dimcli.generation.speaker import generate_speaker
 from dimcli.models.dim import DIM
 from dimcli.motion import JAW
-from dimcli.online_speaker import OnlineSpeaker, require_online_encoder
 from dimcli.presets import preset
-from dimcli.speaker_generation import generate_speaker
 from tests.stores import smooth
 
 SPEAKER = {
@@ -103,7 +103,7 @@ def test_what_a_stream_says_does_not_depend_on_what_comes_after_its_look_ahead()
 
 
 def test_an_encoder_that_needs_the_whole_sound_is_refused_online() -> None:
-    with pytest.raises(InputError, match="hears by mel or mel4, .* 'hubert'"):
+    with pytest.raises(InputError, match=r"hears by mel or mel4, .* 'hubert'"):
         require_online_encoder("hubert")
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dimcli.clusters import Clusters
-from dimcli.metrics import (
+from dimcli.evaluation.clusters import Clusters
+from dimcli.evaluation.metrics import (
     fd,
     mse,
     paired_fd,
@@ -13,7 +13,7 @@ from dimcli.metrics import (
     sid,
     variation,
 )
-from dimcli.tally import ClipTruth, Tally, draw_clips
+from dimcli.evaluation.tally import ClipTruth, Tally, draw_clips
 
 Clips = list[np.ndarray]
 

@@ -7,8 +7,8 @@ import torch
 from dimcli.checkpoint import load_dim, load_run, load_vq, write_run
 from dimcli.config import TrainingConfig
 from dimcli.errors import InputError
-from dimcli.stages import StageOptions, finetune, pretrain, train_vq
-from dimcli.training import Progress, TrainingResult, learning_rate
+from dimcli.training.loop import Progress, TrainingResult, learning_rate
+from dimcli.training.stages import StageOptions, finetune, pretrain, train_vq
 from tests.stores import make_store
 
 FILES = ("model.safetensors", "metrics.jsonl", "config.yaml", "training_state.safetensors")
@@ -76,7 +76,7 @@ def test_a_run_that_ran_out_of_time_goes_on_from_that_very_step(
     run("whole")
     clock = iter(range(100_000))
     with monkeypatch.context() as patch:
-        patch.setattr("dimcli.training.time.monotonic", lambda: 10.0 * next(clock))
+        patch.setattr("dimcli.training.loop.time.monotonic", lambda: 10.0 * next(clock))
         stopped = run("stopped", max_minutes=1.0)
     assert stopped.reason == "minutes"
     assert 0 < stopped.step < 8

@@ -6,20 +6,20 @@ import pytest
 import torch
 
 from dimcli.errors import InputError
-from dimcli.face_regions import (
+from dimcli.evaluation.face_regions import (
     open_head_lips,
     open_head_upper_face,
     read_region,
     regions_of_space,
 )
-from dimcli.motion import HEAD, JAW, expression_index
-from dimcli.vertex_metrics import (
+from dimcli.evaluation.vertex_metrics import (
     dynamics,
     dynamics_deviation,
     lip_vertex_error,
     released_dynamics_deviation,
     released_lip_errors,
 )
+from dimcli.motion import HEAD, JAW, expression_index
 from renderers.heads import OpenHead
 
 

@@ -142,7 +142,7 @@ def evaluate(
     if table is not None:
         from dimcli.cli.paper_table import make_table
         from dimcli.errors import InputError
-        from dimcli.table_training import TableOptions
+        from dimcli.evaluation.table_training import TableOptions
 
         if dataset is None or output is None:
             raise InputError("--table: needs --dataset and a folder, -o FOLDER")
@@ -176,8 +176,8 @@ def evaluate(
         )
         return
     from dimcli.cli.score_tables import print_table
-    from dimcli.evaluation_files import EvaluationFiles
-    from dimcli.evaluation_run import EvaluationOptions, run_evaluation
+    from dimcli.evaluation.files import EvaluationFiles
+    from dimcli.evaluation.run import EvaluationOptions, run_evaluation
 
     files = EvaluationFiles(csv=csv, latex=latex, report=report).in_folder(output)
     options = EvaluationOptions(

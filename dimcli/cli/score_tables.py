@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from dimcli.score_table import Row, ScoreTable
+    from dimcli.evaluation.score_table import Row, ScoreTable
 
 WIDTH = 100
 

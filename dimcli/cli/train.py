@@ -21,8 +21,8 @@ from dimcli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from dimcli.stages import StageOptions
-    from dimcli.training import Progress, TrainingResult
+    from dimcli.training.loop import Progress, TrainingResult
+    from dimcli.training.stages import StageOptions
 
 DataArgument = Annotated[Path, typer.Argument(help="Data set folder, as dim prepare writes it.")]
 PresetOption = Annotated[str, typer.Option(help="paper, official, small, speaker, table or tiny.")]
@@ -77,7 +77,7 @@ def train_vq(
     as_json: JsonOption = False,
 ) -> None:
     """Learn one role's motion codes (VQ-VAE)."""
-    from dimcli import stages
+    from dimcli.training import stages
 
     common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
     _train(
@@ -105,7 +105,7 @@ def pretrain(
     as_json: JsonOption = False,
 ) -> None:
     """Model both sides of a dyad by masking and contrast."""
-    from dimcli import stages
+    from dimcli.training import stages
 
     common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
     _train(
@@ -134,7 +134,7 @@ def finetune(
     as_json: JsonOption = False,
 ) -> None:
     """Learn to generate one role from the other."""
-    from dimcli import stages
+    from dimcli.training import stages
 
     common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
     _train(
@@ -188,8 +188,8 @@ def train(
     """
     from dataclasses import fields
 
-    from dimcli import method_stages
-    from dimcli.stages import StageOptions
+    from dimcli.training import method_stages
+    from dimcli.training.stages import StageOptions
 
     common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
 
@@ -236,7 +236,7 @@ def _train(
     import importlib.util
     import time
 
-    from dimcli.stages import StageOptions
+    from dimcli.training.stages import StageOptions
 
     started = time.monotonic()
     tensorboard = importlib.util.find_spec("tensorboard") is not None

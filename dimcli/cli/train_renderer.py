@@ -18,7 +18,7 @@ from dimcli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from dimcli.renderer_training import Look
+    from dimcli.renderer_training.run import Look
 
 
 def register(app: typer.Typer) -> None:
@@ -68,8 +68,8 @@ def train_renderer(
     from dataclasses import asdict
 
     from dimcli.extraction import parse_region
-    from dimcli.renderer_training import RendererOptions, named_sources
-    from dimcli.renderer_training import train_renderer as train
+    from dimcli.renderer_training.run import RendererOptions, named_sources
+    from dimcli.renderer_training.run import train_renderer as train
 
     def look(now: Look) -> None:
         level = "" if math.isnan(now.psnr) else f", held-out PSNR {now.psnr:.2f} dB"

@@ -4,8 +4,8 @@
 second, no head motion), ``templates.pkl``; ``regions/lve.txt`` and ``regions/fdd.txt`` where they
 are. Motion is what a tracker made of the corpus's pictures: ``emoca_biwi/<SUBJ>_eNN.pkl``, DIM's
 (frame_NNN to exp, pose, cam, shape), or ``motion/<SUBJ>_eNN.npz`` of ``dim extract``. A map between
-motion and vertices is learned from train (:mod:`dimcli.vertex_converter`); through it vertices are
-scored, and clips that no tracker saw get their motion.
+motion and vertices is learned from train (:mod:`dimcli.conversion.vertex_converter`); through it
+vertices are scored, and clips that no tracker saw get their motion.
 
 Splits are FaceFormer's: of six subjects sentences 1-32 train, 33-36 val, 37-40 test (BIWI-Test-A);
 of the other eight 37-40 are BIWI-Test-B.
@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.audio import SAMPLE_RATE, AudioEncoder
+from dimcli.conversion.scan_mesh import ScanMesh, save_true_regions
+from dimcli.conversion.vertex_converter import VertexConverter
 from dimcli.data.dyads import Dyads
 from dimcli.data.orders import numbers
 from dimcli.data.preparing import Corpus, Job
@@ -45,9 +47,7 @@ from dimcli.media import read_audio
 from dimcli.motion import MOTION_DIM, NUM_EXPRESSION, NUM_POSE, Motion
 from dimcli.pickles import read_pickle
 from dimcli.ranges import require_choice
-from dimcli.scan_mesh import ScanMesh, save_true_regions
 from dimcli.tracking.gaps import fill_motion, finite_rows
-from dimcli.vertex_converter import VertexConverter
 
 Floats = NDArray[np.float32]
 

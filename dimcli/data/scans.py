@@ -22,7 +22,7 @@ from dimcli.audio import MEL4, AudioEncoder, encoder_here
 from dimcli.data.dyads import Dyads, Skipped, Span, check_lengths
 from dimcli.data.sounds import check_sound, encoded
 from dimcli.errors import InputError
-from dimcli.face_regions import Indices, read_region
+from dimcli.evaluation.face_regions import Indices, read_region
 from dimcli.motion import Motion
 from dimcli.pickles import read_pickle
 

@@ -7,7 +7,8 @@
 
 Vertices were captured 60 times a second; as FaceFormer does, every second frame is taken. Files
 that were thinned out to 30 already are known by the length of their sound. Motion is FLAME's jaw
-and expression, fitted to the vertices (:mod:`dimcli.flame_fitting`): it needs the user's FLAME.
+and expression, fitted to the vertices (:mod:`dimcli.conversion.flame_fitting`): it needs the user's
+FLAME.
 
 Splits are by subject: 8 train (sentences 1-40), 2 val, 2 test (21-40).
 """
@@ -26,6 +27,9 @@ from numpy.typing import NDArray
 
 from dimcli.audio import SAMPLE_RATE, AudioEncoder
 from dimcli.audio.sound import checked_sound
+from dimcli.conversion.flame_files import NUM_VERTICES
+from dimcli.conversion.flame_fitting import FlameFitter
+from dimcli.conversion.scan_mesh import ScanMesh, save_true_regions
 from dimcli.data.dyads import Dyads, Skipped
 from dimcli.data.preparing import Corpus, Job
 from dimcli.data.scans import (
@@ -42,13 +46,10 @@ from dimcli.data.scans import (
 )
 from dimcli.data.sounds import check_sound
 from dimcli.errors import InputError
-from dimcli.face_regions import FLAME_LIPS, FLAME_UPPER, flame_mask
-from dimcli.flame_files import NUM_VERTICES
-from dimcli.flame_fitting import FlameFitter
+from dimcli.evaluation.face_regions import FLAME_LIPS, FLAME_UPPER, flame_mask
 from dimcli.importing import find_imported, imported
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
-from dimcli.scan_mesh import ScanMesh, save_true_regions
 from renderers.flame import NUM_SKIN, FlameHead, read_arrays
 
 Floats = NDArray[np.float32]

@@ -61,7 +61,7 @@ def export_motion(
 def _as_arkit(motion: Motion) -> Motion:
     if motion.space == "arkit":
         return motion
-    from dimcli.conversion import convert_motion
+    from dimcli.conversion.motions import convert_motion
 
     return convert_motion(motion, "arkit").motion
 

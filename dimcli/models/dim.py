@@ -2,8 +2,8 @@
 
 Pre-training masks both roles; listener generation masks the listener and shows the speaker; speaker
 generation the other way round. These are mask settings of the one class here. So are the ablations
-of the paper's Table 3 (:mod:`dimcli.ablations`): ``dim.targets`` motion predicts the motion itself,
-``dim.branches`` speaker has no listener branch.
+of the paper's Table 3 (:mod:`dimcli.training.ablations`): ``dim.targets`` motion predicts the
+motion itself, ``dim.branches`` speaker has no listener branch.
 
 A model step is what one code stands for: ``stride`` frames (1 in the paper). Where the paper leaves
 the joint encoder open, this is how it works. The paper concatenates the roles' visible frames as if

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dimcli import distributed
-from dimcli.losses import codebook_loss
+from dimcli.training import distributed
+from dimcli.training.losses import codebook_loss
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.config import VQConfig
-from dimcli.losses import reconstruction_loss, velocity_loss, vq_loss
 from dimcli.models.layers import Transformer, sinusoidal_positions
 from dimcli.models.quantizer import Quantizer
 from dimcli.motion import ARKIT_EXPRESSIONS, JAW, MOTION_DIM, expression_index
+from dimcli.training.losses import reconstruction_loss, velocity_loss, vq_loss
 
 STD_FLOOR_RAD = 0.01
 STD_FLOOR_EXPRESSION = 0.03

@@ -65,7 +65,7 @@ from dimcli.data.store import ClipStore
 from dimcli.data.windows import WindowSampler
 from dimcli.device import choose_device
 from dimcli.models.dim import DIM
-from dimcli.objectives import pretrain_objective
+from dimcli.training.objectives import pretrain_objective
 from dimcli.presets import preset
 from pathlib import Path
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from dimcli.conversion import Converter
+from dimcli.conversion.motions import Converter
 from dimcli.motion import EXPRESSION, JAW, MOTION_DIM, Motion
 from renderers.correspondence import correspond
 from renderers.flame import FlameHead

@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 import weights
-from dimcli.generation import generate_listener, load_listener
+from dimcli.generation.listener import generate_listener, load_listener
 from dimcli.motion import MOTION_DIM, Motion
 
 SECONDS = 60

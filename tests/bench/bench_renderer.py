@@ -18,9 +18,9 @@ import torch
 
 from dimcli.media import VideoWriter
 from dimcli.motion import expression_index
-from dimcli.renderer_card import judge, trained
-from dimcli.renderer_training import RendererOptions, train_renderer
-from dimcli.takes import Region, read_takes
+from dimcli.renderer_training.card import judge, trained
+from dimcli.renderer_training.run import RendererOptions, train_renderer
+from dimcli.renderer_training.takes import Region, read_takes
 from dimcli.tracking.landmarks import track_video
 from renderers.pirenderer.backbones import choose_backbone
 from renderers.pirenderer.material import HELD_OUT, Material

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.audio import ACTIVITY, SAMPLE_RATE, mel
-from dimcli.lips import LipAgreement, lip_agreement, lip_opening, loudness, mouth_at_rest
+from dimcli.evaluation.lips import LipAgreement, lip_agreement, lip_opening, loudness, mouth_at_rest
 from dimcli.media import read_audio
 from dimcli.motion import Motion
 

@@ -22,10 +22,10 @@ from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import ReadAhead
 from dimcli.device import choose_device
 from dimcli.models.dim import DIM
-from dimcli.objectives import pretrain_objective
 from dimcli.presets import preset
-from dimcli.stages import windows_of
-from dimcli.training import take_step
+from dimcli.training.loop import take_step
+from dimcli.training.objectives import pretrain_objective
+from dimcli.training.stages import windows_of
 from tests.bench.bench_data import make_hour
 
 PRESETS = os.environ.get("DIM_BENCH_PRESETS", "official,small").split(",")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dimcli import media
-from dimcli.lips import lip_opening
+from dimcli.evaluation.lips import lip_opening
 from dimcli.motion import Motion
 from dimcli.speaking import speak
 from tests.cli.test_bad_input import refused

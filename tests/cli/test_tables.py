@@ -6,15 +6,15 @@ import pytest
 
 from dimcli.baseline_presets import METHODS
 from dimcli.errors import InputError
+from dimcli.evaluation.predictions import identity, keep_predictions, kept
+from dimcli.evaluation.published import published_rows
+from dimcli.evaluation.score_markdown import to_markdown
+from dimcli.evaluation.score_table import Row, ScoreTable
+from dimcli.evaluation.scores import Figure
+from dimcli.evaluation.table_plans import ONE_PASS, TABLES, table_plan
+from dimcli.evaluation.tables import TableOptions, run_table
 from dimcli.methods import UNTRAINED
 from dimcli.models.baselines.simple import MirrorPredictor
-from dimcli.predictions import identity, keep_predictions, kept
-from dimcli.published import published_rows
-from dimcli.score_markdown import to_markdown
-from dimcli.score_table import Row, ScoreTable
-from dimcli.scores import Figure
-from dimcli.table_plans import ONE_PASS, TABLES, table_plan
-from dimcli.tables import TableOptions, run_table
 from tests.stores import make_store
 
 

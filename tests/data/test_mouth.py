@@ -13,7 +13,7 @@ from dimcli.data.signals import empty_motion
 from dimcli.data.talking import STYLES, Speech, talking_motion
 from dimcli.data.textgrid import Phone
 from dimcli.errors import InputError
-from dimcli.lips import CLOSED, closure_hits, lip_opening
+from dimcli.evaluation.lips import CLOSED, closure_hits, lip_opening
 from dimcli.motion import Motion, expression_index
 
 FPS = 25.0

@@ -18,7 +18,7 @@ from dimcli.data.spoken import SpokenOptions, closures_of, spoken
 from dimcli.data.store import ClipStore
 from dimcli.data.textgrid import Phone, write_textgrid
 from dimcli.errors import InputError
-from dimcli.lips import closure_hits, lip_opening
+from dimcli.evaluation.lips import closure_hits, lip_opening
 from dimcli.motion import JAW
 from tests import corpora
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dimcli.conversion.scan_mesh import ScanMesh, true_regions
 from dimcli.data.preparing import prepare
 from dimcli.data.scans import RESIDUAL
 from dimcli.data.store import ClipStore
 from dimcli.data.vocaset import SUBJECTS, vocaset
 from dimcli.errors import InputError
 from dimcli.importing import import_file
-from dimcli.scan_mesh import ScanMesh, true_regions
 from renderers.flame import FlameHead
 from tests.corpora import Bomb
 from tests.flame_files import flame_arrays, landmark_places, model_pickle

@@ -3,7 +3,7 @@ import torch
 
 from dimcli.config import ROLES
 from dimcli.models.dim import DIM, Dyad
-from dimcli.objectives import (
+from dimcli.training.objectives import (
     finetune_objective,
     pretrain_objective,
     random_mask,

@@ -10,13 +10,13 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from dimcli.augment import augmented, with_unknown
 from dimcli.config import ATTITUDES, RunConfig
 from dimcli.data.windows import Batch, Statistics
 from dimcli.errors import InputError
-from dimcli.losses import masked_mean, velocity_loss
 from dimcli.models.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD
 from dimcli.motion import MOTION_DIM
+from dimcli.training.augment import augmented, with_unknown
+from dimcli.training.losses import masked_mean, velocity_loss
 
 Figures = dict[str, Tensor]
 
@@ -103,7 +103,7 @@ class Baseline(nn.Module, ABC):
     def objective(
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
-        """What a training step minimises; see :class:`dimcli.training.Objective`."""
+        """What a training step minimises; see :class:`dimcli.training.loop.Objective`."""
 
     @abstractmethod
     def respond(

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from dimcli.config import RunConfig
 from dimcli.data.windows import Batch
+from dimcli.generation.stitching import Track, windows
 from dimcli.models.baselines.base import Baseline
 from dimcli.models.vqvae import VQVAE
 from dimcli.motion import MOTION_DIM
-from dimcli.stitching import Track, windows
 
 
 class CodedBaseline(Baseline):

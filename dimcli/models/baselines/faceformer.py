@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from dimcli.config import RunConfig
 from dimcli.data.windows import Batch
-from dimcli.losses import masked_mean
 from dimcli.models.baselines.base import Figures
 from dimcli.models.baselines.speaker import SpeakerBaseline
 from dimcli.models.layers import Transformer, sinusoidal_positions
 from dimcli.motion import MOTION_DIM
+from dimcli.training.losses import masked_mean
 
 
 class FaceFormer(SpeakerBaseline):

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 from dimcli.config import ATTITUDES, RunConfig
 from dimcli.data.windows import Batch
-from dimcli.draws import draw
-from dimcli.losses import code_loss, masked_mean
+from dimcli.generation.draws import draw
 from dimcli.models.baselines.base import Figures
 from dimcli.models.baselines.coded import CodedBaseline
 from dimcli.models.baselines.cross_modal import CrossBlock
 from dimcli.models.layers import attention_mask, sinusoidal_positions
 from dimcli.motion import MOTION_DIM
+from dimcli.training.losses import code_loss, masked_mean
 
 
 class L2L(CodedBaseline):

@@ -20,8 +20,8 @@ from dimcli.config import RunConfig
 from dimcli.data.store import ClipStore
 from dimcli.data.windows import rest
 from dimcli.errors import InputError
+from dimcli.generation.stitching import Track, windows
 from dimcli.motion import MOTION_DIM
-from dimcli.stitching import Track, windows
 
 
 class Nearest(nn.Module):

@@ -15,7 +15,7 @@ from dimcli.data.clip import ClipRecord, Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic import Recipe, conversation_index, redraw_listener
 from dimcli.errors import InputError
-from dimcli.listener_io import plausible
+from dimcli.generation.listener_io import plausible
 from dimcli.motion import Motion
 
 

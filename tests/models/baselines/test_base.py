@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.baseline_generation import BaselineListener
 from dimcli.data.windows import Batch, Statistics
+from dimcli.generation.baseline import BaselineListener
 from dimcli.models.baselines.base import Baseline
 from dimcli.motion import Motion
 from tests.models.baselines.conftest import make, smooth_batch, untouched

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from dimcli.errors import InputError
-from dimcli.method_stages import MethodOptions, train_method
 from dimcli.methods import load_predictor
 from dimcli.models.baselines.faceformer import FaceFormer
 from dimcli.speaker_methods import load_speaker_predictor
+from dimcli.training.method_stages import MethodOptions, train_method
 from tests.models.baselines.conftest import make, overfit, smooth_batch, untouched
 from tests.stores import make_store
 

@@ -10,7 +10,7 @@ from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic import Recipe, write_synthetic
 from dimcli.errors import InputError
-from dimcli.metrics import PartScores, fit_clusters, score_motions
+from dimcli.evaluation.metrics import PartScores, fit_clusters, score_motions
 from dimcli.models.baselines.simple import (
     MeanPredictor,
     MirrorPredictor,

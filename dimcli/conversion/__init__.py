@@ -1,0 +1,1 @@
+"""Between spaces and heads: FLAME's files, fits, converted motion."""

@@ -1,0 +1,1 @@
+"""Methods against the truth: figures, intervals, protocols and the paper's tables."""

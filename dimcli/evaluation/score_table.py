@@ -1,0 +1,319 @@
+"""Tables of scores: what is in one, how its numbers are written, and as CSV and LaTeX.
+
+One :class:`ScoreTable` feeds the terminal, the HTML report and the files. Rows may be methods that
+were evaluated, the truth, or numbers published elsewhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dimcli.evaluation.metrics import PARTS
+from dimcli.evaluation.scores import (
+    LARGER_BETTER,
+    NEAREST_ZERO,
+    TRUTH,
+    TRUTH_FIGURES,
+    Evaluation,
+    Figure,
+    Figures,
+)
+
+TITLES = {
+    "fd": "FD",
+    "p_fd": "P-FD",
+    "mse": "MSE",
+    "sid": "SID",
+    "var": "Var",
+    "rpcc": "rPCC",
+    "sid_pooled": "SID pooled",
+    "var_pooled": "Var pooled",
+    "rpcc_temporal": "rPCC over time",
+    "sts": "STS",
+    "lve": "LVE",
+    "lve_released": "LVE released",
+    "fdd": "FDD",
+    "fdd_released": "FDD released",
+    "closure_hits": "closure hits",
+    "lip_correlation": "lip corr.",
+    "lip_offset_ms": "offset ms",
+    "lip_shift_ms": "shift ms",
+}
+PAPER_FIGURES = ("fd", "p_fd", "mse", "sid", "var", "rpcc")
+"""The columns of the paper's tables."""
+OFFICIAL_FIGURES = ("fd", "p_fd", "mse", "sid_pooled", "var_pooled", "rpcc")
+"""The same columns as the released code computes them."""
+OTHER_FIGURES = ("sid_pooled", "var_pooled", "rpcc_temporal")
+"""The same words defined otherwise: over all clips' numbers together, or within each clip."""
+METHOD, BOUND, TRUE, PUBLISHED = "method", "bound", "truth", "published"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: ``figures`` by part and name, as far as there are any.
+
+    ``kind`` is METHOD (evaluated here), BOUND (evaluated, but knows what no method can know), TRUE
+    (the ground truth) or PUBLISHED (somebody's numbers).
+    """
+
+    name: str
+    figures: Figures
+    kind: str = METHOD
+    note: str = ""
+
+    def figure(self, part: str, name: str) -> Figure | None:
+        """One figure, or None where the row has none."""
+        return self.figures.get(part, {}).get(name)
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Rows against ``columns`` (figure names), for each of ``parts``; ``notes`` go below.
+
+    ``selection`` says how predictions were chosen, where they were: with the truth in hand.
+    ``differences_of`` is the table whose methods' paired differences these are: below zero is
+    better, and numbers are written as there.
+    """
+
+    title: str
+    rows: tuple[Row, ...]
+    columns: tuple[str, ...] = PAPER_FIGURES
+    parts: tuple[str, ...] = tuple(PARTS)
+    notes: tuple[str, ...] = ()
+    selection: str = ""
+    differences_of: ScoreTable | None = None
+
+    @property
+    def differences(self) -> bool:
+        """Whether figures are paired differences."""
+        return self.differences_of is not None
+
+    def scale(self, part: str, name: str) -> Scale:
+        """How a column's numbers are written."""
+        if self.differences_of is not None:
+            return self.differences_of.scale(part, name)
+        return Scale.of(
+            figure.value for row in self.rows if (figure := row.figure(part, name)) is not None
+        )
+
+    def heading(self, part: str, name: str) -> str:
+        """A column's title: its direction, and the power of ten it is given in."""
+        arrow = "" if self.differences else arrow_of(name)
+        factor = self.scale(part, name).text
+        return f"{TITLES[name]}{arrow}" + (f" {factor}" if factor else "")
+
+    def best(self, part: str, name: str) -> str | None:
+        """The evaluated method that is best at a figure; None where there is nothing to compare."""
+        truth = next((row for row in self.rows if row.kind == TRUE), None)
+        target = truth.figure(part, name) if truth and name in TRUTH_FIGURES else None
+        if self.differences or (name in TRUTH_FIGURES and target is None):
+            return None
+        scored = [
+            (_badness(name, figure.value, target.value if target else None), row.name)
+            for row in self.rows
+            if row.kind == METHOD and (figure := row.figure(part, name)) is not None
+        ]
+        return min(scored)[1] if len(scored) > 1 else None
+
+
+def arrow_of(name: str) -> str:
+    """Which way a figure is better: ↓ or ↑, nothing where near something is."""
+    if name in LARGER_BETTER:
+        return "↑"
+    return "" if name in (*TRUTH_FIGURES, *NEAREST_ZERO) else "↓"
+
+
+def _badness(name: str, value: float, target: float | None) -> float:
+    """What is the smaller the better."""
+    if target is not None:
+        return abs(value - target)
+    if name in NEAREST_ZERO:
+        return abs(value)
+    return -value if name in LARGER_BETTER else value
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the numbers of a column are written: times 10^``power``, with ``decimals``."""
+
+    power: int = 0
+    decimals: int = 3
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Scale:
+        """Three or four digits of the middle value, and no more than five of the largest."""
+        sizes = sorted(abs(value) for value in values if math.isfinite(value) and value)
+        if not sizes:
+            return cls()
+        middle, largest = sizes[(len(sizes) - 1) // 2], sizes[-1]
+        power = max(0, 3 * math.ceil((-math.log10(middle) - 1.7) / 3))
+        decimals = [
+            3 - sum(value * 10**power >= limit for limit in limits)
+            for value, limits in ((middle, (1, 100)), (largest, (10, 100, 1000)))
+        ]
+        return cls(power, min(decimals))
+
+    @property
+    def text(self) -> str:
+        """For a heading: ``·10³``, or nothing."""
+        digits = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+        return f"·10{str(self.power).translate(digits)}" if self.power else ""
+
+    def number(self, value: float) -> str:
+        """One number."""
+        if not math.isfinite(value):
+            return "–"
+        text = f"{value * 10**self.power:.{self.decimals}f}"
+        return text.lstrip("-") if not text.strip("-0.") else text
+
+    def value(self, figure: Figure) -> str:
+        """A figure, with its standard deviation over samples if it has one."""
+        spread = "" if not figure.std else f" ±{self.number(figure.std)}"
+        return self.number(figure.value) + spread
+
+    def interval(self, figure: Figure) -> str:
+        """A figure's interval in brackets, or nothing."""
+        if figure.low is None or figure.high is None:
+            return ""
+        return f"[{self.number(figure.low)}, {self.number(figure.high)}]"
+
+
+def score_table(
+    evaluation: Evaluation,
+    *,
+    title: str | None = None,
+    columns: Sequence[str] | None = None,
+    parts: Sequence[str] = tuple(PARTS),
+    published: Sequence[Row] = (),
+    notes: Sequence[str] = (),
+) -> ScoreTable:
+    """All methods of an evaluation, the truth, and ``published`` rows below.
+
+    ``columns`` default to those of the paper's tables, as the evaluation's protocol has them;
+    ``parts`` are the figures' own.
+    """
+    columns = columns or (OFFICIAL_FIGURES if evaluation.protocol == "official" else PAPER_FIGURES)
+    rows = [
+        Row(one.name, one.figures, BOUND if one.bound else METHOD, one.note)
+        for one in evaluation.methods
+    ]
+    rows.append(Row(TRUTH, evaluation.truth, TRUE))
+    title = title or f"{evaluation.dataset}, {evaluation.split} split, {evaluation.clips} clips"
+    selection = ""
+    if evaluation.protocol == "official":
+        selection = f"best of {evaluation.samples} by the truth"
+        title += f", {selection}"
+    return ScoreTable(
+        title, (*rows, *published), tuple(columns), tuple(parts), tuple(notes), selection
+    )
+
+
+def difference_table(evaluation: Evaluation, scores: ScoreTable) -> ScoreTable | None:
+    """Every method's differences to the reference, written as in ``scores``; None without any."""
+    rows = [
+        Row(one.name, one.differences, BOUND if one.bound else METHOD, one.note)
+        for one in evaluation.methods
+        if one.differences is not None
+    ]
+    if not rows:
+        return None
+    gaps = (
+        "or for SID and Var a smaller gap to the ground truth's"
+        if set(scores.columns) & set(TRUTH_FIGURES)
+        else "or of those that should be large a larger one"
+    )
+    note = (
+        f"Below zero is better than {evaluation.reference}: a smaller figure, {gaps}. "
+        "* the interval excludes zero."
+    )
+    title = f"Differences to {evaluation.reference}"
+    return ScoreTable(
+        title, tuple(rows), scores.columns, scores.parts, (note,), differences_of=scores
+    )
+
+
+def to_csv(table: ScoreTable) -> str:
+    """One line a row, part and figure: plain numbers, for programs and spreadsheets."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["row", "kind", "part", "figure", "value", "std", "low", "high", "selection"])
+    for row in table.rows:
+        for part in table.parts:
+            for name, figure in row.figures.get(part, {}).items():
+                numbers = (figure.value, figure.std, figure.low, figure.high)
+                texts = ["" if number is None else repr(number) for number in numbers]
+                selection = table.selection if row.kind in (METHOD, BOUND) else ""
+                writer.writerow([row.name, row.kind, part, name, *texts, selection])
+    return out.getvalue()
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "†": r"$\dagger$",
+    "–": "--",
+    "±": r"$\pm$",
+    "↓": r"$\downarrow$",
+}
+
+
+def to_latex(table: ScoreTable) -> str:
+    """A ``table*`` for ``booktabs``: two columns (expression, pose) a figure, as the paper's."""
+    pairs = [(part, name) for name in table.columns for part in table.parts]
+    width = len(table.parts)
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table*}",
+        "\\centering",
+        f"\\caption{{{_latex(' '.join((table.title + '.', *table.notes)))}}}",
+        f"\\begin{{tabular}}{{l{'r' * len(pairs)}}}",
+        "\\toprule",
+        " & ".join(
+            ["Method", *(f"\\multicolumn{{{width}}}{{c}}{{{_title(n)}}}" for n in table.columns)]
+        )
+        + r" \\",
+        " & ".join(["", *(_subtitle(table, part, name) for part, name in pairs)]) + r" \\",
+        "\\midrule",
+    ]
+    kind = METHOD
+    for row in table.rows:
+        if row.kind != kind:
+            lines.append("\\midrule")
+            kind = row.kind
+        cells = [_cell(table, row, part, name) for part, name in pairs]
+        lines.append(" & ".join([_latex(row.name), *cells]) + r" \\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table*}", ""])
+
+
+def _title(name: str) -> str:
+    arrow = {"↓": r"$\downarrow$", "↑": r"$\uparrow$"}.get(arrow_of(name), "")
+    return _latex(TITLES[name]) + arrow
+
+
+def _subtitle(table: ScoreTable, part: str, name: str) -> str:
+    power = table.scale(part, name).power
+    return {"expression": "Exp", "pose": "Pose"}.get(part, _latex(part)) + (
+        f" $\\cdot 10^{{{power}}}$" if power else ""
+    )
+
+
+def _cell(table: ScoreTable, row: Row, part: str, name: str) -> str:
+    figure = row.figure(part, name)
+    if figure is None:
+        return "--"
+    scale = table.scale(part, name)
+    value = _latex(scale.value(figure))
+    if row.name == table.best(part, name):
+        value = f"\\textbf{{{value}}}"
+    interval = scale.interval(figure)
+    return value + (f" {{\\scriptsize {interval}}}" if interval else "")
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -1,0 +1,1 @@
+"""From a trained model to motion; nothing here ever sees the truth."""

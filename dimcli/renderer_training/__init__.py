@@ -1,0 +1,1 @@
+"""Clips of a person in, their renderer out."""

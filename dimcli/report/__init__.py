@@ -1,0 +1,1 @@
+"""HTML reports of evaluations: one file, no network."""

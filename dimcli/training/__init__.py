@@ -1,0 +1,1 @@
+"""Training: one loop, the stages of every method, what each minimises."""

@@ -1,0 +1,252 @@
+"""Training a whole method with one call: DIM's three stages, or a baseline's one or two.
+
+Stages that a method needs first lie as runs inside its run. With ``resume`` a training goes on
+with whatever is there, also with nothing: the same call, made again after a kill, ends in the same
+bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dimcli.baseline_presets import METHODS, baseline_preset
+from dimcli.checkpoint import (
+    CONFIG,
+    MODEL,
+    STATE,
+    build_model,
+    is_finished,
+    load_run,
+    load_vq,
+    save_tensors,
+)
+from dimcli.config import ROLES, RunConfig
+from dimcli.config_file import with_overrides
+from dimcli.data.store import ClipStore, data_config
+from dimcli.data.windows import statistics
+from dimcli.errors import InputError
+from dimcli.models.baselines.base import Baseline
+from dimcli.models.baselines.coded import CodedBaseline
+from dimcli.models.baselines.nearest import Nearest
+from dimcli.presets import preset
+from dimcli.ranges import require_choice
+from dimcli.training import distributed
+from dimcli.training.ablations import ablation
+from dimcli.training.loop import TrainingResult
+from dimcli.training.stages import (
+    StageOptions,
+    finetune,
+    finished_result,
+    prepare_run,
+    pretrain,
+    require_same_data,
+    together,
+    train_run,
+    train_vq,
+    windows_of,
+)
+
+Stage = Callable[[StageOptions], TrainingResult]
+
+CODED = ("l2l", "elp")
+"""Baselines that need the listener's VQ-VAE."""
+
+
+@dataclass(frozen=True)
+class MethodOptions(StageOptions):
+    """What every method takes: a stage's options, which hold for each of its stages.
+
+    ``vq_speaker`` and ``vq_listener`` are trained VQ-VAE runs to use instead of training them (the
+    listener's also for ``l2l`` and ``elp``).
+    For ``dim``: ``ablation`` names what to leave out (:mod:`dimcli.training.ablations`),
+    ``pretrained`` is a run of ``pretrain`` to start from. ``init`` is a run of a baseline, on other
+    data, to go on from (the paper's L2L that was pre-trained too). ``pretrain_data`` is what
+    VQ-VAEs and pre-training learn from, where not from the data itself; ``training.conversations``
+    does not limit it.
+    """
+
+    vq_speaker: Path | None = None
+    vq_listener: Path | None = None
+    ablation: str | None = None
+    pretrained: Path | None = None
+    pretrain_data: Path | None = None
+    init: Path | None = None
+
+
+def train_method(data: Path, run: Path, method: str, options: MethodOptions) -> TrainingResult:
+    """Train ``method`` (one of ``METHODS``) on the data set ``data`` into the run ``run``.
+
+    The result is the last stage's, or that of the stage in which the time ran out. Raises
+    InputError for unknown methods and settings.
+    """
+    require_choice("--method", method, METHODS)
+    ClipStore(data)  # what is wrong with it is told before a folder is made
+    if method != "dim" and (options.ablation or options.pretrained):
+        flag = "--ablation" if options.ablation else "--pretrained"
+        raise InputError(f"{flag}: is of --method dim; {method} has none")
+    if options.init is not None and method not in ("rlhg", "l2l", "elp"):
+        raise InputError(f"--init: is of rlhg, l2l and elp; {method} has none (see --pretrained)")
+    if method == "dim":
+        with_overrides(preset(options.preset, "finetune"), options.settings())  # fails early
+        ablation(options.ablation)
+        return _in_order(_dim_stages(data, run, options), run, options)
+    with_overrides(baseline_preset(options.preset, method), options.settings())
+    stages: dict[str, Stage] = {}
+    vq = options.vq_listener if method in CODED else None
+    if method in CODED and vq is None:
+        vq = run / "vq_listener"
+        stages["vq_listener"] = partial(_train_own_vq, data, vq, method)
+    stages[""] = partial(_train_baseline, data, run, method, vq, options.init)
+    return _in_order(stages, run, options)
+
+
+def _dim_stages(data: Path, run: Path, options: MethodOptions) -> dict[str, Stage]:
+    """The stages of DIM, or of an ablation of it, that are not given as trained runs."""
+    chosen = ablation(options.ablation)
+    source = options.pretrain_data or data
+    whole = {"training.conversations": 0} if options.pretrain_data else {}
+    stages: dict[str, Stage] = {}
+    before = options.pretrained
+    if chosen.own_pretraining or not chosen.pretraining:
+        before = None  # the whole method's is of no use
+    if before is None:
+        given = {"speaker": options.vq_speaker, "listener": options.vq_listener}
+        needed = ROLES if chosen.pretraining else ("listener",)
+        vq = {role: given[role] or run / f"vq_{role}" for role in needed if chosen.codes}
+        for role, path in vq.items():
+            if given[role] is None:
+                stage = partial(train_vq, source, path, role)
+                stages[f"vq_{role}"] = _with_settings({}, stage, whole)
+        if chosen.pretraining:
+            before = run / "pretrain"
+            stage = partial(pretrain, source, before, vq.get("speaker"), vq.get("listener"))
+            stages["pretrain"] = _with_settings(chosen.model, stage, whole)
+        else:
+            before = vq["listener"]
+    last = partial(finetune, data, run, before, "listener")
+    stages[""] = _with_settings({**chosen.model, **chosen.finetuning}, last)
+    return stages
+
+
+def _with_settings(
+    settings: Mapping[str, Any], stage: Stage, fixed: Mapping[str, Any] | None = None
+) -> Stage:
+    """``stage`` with ``settings`` beneath those that its options give, and ``fixed`` above."""
+
+    def started(options: StageOptions) -> TrainingResult:
+        given = options.overrides or {}
+        return stage(replace(options, overrides={**settings, **given, **(fixed or {})}))
+
+    return started
+
+
+def _train_own_vq(data: Path, run: Path, method: str, options: StageOptions) -> TrainingResult:
+    """The listener's VQ-VAE of a baseline's preset, which may be another than DIM's."""
+    settings = {
+        key: value
+        for key, value in (options.overrides or {}).items()
+        if key.partition(".")[0] not in (method, "inputs")
+    }
+    own = baseline_preset(options.preset, method).vq
+    if own != preset(options.preset, "train-vq").vq:
+        settings = {f"vq.{key}": value for key, value in asdict(own).items()} | settings
+    return train_vq(data, run, "listener", replace(options, overrides=settings))
+
+
+def _in_order(stages: dict[str, Stage], run: Path, options: MethodOptions) -> TrainingResult:
+    """Run ``stages``, each into its folder of ``run`` (the last into ``run`` itself)."""
+    started = time.monotonic()
+    with together(options):
+        distributed.on_first(lambda: _make_folder(run, list(stages), options))
+        for name, stage in stages.items():
+            left = options.max_minutes - (time.monotonic() - started) / 60
+            now = replace(
+                options,
+                resume=options.resume and (run / name / CONFIG).is_file(),
+                force=True,
+                max_minutes=max(left, 1e-6) if options.max_minutes else 0.0,
+            )
+            result = stage(now)
+            if result.reason == "minutes":
+                break
+    return result
+
+
+def _make_folder(run: Path, stages: list[str], options: MethodOptions) -> None:
+    if run.exists() and not (options.resume or options.force):
+        raise InputError(f"{run}: exists; give another --output, --resume or --force")
+    if not run.parent.is_dir():
+        raise InputError(f"{run.parent}: no such folder; make it first")
+    run.mkdir(exist_ok=True)
+    if not options.resume:  # nothing of the run that --force replaces may be gone on with
+        for stage in stages:
+            for name in (CONFIG, STATE, MODEL):
+                (run / stage / name).unlink(missing_ok=True)
+
+
+def _train_baseline(
+    data: Path,
+    run: Path,
+    method: str,
+    vq_listener: Path | None,
+    init: Path | None,
+    options: StageOptions,
+) -> TrainingResult:
+    """A baseline's own stage; that of L2L and ELP needs the listener's VQ-VAE run ``vq_listener``.
+
+    ``init`` is a run of the same method to go on from.
+    """
+    store = ClipStore(data)
+    config = baseline_preset(options.preset, method)
+    vq = None
+    if vq_listener is not None:
+        source, vq = load_vq(vq_listener, "listener")
+        config = replace(config, vq=source.vq)
+    config = with_overrides(config, _settings(config, options))
+    config = replace(config, data=data_config(store))
+    if vq_listener is not None:
+        require_same_data(config, source, vq_listener)
+    if config.kind == "nearest":
+        return _take_in(store, prepare_run(config, run, replace(options, resume=False)), run)
+    config = prepare_run(config, run, options)
+    if options.resume and is_finished(run):
+        return finished_result(run)
+    windows = windows_of(store, config)
+    torch.manual_seed(config.training.seed)
+    model = build_model(config)
+    assert isinstance(model, Baseline)
+    model.fit_statistics(statistics(windows["train"]))
+    if isinstance(model, CodedBaseline) and vq is not None:
+        model.vq.load_state_dict(vq.state_dict())
+    if init is not None:
+        before = load_run(init)
+        require_same_data(config, before.config, init)
+        if before.config.kind != config.kind:
+            raise InputError(f"--init {init}: a run of {before.config.kind}, not of {config.kind}")
+        model.load_state_dict(before.model.state_dict())
+    return train_run(model, model.objective, windows, config, run=run, options=options)
+
+
+def _settings(config: RunConfig, options: StageOptions) -> dict[str, Any]:
+    """The options' settings; those of the VQ-VAE were its own stage's."""
+    settings = options.settings()
+    if config.kind in CODED:
+        return {key: value for key, value in settings.items() if not key.startswith("vq.")}
+    return settings
+
+
+def _take_in(store: ClipStore, config: RunConfig, run: Path) -> TrainingResult:
+    """Nearest neighbours have nothing to learn: the training data is kept as it is."""
+
+    def keep() -> None:
+        save_tensors(dict(Nearest.fit(store, config).state_dict()), run / MODEL)
+
+    distributed.on_first(keep)
+    return TrainingResult(step=0, best_step=0, best_loss=0.0, reason="steps")

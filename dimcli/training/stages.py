@@ -1,0 +1,346 @@
+"""The three training stages, each one library call: VQ-VAE, dyadic pre-training, fine-tuning."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dimcli.checkpoint import (
+    CONFIG,
+    MODEL,
+    STATE,
+    is_finished,
+    load_dim,
+    load_run,
+    load_vq,
+    training_info,
+)
+from dimcli.config import ROLES, RunConfig
+from dimcli.config_file import read_config, with_overrides, write_config
+from dimcli.data.store import ClipStore, data_config
+from dimcli.data.windows import Batch, WindowSampler, statistics
+from dimcli.device import choose_device
+from dimcli.errors import InputError
+from dimcli.models.dim import DIM
+from dimcli.models.layers import causal_kernel
+from dimcli.models.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD, VQVAE
+from dimcli.presets import preset
+from dimcli.training import distributed
+from dimcli.training.loop import Objective, Progress, TrainingResult, train
+from dimcli.training.objectives import finetune_objective, pretrain_objective, vq_objective
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """What every stage takes.
+
+    ``overrides`` are dotted configuration keys; ``steps`` and ``seed`` shorthands of
+    ``training.steps`` and ``training.seed``; ``max_minutes`` 0 for no limit.
+    """
+
+    preset: str = "small"
+    overrides: dict[str, Any] | None = None
+    steps: int | None = None
+    seed: int | None = None
+    max_minutes: float = 0.0
+    resume: bool = False
+    force: bool = False
+    device: str = "auto"
+    tensorboard: bool = False
+    progress: Callable[[Progress], None] | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """The overrides with the shorthands in them."""
+        settings = dict(self.overrides or {})
+        if self.steps is not None:
+            settings["training.steps"] = self.steps
+        if self.seed is not None:
+            settings["training.seed"] = self.seed
+        return settings
+
+
+@contextmanager
+def together(options: StageOptions) -> Iterator[None]:
+    """Meet the other processes of this training, if ``torchrun`` started some."""
+    with distributed.joined(choose_device(options.device)):
+        yield
+
+
+def train_vq(data: Path, run: Path, role: str, options: StageOptions) -> TrainingResult:
+    """Train the VQ-VAE of ``role`` on the data set ``data`` into the run directory ``run``."""
+    with together(options):
+        return _train_vq(data, run, role, options)
+
+
+def _train_vq(data: Path, run: Path, role: str, options: StageOptions) -> TrainingResult:
+    store = ClipStore(data)
+    config = with_overrides(preset(options.preset, "train-vq", role), options.settings())
+    config = prepare_run(replace(config, data=data_config(store)), run, options)
+    if options.resume and is_finished(run):
+        return finished_result(run)
+    samplers = windows_of(store, config)
+    torch.manual_seed(config.training.seed)
+    model = VQVAE(config.vq, config.data.space)
+    figures = statistics(samplers["train"])
+    model.fit_statistics(figures.mean[role], figures.std[role])
+
+    def objective(
+        batch: Batch, step: int, generator: torch.Generator, training: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        quantize = step >= config.vq.warmup_steps
+        loss, logged, latents = vq_objective(model, batch, role, quantize)
+        if training:
+            for part, latent in zip(model.part_modules, latents, strict=True):
+                if step + 1 == config.vq.warmup_steps:
+                    part.quantizer.initialise(latent)
+                elif quantize and config.vq.revive_after:
+                    part.quantizer.revive(latent, config.vq.revive_after)
+        return loss, logged
+
+    return train_run(model, objective, samplers, config, run=run, options=options)
+
+
+def pretrain(
+    data: Path,
+    run: Path,
+    vq_speaker: Path | None,
+    vq_listener: Path | None,
+    options: StageOptions,
+) -> TrainingResult:
+    """Dyadic pre-training (equation 10) from two trained VQ-VAEs.
+
+    Without VQ-VAEs where ``dim.targets`` is motion; without the speaker's where ``dim.branches`` is
+    speaker: then it isn't predicted.
+    """
+    with together(options):
+        return _pretrain(data, run, {"speaker": vq_speaker, "listener": vq_listener}, options)
+
+
+def _pretrain(
+    data: Path, run: Path, sources: dict[str, Path | None], options: StageOptions
+) -> TrainingResult:
+    store = ClipStore(data)
+    trained = {role: load_vq(path, role) for role, path in sources.items() if path is not None}
+    config = preset(options.preset, "pretrain")
+    for role, (vq_config, _) in trained.items():
+        if vq_config.vq != next(iter(trained.values()))[0].vq:
+            raise InputError(
+                f"{sources[role]}: its vq settings differ from those of {sources['speaker']}; "
+                "train both alike"
+            )
+        config = replace(config, vq=vq_config.vq)
+    config = with_overrides(config, options.settings())
+    outputs = "both" if config.dim.branches == "two" else "listener"
+    config = replace(config, data=data_config(store), dim=replace(config.dim, outputs=outputs))
+    for role, (vq_config, _) in trained.items():
+        require_same_data(config, vq_config, sources[role])
+    needed = DIM(config).vq
+    lacking = [role for role in needed if role not in trained]
+    if lacking:
+        raise InputError(
+            f"--vq-{lacking[0]}: missing; expected the {lacking[0]}'s run of dim train-vq"
+        )
+    config = prepare_run(config, run, options)
+    if options.resume and is_finished(run):
+        return finished_result(run)
+    samplers = windows_of(store, config)
+    torch.manual_seed(config.training.seed)
+    model = DIM(config)
+    for role in model.vq:
+        model.vqvae(role).load_state_dict(trained[role][1].state_dict())
+    _fit_statistics(model, samplers["train"])
+
+    def objective(
+        batch: Batch, step: int, generator: torch.Generator, training: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return pretrain_objective(model, batch, generator, augment=training)
+
+    return train_run(model, objective, samplers, config, run=run, options=options)
+
+
+def finetune(data: Path, run: Path, init: Path, task: str, options: StageOptions) -> TrainingResult:
+    """Fine-tune the pre-trained run ``init`` for ``task`` (``listener`` or ``speaker``).
+
+    The result keeps only what the task needs: the other role's VQ-VAE and head are left behind.
+    ``init`` may be the task's VQ-VAE instead: then there is no pre-training. With ``dim.causal``
+    and ``vq.causal`` set here, a model pre-trained without goes on under causal masks.
+    """
+    with together(options):
+        return _finetune(data, run, init, task, options)
+
+
+def _finetune(
+    data: Path, run: Path, init: Path, task: str, options: StageOptions
+) -> TrainingResult:
+    if task not in ROLES:
+        raise InputError(f"--task is '{task}'; expected one of {', '.join(ROLES)}")
+    store = ClipStore(data)
+    base = preset(options.preset, "finetune", task)
+    from_vq = load_run(init).config.kind == "vq"
+    source_config, source = load_vq(init, task) if from_vq else load_dim(init)
+    if not from_vq and task not in source_config.dim.output_roles:
+        raise InputError(f"{init}: was made for the {source_config.role} task, not for {task}")
+    config = replace(base, vq=source_config.vq, dim=base.dim if from_vq else source_config.dim)
+    config = with_overrides(config, options.settings())
+    config = replace(config, data=data_config(store), dim=replace(config.dim, outputs=task))
+    require_same_data(config, source_config, init)
+    config = prepare_run(config, run, options)
+    if options.resume and is_finished(run):
+        return finished_result(run)
+    samplers = windows_of(store, config)
+    torch.manual_seed(config.training.seed)
+    model = DIM(config)
+    tensors = source.state_dict()
+    if from_vq:
+        if list(model.vq) != [task]:
+            raise InputError(
+                f"{init}: fine-tuning without pre-training needs dim.targets codes and inputs of "
+                "the other role as motion"
+            )
+        tensors = {f"vq.{task}.{name}": tensor for name, tensor in tensors.items()}
+        _fit_statistics(model, samplers["train"])
+        tensors = {**model.state_dict(), **tensors}
+    tensors = _as_causal(tensors, source_config, config)
+    model.load_state_dict({name: tensors[name] for name in model.state_dict()})
+
+    def objective(
+        batch: Batch, step: int, generator: torch.Generator, training: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        return finetune_objective(model, batch, task, generator, augment=training)
+
+    return train_run(model, objective, samplers, config, run=run, options=options)
+
+
+def _as_causal(
+    tensors: dict[str, Tensor], source: RunConfig, config: RunConfig
+) -> dict[str, Tensor]:
+    """A dyadic model's tensors with their convolutions turned to the past, where ``config`` asks
+    for causal masks and ``source`` was trained without."""
+    dim = config.dim.causal and not source.dim.causal
+    vq = config.vq.causal and not source.vq.causal
+    turned = dict(tensors)
+    for name, tensor in tensors.items():
+        if name.startswith("vq."):
+            smooth = ".smooth." in name and name.endswith("weight")
+            local = ".decoder." in name and name.endswith("local.convolution.weight")
+            turn = vq and (smooth or local)
+        else:
+            already = name.startswith("decoder.") and source.dim.decoder == "autoregressive"
+            turn = dim and name.endswith("local.convolution.weight") and not already
+        if turn:
+            turned[name] = causal_kernel(tensor)
+    return turned
+
+
+def train_run(
+    model: nn.Module,
+    objective: Objective,
+    samplers: dict[str, WindowSampler],
+    config: RunConfig,
+    *,
+    run: Path,
+    options: StageOptions,
+) -> TrainingResult:
+    """Train ``model`` into the run directory ``run``, which :func:`prepare_run` has made."""
+    return train(
+        model,
+        objective,
+        samplers["train"].batch,
+        samplers["val"].batch,
+        config=config.training,
+        directory=run,
+        device=choose_device(options.device),
+        resume=options.resume,
+        max_minutes=options.max_minutes,
+        progress=options.progress,
+        tensorboard=options.tensorboard,
+    )
+
+
+def finished_result(run: Path) -> TrainingResult:
+    """How the finished training in ``run`` had ended."""
+    info, training = training_info(run), read_config(run / CONFIG).training
+    reason = "steps" if info["step"] >= training.steps else "patience"
+    return TrainingResult(info["step"], info["best_step"], info["best_loss"], reason)
+
+
+def require_same_data(config: RunConfig, source: RunConfig, path: Path | None) -> None:
+    """Raise InputError unless the run at ``path`` was trained on data like this one's."""
+    for name in ("fps", "space"):
+        wanted, found = getattr(source.data, name), getattr(config.data, name)
+        if wanted != found:
+            raise InputError(f"{path}: trained at {name} {wanted}, the data set has {found}")
+
+
+def prepare_run(config: RunConfig, run: Path, options: StageOptions) -> RunConfig:
+    """Make the run directory, or check that it is the same run that resumes."""
+    return distributed.on_first(lambda: _prepared_run(config, run, options))
+
+
+def _prepared_run(config: RunConfig, run: Path, options: StageOptions) -> RunConfig:
+    if options.resume:
+        if not run.is_dir() or ((run / MODEL).exists() and not (run / STATE).exists()):
+            raise InputError(f"{run}: nothing to resume; train without --resume first")
+        _remove_half_written(run)
+        if (run / CONFIG).is_file():  # else it was killed before it had even begun
+            stored = read_config(run / CONFIG)
+            if stored != config:
+                raise InputError(
+                    f"{run}: --resume with other settings or data than in {CONFIG}; "
+                    "give the same ones"
+                )
+            return stored
+    elif run.exists() and not options.force:
+        raise InputError(f"{run}: exists; give another --output, --resume or --force")
+    if not run.parent.is_dir():
+        raise InputError(f"{run.parent}: no such folder; make it first")
+    run.mkdir(exist_ok=True)
+    _remove_half_written(run)
+    for name in (STATE, MODEL):  # of the run that --force replaces
+        (run / name).unlink(missing_ok=True)
+    write_config(config, run / CONFIG)
+    return config
+
+
+def _remove_half_written(run: Path) -> None:
+    """Remove what a killed process had not finished writing."""
+    for folder in run.glob(".*.part"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
+    """The windows of ``train`` and ``val`` that a run of ``config`` draws."""
+    distributed.require_equal_shares(config.training.batch_size)
+    return {
+        split: WindowSampler(
+            store,
+            split,
+            frames=round(config.training.window_s * config.data.fps),
+            batch_size=config.training.batch_size,
+            stride=config.stride,
+            centre_speaker=config.centred,
+            seed=config.training.seed,
+            conversations=config.training.conversations if split == "train" else 0,
+        )
+        for split in ("train", "val")
+    }
+
+
+def _fit_statistics(model: DIM, sampler: WindowSampler) -> None:
+    figures = statistics(sampler)
+    if not model.config.vq.standardise:
+        return
+    floor = torch.full_like(figures.std["speaker"], STD_FLOOR_EXPRESSION)
+    floor[:6] = STD_FLOOR_RAD
+    for index, role in enumerate(ROLES):
+        model.motion_mean[index] = figures.mean[role]
+        model.motion_std[index] = figures.std[role].maximum(floor)
+    model.audio_mean.copy_(figures.audio_mean)
+    model.audio_std.copy_(figures.audio_std)
