@@ -282,18 +282,18 @@ def generate_dyad_video(
     motions = []
     for index, talks in enumerate(turns((sounds[0], sounds[1]), fps, length)):
         pair = [talking[index], listening[index]]
-        reference = fitted[index]
-        if reference is not None and spaces[0] == "arkit":
-            pair = [anchored(motion, reference) for motion in pair]
+        picture = fitted[index]
+        if picture is not None and spaces[0] == "arkit":
+            pair = [anchored(motion, picture) for motion in pair]
         motions.append(blended(pair[0], pair[1], talks))
     frames = side_by_side(ready[0].render(motions[0].values), ready[1].render(motions[1].values))
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "both.wav"
         mix(tracks, sound)
         result = write_video(output, motions[0], frames, sound, force, progress, started, remarks)
-    for path, motion, track in zip(kept, motions, tracks, strict=True):
-        if path is not None:
+    for where, motion, track in zip(kept, motions, tracks, strict=True):
+        if where is not None:
             replace(motion, meta=motion.meta | {"source": str(track.resolve())}).save(
-                path, force=force
+                where, force=force
             )
     return result

@@ -181,9 +181,9 @@ def read_emoca_biwi(path: Path) -> Motion:
     content = read_pickle(path)
     frames: dict[int, Any] = {}
     for key, one in content.items() if isinstance(content, dict) else ():
-        number = _FRAME.fullmatch(str(key))
-        if number and isinstance(one, dict) and {"exp", "pose"} <= set(one):
-            frames[int(number[1])] = one
+        named = _FRAME.fullmatch(str(key))
+        if named and isinstance(one, dict) and {"exp", "pose"} <= set(one):
+            frames[int(named[1])] = one
     if not frames:
         raise InputError(f"{path}: expected a dictionary of frame_NNN with exp and pose")
     first, last = min(frames), max(frames)
