@@ -34,12 +34,12 @@ from dimcli.pipeline import (
 )
 from dimcli.progress import Progress, silent
 from dimcli.speaking import (
-    DEFAULT_SPEAKER,
     Speaker,
     check_speaker_output,
     read_speech,
     renderer_for,
 )
+from weights import DEFAULT_SPEAKER
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]

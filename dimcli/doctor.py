@@ -35,9 +35,10 @@ def checks() -> list[Check]:
         *_imported("tracker", ("emoca", "deca", "smirk")),
         _try("head", "open head", _open_head, "reinstall the package dim-listener"),
         *_imported("head", ("flame",)),
-        Check("audio", "mel", "works", "built in"),
+        Check("audio", "mel, mel4", "works", "built in"),
         _hubert(),
-        _try("model", weights.DEFAULT_LISTENER, _listener, "reinstall the package dim-listener"),
+        _model(weights.DEFAULT_LISTENER),
+        _model(weights.DEFAULT_SPEAKER),
         Check("renderer", "portrait", "works", "from one picture, no training"),
         Check("renderer", "mesh, by OpenCV", "works", "on any machine"),
         _package(
@@ -109,12 +110,15 @@ def _open_head() -> str:
     return f"{len(OpenHead.bundled().template):,} vertices"
 
 
-def _listener() -> str:
-    from dimcli.checkpoint import load_dim
+def _model(name: str) -> Check:
+    def facts() -> str:
+        from dimcli.checkpoint import load_dim
 
-    config, _ = load_dim(weights.resolve(weights.DEFAULT_LISTENER))
-    data = config.data
-    return f"{data.space}, {data.fps:g} frames a second, hears {data.audio_encoder}"
+        config, _ = load_dim(weights.resolve(name))
+        data = config.data
+        return f"{data.space}, {data.fps:g} frames a second, hears {data.audio_encoder}"
+
+    return _try("model", name, facts, "reinstall the package dim-listener")
 
 
 def _imported(group: str, names: tuple[str, ...]) -> list[Check]:

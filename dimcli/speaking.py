@@ -26,6 +26,7 @@ from dimcli.pipeline import (
     write_video,
 )
 from dimcli.progress import Progress, silent
+from weights import DEFAULT_SPEAKER
 
 if TYPE_CHECKING:
     from dimcli.audio import LoadedEncoder
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
-DEFAULT_SPEAKER = "speaker-small"
 SILENT_PEAK = 10 ** (-60 / 20)
 """Sound that never gets louder than -60 dB of full scale has nothing to say."""
 

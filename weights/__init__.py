@@ -13,6 +13,7 @@ import yaml
 from dimcli.errors import DimError, InputError
 
 DEFAULT_LISTENER = "listener-small"
+DEFAULT_SPEAKER = "speaker-small"
 _HERE = Path(__file__).parent
 
 

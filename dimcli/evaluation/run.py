@@ -210,7 +210,8 @@ def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
     given = [*options.weights, *options.baselines]
     untrained = UNTRAINED_SPEAKERS if options.task == "speaker" else UNTRAINED
     if not given and options.task == "speaker":
-        given = list(UNTRAINED_SPEAKERS)
+        fits = store.info.space == "arkit" and store.info.audio_encoder == "mel4"
+        given = [*([weights.DEFAULT_SPEAKER] if fits else []), *UNTRAINED_SPEAKERS]
     if not given:
         known = [name for name in UNTRAINED if name != ORACLE]
         given = [weights.DEFAULT_LISTENER, *known, *([ORACLE] if _is_synthetic(store) else [])]
