@@ -148,7 +148,10 @@ def test_ctrl_c_leaves_no_output_and_no_process(after_s, examples, tmp_path):
     assert process.stderr.readline() == b"started\n"
     time.sleep(after_s)
     process.send_signal(signal.SIGINT)
-    _, complaint = process.communicate(timeout=20)
+    try:
+        _, complaint = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert process.returncode == 130, complaint
     assert complaint.endswith(b"error: interrupted; nothing half-written was left\n")
     assert [path.name for path in tmp_path.iterdir()] == ["long.mp4"]
