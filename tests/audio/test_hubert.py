@@ -198,7 +198,7 @@ def test_a_model_that_is_not_here_says_how_to_get_it():
         load_encoder("hubert:nobody/model")
     with pytest.raises(InputError, match="no such folder"):
         load_encoder("hubert:/no/such/model/here")
-    with pytest.raises(InputError, match=r"known: mel, hubert"):
+    with pytest.raises(InputError, match=r"known: mel, mel4, hubert"):
         load_encoder("whale")
 
 

@@ -33,11 +33,11 @@ def test_prepare_train_and_generate_with_the_result(dim, examples, tmp_path):
     assert ended.code == 0, ended.err
     assert (tmp_path / "out.mp4").stat().st_size > 0
 
-    # an existing run is kept, and so is the order of the stages
+    # an existing run is kept, and a run of the other role is refused
     ended = dim("finetune", "data", "--init", "pre", "-o", "tuned", *tiny)
     assert ended.code == 2
     assert "--resume or --force" in ended.err
-    ended = dim("finetune", "data", "--init", "vq-listener", "-o", "other", *tiny)
+    ended = dim("finetune", "data", "--init", "vq-speaker", "-o", "other", *tiny)
     assert ended.code == 2
     assert not (tmp_path / "other").exists()
 
@@ -46,7 +46,7 @@ def test_a_wrong_preset_or_setting_lists_the_known_ones(dim):
     assert dim("prepare", "synthetic", "-o", "data", "--hours", 0.05).code == 0
     ended = dim("train-vq", "data", "--role", "speaker", "-o", "run", "--preset", "huge")
     assert ended.code == 2
-    assert "paper, official, small, tiny" in ended.err
+    assert "paper, official, small, speaker, table, tiny" in ended.err
     ended = dim("train-vq", "data", "--role", "speaker", "-o", "run", "--set", "training.stpes=3")
     assert ended.code == 2
     assert "stpes" in ended.err
