@@ -1,0 +1,166 @@
+"""What the commands of ``dim prepare`` share: options, the one run of them all, its report."""
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dimcli.cli import console
+from dimcli.errors import InputError
+
+if TYPE_CHECKING:
+    from dimcli.data.preparing import Corpus, Prepared
+
+
+class Order(StrEnum):
+    """The order of the 56 numbers of a frame in other people's arrays."""
+
+    pose_exp = "pose-exp"
+    exp_pose = "exp-pose"
+
+
+class Turns(StrEnum):
+    """How CANDOR's transcripts are cut into turns."""
+
+    cliffhanger = "cliffhanger"
+    audiophile = "audiophile"
+    backbiter = "backbiter"
+
+
+class SideBySide(StrEnum):
+    """Who is where in a video of two."""
+
+    speaker_left = "speaker-left"
+    speaker_right = "speaker-right"
+
+
+DataOutputOption = Annotated[
+    Path, typer.Option("--output", "-o", help="Data set folder to write.", show_default=False)
+]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Make share I of N into the same folder, here or on another machine; whichever is "
+        "last writes the index.",
+        show_default=False,
+    ),
+]
+RateOption = Annotated[
+    float | None,
+    typer.Option("--fps", min=1, max=120, help="Frames a second. Default: the corpus's own."),
+]
+AudioOption = Annotated[
+    str,
+    typer.Option(
+        "--audio",
+        help="Speaker's sound: an encoder to run (mel, hubert), given (features that lie there), "
+        "none, or auto (features, else mel, else none).",
+    ),
+]
+SpeechAudioOption = Annotated[
+    str, typer.Option("--audio", help="Encoder: mel4, mel or hubert; auto is mel4.")
+]
+OrderOption = Annotated[Order, typer.Option("--order", help="Order of the 56 numbers in arrays.")]
+TableOption = Annotated[
+    Path | None,
+    typer.Option("--table", help="The csv table, where it lies elsewhere.", show_default=False),
+]
+
+
+def run_prepare(
+    corpus: "Corpus", output: Path, workers: int, shard: str | None, *, as_json: bool
+) -> None:
+    """Make the data set, and say what is in it and what is not."""
+    from dimcli.data.preparing import Shard, prepare
+
+    started = time.monotonic()
+    with console.progress_display() as progress:
+        prepared = prepare(
+            corpus,
+            output,
+            workers=workers,
+            shard=Shard.parse(shard) if shard else None,
+            progress=progress,
+        )
+    _report(prepared, time.monotonic() - started, as_json=as_json)
+    if prepared.info is None and not prepared.waiting_for:
+        raise InputError(f"{output}: nothing could be prepared; the reasons stand above")
+
+
+def numbers(texts: list[str]) -> tuple[tuple[str, int], ...]:
+    """``natural-*=6`` and the like as pairs. Raises InputError."""
+    pairs = []
+    for text in texts:
+        name, sign, number = text.rpartition("=")
+        if not (sign and name and number.isdecimal()):
+            raise InputError(f"--versions-of {text}: expected VOICES=N, as in 'anna-*=6'")
+        pairs.append((name, int(number)))
+    return tuple(pairs)
+
+
+def split_names(texts: list[str]) -> dict[str, str]:
+    """``ood=test`` and the like as a mapping. Raises InputError."""
+    names = {}
+    for text in texts:
+        name, sign, split = text.partition("=")
+        if not sign or split not in ("train", "val", "test"):
+            raise InputError(f"--split {text}: expected NAME=train, NAME=val or NAME=test")
+        names[name] = split
+    return names
+
+
+_LINES = 20
+
+
+def _report(prepared: "Prepared", taken_s: float, *, as_json: bool) -> None:
+    console.say(f"{'split':<8}{'conversations':>15}{'clips':>9}{'minutes':>10}")
+    for split, clips in prepared.clips.items():
+        console.say(
+            f"{split:<8}{prepared.conversations[split]:>15}{clips:>9}{prepared.minutes[split]:>10.1f}"
+        )
+    if prepared.skipped:
+        console.say(f"skipped {len(prepared.skipped)}:")
+        for skip in prepared.skipped[:_LINES]:
+            console.say(f"  {skip.name}: {skip.reason}")
+        if len(prepared.skipped) > _LINES:
+            rest = len(prepared.skipped) - _LINES
+            console.say(f"  and {rest} more, see {prepared.path / 'skipped.jsonl'}")
+    for remark in prepared.remarks:
+        console.say(f"note: {remark}")
+    if prepared.info is not None:
+        for split in (name for name, clips in prepared.clips.items() if clips == 0):
+            console.say(f"note: the {split} split is empty")
+        info = prepared.info
+        console.say(
+            f"wrote {prepared.path}: {sum(info.clips.values())} clips, {info.hours:.2f} h at "
+            f"{info.fps:g} frames a second, space {info.space}, audio {info.audio_encoder}, "
+            f"{console.seconds(taken_s)} taken"
+        )
+    elif prepared.waiting_for:
+        shards = ", ".join(prepared.waiting_for)
+        console.say(
+            f"this shard is done, {console.seconds(taken_s)} taken; still to come: {shards}"
+        )
+    console.say(f"terms: {prepared.licence}")
+    if as_json:
+        console.print_json(
+            {
+                "path": str(prepared.path),
+                "finished": prepared.info is not None,
+                "clips": prepared.clips,
+                "conversations": prepared.conversations,
+                "minutes": {name: round(value, 3) for name, value in prepared.minutes.items()},
+                "skipped": [
+                    {"name": skip.name, "reason": skip.reason} for skip in prepared.skipped
+                ],
+                "waiting_for": list(prepared.waiting_for),
+                "remarks": list(prepared.remarks),
+                "terms": prepared.licence,
+                "taken_s": round(taken_s, 3),
+            }
+        )
