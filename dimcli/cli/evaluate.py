@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import Device, DeviceOption, ForceOption, JsonOption, SeedOption
+from dimcli.cli.options import Device, DeviceOption, ForceOption, JsonOption, Role, SeedOption
 
 
 class Dataset(StrEnum):
@@ -22,13 +22,6 @@ class Dataset(StrEnum):
     biwi = "biwi"
     vocaset = "vocaset"
     synthetic = "synthetic"
-
-
-class Task(StrEnum):
-    """Whom methods generate."""
-
-    listener = "listener"
-    speaker = "speaker"
 
 
 class PaperTable(StrEnum):
@@ -72,7 +65,7 @@ def evaluate(
         Dataset | None, typer.Option(help="The corpus that --data must be of.")
     ] = None,
     task: Annotated[
-        Task | None,
+        Role | None,
         typer.Option(help="Whom methods generate. Default: listener; biwi, vocaset: speaker."),
     ] = None,
     data: Annotated[
@@ -146,7 +139,7 @@ def evaluate(
 
         if dataset is None or output is None:
             raise InputError("--table: needs --dataset and a folder, -o FOLDER")
-        if task is Task.speaker:
+        if task is Role.speaker:
             raise InputError("--table: makes tables of listeners; leave out --task speaker")
         if weights or baseline or protocol is not Protocol.paper:
             raise InputError(
@@ -212,8 +205,8 @@ def evaluate(
     console.say(f"evaluated {len(found.methods)} methods on {found.clips} clips; wrote {ended}")
 
 
-def _task(task: Task | None, dataset: Dataset | None) -> str:
+def _task(task: Role | None, dataset: Dataset | None) -> str:
     if task is not None:
         return task.value
     alone = dataset in (Dataset.biwi, Dataset.vocaset)
-    return Task.speaker.value if alone else Task.listener.value
+    return Role.speaker.value if alone else Role.listener.value
