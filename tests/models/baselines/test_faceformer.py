@@ -57,7 +57,7 @@ def test_what_is_written_by_frames_is_what_attention_over_all_gives() -> None:
                 positions[frame, 2 * pair] = angle.sin()
                 positions[frame, 2 * pair + 1] = angle.cos()
         state = past + positions
-        query, key, value = model.query_key_value(state).unflatten(-1, (3, 2, -1)).unbind(2)
+        query, key, value = model.layer.query_key_value(state).unflatten(-1, (3, 2, -1)).unbind(2)
         mixed = torch.zeros(2, 12, 2, query.shape[-1])
         for head, slope in enumerate((2.0**-4, 2.0**-8)):
             for frame in range(12):
@@ -67,15 +67,15 @@ def test_what_is_written_by_frames_is_what_attention_over_all_gives() -> None:
                     scores[:, before] -= slope * ((frame - before) // 5)
                 share = scores.softmax(dim=1)[..., None]
                 mixed[:, frame, head] = (share * value[:, : frame + 1, head]).sum(dim=1)
-        state = model.norms[0](state + model.attention_out(mixed.flatten(2)))
-        heard = model.listen(batch.audio)
+        state = model.layer.norms[0](state + model.layer.attention_out(mixed.flatten(2)))
+        heard = model.speech.listen(batch.audio)
         places = torch.arange(12)[:, None] / 10000 ** (
             torch.arange(0, heard.shape[2], 2) / heard.shape[2]
         )
         heard = heard + torch.stack([places.sin(), places.cos()], dim=-1).flatten(1)
-        heard = model.aligned(model.encoder(heard, batch.mask))
-        state = model.norms[1](state + heard)
-        state = model.norms[2](state + model.feedforward(state))
+        heard = model.layer.aligned(model.speech.transformer(heard, batch.mask))
+        state = model.layer.norms[1](state + heard)
+        state = model.layer.norms[2](state + model.layer.feedforward(state))
         torch.testing.assert_close(written, model.read_out(state), atol=1e-4, rtol=1e-3)
 
 
