@@ -193,6 +193,14 @@ class DIMConfig:
     """How the speaker's mouth comes out in the speaker task: ``sampled`` as every part is, or
     ``expected``: the motion of the expected code vector. Lips follow the sound, and a sample's
     noise is seen in them at once. Its codes are then never shown to the model again."""
+    mouth_residual: bool = False
+    """Whether a head adds to an expected mouth what means of code vectors cannot say: frame by
+    frame, lips that close between two vowels."""
+    lips_weight: float = 0.0
+    """Weight of a loss on the gap between the lips of an expected mouth; only in the arkit space,
+    where the open head says what it is."""
+    closed_weight: float = 0.0
+    """How much more a frame with closed lips counts in that loss than another one."""
     speaker_centering: bool = False
     """Subtract the clip's median from the speaker's motion, so that neither the camera nor the
     tracker's resting values matter."""
@@ -220,6 +228,8 @@ class DIMConfig:
         require_range("dim.style_dropout", self.style_dropout, 0, 1)
         require_range("dim.band_warp", self.band_warp, 0, 0.5)
         require_choice("dim.mouth", self.mouth, ("sampled", "expected"))
+        require_range("dim.lips_weight", self.lips_weight, 0, 1000)
+        require_range("dim.closed_weight", self.closed_weight, 0, 1000)
         require_choice("dim.branches", self.branches, ("two", "speaker"))
         require_choice("dim.modalities", self.modalities, ("both", "motion", "audio"))
         require_choice("dim.speaker_inputs", self.speaker_inputs, ("motion", "codes"))

@@ -52,7 +52,7 @@ _SPEAKER_DIM = replace(
     _SMALL_DIM, width=48, role_layers=1, joint_layers=1, decoder_layers=4, feedforward=288,
     audio_width=96, speaker_inputs="codes", listener_inputs="motion", mouth="expected",
     motion_weight=4.0, motion_share=1.0, attitudes=False, styles=True, speaker_centering=False,
-    modality_dropout=0.0, band_warp=0.12,
+    modality_dropout=0.0, band_warp=0.12, mouth_residual=True, lips_weight=1.0, closed_weight=2.0,
 )  # fmt: skip
 _SMALL_STAGES = {
     "train-vq": TrainingConfig(
@@ -92,7 +92,15 @@ _SPEAKER_STAGES = {
         validation_batches=4,
     ),
     "pretrain": replace(_SMALL_STAGES["pretrain"], window_s=3.84),
-    "finetune": replace(_SMALL_STAGES["finetune"], steps=4000, window_s=3.84),
+    "finetune": replace(
+        _SMALL_STAGES["finetune"],
+        steps=11_000,
+        window_s=3.84,
+        learning_rate=2e-3,
+        ramp_steps=200,
+        validate_every=500,
+        validation_batches=16,
+    ),
 }
 _PAPER_VQ = VQConfig(reconstruction="l2", standardise=False)
 _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], GenerationConfig]] = {

@@ -1,49 +1,26 @@
 """How the lips move with the sound: opening, closures, offset and correlation.
 
 What people see of a talking face that vertex distances hide: whether the lips meet at p, b and m,
-and whether they open when the sound says so. Openings are the distance of the inner lips
-(MediaPipe's landmarks 13 and 14) over that of the outer eye corners (33 and 263), as
-:func:`dimcli.tracking.jaw.lip_gap` measures it in pictures.
+and whether they open when the sound says so. Openings are :func:`dimcli.lip_gap.lip_gap`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dimcli.errors import InputError
-from dimcli.motion import HEAD, Motion
-from renderers.heads import OpenHead
+from dimcli.lip_gap import CLOSED, lip_gap
+from dimcli.motion import Motion
 
 Floats = NDArray[np.float32]
 
-UPPER_LIP_INNER, LOWER_LIP_INNER = 13, 14
-CLOSED = 0.015
-"""Lips closer than this (1.2 mm on the open head) are closed."""
 MAX_LAG = 2
 """Frames by which lips may be off the sound when they are compared."""
-
-
-@dataclass(frozen=True)
-class _LipPoints:
-    """The few vertices that the two lip landmarks hang on."""
-
-    head: OpenHead
-    weights: torch.Tensor
-    interocular: float
-
-
-@cache
-def _lip_points() -> _LipPoints:
-    head = OpenHead.bundled()
-    corners = head.landmark_corners[[UPPER_LIP_INNER, LOWER_LIP_INNER]]
-    weights = head.landmark_barycentric[[UPPER_LIP_INNER, LOWER_LIP_INNER]]
-    return _LipPoints(head.restricted(corners.flatten()), weights, head.interocular)
 
 
 def lip_opening(motion: Motion) -> Floats:
@@ -53,13 +30,8 @@ def lip_opening(motion: Motion) -> Floats:
     """
     if motion.space != "arkit":
         raise InputError(f"lips of space '{motion.space}'; expected arkit: see `dim convert`")
-    points = _lip_points()
-    values = torch.from_numpy(np.array(motion.values, np.float32))
-    values[:, HEAD] = 0.0
     with torch.no_grad():
-        corners = points.head.vertices(values).unflatten(1, (2, 3))
-        lips = (corners * points.weights[..., None]).sum(dim=2)
-    gap = (lips[:, 0, 1] - lips[:, 1, 1]) / points.interocular
+        gap = lip_gap(torch.from_numpy(np.array(motion.values, np.float32)))
     return gap.clamp(min=0).numpy()
 
 

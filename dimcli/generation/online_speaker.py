@@ -118,11 +118,12 @@ class OnlineSpeaker:
         codes[:known] = state.codes
         codes = codes.to(device)
         steps = torch.arange(total, device=device)
-        logits = Chances(model, dyad, "speaker").logits(codes, steps < known, steps)
+        expected = Chances(model, dyad, "speaker").everything(codes, steps < known, steps)
+        logits = expected[0]
         # the steps ahead are only guessed at: the likeliest codes, to be drawn when they come
         codes[known:] = logits[known:].argmax(dim=-1)
         codes[known] = draw(logits[known : known + 1].cpu(), self._temperature, generator)[0]
-        frames = decode_speaker(model, dyad, codes, logits).cpu().numpy()
+        frames = decode_speaker(model, dyad, codes, expected).cpu().numpy()
         frames = frames[: (known + 1) * stride]
         fresh, last = self._joined(frames, state.last)
         kept = min(known + 1, self._window - self._ahead - 1)

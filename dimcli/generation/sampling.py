@@ -93,6 +93,12 @@ class Chances:
     def logits(self, codes: Tensor, visible: Tensor, wanted: Tensor) -> Tensor:
         """Logits [M, P, K] of the steps ``wanted`` long [M], from ``codes`` long [N, P] where
         ``visible`` bool [N]."""
+        return self.everything(codes, visible, wanted)[0]
+
+    def everything(
+        self, codes: Tensor, visible: Tensor, wanted: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """:meth:`logits`, and what is added to an expected mouth ([M * stride, C] or None)."""
         model = self.model
         codes, visible = codes[None], visible[None]
         role, other = self.role, self.other
@@ -103,12 +109,14 @@ class Chances:
         )
         own = model.encode_role(role, current, visible)
         joint = model.join({other: self.partner, role: own}, {other: self.seen, role: visible})
-        found = model.decode(role, joint, current, visible, wanted).float()[0]
+        features = model.decoded(role, joint, current, visible, wanted)
+        found = model.scores(role, features).float()[0]
+        residual = model.mouth_residual(features) if role == "speaker" else None
         if self.guided:  # the attitude is known to the decoder alone
             blind = replace(current, attitude=torch.full_like(current.attitude, UNKNOWN))
             unknown = model.decode(role, joint, blind, visible, wanted).float()[0]
             found = unknown + self.guidance * (found - unknown)
-        return found
+        return found, None if residual is None else residual.float()[0]
 
     def _own_motion(self, codes: Tensor, visible: Tensor) -> Tensor:
         """What the role's encoder reads when it reads motion: the visible codes, decoded."""

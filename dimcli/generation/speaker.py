@@ -26,7 +26,6 @@ from dimcli.generation.listener_io import one_thread, plausible
 from dimcli.generation.sampling import Chances, sample_codes
 from dimcli.generation.stitching import Track, windows
 from dimcli.models.dim import DIM, Dyad
-from dimcli.models.vqvae import mouth_part
 from dimcli.motion import MOTION_DIM, Motion
 
 Floats = NDArray[np.float32]
@@ -161,23 +160,28 @@ def speech_inputs(model: DIM, audio: Floats, style: int) -> Dyad:
 
 
 @torch.inference_mode()
-def decode_speaker(model: DIM, dyad: Dyad, codes: Tensor, logits: Tensor | None = None) -> Tensor:
+def decode_speaker(
+    model: DIM, dyad: Dyad, codes: Tensor, expected: tuple[Tensor, Tensor | None] | None = None
+) -> Tensor:
     """Codes long [N, P] of a window -> motion float32 [T, 56] in its units.
 
-    An expected mouth comes from ``logits`` [N, P, K]; None: those given all of ``codes``.
+    An expected mouth comes from ``expected``, logits [N, P, K] and its residual [T, C] (see
+    :meth:`Chances.everything`); None: those given all of ``codes``.
     """
     vq = model.vqvae("speaker")
     there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
-    vectors = vq.vectors(codes[None])
+    standardised = vq.decode(vq.vectors(codes[None]), there)
     if model.expects_mouth:
-        mouth = mouth_part(model.config.vq.parts, model.config.data.space)
-        if logits is None:
+        if expected is None:
             everywhere = torch.arange(len(codes), device=codes.device)
-            logits = Chances(model, dyad, "speaker").logits(codes, there[0], everywhere)
-        vectors = vectors.clone()
-        vectors[0, :, mouth] = vq.part_modules[mouth].quantizer.mean(logits[:, mouth])
-    motion = vq.unstandardise(vq.decode(vectors, there))[0].float()
-    if model.expects_mouth and model.config.generation.sharpening:
-        columns = list(vq.columns.values())[mouth]
-        motion = sharpened(motion, columns, model.config.generation.sharpening, model.fps)
+            expected = Chances(model, dyad, "speaker").everything(codes, there[0], everywhere)
+        logits, residual = expected
+        mouth = model.expected_mouth(
+            logits[None], None if residual is None else residual[None], there
+        )
+        standardised[..., model.mouth_columns] = mouth
+    motion = vq.unstandardise(standardised)[0].float()
+    sharpening = model.config.generation.sharpening
+    if model.expects_mouth and sharpening:
+        motion = sharpened(motion, model.mouth_columns, sharpening, model.fps)
     return motion

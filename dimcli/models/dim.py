@@ -59,11 +59,13 @@ class Dyad:
 class DIMOutput:
     """``logits`` [B, N, P, K] of each predicted role (with ``dim.targets`` motion: standardised
     motion [B, T, 56]); ``pooled`` [B, D]: each encoded role's visible features averaged over time
-    and scaled to unit length (the x of equation 5).
+    and scaled to unit length (the x of equation 5); ``residual`` [B, T, C] of each role with one
+    (``dim.mouth_residual``): what is added to its expected mouth, standardised.
     """
 
     logits: dict[str, Tensor]
     pooled: dict[str, Tensor]
+    residual: dict[str, Tensor] = field(default_factory=dict)
 
 
 class DIM(nn.Module):
@@ -147,8 +149,14 @@ class DIM(nn.Module):
             nn.init.zeros_(self.style.weight)
         fed = torch.ones(parts, 1)
         if self.expects_mouth:
-            fed[mouth_part(vq.parts, config.data.space)] = 0.0
+            fed[self.mouth] = 0.0
         self.register_buffer("fed_parts", fed, persistent=False)
+        self.residual: nn.Linear | None = None
+        if self.expects_mouth and dim.mouth_residual:
+            columns = len(self.mouth_columns)
+            self.residual = nn.Linear(decoder_width, vq.stride * columns)
+            nn.init.zeros_(self.residual.weight)
+            nn.init.zeros_(self.residual.bias)
         self.previous = nn.Linear(code_width, decoder_width) if autoregressive else None
         self.start = nn.Parameter(torch.zeros(decoder_width)) if autoregressive else None
         self.register_buffer("audio_mean", torch.zeros(config.data.audio_dim))
@@ -172,6 +180,16 @@ class DIM(nn.Module):
         """Whether the mouth is decoded from expected code vectors (``dim.mouth``)."""
         dim = self.config.dim
         return dim.mouth == "expected" and dim.outputs == "speaker" and dim.targets == "codes"
+
+    @property
+    def mouth(self) -> int:
+        """Index of the part that holds the jaw."""
+        return mouth_part(self.config.vq.parts, self.config.data.space)
+
+    @property
+    def mouth_columns(self) -> list[int]:
+        """The C columns of motion that the mouth's part holds."""
+        return list(part_columns(self.config.vq.parts, self.config.data.space).values())[self.mouth]
 
     # -- what is frozen -----------------------------------------------------------------------
 
@@ -288,6 +306,17 @@ class DIM(nn.Module):
         ``visible`` bool [B, N]: which of ``role``'s own codes may be read (``visible_targets``).
         ``wanted`` long [M]: the steps to score, where not all are; the result is [B, M, P, K].
         """
+        return self.scores(role, self.decoded(role, joint, dyad, visible, wanted))
+
+    def decoded(
+        self,
+        role: str,
+        joint: dict[str, Tensor],
+        dyad: Dyad,
+        visible: Tensor,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
+        """The joint decoder's features [B, N, D'] (or [B, M, D']); see :meth:`decode`."""
         other = OTHER[role]
         features = joint[other] + self.decoder_role_token[other]
         features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
@@ -310,8 +339,10 @@ class DIM(nn.Module):
             start = self.start.expand(len(codes), 1, -1)
             features = features + torch.cat([start, codes[:, :-1]], dim=1)
         features = self.decoder(features, self.step_mask(dyad.mask))
-        if wanted is not None:
-            features = features[:, wanted]
+        return features if wanted is None else features[:, wanted]
+
+    def scores(self, role: str, features: Tensor) -> Tensor:
+        """Logits (or motion) of ``role`` from the joint decoder's features; see :meth:`decode`."""
         if self.config.dim.targets == "motion":
             motion: Tensor = self.heads[role](features)
             return motion.unflatten(2, (self.config.vq.stride, -1)).flatten(1, 2)
@@ -336,13 +367,31 @@ class DIM(nn.Module):
         visible = {role: visible[role] & present for role in ROLES}
         features = {role: self.encode_role(role, dyad, visible[role]) for role in ROLES}
         joint = self.join(features, visible)
-        logits = {
-            role: self.decode(role, joint, dyad, visible[role])
+        decoded = {
+            role: self.decoded(role, joint, dyad, visible[role])
             for role in self.config.dim.output_roles
         }
+        logits = {role: self.scores(role, features) for role, features in decoded.items()}
+        added = self.mouth_residual(decoded["speaker"]) if "speaker" in decoded else None
         pooled = {}
         for role in self.branches:
             weight = visible[role][..., None].to(features[role].dtype)
             mean = (features[role] * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
             pooled[role] = F.normalize(mean, dim=-1)
-        return DIMOutput(logits, pooled)
+        return DIMOutput(logits, pooled, {} if added is None else {"speaker": added})
+
+    def mouth_residual(self, features: Tensor) -> Tensor | None:
+        """What ``dim.mouth_residual`` adds to the expected mouth, [B, T, C]; None without it."""
+        if self.residual is None:
+            return None
+        added: Tensor = self.residual(features)
+        return added.unflatten(2, (self.config.vq.stride, -1)).flatten(1, 2)
+
+    def expected_mouth(self, logits: Tensor, residual: Tensor | None, mask: Tensor) -> Tensor:
+        """The speaker's mouth from expected code vectors, standardised [B, T, C].
+
+        ``logits`` [B, N, P, K]; ``residual`` [B, T, C], what is added; ``mask`` bool [B, N].
+        """
+        part = self.vqvae("speaker").part_modules[self.mouth]
+        mouth = part.decode(part.quantizer.mean(logits[:, :, self.mouth]), mask)
+        return mouth if residual is None else mouth + residual

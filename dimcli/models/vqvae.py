@@ -225,11 +225,10 @@ class VQVAE(nn.Module):
             loss = loss + self.config.velocity_weight * velocity
         return loss
 
-    def part_loss(self, index: int, motion: Tensor, vectors: Tensor, mask: Tensor) -> Tensor:
-        """:meth:`motion_loss` of part ``index`` alone, decoded from ``vectors`` [B, N, D]."""
+    def part_loss(self, index: int, motion: Tensor, decoded: Tensor, mask: Tensor) -> Tensor:
+        """:meth:`motion_loss` of part ``index`` alone; ``decoded`` [B, T, C] is its columns."""
         columns = list(self.columns.values())[index]
         truth, weights = motion[..., columns], self.weights[columns]
-        decoded = self.part_modules[index].decode(vectors, self.step_mask(mask))
         loss = reconstruction_loss(truth, decoded, mask, weights, self.config.reconstruction)
         if self.config.velocity_weight:
             velocity = velocity_loss(truth, decoded, mask, weights)

@@ -11,20 +11,25 @@ from torch import Tensor
 from dimcli.audio import MEL
 from dimcli.config import ROLES
 from dimcli.data.windows import Batch
-from dimcli.models.dim import DIM, OTHER, Dyad
-from dimcli.models.vqvae import VQVAE, column_weights, mouth_part
+from dimcli.lip_gap import CLOSED, lip_gap
+from dimcli.models.dim import DIM, OTHER, DIMOutput, Dyad
+from dimcli.models.vqvae import VQVAE, column_weights
 from dimcli.training import distributed
 from dimcli.training.augment import augmented, warped_bands, with_unknown
 from dimcli.training.losses import (
     code_loss,
     contrastive_loss,
     masked_loss,
+    masked_mean,
     reconstruction_loss,
     total_loss,
     velocity_loss,
 )
 
 Figures = dict[str, Tensor]
+
+GAP = 0.05
+"""The gap between the lips of people who talk deviates from its mean by so much."""
 
 
 def vq_objective(
@@ -88,18 +93,19 @@ def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = N
 
 
 def _masked_term(
-    model: DIM, role: str, dyad: Dyad, output: Tensor, masked: Tensor, *, figures: Figures
+    model: DIM, role: str, dyad: Dyad, predicted: DIMOutput, masked: Tensor, *, figures: Figures
 ) -> Tensor:
     """Equations 8 and 9 for one role over the ``masked`` steps (bool [B, N]).
 
-    ``output`` is what the model predicts: logits, or motion (the second term of 9 is then all).
+    What the model predicts is logits, or motion (the second term of 9 is then all).
     """
+    output = predicted.logits[role]
     if model.config.dim.targets == "motion":
         loss = _regression_term(model, role, dyad, output, masked)
         figures[f"{role}_motion"] = loss
         return loss
     if model.expects_mouth:
-        return _speaking_term(model, role, dyad, output, masked, figures=figures)
+        return _speaking_term(model, role, dyad, predicted, masked, figures=figures)
     return _code_term(model, role, dyad, output, masked, figures=figures)
 
 
@@ -149,16 +155,16 @@ def _code_term(
 
 
 def _speaking_term(
-    model: DIM, role: str, dyad: Dyad, logits: Tensor, masked: Tensor, *, figures: Figures
+    model: DIM, role: str, dyad: Dyad, predicted: DIMOutput, masked: Tensor, *, figures: Figures
 ) -> Tensor:
     """Equation 9 where the mouth is expected and the other parts are sampled (``dim.mouth``).
 
     The mouth's codes are never shown, so all its steps count; the motion term is the mouth's alone:
-    of what is sampled, an expectation would be learned that nothing uses.
+    of what is sampled, an expectation would be learned that nothing uses. The gap between the lips
+    (``dim.lips_weight``) is part of that term: it is what people see of it.
     """
     config, vq = model.config, model.vqvae(role)
-    codes = dyad.codes[role]
-    mouth = mouth_part(config.vq.parts, config.data.space)
+    codes, logits, mouth = dyad.codes[role], predicted.logits[role], model.mouth
     sampled = [index for index in range(model.parts) if index != mouth]
     steps = model.step_mask(dyad.mask)
     code = code_loss(logits[:, :, mouth : mouth + 1], codes[:, :, mouth : mouth + 1], steps)
@@ -168,11 +174,35 @@ def _speaking_term(
         figures[f"{role}_code"] = others
         code = (code + len(sampled) * others) / model.parts
     motion = code.new_zeros(())
-    if config.dim.motion_weight:
-        expected = vq.part_modules[mouth].quantizer.mean(logits[:, :, mouth])
-        motion = vq.part_loss(mouth, dyad.targets[role], expected, dyad.mask)
-        figures[f"{role}_motion"] = motion
+    if not config.dim.motion_weight:
+        return code
+    made = model.expected_mouth(logits, predicted.residual.get(role), steps)
+    motion = vq.part_loss(mouth, dyad.targets[role], made, dyad.mask)
+    figures[f"{role}_motion"] = motion
+    if config.dim.lips_weight and config.data.space == "arkit":
+        gap = _lip_term(model, role, dyad, made)
+        figures[f"{role}_lips"] = gap
+        motion = motion + config.dim.lips_weight * gap
     return masked_loss(code, motion, config.dim.motion_weight)
+
+
+def _lip_term(model: DIM, role: str, dyad: Dyad, mouth: Tensor) -> Tensor:
+    """Squared error of the gap between the lips and of its change from frame to frame, in units of
+    GAP: ``mouth`` [B, T, C], standardised, against the true motion."""
+    vq, truth = model.vqvae(role), dyad.targets[role]
+    made = truth.clone()
+    made[..., model.mouth_columns] = mouth
+    wanted, found = (
+        lip_gap(vq.unstandardise(motion).flatten(0, 1)).view(dyad.mask.shape)
+        for motion in (truth, made)
+    )
+    weight = 1 + model.config.dim.closed_weight * (wanted < CLOSED)
+    error = (found - wanted) / GAP
+    moved = error.diff(dim=1).square() * weight[:, 1:]
+    there = dyad.mask
+    return masked_mean(error.square() * weight, there) + masked_mean(
+        moved, there[:, 1:] & there[:, :-1]
+    )
 
 
 def pretrain_objective(
@@ -187,8 +217,8 @@ def pretrain_objective(
     output = model(dyad, {role: ~masked[role] for role in ROLES})
     figures: Figures = {}
     terms = dict.fromkeys(ROLES, batch.audio.new_zeros(()))
-    for role, logits in output.logits.items():
-        terms[role] = _masked_term(model, role, dyad, logits, masked[role], figures=figures)
+    for role in output.logits:
+        terms[role] = _masked_term(model, role, dyad, output, masked[role], figures=figures)
     contrast = batch.audio.new_zeros(())
     if config.contrastive_weight:
         contrast = contrastive_loss(
@@ -225,6 +255,6 @@ def finetune_objective(
     seen = present if role == "listener" else torch.zeros_like(present)
     output = model(dyad, {role: ~masked, OTHER[role]: seen})
     figures: Figures = {}
-    loss = _masked_term(model, role, dyad, output.logits[role], masked, figures=figures)
+    loss = _masked_term(model, role, dyad, output, masked, figures=figures)
     figures["loss"] = loss
     return loss, figures
