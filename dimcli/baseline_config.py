@@ -121,11 +121,89 @@ class FaceFormerConfig:
         require_range("faceformer.encoder_layers", self.encoder_layers, 0, 32)
         require_range("faceformer.period", self.period, 1, 1000)
         require_range("faceformer.dropout", self.dropout, 0, 0.9)
-        if self.width % self.heads or self.width % 2:
-            raise InputError(
-                f"faceformer.heads is {self.heads}; it and 2 must divide faceformer.width "
-                f"{self.width}"
-            )
+        _require_divisible(self, "faceformer", "heads", "width")
+
+
+@dataclass(frozen=True)
+class CodeTalkerConfig:
+    """CodeTalker (arXiv 2301.02379): a speaker's motion codes, frame after frame, from speech."""
+
+    prior_width: int = 1024
+    """First stage: width of the transformers."""
+    prior_layers: int = 6
+    """First stage: layers of the encoder, and again of the decoder."""
+    prior_heads: int = 8
+    """First stage: attention heads."""
+    prior_feedforward: int = 1536
+    """First stage: width inside the feed-forward blocks."""
+    components: int = 8
+    """Codes a frame, all of one codebook."""
+    codebook_size: int = 256
+    """Codes in the codebook."""
+    code_dim: int = 128
+    """Width of a code vector."""
+    commitment: float = 0.25
+    """Weight of the commitment term."""
+    warmup_steps: int = 0
+    """First stage: steps without quantisation at the start; the codebook is then set by k-means."""
+    revive_after: int = 0
+    """First stage: steps without use after which a code is moved onto a current feature; 0 for
+    never."""
+    width: int = 1024
+    """Second stage: width of the encoder and of the decoder."""
+    encoder_layers: int = 2
+    """Layers that encode the speech, on the data set's features."""
+    layers: int = 12
+    """Layers of the decoder."""
+    heads: int = 4
+    """Attention heads of the second stage."""
+    period: int = 25
+    """Frames after which positions repeat, and attention falls off."""
+    dropout: float = 0.1
+    """Dropout in training, in the encoder of the speech."""
+    motion_weight: float = 1.0
+    """Second stage: weight of the motion's error."""
+    feature_weight: float = 1.0
+    """Second stage: weight of the features' distance to the true motion's codes."""
+
+    def __post_init__(self) -> None:
+        require_range("codetalker.prior_width", self.prior_width, 1, 4096)
+        require_range("codetalker.prior_layers", self.prior_layers, 0, 32)
+        require_range("codetalker.components", self.components, 1, 256)
+        require_range("codetalker.codebook_size", self.codebook_size, 2, 65536)
+        require_range("codetalker.code_dim", self.code_dim, 1, 4096)
+        require_range("codetalker.width", self.width, 1, 4096)
+        require_range("codetalker.encoder_layers", self.encoder_layers, 0, 32)
+        require_range("codetalker.layers", self.layers, 1, 32)
+        require_range("codetalker.period", self.period, 1, 1000)
+        require_range("codetalker.dropout", self.dropout, 0, 0.9)
+        require_range("codetalker.motion_weight", self.motion_weight, 0, 1000)
+        require_range("codetalker.feature_weight", self.feature_weight, 0, 1000)
+        _require_divisible(self, "codetalker", "prior_heads", "prior_width")
+        _require_divisible(self, "codetalker", "heads", "width")
+
+
+@dataclass(frozen=True)
+class MeshTalkConfig:
+    """MeshTalk (arXiv 2104.08223): a speaker's categorical latents, one by one, from speech."""
+
+    width: int = 128
+    """Width of the codes of speech and of motion, and of the decoder."""
+    heads: int = 64
+    """Categorical latents a frame."""
+    categories: int = 128
+    """Categories of each latent."""
+    hidden: int = 64
+    """Second stage: width of each head's features."""
+    dropout: float = 0.2
+    """First stage: dropout in training, in the encoder of the speech."""
+
+    def __post_init__(self) -> None:
+        require_range("meshtalk.width", self.width, 1, 4096)
+        require_range("meshtalk.heads", self.heads, 1, 1024)
+        require_range("meshtalk.categories", self.categories, 2, 65536)
+        require_range("meshtalk.hidden", self.hidden, 1, 4096)
+        require_range("meshtalk.dropout", self.dropout, 0, 0.9)
 
 
 @dataclass(frozen=True)
@@ -152,3 +230,12 @@ class ELPConfig:
         require_range("elp.velocity_weight", self.velocity_weight, 0, 1000)
         if self.width % self.heads:
             raise InputError(f"elp.heads is {self.heads}; it must divide elp.width {self.width}")
+
+
+def _require_divisible(config: object, section: str, heads: str, width: str) -> None:
+    """Raise InputError unless a section's ``heads`` divide its ``width``, which must be even."""
+    count, whole = getattr(config, heads), getattr(config, width)
+    if count < 1 or whole % count or whole % 2:
+        raise InputError(
+            f"{section}.{heads} is {count}; it and 2 must divide {section}.{width} {whole}"
+        )

@@ -12,18 +12,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dimcli.baseline_config import (
+    CodeTalkerConfig,
     ELPConfig,
     FaceFormerConfig,
     InputsConfig,
     L2LConfig,
+    MeshTalkConfig,
     NearestConfig,
     RLHGConfig,
 )
 from dimcli.config import GenerationConfig, RunConfig, TrainingConfig, VQConfig
+from dimcli.kinds import PRIOR, SPEAKER_KINDS, TWO_STAGE
 from dimcli.presets import PRESETS, preset
 from dimcli.ranges import require_choice
 
-METHODS = ("dim", "nearest-audio", "nearest-motion", "rlhg", "l2l", "elp", "faceformer")
+METHODS = ("dim", "nearest-audio", "nearest-motion", "rlhg", "l2l", "elp", *SPEAKER_KINDS)
 """What `dim train --method` knows."""
 
 _PAPER_INPUTS = InputsConfig(attitudes=True)
@@ -130,23 +133,80 @@ _ELP = {
     ),
 }
 
+_SPEAKER_INPUTS = InputsConfig(clamp_std=4.0, noise_std=0.15)
 _FACEFORMER = {
     "paper": RunConfig(  # one clip a step; BIWI's are 4.7 s long on average
         training=TrainingConfig(batch_size=1, window_s=4.7, learning_rate=1e-4, weight_decay=0.0),
     ),
     "small": RunConfig(
-        inputs=InputsConfig(clamp_std=4.0, noise_std=0.15),
+        inputs=_SPEAKER_INPUTS,
         faceformer=FaceFormerConfig(dropout=0.0),
         training=replace(_SMALL_TRAINING, window_s=2.56),
     ),
     "table": RunConfig(
-        inputs=InputsConfig(clamp_std=4.0, noise_std=0.15),
+        inputs=_SPEAKER_INPUTS,
         faceformer=FaceFormerConfig(width=96, dropout=0.0),
         training=replace(_TABLE_TRAINING, window_s=2.56),
     ),
     "tiny": RunConfig(
-        inputs=InputsConfig(clamp_std=4.0, noise_std=0.15),
+        inputs=_SPEAKER_INPUTS,
         faceformer=FaceFormerConfig(width=16, encoder_layers=1, heads=2, period=5, dropout=0.0),
+        training=_TINY_TRAINING,
+    ),
+}
+
+_CODETALKER = {
+    "paper": RunConfig(  # sizes for BIWI; one clip a step, of 4.7 s on average
+        training=TrainingConfig(batch_size=1, window_s=4.7, learning_rate=1e-4, weight_decay=0.002),
+    ),
+    "small": RunConfig(
+        inputs=_SPEAKER_INPUTS,
+        codetalker=CodeTalkerConfig(
+            prior_width=96, prior_layers=2, prior_heads=4, prior_feedforward=192, code_dim=16,
+            warmup_steps=120, revive_after=100, width=128, layers=3, dropout=0.0,
+        ),
+        training=replace(_SMALL_TRAINING, window_s=2.56),
+        generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
+    ),
+    "table": RunConfig(
+        inputs=_SPEAKER_INPUTS,
+        codetalker=CodeTalkerConfig(
+            prior_width=64, prior_layers=1, prior_heads=4, prior_feedforward=128, code_dim=16,
+            warmup_steps=100, revive_after=100, width=96, layers=2, dropout=0.0,
+        ),
+        training=replace(_TABLE_TRAINING, window_s=2.56),
+        generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
+    ),
+    "tiny": RunConfig(
+        inputs=_SPEAKER_INPUTS,
+        codetalker=CodeTalkerConfig(
+            prior_width=16, prior_layers=1, prior_heads=2, prior_feedforward=32, components=4,
+            codebook_size=16, code_dim=4, warmup_steps=5, revive_after=10, width=16,
+            encoder_layers=1, layers=2, heads=2, period=5, dropout=0.0,
+        ),
+        training=_TINY_TRAINING,
+        generation=_TINY_GENERATION,
+    ),
+}  # fmt: skip
+_MESHTALK = {
+    "paper": RunConfig(  # sizes of the paper, training of the released code
+        training=TrainingConfig(
+            steps=50_000, batch_size=8, window_s=1.28, learning_rate=1e-4, weight_decay=0.001
+        ),
+    ),
+    "small": RunConfig(
+        inputs=_SPEAKER_INPUTS,
+        meshtalk=MeshTalkConfig(heads=16, categories=32, hidden=16, dropout=0.0),
+        training=replace(_SMALL_TRAINING, window_s=2.56),
+    ),
+    "table": RunConfig(
+        inputs=_SPEAKER_INPUTS,
+        meshtalk=MeshTalkConfig(width=96, heads=8, categories=32, hidden=16, dropout=0.0),
+        training=replace(_TABLE_TRAINING, window_s=2.56),
+    ),
+    "tiny": RunConfig(
+        inputs=_SPEAKER_INPUTS,
+        meshtalk=MeshTalkConfig(width=16, heads=4, categories=8, hidden=4, dropout=0.0),
         training=_TINY_TRAINING,
     ),
 }
@@ -165,6 +225,8 @@ _PRESETS = {
     "l2l": _L2L,
     "elp": _ELP,
     "faceformer": _FACEFORMER,
+    "codetalker": _CODETALKER,
+    "meshtalk": _MESHTALK,
 }
 
 
@@ -174,3 +236,14 @@ def baseline_preset(name: str, method: str) -> RunConfig:
     require_choice("preset", name, PRESETS)
     found = _PRESETS[method][{"official": "paper", "speaker": "small"}.get(name, name)]
     return replace(found, kind=method.partition("-")[0], stage="train", preset=name)
+
+
+def prior_preset(name: str, method: str) -> RunConfig:
+    """The configuration of a two-stage method's first stage, which trains for as long as DIM's
+    VQ-VAE where the paper's sizes are not asked for."""
+    require_choice("--method", method, TWO_STAGE)
+    config = replace(baseline_preset(name, method), stage=PRIOR)
+    if name in ("paper", "official"):
+        return config
+    steps = preset(name, "train-vq").training.steps
+    return replace(config, training=replace(config.training, steps=steps))

@@ -20,10 +20,15 @@ from dimcli.config import RunConfig
 from dimcli.config_file import read_config, write_config
 from dimcli.errors import InputError
 from dimcli.files import atomic_output
+from dimcli.kinds import PRIOR
 from dimcli.models.baselines.base import Baseline
+from dimcli.models.baselines.codetalker import CodeTalker
 from dimcli.models.baselines.elp import ELP
+from dimcli.models.baselines.expression_space import ExpressionSpace
 from dimcli.models.baselines.faceformer import FaceFormer
 from dimcli.models.baselines.l2l import L2L
+from dimcli.models.baselines.meshtalk import MeshTalk
+from dimcli.models.baselines.motion_prior import MotionPrior
 from dimcli.models.baselines.nearest import Nearest
 from dimcli.models.baselines.rlhg import RLHG
 from dimcli.models.dim import DIM
@@ -42,11 +47,19 @@ def build_model(config: RunConfig) -> VQVAE | DIM | Baseline:
         return VQVAE(config.vq, config.data.space)
     if config.kind == "dim":
         return DIM(config)
-    baselines: dict[str, type[RLHG | L2L | ELP | FaceFormer]] = {
+    if config.stage == PRIOR:
+        priors: dict[str, type[MotionPrior | ExpressionSpace]] = {
+            "codetalker": MotionPrior,
+            "meshtalk": ExpressionSpace,
+        }
+        return priors[config.kind](config)
+    baselines: dict[str, type[RLHG | L2L | ELP | FaceFormer | CodeTalker | MeshTalk]] = {
         "rlhg": RLHG,
         "l2l": L2L,
         "elp": ELP,
         "faceformer": FaceFormer,
+        "codetalker": CodeTalker,
+        "meshtalk": MeshTalk,
     }
     return baselines[config.kind](config)
 

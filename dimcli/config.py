@@ -8,30 +8,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dimcli.baseline_config import (
+    CodeTalkerConfig,
     ELPConfig,
     FaceFormerConfig,
     InputsConfig,
     L2LConfig,
+    MeshTalkConfig,
     NearestConfig,
     RLHGConfig,
 )
 from dimcli.errors import InputError
+from dimcli.kinds import KINDS, PRIOR, SECTIONS, TWO_STAGE
 from dimcli.ranges import require_choice, require_range
 
 ROLES = ("speaker", "listener")
 ATTITUDES = ("unknown", "negative", "neutral", "positive")
 UNKNOWN_STYLE = "unknown"
 STAGES = ("train-vq", "pretrain", "finetune")
-KINDS = ("vq", "dim", "nearest", "rlhg", "l2l", "elp", "faceformer")
-_SECTIONS = {
-    "vq": ("vq", "dim", "training", "generation"),
-    "dim": ("vq", "dim", "training", "generation"),
-    "nearest": ("inputs", "nearest", "training"),
-    "rlhg": ("inputs", "rlhg", "training"),
-    "l2l": ("vq", "inputs", "l2l", "training", "generation"),
-    "elp": ("vq", "inputs", "elp", "training", "generation"),
-    "faceformer": ("inputs", "faceformer", "training"),
-}
 
 
 @dataclass(frozen=True)
@@ -335,9 +328,10 @@ class RunConfig:
 
     kind: str = "dim"
     """What was trained: ``vq``, or a method: ``dim``, ``nearest``, ``rlhg``, ``l2l``, ``elp``,
-    ``faceformer``."""
+    ``faceformer``, ``codetalker``, ``meshtalk``."""
     stage: str = "finetune"
-    """``train-vq``, ``pretrain`` or ``finetune``; ``train`` for methods of one stage."""
+    """``train-vq``, ``pretrain`` or ``finetune``; ``train`` for other methods, and
+    ``prior`` for the first stage of those that have two."""
     role: str = "listener"
     """Whose VQ-VAE this is, or the role that fine-tuning is for."""
     preset: str = "small"
@@ -360,6 +354,10 @@ class RunConfig:
     """Emotional Listener Portrait."""
     faceformer: FaceFormerConfig = field(default_factory=FaceFormerConfig)
     """FaceFormer, a speaker's."""
+    codetalker: CodeTalkerConfig = field(default_factory=CodeTalkerConfig)
+    """CodeTalker, a speaker's."""
+    meshtalk: MeshTalkConfig = field(default_factory=MeshTalkConfig)
+    """MeshTalk, a speaker's."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """The stage's training."""
     generation: GenerationConfig = field(default_factory=GenerationConfig)
@@ -367,8 +365,12 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         require_choice("kind", self.kind, KINDS)
-        require_choice("stage", self.stage, (*STAGES, "train"))
+        require_choice("stage", self.stage, (*STAGES, PRIOR, "train"))
         require_choice("role", self.role, ROLES)
+        if self.stage == PRIOR:
+            require_choice(f"kind (of stage {PRIOR})", self.kind, TWO_STAGE)
+            if self.kind == "meshtalk":  # it learns from exchanging samples
+                require_range("training.batch_size", self.training.batch_size, 2, 65536)
         if self.generation.attitude_guidance != 1 and not self.dim.attitudes:
             raise InputError(
                 f"generation.attitude_guidance is {self.generation.attitude_guidance:g}, which "
@@ -378,7 +380,7 @@ class RunConfig:
     @property
     def sections(self) -> tuple[str, ...]:
         """The sections that a run of this kind has; its file says no more."""
-        return _SECTIONS[self.kind]
+        return SECTIONS[self.kind]
 
     @property
     def stride(self) -> int:

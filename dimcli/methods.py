@@ -35,7 +35,7 @@ from dimcli.models.baselines.simple import (
     Oracle,
     RandomPredictor,
 )
-from dimcli.models.baselines.speaker import SpeakerBaseline
+from dimcli.models.baselines.speaker import SpeechModel
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
 
@@ -155,7 +155,7 @@ def load_trained(run: Path, device: str = "auto", *, online: bool = False) -> Tr
         raise InputError(f"--online: is for DIM's weights; {run} is of another method")
     loaded = load_run(run, choose_device(device)).model
     assert isinstance(loaded, Baseline | Nearest)
-    if isinstance(loaded, SpeakerBaseline):
+    if isinstance(loaded, SpeechModel):
         raise InputError(f"{run}: generates speakers, not listeners; see dim eval --task speaker")
     return BaselineListener(loaded)
 

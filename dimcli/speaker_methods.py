@@ -27,6 +27,7 @@ from dimcli.device import choose_device
 from dimcli.errors import InputError
 from dimcli.generation.listener_io import one_thread, plausible
 from dimcli.generation.speaker import check_speech, generate_speaker, load_speaker
+from dimcli.kinds import SPEAKER_KINDS
 from dimcli.models.baselines.speaker import SpeakerBaseline
 from dimcli.models.dim import DIM
 from dimcli.motion import Motion
@@ -119,8 +120,6 @@ UNTRAINED_SPEAKERS: dict[str, Callable[[ClipStore], SpeakerPredictor]] = {
     "loudness": LoudnessSpeaker.fit,
 }
 """Methods that take what they need from a data set at once."""
-SPEAKER_KINDS = ("faceformer",)
-"""Kinds of runs, besides DIM's, that generate speakers."""
 
 
 class TrainedSpeaker(Protocol):
@@ -209,7 +208,8 @@ def load_trained_speaker(run: Path, device: str = "auto") -> TrainedSpeaker:
     if kind not in SPEAKER_KINDS:
         raise InputError(f"{run}: a run of {kind}, which generates listeners")
     loaded = load_run(run, choose_device(device)).model
-    assert isinstance(loaded, SpeakerBaseline)
+    if not isinstance(loaded, SpeakerBaseline):
+        raise InputError(f"{run}: the first stage of {kind}; give the run that it lies in")
     return BaselineSpeaker(loaded)
 
 

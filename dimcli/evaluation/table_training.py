@@ -13,8 +13,9 @@ from dimcli.evaluation.table_plans import Entry
 from dimcli.presets import preset
 from dimcli.progress import Progress
 from dimcli.training.ablations import ablation
+from dimcli.training.baseline_stages import CODED
 from dimcli.training.loop import Progress as Training
-from dimcli.training.method_stages import CODED, MethodOptions, train_method
+from dimcli.training.method_stages import MethodOptions, train_method
 from dimcli.training.stages import StageOptions, pretrain, train_vq
 
 

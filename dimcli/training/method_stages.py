@@ -9,54 +9,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from dimcli.baseline_presets import METHODS, baseline_preset
-from dimcli.checkpoint import (
-    CONFIG,
-    MODEL,
-    STATE,
-    build_model,
-    is_finished,
-    load_run,
-    load_vq,
-    save_tensors,
-)
-from dimcli.config import ROLES, RunConfig
+from dimcli.baseline_presets import METHODS, baseline_preset, prior_preset
+from dimcli.checkpoint import CONFIG, MODEL, STATE
+from dimcli.config import ROLES
 from dimcli.config_file import with_overrides
-from dimcli.data.store import ClipStore, data_config
-from dimcli.data.windows import statistics
+from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
-from dimcli.models.baselines.base import Baseline
-from dimcli.models.baselines.coded import CodedBaseline
-from dimcli.models.baselines.nearest import Nearest
+from dimcli.kinds import PRIOR, TWO_STAGE
 from dimcli.presets import preset
 from dimcli.ranges import require_choice
 from dimcli.training import distributed
 from dimcli.training.ablations import ablation
+from dimcli.training.baseline_stages import CODED, train_baseline, train_own_vq, train_prior
 from dimcli.training.loop import TrainingResult
 from dimcli.training.stages import (
     StageOptions,
     finetune,
-    finished_result,
-    prepare_run,
     pretrain,
-    require_same_data,
     together,
-    train_run,
     train_vq,
-    windows_of,
 )
 
 Stage = Callable[[StageOptions], TrainingResult]
-
-CODED = ("l2l", "elp")
-"""Baselines that need the listener's VQ-VAE."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +78,15 @@ def train_method(data: Path, run: Path, method: str, options: MethodOptions) -> 
         return _in_order(_dim_stages(data, run, options), run, options)
     with_overrides(baseline_preset(options.preset, method), options.settings())
     stages: dict[str, Stage] = {}
-    vq = options.vq_listener if method in CODED else None
-    if method in CODED and vq is None:
-        vq = run / "vq_listener"
-        stages["vq_listener"] = partial(_train_own_vq, data, vq, method)
-    stages[""] = partial(_train_baseline, data, run, method, vq, options.init)
+    before = options.vq_listener if method in CODED else None
+    if method in CODED and before is None:
+        before = run / "vq_listener"
+        stages["vq_listener"] = partial(train_own_vq, data, before, method)
+    elif method in TWO_STAGE:
+        with_overrides(prior_preset(options.preset, method), options.settings())
+        before = run / PRIOR
+        stages[PRIOR] = partial(train_prior, data, before, method)
+    stages[""] = partial(train_baseline, data, run, method, before, options.init)
     return _in_order(stages, run, options)
 
 
@@ -147,19 +130,6 @@ def _with_settings(
     return started
 
 
-def _train_own_vq(data: Path, run: Path, method: str, options: StageOptions) -> TrainingResult:
-    """The listener's VQ-VAE of a baseline's preset, which may be another than DIM's."""
-    settings = {
-        key: value
-        for key, value in (options.overrides or {}).items()
-        if key.partition(".")[0] not in (method, "inputs")
-    }
-    own = baseline_preset(options.preset, method).vq
-    if own != preset(options.preset, "train-vq").vq:
-        settings = {f"vq.{key}": value for key, value in asdict(own).items()} | settings
-    return train_vq(data, run, "listener", replace(options, overrides=settings))
-
-
 def _in_order(stages: dict[str, Stage], run: Path, options: MethodOptions) -> TrainingResult:
     """Run ``stages``, each into its folder of ``run`` (the last into ``run`` itself)."""
     started = time.monotonic()
@@ -189,64 +159,3 @@ def _make_folder(run: Path, stages: list[str], options: MethodOptions) -> None:
         for stage in stages:
             for name in (CONFIG, STATE, MODEL):
                 (run / stage / name).unlink(missing_ok=True)
-
-
-def _train_baseline(
-    data: Path,
-    run: Path,
-    method: str,
-    vq_listener: Path | None,
-    init: Path | None,
-    options: StageOptions,
-) -> TrainingResult:
-    """A baseline's own stage; that of L2L and ELP needs the listener's VQ-VAE run ``vq_listener``.
-
-    ``init`` is a run of the same method to go on from.
-    """
-    store = ClipStore(data)
-    config = baseline_preset(options.preset, method)
-    vq = None
-    if vq_listener is not None:
-        source, vq = load_vq(vq_listener, "listener")
-        config = replace(config, vq=source.vq)
-    config = with_overrides(config, _settings(config, options))
-    config = replace(config, data=data_config(store))
-    if vq_listener is not None:
-        require_same_data(config, source, vq_listener)
-    if config.kind == "nearest":
-        return _take_in(store, prepare_run(config, run, replace(options, resume=False)), run)
-    config = prepare_run(config, run, options)
-    if options.resume and is_finished(run):
-        return finished_result(run)
-    windows = windows_of(store, config)
-    torch.manual_seed(config.training.seed)
-    model = build_model(config)
-    assert isinstance(model, Baseline)
-    model.fit_statistics(statistics(windows["train"]))
-    if isinstance(model, CodedBaseline) and vq is not None:
-        model.vq.load_state_dict(vq.state_dict())
-    if init is not None:
-        before = load_run(init)
-        require_same_data(config, before.config, init)
-        if before.config.kind != config.kind:
-            raise InputError(f"--init {init}: a run of {before.config.kind}, not of {config.kind}")
-        model.load_state_dict(before.model.state_dict())
-    return train_run(model, model.objective, windows, config, run=run, options=options)
-
-
-def _settings(config: RunConfig, options: StageOptions) -> dict[str, Any]:
-    """The options' settings; those of the VQ-VAE were its own stage's."""
-    settings = options.settings()
-    if config.kind in CODED:
-        return {key: value for key, value in settings.items() if not key.startswith("vq.")}
-    return settings
-
-
-def _take_in(store: ClipStore, config: RunConfig, run: Path) -> TrainingResult:
-    """Nearest neighbours have nothing to learn: the training data is kept as it is."""
-
-    def keep() -> None:
-        save_tensors(dict(Nearest.fit(store, config).state_dict()), run / MODEL)
-
-    distributed.on_first(keep)
-    return TrainingResult(step=0, best_step=0, best_loss=0.0, reason="steps")
