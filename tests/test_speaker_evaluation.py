@@ -230,7 +230,7 @@ def test_the_run_writes_tables_files_and_a_report(store: ClipStore, tmp_path: Pa
     page = (tmp_path / "out" / "report.html").read_text()
     assert "LVE released" in page and "squared" in page
     assert r"\uparrow" in (tmp_path / "out" / "scores.tex").read_text()
-    with pytest.raises(InputError, match="dim prepare speech"):
-        run_evaluation(EvaluationOptions(dataset="synthetic", task="speaker"))
+    with pytest.raises(InputError, match="`dim prepare biwi` wrote"):
+        run_evaluation(EvaluationOptions(dataset="biwi", task="speaker"))
     with pytest.raises(InputError, match="both definitions"):
         run_evaluation(EvaluationOptions(task="speaker", data=store.root, protocol="official"))

@@ -23,22 +23,31 @@ def registry() -> dict[str, Any]:
     return yaml.safe_load((_HERE / "registry.yaml").read_text())
 
 
+def digest(path: Path) -> str:
+    """SHA-256 of a file; of a folder, that of its files' names and digests."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
+    listing = "\n".join(f"{file.name} {digest(file)}" for file in files)
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
 @cache
 def _verified(path: Path, sha256: str) -> Path:
     """``path`` if it hashes to ``sha256``. Raises DimError with the fix where it does not."""
-    if not path.is_file():
+    if not path.exists():
         raise DimError(f"bundled file {path} is missing; reinstall the package")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != sha256:
+    found = digest(path)
+    if found != sha256:
         raise DimError(
-            f"bundled file {path} has sha256 {digest[:12]}..., expected {sha256[:12]}...; "
+            f"bundled file {path} has sha256 {found[:12]}..., expected {sha256[:12]}...; "
             "reinstall the package"
         )
     return path
 
 
 def path(name: str) -> Path:
-    """Path of a bundled file by its registry name, verified. Raises KeyError if unknown."""
+    """Path of a bundled file or folder by its registry name, verified. KeyError if unknown."""
     return _verified(_HERE / name, registry()["files"][name]["sha256"])
 
 

@@ -10,6 +10,9 @@ None of these is needed by the package itself. ``espeak`` (formant synthesis: fa
 the Montreal Forced Aligner lays out corpora; ``dim prepare speech`` reads it. A file is a function
 of its voice and number, those that are there are kept, and several such commands may run at once on
 different ``--shard``. The sound is clean: rooms, microphones and noise are ``prepare``'s business.
+
+Voices are numbered; from HELD_OUT on they are nobody's to train on: ``--first-voice 9000`` makes
+more speech to test with, and :mod:`weights.build_held_out_speech` the set that is shipped.
 """
 
 from __future__ import annotations
@@ -42,12 +45,19 @@ SENTENCES = {"espeak": 5, "natural": 3}
 STOPS = "pbtdkɡgʔ"
 TAKES = {"espeak": 4, "natural": 4}
 """Files of a voice."""
+HELD_OUT = 9000
+"""The first voice that is not to be trained on."""
+
+
+def espeak_name(speaker: np.random.Generator) -> str:
+    """Which of eSpeak's voices it is: an accent and a variant."""
+    return f"{speaker.choice(ACCENTS)}+{speaker.choice(VARIANTS)}"
 
 
 def espeak_take(voice: int, number: int) -> Iterator[tuple[Floats, int, list[Phone], float]]:
     """Clauses of file ``number`` of an eSpeak voice: sound, rate, phones, pause after it."""
     speaker = np.random.default_rng([1, voice])
-    name = f"{speaker.choice(ACCENTS)}+{speaker.choice(VARIANTS)}"
+    name = espeak_name(speaker)
     tempo, pitch = speaker.uniform(125, 235), speaker.uniform(20, 80)
     melody = speaker.uniform(25, 80)
     random = np.random.default_rng([1, voice, number])
@@ -157,13 +167,24 @@ def write_take(path: Path, take: Take) -> float:
     return seconds
 
 
-def build(kind: str, out: Path, minutes: float, shard: tuple[int, int], cache: Path) -> None:
-    """Write voices of ``kind`` until this shard has its share of ``minutes``."""
+def build(
+    kind: str,
+    out: Path,
+    minutes: float,
+    shard: tuple[int, int],
+    cache: Path,
+    first_voice: int = 0,
+) -> None:
+    """Write voices of ``kind``, from ``first_voice`` on, until this shard has its share of
+    ``minutes``.
+    """
     number, count = shard
     wanted_s = minutes * 60.0 / count
-    done_s, voice, started = 0.0, number, time.monotonic()
+    done_s, voice, started = 0.0, first_voice + number, time.monotonic()
     model = Kokoro(cache) if kind == "natural" else None
     while done_s < wanted_s:
+        if first_voice < HELD_OUT <= voice:
+            raise SystemExit(f"voice {voice} is held out; train on fewer minutes")
         for take in range(TAKES[kind]):
             path = out / f"{kind}-{voice:04d}" / f"{kind}-{voice:04d}-{take}.wav"
             if path.is_file():
@@ -183,10 +204,12 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--shard", default="0/1", help="share I of N, from 0")
+    parser.add_argument("--first-voice", type=int, default=0, help="from 9000: held out")
     parser.add_argument("--cache", type=Path, default=Path(), help="keeps the joined model")
     options = parser.parse_args()
     number, count = map(int, options.shard.split("/"))
-    build(options.kind, options.output, options.minutes, (number, count), options.cache)
+    shard, first = (number, count), options.first_voice
+    build(options.kind, options.output, options.minutes, shard, options.cache, first)
 
 
 if __name__ == "__main__":

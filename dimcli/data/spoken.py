@@ -48,6 +48,8 @@ REST_S = 12.0
 SHORTEST_S = 0.5
 CLOSURES = "closures"
 """Name of the fact that says when lips close."""
+KINDS = "kinds"
+"""Name of the data set's choice that says which voices are of a kind: patterns of their names."""
 
 
 @dataclass(frozen=True)

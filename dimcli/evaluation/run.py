@@ -10,7 +10,7 @@ from pathlib import Path
 
 import weights
 from dimcli.data.clip import Predictor
-from dimcli.data.held_out import held_out_synthetic
+from dimcli.data.held_out import held_out_speech, held_out_synthetic
 from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
 from dimcli.evaluation.files import EvaluationFiles
@@ -48,7 +48,7 @@ class EvaluationOptions:
 
     ``weights`` and ``baselines`` are names or run directories, or ``LABEL=NAME``; with neither,
     the bundled listener beside what needs no training. ``data`` may be left out for the
-    ``synthetic`` ``dataset`` of listeners. ``task`` is whom methods generate, one of TASKS: see
+    ``synthetic`` ``dataset``. ``task`` is whom methods generate, one of TASKS: see
     :mod:`dimcli.evaluation.speaker` for ``speaker``. ``reference`` defaults to the first of the
     weights. The report shows ``clips`` clips of listeners.
     """
@@ -177,23 +177,19 @@ def open_store(
 ) -> ClipStore:
     """The data set at ``data``, checked to be of the corpus ``dataset`` (None: any will do).
 
-    Without ``data``, for ``synthetic`` listeners, a small held-out corpus that is made once and
-    kept. Synthetic speakers are what ``dim prepare speech`` makes.
+    Without ``data``, for ``synthetic``, a small held-out corpus of the ``task`` that is made once
+    and kept. Synthetic speakers are what ``dim prepare speech`` makes.
     """
     if dataset is not None and dataset not in DATASETS:
         raise InputError(f"--dataset {dataset}: unknown; known: {', '.join(DATASETS)}")
     if data is None:
-        if task == "speaker" and dataset == "synthetic":
-            raise InputError(
-                "--data: needed; name a folder that `dim prepare speech` made of speech with phone "
-                "times"
-            )
         if dataset != "synthetic":
             raise InputError(
                 f"--data: needed for {dataset or 'an evaluation'}; name the folder that "
                 f"`dim prepare {dataset or 'CORPUS'}` wrote, or take --dataset synthetic"
             )
-        return held_out_synthetic(workers=min(_WORKERS, os.cpu_count() or 1), progress=progress)
+        make = held_out_speech if task == "speaker" else held_out_synthetic
+        return make(workers=min(_WORKERS, os.cpu_count() or 1), progress=progress)
     store = ClipStore(data)
     corpus = store.info.made_by.get("prepare")
     accepted = {dataset, "speech"} if (dataset, task) == ("synthetic", "speaker") else {dataset}

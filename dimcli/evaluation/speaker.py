@@ -5,10 +5,10 @@ A method sees the sound and a seed, nothing of the motion (:class:`dimcli.data.c
 - On each mesh at hand LVE and FDD, by the literature's and the released code's definitions
   (:mod:`dimcli.evaluation.vertex_metrics`). On a head the truth is the data set's motion, as in the
   paper's Table 4; on scans it is what was scanned.
-- Of the lips: the share of p, b and m with closed lips within a frame (where the data set knows
-  when they are), the correlation of lip opening with the truth's at the best lag within two
-  frames, and the lag itself within OFFSET_S. The truth is in time with its sound, so that a lag to
-  it is a lag to the sound.
+- Of the lips, and of each kind of voices that the data set names: the share of p, b and m with
+  closed lips within a frame (where the data set knows when they are), the correlation of lip
+  opening with the truth's at the best lag within two frames, and the lag itself within OFFSET_S.
+  The truth is in time with its sound, so that a lag to it is a lag to the sound.
 
 Axes: S samples, C clips, B bootstrap draws.
 """
@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 
 from dimcli.conversion.scan_mesh import ScanMesh, true_regions
 from dimcli.data.clip import Clip, SpeakerPredictor
-from dimcli.data.spoken import CLOSURES, closures_of
+from dimcli.data.spoken import CLOSURES, KINDS, closures_of
 from dimcli.data.store import ClipStore
 from dimcli.errors import InputError
 from dimcli.evaluation.distributions import Distributions
@@ -64,12 +65,17 @@ Shares = dict[tuple[str, str], tuple[float, float]]
 
 @dataclass(frozen=True)
 class SpeakerMeasures:
-    """What a data set's speakers can be measured by; ``remarks`` say what is missing, and why."""
+    """What a data set's speakers can be measured by; ``remarks`` say what is missing, and why.
+
+    ``kinds`` of voices, by name the pattern that their voices' names match: lips are given for each
+    besides.
+    """
 
     head: RegionsOfMotion | None
     scan: RegionsOfMotion | None
     opening: Callable[[Motion], NDArray[np.float32]] | None
     remarks: tuple[str, ...]
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, store: ClipStore) -> SpeakerMeasures:
@@ -99,14 +105,20 @@ class SpeakerMeasures:
                 )
         if head is None and scan is None and opening is None:
             raise InputError(f"{store.root}: nothing can be measured; {remarks[0]}")
-        return cls(head, scan, opening, tuple(remarks))
+        return cls(head, scan, opening, tuple(remarks), store.info.made_by.get(KINDS, {}))
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of what is measured: meshes, then the lips."""
         head = (self.head.name,) if self.head else ()
         scan = (f"{self.scan.name} scans",) if self.scan else ()
-        return (*head, *scan, *((LIPS,) if self.opening else ()))
+        kinds = tuple(f"{LIPS}, {name}" for name in self.kinds)
+        return (*head, *scan, *((LIPS, *kinds) if self.opening else ()))
+
+    def lip_parts(self, voice: str) -> tuple[str, ...]:
+        """Names of the parts that a voice's lips belong to."""
+        kinds = (name for name, pattern in self.kinds.items() if fnmatchcase(voice, pattern))
+        return (LIPS, *(f"{LIPS}, {name}" for name in kinds))
 
 
 class SpeakerTruth:
@@ -143,25 +155,29 @@ class SpeakerTruth:
                 ),
             }
         if self._measures.opening is not None and self._opening is not None:
-            found |= self._lips(self._measures.opening(motion), self._opening)
+            lips = self._lips(self._measures.opening(motion), self._opening)
+            for part in self._measures.lip_parts(self._clip.record.speaker):
+                found |= {(part, name): share for name, share in lips.items()}
         return found
 
-    def _lips(self, made: NDArray[np.float32], truth: NDArray[np.float32]) -> Shares:
+    def _lips(
+        self, made: NDArray[np.float32], truth: NDArray[np.float32]
+    ) -> dict[str, tuple[float, float]]:
         fps = self._clip.speaker.fps
-        found: Shares = {}
+        found = {}
         if self._closures is not None and len(self._closures):
             count = float(len(self._closures))
             hits = closure_hits(made, self._closures, fps)
             if math.isfinite(hits):
-                found[LIPS, "closure_hits"] = (hits * count, count)
+                found["closure_hits"] = (hits * count, count)
         farthest = min(round(OFFSET_S * fps), len(made) // 3)
         wide = lip_agreement(made, truth, max_lag=farthest)
         near = lip_agreement(made, truth, max_lag=min(MAX_LAG, farthest))
-        found[LIPS, "lip_correlation"] = (near.correlation, 1.0)
+        found["lip_correlation"] = (near.correlation, 1.0)
         # lips that hardly go with the sound at any lag have none
         if wide.correlation > 0:
-            found[LIPS, "lip_offset_ms"] = (1000 * abs(wide.lag) / fps, 1.0)
-            found[LIPS, "lip_shift_ms"] = (1000 * wide.lag / fps, 1.0)
+            found["lip_offset_ms"] = (1000 * abs(wide.lag) / fps, 1.0)
+            found["lip_shift_ms"] = (1000 * wide.lag / fps, 1.0)
         return found
 
 
