@@ -7,8 +7,9 @@ p(c) = prod over t, h of p(c[t, h] | c[<t], c[t, <h], speech). They are drawn on
 and decoded by the first stage's decoder, which stays frozen as its encoders do. Loss: cross-entropy
 of the latents that the first stage gives the true motion and its speech.
 
-What differs from the paper: see the first stage; a layer after the first reads the head's own
-feature too (the released code's do not, which hides five more heads from a head).
+What differs from the paper: see the first stage. The released code's layers hide more than the
+equation asks for: each keeps a head's own feature from it, and none reads the last latent of the
+frames before. Here only the first layer is strict, and it reads the frames before whole.
 
 Axes: B batch, T frames, H heads, C categories, D features (of each head), A audio features.
 """
@@ -92,8 +93,8 @@ class MeshTalk(TwoStageSpeaker):
 
         self.context = nn.ModuleList(
             [
-                layer(categories, hidden, 0, strict=True),
-                *(layer(hidden, hidden, dilation) for dilation in DILATIONS),
+                layer(categories, hidden, DILATIONS[0], strict=True),
+                *(layer(hidden, hidden, dilation) for dilation in DILATIONS[1:]),
                 layer(hidden, categories, 0),
             ]
         )
@@ -166,5 +167,5 @@ class MeshTalk(TwoStageSpeaker):
 
 
 def _activated(layer: ContextLayer, features: Tensor) -> Tensor:
-    """Rectified (leaky) after the layers that read the past; the first and the last are linear."""
+    """Rectified (leaky) after the layers that read the past; the last one is linear."""
     return F.leaky_relu(features, SLOPE) if layer.dilation else features
