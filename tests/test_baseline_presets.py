@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from dimcli.baseline_presets import METHODS, baseline_preset
+from dimcli.baseline_presets import METHODS, baseline_preset, prior_preset
 from dimcli.checkpoint import build_model
 from dimcli.config import RunConfig
 from dimcli.config_file import read_config, with_overrides, write_config
+from dimcli.kinds import TWO_STAGE
 from dimcli.presets import PRESETS, preset
 
-TRAINED = ("rlhg", "l2l", "elp")
+TRAINED = ("rlhg", "l2l", "elp", "faceformer", "codetalker", "meshtalk")
 
 
 def size(config: RunConfig) -> tuple[int, int]:
@@ -41,6 +43,32 @@ def test_the_published_sizes() -> None:
     assert shapes["vq.parts.whole.quantizer.codebook"] == (200, 256)
     assert shapes["head.weight"] == (200, 200)
     assert not any(name.startswith("predictor.5") for name in shapes)
+
+
+def test_the_published_sizes_of_speakers() -> None:
+    with torch.device("meta"):
+        codetalker, meshtalk = (
+            build_model(with_overrides(baseline_preset("paper", method), {"data.audio_dim": 128}))
+            for method in ("codetalker", "meshtalk")
+        )
+    shapes = {name: tuple(p.shape) for name, p in codetalker.named_parameters()}
+    assert shapes["prior.quantizer.codebook"] == (256, 128)
+    assert shapes["prior.to_codes.weight"] == (8 * 128, 1024)
+    assert "layers.11.aligned.weight" in shapes and "layers.12.aligned.weight" not in shapes
+    shapes = {name: tuple(p.shape) for name, p in meshtalk.named_parameters()}
+    assert shapes["prior.fuse.4.weight"] == (64 * 128, 256)
+    assert shapes["context.0.own.weight"] == (64 * 64, 64 * 128)
+
+
+@pytest.mark.parametrize("method", TWO_STAGE)
+def test_a_first_stage_has_the_sizes_of_its_second(method: str) -> None:
+    first, whole = prior_preset("small", method), baseline_preset("small", method)
+    assert (
+        first.stage == "prior"
+        and first.training.steps == preset("small", "train-vq").training.steps
+    )
+    assert replace(first, stage="train", training=whole.training) == whole
+    assert prior_preset("paper", method).training == baseline_preset("paper", method).training
 
 
 @pytest.mark.parametrize("method", ["l2l", "elp"])
