@@ -24,10 +24,10 @@ MEAN_S = 0.08
 """Standard deviation of the Gaussian that the local mean is taken by."""
 PAUSE_S = 0.4
 """Shorter silences are part of speech."""
-TO_REST_S = 0.2
-"""The mouth comes to rest so long after the sound ends, and"""
-FROM_REST_S = 0.16
-"""leaves it so long before the sound begins."""
+TO_REST_S = (0.1, 0.35)
+"""The mouth goes to rest between these after the sound ends, and"""
+FROM_REST_S = (0.1, 0.32)
+"""leaves it between these before the sound begins: words are ended and prepared in silence."""
 _QUIET = 0.3
 _PARTING = (
     *("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight"),
@@ -60,13 +60,18 @@ def pauses(audio: Floats, fps: float) -> Floats:
         if stop - start < PAUSE_S * fps:
             continue
         # silence before the first word and after the last has no sound on its other side
-        since = (frame - start) / (TO_REST_S * fps) if start else np.ones_like(frame)
-        until = (stop - 1 - frame) / (FROM_REST_S * fps)
+        since = _ramp((frame - start) / fps, TO_REST_S) if start else np.ones_like(frame)
+        until = _ramp((stop - 1 - frame) / fps, FROM_REST_S)
         until = until if stop < len(audio) else np.ones_like(frame)
-        inside = np.clip(np.minimum(since, until), 0.0, 1.0)
+        inside = np.minimum(since, until)
         inside[:start] = inside[stop:] = 0.0
         share = np.minimum(share, 0.5 + 0.5 * np.cos(np.pi * inside))
     return share
+
+
+def _ramp(seconds: Floats, ends: tuple[float, float]) -> Floats:
+    """0 until the first of ``ends``, 1 from the second: [T]."""
+    return np.clip((seconds - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)
 
 
 def rested(values: Floats, share: Floats) -> Floats:

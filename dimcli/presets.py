@@ -94,10 +94,10 @@ _SPEAKER_STAGES = {
     "pretrain": replace(_SMALL_STAGES["pretrain"], window_s=3.84),
     "finetune": replace(
         _SMALL_STAGES["finetune"],
-        steps=11_000,
+        steps=9500,
         window_s=3.84,
-        learning_rate=2e-3,
-        ramp_steps=200,
+        learning_rate=3.5e-3,
+        ramp_steps=300,
         validate_every=500,
         validation_batches=16,
     ),

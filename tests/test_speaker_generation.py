@@ -76,9 +76,30 @@ def test_the_codes_of_an_expected_mouth_are_never_read() -> None:
     assert model.fed_parts.sum() == model.parts - 1
 
 
+def test_a_residual_moves_the_mouth_and_nothing_else() -> None:
+    model = make(**{"dim.mouth_residual": True})
+    assert model.residual is not None
+    before, after = (_said_with(model, bias) for bias in (0.0, 0.5))
+    moved = np.abs(after - before).max(axis=0)
+    others = [column for column in range(56) if column not in model.mouth_columns]
+    assert (moved[others] == 0).all()
+    # half a standard deviation, but where expressions end at 0 or 1
+    assert moved[JAW.start] == pytest.approx(0.5 * float(model.vqvae("speaker").std[JAW.start]))
+
+
+def _said_with(model: DIM, bias: float) -> np.ndarray:
+    torch.nn.init.constant_(model.residual.bias, bias)
+    return generate_speaker(model, speech(24), seed=1).values
+
+
+@pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("causal", [False, True])
-def test_a_stream_fed_frame_by_frame_gives_what_all_at_once_gives(causal: bool) -> None:
-    model = make(**{"dim.causal": causal, "vq.causal": causal})
+def test_a_stream_fed_frame_by_frame_gives_what_all_at_once_gives(
+    causal: bool, residual: bool
+) -> None:
+    model = make(**{"dim.causal": causal, "vq.causal": causal, "dim.mouth_residual": residual})
+    if model.residual is not None:
+        torch.nn.init.normal_(model.residual.weight, std=0.1)
     heard = speech(81)
     speaker = OnlineSpeaker(model)
     made, state = speaker.feed(speaker.start(3), heard)

@@ -180,13 +180,13 @@ def _speaking_term(
     motion = vq.part_loss(mouth, dyad.targets[role], made, dyad.mask)
     figures[f"{role}_motion"] = motion
     if config.dim.lips_weight and config.data.space == "arkit":
-        gap = _lip_term(model, role, dyad, made)
+        gap = lip_term(model, role, dyad, made)
         figures[f"{role}_lips"] = gap
         motion = motion + config.dim.lips_weight * gap
     return masked_loss(code, motion, config.dim.motion_weight)
 
 
-def _lip_term(model: DIM, role: str, dyad: Dyad, mouth: Tensor) -> Tensor:
+def lip_term(model: DIM, role: str, dyad: Dyad, mouth: Tensor) -> Tensor:
     """Squared error of the gap between the lips and of its change from frame to frame, in units of
     GAP: ``mouth`` [B, T, C], standardised, against the true motion."""
     vq, truth = model.vqvae(role), dyad.targets[role]
