@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def make_table(options: TableOptions, settings: list[str] | None, *, as_json: bool) -> None:
     """Make the table, print it, and say where its files are."""
     from dimcli.cli.score_tables import print_table
-    from dimcli.cli.train import overrides
+    from dimcli.cli.train_options import overrides
     from dimcli.evaluation.tables import run_table
 
     with console.progress_display() as progress:

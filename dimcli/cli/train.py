@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import (
-    LARGEST_SEED,
-    Device,
-    DeviceOption,
-    ForceOption,
-    JsonOption,
-    Role,
-    RunOption,
-)
+from dimcli.cli.options import Role, RunOption
+from dimcli.cli.train_options import Common, overrides, with_common
 
 if TYPE_CHECKING:
     from dimcli.training.loop import Progress, TrainingResult
     from dimcli.training.stages import StageOptions
 
 DataArgument = Annotated[Path, typer.Argument(help="Data set folder, as dim prepare writes it.")]
-PresetOption = Annotated[str, typer.Option(help="paper, official, small, speaker, table or tiny.")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="A setting, as in --set training.batch_size=16. Repeatable."),
-]
-StepsOption = Annotated[int | None, typer.Option(min=1, help="Steps. Default: the preset's.")]
-SeedOption = Annotated[
-    int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed. Default: the preset's.")
-]
-MinutesOption = Annotated[
-    float, typer.Option(min=0.0, help="Stop after so long, to --resume later. 0: no limit.")
-]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,43 +27,21 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train)
 
 
-@dataclass(frozen=True)
-class _Common:
-    """The options that all three stages share, as typed."""
-
-    preset: str
-    settings: list[str] | None
-    steps: int | None
-    seed: int | None
-    minutes: float
-    resume: bool
-    force: bool
-    device: Device
-
-
+@with_common
 def train_vq(
     data: DataArgument,
     role: Annotated[Role, typer.Option(help="Whose motion to learn codes for.")],
     output: RunOption,
-    preset: PresetOption = "small",
-    settings: SetOption = None,
-    steps: StepsOption = None,
-    seed: SeedOption = None,
-    minutes: MinutesOption = 0.0,
-    resume: ResumeOption = False,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    *,
+    common: Common,
 ) -> None:
     """Learn one role's motion codes (VQ-VAE)."""
     from dimcli.training import stages
 
-    common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
-    _train(
-        output, common, as_json, lambda options: stages.train_vq(data, output, role.value, options)
-    )
+    _train(output, common, lambda options: stages.train_vq(data, output, role.value, options))
 
 
+@with_common
 def pretrain(
     data: DataArgument,
     output: RunOption,
@@ -94,28 +51,20 @@ def pretrain(
     vq_listener: Annotated[
         Path | None, typer.Option(help="Run of dim train-vq --role listener.")
     ] = None,
-    preset: PresetOption = "small",
-    settings: SetOption = None,
-    steps: StepsOption = None,
-    seed: SeedOption = None,
-    minutes: MinutesOption = 0.0,
-    resume: ResumeOption = False,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    *,
+    common: Common,
 ) -> None:
     """Model both sides of a dyad by masking and contrast."""
     from dimcli.training import stages
 
-    common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
     _train(
         output,
         common,
-        as_json,
         lambda options: stages.pretrain(data, output, vq_speaker, vq_listener, options),
     )
 
 
+@with_common
 def finetune(
     data: DataArgument,
     init: Annotated[
@@ -123,28 +72,20 @@ def finetune(
     ],
     output: RunOption,
     task: Annotated[Role, typer.Option(help="Whose motion to generate.")] = Role.listener,
-    preset: PresetOption = "small",
-    settings: SetOption = None,
-    steps: StepsOption = None,
-    seed: SeedOption = None,
-    minutes: MinutesOption = 0.0,
-    resume: ResumeOption = False,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    *,
+    common: Common,
 ) -> None:
     """Learn to generate one role from the other."""
     from dimcli.training import stages
 
-    common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
     _train(
         output,
         common,
-        as_json,
         lambda options: stages.finetune(data, output, init, task.value, options),
     )
 
 
+@with_common
 def train(
     data: DataArgument,
     method: Annotated[
@@ -172,15 +113,8 @@ def train(
     init: Annotated[
         Path | None, typer.Option(help="Run of the same method to go on from, for rlhg, l2l, elp.")
     ] = None,
-    preset: PresetOption = "small",
-    settings: SetOption = None,
-    steps: StepsOption = None,
-    seed: SeedOption = None,
-    minutes: MinutesOption = 0.0,
-    resume: ResumeOption = False,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
+    *,
+    common: Common,
 ) -> None:
     """Train a method with all its stages: this project's own or one to compare it with.
 
@@ -190,8 +124,6 @@ def train(
 
     from dimcli.training import method_stages
     from dimcli.training.stages import StageOptions
-
-    common = _Common(preset, settings, steps, seed, minutes, resume, force, device)
 
     def stages(options: StageOptions) -> TrainingResult:
         given = {field.name: getattr(options, field.name) for field in fields(StageOptions)}
@@ -210,26 +142,12 @@ def train(
             ),
         )
 
-    _train(output, common, as_json, stages)
-
-
-def overrides(settings: list[str] | None) -> dict[str, str]:
-    """The values of ``--set`` by key."""
-    from dimcli.errors import InputError
-
-    found = {}
-    for setting in settings or []:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise InputError(f"--set {setting}: expected key=value, as in training.batch_size=16")
-        found[key.strip()] = value.strip()
-    return found
+    _train(output, common, stages)
 
 
 def _train(
     output: Path,
-    common: _Common,
-    as_json: bool,
+    common: Common,
     stage: Callable[[StageOptions], TrainingResult],
 ) -> None:
     """Run a stage with its progress shown, and say how it ended."""
@@ -277,7 +195,7 @@ def _train(
         )
     else:  # a method that learns nothing
         console.say(f"wrote {output}, {console.seconds(taken)} taken")
-    if as_json:
+    if common.as_json:
         console.print_json(
             {
                 "path": str(output),

@@ -16,6 +16,7 @@ from dimcli.cli.options import (
     JsonOption,
     RunOption,
 )
+from dimcli.cli.train_options import ResumeOption
 
 if TYPE_CHECKING:
     from dimcli.renderer_training.run import Look
@@ -58,7 +59,7 @@ def train_renderer(
             "Default: where they are."
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    resume: ResumeOption = False,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
     as_json: JsonOption = False,
