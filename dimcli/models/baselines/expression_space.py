@@ -131,13 +131,13 @@ class ExpressionSpace(SpeechModel):
         heard = self.hear(self.speech_inputs(batch.audio, own), batch.mask)
         shift = int(torch.randint(1, self.config.training.batch_size, (), generator=generator))
 
-        def error(seen: Tensor, heard: Tensor) -> Tensor:
-            chosen = one_hot(self.logits(seen, heard), own)
-            return (self.decode(chosen, style) - target).square()
-
-        plain = error(seen, heard)
-        from_speech = error(exchanged(seen, shift), heard)[..., self.mouth]
-        from_motion = error(seen, exchanged(heard, shift))[..., self.upper]
+        pairs = ((seen, heard), (exchanged(seen, shift), heard), (seen, exchanged(heard, shift)))
+        chosen = torch.cat([one_hot(self.logits(*pair), own) for pair in pairs])
+        made = self.decode(chosen, style.repeat(len(pairs)))
+        plain, from_speech, from_motion = (
+            (one - target).square() for one in made.chunk(len(pairs))
+        )
+        from_speech, from_motion = from_speech[..., self.mouth], from_motion[..., self.upper]
         motion = masked_mean(plain, batch.mask)
         crossed = masked_mean(from_speech, batch.mask) + masked_mean(from_motion, batch.mask)
         loss = motion + crossed

@@ -59,21 +59,25 @@ class ContextLayer(nn.Module):
 
     def forward(self, context: Tensor, heard: Tensor) -> Tensor:
         """Frames [B, T, H * inputs] and the speech [B, T, A] -> [B, T, H * outputs]."""
+        within = F.linear(context, self.own.weight * self.mask, self.own.bias)
         if not self.dilation:
-            return self.within(context)
+            return within
         frames = context.shape[1]
         one, other = (
             F.pad(context, (0, 0, back, 0))[:, :frames] for back in (1, 1 + self.dilation)
         )
-        return self.within(context) + self.around(one, other, heard)
-
-    def within(self, frame: Tensor) -> Tensor:
-        """What heads [..., H * inputs] say of the later ones in their frame."""
-        return F.linear(frame, self.own.weight * self.mask, self.own.bias)
+        return within + self.around(one, other, heard)
 
     def around(self, one: Tensor, other: Tensor, heard: Tensor) -> Tensor:
         """What the two frames before, [..., H * inputs] each, and the speech [..., A] say."""
         return self.before(torch.cat([one, other], dim=-1)) + self.heard(heard)
+
+    def given(self, past: deque[Tensor], heard: Tensor) -> Tensor:
+        """The next frame's output [H * outputs] but for what its own heads say: from the ``past``
+        frames [H * inputs], the last ``1 + dilation``, and the speech [A]."""
+        if not self.dilation:
+            return self.own.bias
+        return self.own.bias + self.around(past[-1], past[0], heard)
 
 
 class MeshTalk(TwoStageSpeaker):
@@ -132,38 +136,35 @@ class MeshTalk(TwoStageSpeaker):
         heard = self.prior.hear(audio, there)
         return self.prior.decode(self.sample(heard, generator), style)
 
+    @torch.no_grad()
     def sample(self, heard: Tensor, generator: torch.Generator) -> Tensor:
         """One-hot latents [1, T, H, C] for ``heard`` [1, T, A]."""
         temperature, layers = self.config.generation.temperature, self._context
-        heads, categories = self.prior.heads, self.prior.categories
+        heads = self.prior.heads
+        read = [layer.own.in_features for layer in layers]
         past = [
-            deque([heard.new_zeros(layer.own.in_features)] * (1 + layer.dilation))
-            for layer in layers
+            deque([heard.new_zeros(width)] * (1 + layer.dilation))
+            for layer, width in zip(layers, read, strict=True)
         ]
+        written = [layer.own.weight.unflatten(0, (heads, -1)) for layer in layers]
         frames = []
         for sound in heard[0]:
-            around = [
-                layer.around(before[-1], before[0], sound) if layer.dilation else sound.new_zeros(1)
+            given = [  # what each layer knows of a frame before its first latent, [H, outputs]
+                layer.given(before, sound).unflatten(0, (heads, -1))
                 for layer, before in zip(layers, past, strict=True)
             ]
-            chosen = heard.new_zeros(heads, categories)
-            for head in range(heads):
-                logits = self._of_frame(chosen, around)[-1].unflatten(0, (heads, -1))[head]
-                drawn = draw(logits[None].cpu(), temperature, generator)
-                chosen[head, int(drawn)] = 1.0
-            for before, features in zip(past, self._of_frame(chosen, around), strict=False):
-                before.append(features)
+            frame = [heard.new_zeros(heads, width // heads) for width in read]
+            for head in range(heads):  # later heads are still zero, so that no mask is needed
+                for index, layer in enumerate(layers):
+                    said = written[index][head] @ frame[index].flatten() + given[index][head]
+                    if index + 1 < len(layers):
+                        frame[index + 1][head] = _activated(layer, said)
+                frame[0][head, int(draw(said[None].cpu(), temperature, generator))] = 1.0
+            for before, features in zip(past, frame, strict=True):
+                before.append(features.flatten())
                 before.popleft()
-            frames.append(chosen)
+            frames.append(frame[0])
         return torch.stack(frames)[None]
-
-    def _of_frame(self, chosen: Tensor, around: list[Tensor]) -> list[Tensor]:
-        """What each layer reads of a frame whose latents [H, C] are (partly) chosen; last, the
-        logits [H * C]."""
-        features = [chosen.flatten()]
-        for layer, rest in zip(self._context, around, strict=True):
-            features.append(_activated(layer, layer.within(features[-1]) + rest))
-        return features
 
 
 def _activated(layer: ContextLayer, features: Tensor) -> Tensor:
