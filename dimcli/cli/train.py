@@ -90,7 +90,10 @@ def train(
     data: DataArgument,
     method: Annotated[
         str,
-        typer.Option(help="dim, rlhg, l2l, elp, nearest-audio or nearest-motion."),
+        typer.Option(
+            help="dim, rlhg, l2l, elp, nearest-audio or nearest-motion; of speakers: faceformer, "
+            "codetalker or meshtalk."
+        ),
     ],
     output: RunOption,
     vq_speaker: Annotated[
