@@ -208,7 +208,7 @@ def test_bad_input_gives_the_promised_line(
         ("nothing", "nothing: unknown renderer; expected portrait, mesh, or a run of"),
         ("there", "there: no run directory (it lacks config.yaml)"),
     ):
-        picture = Path(__file__).parent.parent / "examples" / "listener.png"
+        picture = Path(__file__).parents[2] / "examples" / "listener.png"
         ended = dim("render", "m.npz", "--ref", picture, "--renderer", renderer)
         assert ended.code == 2
         assert line in ended.err
