@@ -146,3 +146,11 @@ def test_seeds_and_styles_tell_faces_apart() -> None:
 def test_a_single_sample_has_nobody_to_exchange_with() -> None:
     with pytest.raises(InputError, match=r"training\.batch_size is 1; expected between 2"):
         with_overrides(prior_preset("tiny", "meshtalk"), {"training.batch_size": 1})
+
+
+def test_a_space_without_names_crosses_the_face_with_the_head() -> None:
+    model, batch = space(**{"data.space": "flame"}), smooth_batch(2, frames=8)
+    assert model.upper.tolist() == [0, 1, 2] and len(model.mouth) == 53
+    assert not len(model.eyelids)
+    loss, figures = model.objective(batch, 0, torch.Generator().manual_seed(0), True)
+    torch.testing.assert_close(loss, figures["motion"] + figures["crossed"])
