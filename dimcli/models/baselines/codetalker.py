@@ -5,7 +5,7 @@ FaceFormer's decoder with more layers predicts each frame's code features from t
 the same frame of the speech and an embedding of who speaks; each component is replaced by its
 nearest code, and the first stage's decoder, which stays frozen, makes the motion. It is trained
 with the true past (teacher forcing) on squared errors of the motion and, as regularisation, of the
-features to the true motion's quantised ones (the paper's equations 6 and 7). It is deterministic.
+features to the true motion's quantised ones (its section 3.3). It is deterministic.
 
 What differs from the paper: it writes the 56 numbers of motion, standardised, where the paper
 writes vertices; speech arrives as the data set's features, and ``encoder_layers`` of a transformer

@@ -2,8 +2,8 @@
 
 A frame of motion becomes ``components`` codes of one shared codebook (the paper's H face components
 at temporal unit P = 1, its best setting). Encoder and decoder are a convolution over time with
-instance norm each, then a transformer that reads the whole window. Loss (the paper's equation 4):
-mean absolute error of the motion, codebook and commitment terms.
+instance norm each, then a transformer that reads the whole window. Loss: mean absolute error of the
+motion, codebook and commitment terms.
 
 What differs from the paper: motion is the 56 numbers, standardised, instead of vertices less a
 template; ``warmup_steps`` and ``revive_after``, which DIM's VQ-VAE has too, keep the codebook alive
@@ -109,7 +109,7 @@ class MotionPrior(SpeechModel):
     def objective(
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
-        """The paper's equation 4; ``loss``, which validation compares, is the motion's alone."""
+        """Motion and codebook terms; ``loss``, which validation compares, is the motion's alone."""
         del generator
         settings = self.config.codetalker
         motion = self.standardise_speaker(batch.motion["speaker"])
