@@ -152,6 +152,11 @@ class DIMConfig:
     """``parallel`` (equation 7) or ``autoregressive`` (the released code, kept to compare)."""
     audio_width: int = 0
     """Width the audio features are projected to before the decoder; 0 for ``width``."""
+    audio_kernel: int = 0
+    """Width, in rows of ``mel`` features, of the convolutions that the audio goes through before it
+    is projected; 0 for none (the paper)."""
+    audio_channels: int = 64
+    """Channels of those convolutions."""
     outputs: str = "both"
     """Whose codes can be predicted: ``both``, ``listener`` or ``speaker``."""
     mask_ratio: float = 0.75
@@ -221,6 +226,8 @@ class DIMConfig:
         require_range("dim.style_dropout", self.style_dropout, 0, 1)
         require_range("dim.band_warp", self.band_warp, 0, 0.5)
         require_choice("dim.mouth", self.mouth, ("sampled", "expected"))
+        require_range("dim.audio_kernel", self.audio_kernel, 0, 99)
+        require_range("dim.audio_channels", self.audio_channels, 1, 4096)
         require_range("dim.lips_weight", self.lips_weight, 0, 1000)
         require_range("dim.closed_weight", self.closed_weight, 0, 1000)
         require_choice("dim.branches", self.branches, ("two", "speaker"))
@@ -311,6 +318,9 @@ class GenerationConfig:
     sharpening: float = 0.0
     """How much more an expected mouth departs from its local mean than decoded: an expectation
     blurs what is brief, such as closed lips."""
+    offsets: int = 1
+    """At how many beginnings of its steps, a frame apart, an expected mouth is heard; their mean is
+    taken. Where a step of several frames begins says nothing about the sound."""
     window_s: float = 6.4
     """Length of a window in seconds."""
     overlap_s: float = 1.6
@@ -318,6 +328,7 @@ class GenerationConfig:
 
     def __post_init__(self) -> None:
         require_range("generation.steps", self.steps, 1, 10_000)
+        require_range("generation.offsets", self.offsets, 1, 64)
         require_range("generation.temperature", self.temperature, 0, 100)
         require_range("generation.attitude_guidance", self.attitude_guidance, 0, 100)
 

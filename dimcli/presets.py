@@ -52,7 +52,8 @@ _SPEAKER_DIM = replace(
     _SMALL_DIM, width=48, role_layers=1, joint_layers=1, decoder_layers=4, feedforward=288,
     audio_width=96, speaker_inputs="codes", listener_inputs="motion", mouth="expected",
     motion_weight=4.0, motion_share=1.0, attitudes=False, styles=True, speaker_centering=False,
-    modality_dropout=0.0, band_warp=0.12, mouth_residual=True, lips_weight=1.0, closed_weight=2.0,
+    modality_dropout=0.0, band_warp=0.12, audio_kernel=5, mouth_residual=True, lips_weight=1.0,
+    closed_weight=2.0,
 )  # fmt: skip
 _SMALL_STAGES = {
     "train-vq": TrainingConfig(
@@ -94,9 +95,9 @@ _SPEAKER_STAGES = {
     "pretrain": replace(_SMALL_STAGES["pretrain"], window_s=3.84),
     "finetune": replace(
         _SMALL_STAGES["finetune"],
-        steps=9500,
+        steps=9000,
         window_s=3.84,
-        learning_rate=3.5e-3,
+        learning_rate=3e-3,
         ramp_steps=300,
         validate_every=500,
         validation_batches=16,
@@ -154,7 +155,7 @@ PARAMETERS = {
     "paper": (19_151_288, 114_842_096, 95_297_080),
     "official": (21_502_904, 101_143_664, 79_050_424),
     "small": (563_048, 3_138_620, 2_296_174),
-    "speaker": (632_128, 2_714_078, 2_420_567),
+    "speaker": (632_128, 2_765_470, 2_471_959),
     "table": (157_432, 823_772, 572_542),
     "tiny": (41_088, 116_812, 70_734),
 }

@@ -6,7 +6,7 @@ from dimcli.audio import MEL4
 from dimcli.config_file import with_overrides
 from dimcli.errors import InputError
 from dimcli.generation.online_speaker import OnlineSpeaker, require_online_encoder
-from dimcli.generation.speaker import generate_speaker
+from dimcli.generation.speaker import decode_speaker, generate_speaker, speech_inputs
 from dimcli.models.dim import DIM
 from dimcli.motion import JAW
 from dimcli.presets import preset
@@ -90,6 +90,25 @@ def test_a_residual_moves_the_mouth_and_nothing_else() -> None:
 def _said_with(model: DIM, bias: float) -> np.ndarray:
     torch.nn.init.constant_(model.residual.bias, bias)
     return generate_speaker(model, speech(24), seed=1).values
+
+
+def test_offsets_average_the_mouth_over_where_its_steps_begin_and_leave_the_rest() -> None:
+    plain, both = (
+        generate_speaker(make(**{"generation.offsets": count}), speech(24), seed=1).values
+        for count in (1, 2)
+    )
+    mouth = make().mouth_columns
+    others = [column for column in range(56) if column not in mouth]
+    assert np.array_equal(plain[:, others], both[:, others])
+    assert not np.array_equal(plain[:-1, mouth], both[:-1, mouth])
+    assert np.array_equal(plain[-1, mouth], both[-1, mouth])
+    model = make()
+    still = speech_inputs(model, np.repeat(speech(1), 24, axis=0), 0)
+    codes = torch.zeros(12, model.parts, dtype=torch.long)
+    once = decode_speaker(model, still, codes)
+    model.config = with_overrides(model.config, {"generation.offsets": 2})
+    twice = decode_speaker(model, still, codes)
+    assert torch.allclose(twice[:-1, JAW], (once[:-1, JAW] + once[1:, JAW]) / 2, atol=1e-6)
 
 
 @pytest.mark.parametrize("residual", [False, True])

@@ -9,6 +9,7 @@ Axes: T frames, N steps of a window, A audio features, P parts.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -172,16 +173,34 @@ def decode_speaker(
     there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
     standardised = vq.decode(vq.vectors(codes[None]), there)
     if model.expects_mouth:
-        if expected is None:
-            everywhere = torch.arange(len(codes), device=codes.device)
-            expected = Chances(model, dyad, "speaker").everything(codes, there[0], everywhere)
-        logits, residual = expected
-        mouth = model.expected_mouth(
-            logits[None], None if residual is None else residual[None], there
-        )
-        standardised[..., model.mouth_columns] = mouth
+        mouth = _heard_mouth(model, dyad, codes, expected)
+        standardised[..., model.mouth_columns] = _over_offsets(model, dyad, codes, mouth)
     motion = vq.unstandardise(standardised)[0].float()
     sharpening = model.config.generation.sharpening
     if model.expects_mouth and sharpening:
         motion = sharpened(motion, model.mouth_columns, sharpening, model.fps)
     return motion
+
+
+def _heard_mouth(
+    model: DIM, dyad: Dyad, codes: Tensor, expected: tuple[Tensor, Tensor | None] | None = None
+) -> Tensor:
+    """The expected mouth of a window, standardised [1, T, C]; see :func:`decode_speaker`."""
+    there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
+    if expected is None:
+        everywhere = torch.arange(len(codes), device=codes.device)
+        expected = Chances(model, dyad, "speaker").everything(codes, there[0], everywhere)
+    logits, residual = expected
+    return model.expected_mouth(logits[None], None if residual is None else residual[None], there)
+
+
+def _over_offsets(model: DIM, dyad: Dyad, codes: Tensor, mouth: Tensor) -> Tensor:
+    """The mean of ``mouth`` [1, T, C] and of what it is when the sound comes some frames later in
+    its steps (``generation.offsets``)."""
+    total, count = mouth.clone(), torch.ones_like(mouth[..., :1])
+    for late in range(1, min(model.config.generation.offsets, mouth.shape[1])):
+        held = dyad.audio[:, :1].expand(-1, late, -1)
+        delayed = replace(dyad, audio=torch.cat([held, dyad.audio[:, :-late]], dim=1))
+        total[:, :-late] += _heard_mouth(model, delayed, codes)[:, late:]
+        count[:, :-late] += 1
+    return total / count
