@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from dimcli.config import ATTITUDES, ROLES, UNKNOWN_STYLE, RunConfig
 from dimcli.errors import InputError
-from dimcli.models.hearing import RowConvolutions
+from dimcli.models.hearing import hearing
 from dimcli.models.layers import Transformer, sinusoidal_positions
 from dimcli.models.vqvae import VQVAE, mouth_part, part_columns
 from dimcli.motion import MOTION_DIM
@@ -129,7 +129,7 @@ class DIM(nn.Module):
         self.absent_token = tokens(width)
         self.mask_token = tokens(width)
         self.decoder_role_token = tokens(width)
-        self.audio = self._hearing(config, decoder_width - width)
+        self.audio = hearing(config, decoder_width - width)
         autoregressive = dim.decoder == "autoregressive"
         self.decoder = transformer(decoder_width, dim.decoder_layers, autoregressive or dim.causal)
         code_width = parts * vq.code_dim
@@ -321,7 +321,10 @@ class DIM(nn.Module):
         other = OTHER[role]
         features = joint[other] + self.decoder_role_token[other]
         features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
-        features = torch.cat([features, self.heard(dyad)], dim=-1)
+        sound = dyad.audio
+        if self.config.dim.modalities == "motion":
+            sound = torch.zeros_like(sound)
+        features = torch.cat([features, self.audio(sound, dyad.mask)], dim=-1)
         if self.attitude is not None and role == "listener":
             features = features + self.attitude(dyad.attitude)[:, None]
         if self.style is not None and role == "speaker":
@@ -337,29 +340,6 @@ class DIM(nn.Module):
             features = features + torch.cat([start, codes[:, :-1]], dim=1)
         features = self.decoder(features, self.step_mask(dyad.mask))
         return features if wanted is None else features[:, wanted]
-
-    @staticmethod
-    def _hearing(config: RunConfig, width: int) -> nn.Module:
-        dim, stride, audio_dim = config.dim, config.vq.stride, config.data.audio_dim
-        if not dim.audio_kernel:
-            return nn.Linear(audio_dim * stride, width)
-        return RowConvolutions(
-            audio_dim,
-            stride,
-            width,
-            kernel=dim.audio_kernel,
-            channels=dim.audio_channels,
-            causal=dim.causal,
-        )
-
-    def heard(self, dyad: Dyad) -> Tensor:
-        """What is heard in each step, [B, N, D] of the decoder's width for audio."""
-        sound = dyad.audio
-        if self.config.dim.modalities == "motion":
-            sound = torch.zeros_like(sound)
-        if self.config.dim.audio_kernel:
-            return self.audio(sound, dyad.mask)
-        return self.audio(sound.unflatten(1, (-1, self.config.vq.stride)).flatten(2))
 
     def scores(self, role: str, features: Tensor) -> Tensor:
         """Logits (or motion) of ``role`` from the joint decoder's features; see :meth:`decode`."""

@@ -13,6 +13,31 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.audio import MEL_DIM
+from dimcli.config import RunConfig
+
+
+def hearing(config: RunConfig, width: int) -> nn.Module:
+    """What makes ``width`` features a step of audio [B, T, A] and its mask, bool [B, T]."""
+    dim, stride, audio_dim = config.dim, config.vq.stride, config.data.audio_dim
+    if not dim.audio_kernel:
+        return StepProjection(audio_dim * stride, width)
+    return RowConvolutions(
+        audio_dim,
+        stride,
+        width,
+        kernel=dim.audio_kernel,
+        channels=dim.audio_channels,
+        causal=dim.causal,
+    )
+
+
+class StepProjection(nn.Linear):
+    """All features of a step projected at once (the paper)."""
+
+    def forward(self, audio: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+        """Audio [B, T, A] -> [B, N, D]; what is outside ``mask`` bool [B, T] stays in its step."""
+        rows = self.in_features // audio.shape[2]
+        return super().forward(audio.unflatten(1, (-1, rows)).flatten(2))
 
 
 class RowConvolutions(nn.Module):
