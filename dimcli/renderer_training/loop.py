@@ -18,11 +18,12 @@ import torch
 from torch import nn
 
 from dimcli.checkpoint import METRICS, load_training_state, save_training_state
+from dimcli.files import atomic_output
 from dimcli.progress import Progress, silent
 from dimcli.renderer_training.card import preview, psnr, trained, write_preview
 from renderers.pirenderer import run as runs
 from renderers.pirenderer.material import HELD_OUT, STOP, TRAIN, Material
-from renderers.pirenderer.objective import Objective, RendererTraining, jittered
+from renderers.pirenderer.objective import Objective, RendererTraining, jittered, shaken
 
 LOOKED_AT = 24
 """Frames of each part that are looked at while training."""
@@ -98,10 +99,16 @@ class Loop:
     def train(self, started: float) -> str:
         """Steps until the last one, the time's end or no more gain; says which."""
         config, state = self.config, self.state
+        if state.step == 0:
+            # from here on there is something to resume: no run has a model and no state
+            save_training_state(self.run, self.both, self.optimizer, vars(state))
         self._trim_metrics()
         reason = "steps"
         saved = -1
         while state.step < config.steps:
+            if state.stale >= config.patience:
+                reason = "patience"
+                break
             if config.minutes and time.monotonic() - started > 60 * config.minutes:
                 reason = "minutes"
                 break
@@ -112,9 +119,6 @@ class Loop:
                 self._look(time.monotonic() - started)
                 save_training_state(self.run, self.both, self.optimizer, vars(state))
                 saved = state.step
-                if state.stale >= config.patience:
-                    reason = "patience"
-                    break
         if saved != state.step:
             save_training_state(self.run, self.both, self.optimizer, vars(state))
             self._keep_last()
@@ -130,7 +134,9 @@ class Loop:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         material = self.materials[step % len(self.materials)]
         batch = material.random_batch(config.batch_size, generator)
-        batch = jittered(batch, config.jitter, self.spread[material.person], generator)
+        spread = self.spread[material.person]
+        batch = jittered(batch, config, spread, generator)
+        batch = shaken(batch, config, spread, generator)
         self.network.train()
         terms = self.objective(self.network, batch.to(self.device), edit=step >= config.warp_only)
         loss = torch.stack(list(terms.values())).sum()
@@ -212,7 +218,8 @@ class Loop:
         path = self.run / METRICS
         lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
         kept = [line for line in lines if line and json.loads(line)["step"] <= self.state.step]
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        with atomic_output(path, force=True) as temporary:
+            temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
 
 def _figure(value: float) -> float | None:

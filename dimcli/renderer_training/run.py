@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,11 @@ from renderers.pirenderer.material import HELD_OUT, TRAIN, Material, as_tensor
 from renderers.pirenderer.networks import PIRenderer
 from renderers.pirenderer.objective import PRESETS, Objective, RendererTraining
 from renderers.pirenderer.published import published_config, start_from_published
+
+MATERIAL = ".material-"
+"""Begins the name of the folder, in the run directory, of what goes with the training's end."""
+
+HALF_WRITTEN = ".*.part"
 
 JUDGED = 40
 """Held-out frames that the card's figures are of."""
@@ -107,7 +113,8 @@ def train_renderer(
         runs.write_people(run, known)
         description = {"preset": options.preset, **asdict(config), "sources": _names(people)}
         description = json.loads(json.dumps(description))
-        if options.resume:
+        begun = options.resume and (run / STATE).is_file()
+        if begun:
             _check_same(run, description)
         runs.write_config(run, network_config, list(materials), description)
         loop = Loop(
@@ -116,7 +123,7 @@ def train_renderer(
             config,
             run,
             objective=Objective(config, backbone),
-            resume=options.resume,
+            resume=begun,
             progress=options.progress,
             look=options.look,
         )
@@ -167,13 +174,30 @@ def _configured(options: RendererOptions) -> tuple[Any, RendererTraining]:
 def _check_run(run: Path, options: RendererOptions) -> None:
     """Check that the run directory can be made, or resumed."""
     if options.resume:
-        if not (run / STATE).is_file():
+        if not (run / STATE).is_file() and not _barely_begun(run):
             raise InputError(f"{run}: nothing to resume; train without --resume first")
         return
     if run.exists() and not options.force:
         raise InputError(f"{run}: exists; give another --output, --resume or --force")
     if not run.parent.is_dir():
         raise InputError(f"{run.parent}: no such folder; make it first")
+
+
+def _barely_begun(run: Path) -> bool:
+    """Whether ``run`` is one that was killed before its first step: nothing is in it yet but what
+    training begins with."""
+    begun = (runs.CONFIG, runs.PEOPLE)
+    return run.is_dir() and all(
+        path.name in begun or path.match(f"{MATERIAL}*") or path.match(HALF_WRITTEN)
+        for path in run.iterdir()
+    )
+
+
+def _remove_leftovers(run: Path) -> None:
+    """Remove what a killed process had not finished writing, or could not take with it."""
+    for pattern in (f"{MATERIAL}*", HALF_WRITTEN):
+        for folder in run.glob(pattern):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_same(run: Path, description: dict[str, Any]) -> None:
@@ -213,9 +237,11 @@ def _materials(
         taken[name] = several
     _warn_of_strangers(taken, options)
     run.mkdir(exist_ok=True)
+    _remove_leftovers(run)
     if not options.resume:
-        (run / STATE).unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=run, prefix=".material-") as folder:
+        for name in (STATE, runs.MODEL):  # of the run that --force replaces
+            (run / name).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=run, prefix=MATERIAL) as folder:
         yield {
             name: Material(
                 name,

@@ -98,6 +98,31 @@ def test_time_that_is_up_ends_a_run_that_can_be_resumed(clips: Path) -> None:
         train_renderer(people, clips / "timed", replace(more, seed=4))
 
 
+def test_a_run_that_no_longer_gained_does_not_go_on(
+    clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = PRESETS["tiny"]
+    still = replace(tiny.training, learning_rate=0.0, validate_every=1, patience=1)
+    monkeypatch.setitem(PRESETS, "tiny", Preset(tiny.network, still))
+    people = {"ann": [clips / "talk.mp4"]}
+    for resume in (False, True):
+        result = train_renderer(people, clips / "done", replace(OPTIONS, resume=resume))
+        assert (result.step, result.best_step, result.reason) == (2, 1, "patience")
+
+
+def test_a_run_without_a_state_is_resumed_only_if_it_holds_nothing_yet(clips: Path) -> None:
+    people = {"ann": [clips / "talk.mp4"]}
+    again = replace(OPTIONS, steps=1, resume=True)
+    begun = clips / "begun"
+    (begun / ".material-x").mkdir(parents=True)
+    (begun / ".model.x.part").mkdir()
+    assert train_renderer(people, begun, again).step == 1
+    assert not list(begun.glob(".*"))
+    (begun / "training_state.safetensors").unlink()
+    with pytest.raises(InputError, match="nothing to resume"):
+        train_renderer(people, begun, again)
+
+
 def test_a_run_of_two_people_knows_whom_a_picture_shows(clips: Path) -> None:
     remarks: list[str] = []
     people = named_sources(None, [f"ann={clips / 'talk.mp4'}", f"bob={clips / 'other.mp4'}"])
