@@ -6,10 +6,12 @@ turns a window of motion into a latent, a first stage warps and a second one edi
 
 1. *Warp.* A person's :class:`Memory` has flow maps, fixed to the face and to the square, that
    motion mixes linearly: what the mesh gets wrong about this head, and how hair and shoulders go
-   along. Linear, because it must go on sensibly in poses that the clip did not show.
+   along with it and with its place. Linear, because it must go on sensibly in poses that the clip
+   did not show.
 2. *Edit.* A U-Net, modulated by the latent, looks at the warped start and at the memory's learned
-   features (teeth, lids, wrinkles; the room). It refines the flow, adds a residual colour, and says
-   where the background shows, which the memory keeps whole.
+   features: teeth, lids and wrinkles on the head, and the room where no head is (a head that moves
+   on must not take it along). It refines the flow, adds a residual colour, and says where the
+   background shows, which the memory keeps whole.
 
 Several people share the U-Net; each has a memory. Legend: B batch, T frames of the window (27), S
 side of the square (256), K mixtures, C channels.
@@ -25,13 +27,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.errors import InputError
+from dimcli.motion import MOTION_DIM
 from renderers.pirenderer.start import COEFFICIENTS, MAP_STRIDE
 
 WINDOW = 27
 """Frames of motion about the one that is drawn (the paper's)."""
 
-WARP_REACH, EDIT_REACH = 0.1, 0.5
+WARP_REACH, EDIT_REACH = 0.1, 0.15
 """Scale of the two flows, in half sides of the square; the second one is bounded by it."""
+
+HEADNESS = 4.0
+"""How sure it is, in logits, that no room shows through what the mesh says is the head."""
 
 SPREAD_FLOOR = 0.02
 """Added to the standard deviation of coefficients: what hardly moves must not be blown up."""
@@ -112,7 +118,8 @@ class Memory(nn.Module):
         for name, value in (("mean", 0.0), ("std", 1.0), ("low", -10.0), ("high", 10.0)):
             self.register_buffer(name, torch.full((COEFFICIENTS,), value))
         half = config.size // MAP_STRIDE
-        self.weights = nn.Linear(COEFFICIENTS, config.mixtures)
+        self.face_weights = nn.Linear(MOTION_DIM, config.mixtures)
+        self.room_weights = nn.Linear(COEFFICIENTS, config.mixtures)
         self.face = Maps(config.face, half, config.mixtures + 1)
         self.around = Maps(config.room, half, config.mixtures + 1)
         self.room = nn.Parameter(torch.zeros(3, config.size, config.size))
@@ -130,31 +137,37 @@ class Memory(nn.Module):
         """``coefficients`` [..., 59] within the range that was seen, about zero."""
         return (coefficients.clamp(self.low, self.high) - self.mean) / self.std
 
-    def maps(self, now: Tensor, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def maps(
+        self, now: Tensor, place: Tensor, frame: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Features [B, C, h, w] of face and room, and the flow [B, 2, h, w], for standardised
-        coefficients ``now`` [B, 59] and the start's map ``place`` [B, h, w, 3]."""
-        weights = self.weights(now)
-        weights = torch.cat([torch.ones_like(weights[:, :1]), weights], 1)
-        face = F.grid_sample(
-            self.face(weights), place[..., :2], align_corners=False, padding_mode="border"
-        )
-        around = self.around(weights)
+        coefficients ``now`` [B, 59], the start's map ``place`` [B, h, w, 3] and ``frame`` as
+        :meth:`LiteNet.forward` takes it."""
+        face = self.face(_and_one(self.face_weights(now[:, :MOTION_DIM])))
+        face = F.grid_sample(face, place[..., :2], align_corners=False, padding_mode="border")
         head = place[..., 2].unsqueeze(1)
-        flow = WARP_REACH * (head * face[:, -2:] + (1 - head) * around[:, -2:])
+        around = (1 - head) * framed(self.around(_and_one(self.room_weights(now))), frame)
+        flow = WARP_REACH * (head * face[:, -2:] + around[:, -2:])
         return face[:, :-2], around[:, :-2], flow
 
 
+def _and_one(weights: Tensor) -> Tensor:
+    """``weights`` [B, K] behind a one [B, 1 + K]: that of the resting map."""
+    return F.pad(weights, (1, 0), value=1.0)
+
+
 class Mapping(nn.Module):
-    """A window of standardised coefficients [B, T, 59] to a latent [B, D]."""
+    """A window of standardised motion [B, T, 56] to a latent [B, D]. Where the head is changes
+    nothing about how it looks."""
 
     def __init__(self, latent: int) -> None:
         super().__init__()
-        self.now = nn.Linear(COEFFICIENTS, latent)
-        self.around = nn.Conv1d(COEFFICIENTS, latent // 2, 7, stride=5)
+        self.now = nn.Linear(MOTION_DIM, latent)
+        self.around = nn.Conv1d(MOTION_DIM, latent // 2, 7, stride=5)
         self.mix = nn.Linear(latent + latent // 2 * ((WINDOW - 7) // 5 + 1), latent)
 
     def forward(self, window: Tensor) -> Tensor:
-        """[B, T, 59] to [B, D]."""
+        """[B, T, 56] to [B, D]."""
         now = self.now(window[:, WINDOW // 2])
         around = self.around(window.transpose(1, 2)).flatten(1)
         return self.mix(F.leaky_relu(torch.cat([now, around], 1), 0.1))
@@ -215,13 +228,21 @@ class LiteNet(nn.Module):
         assert isinstance(memory, Memory)
         return memory
 
-    def forward(self, person: str, start: Tensor, place: Tensor, window: Tensor) -> LiteRendering:
+    def forward(
+        self,
+        person: str,
+        start: Tensor,
+        place: Tensor,
+        window: Tensor,
+        frame: Tensor | None = None,
+    ) -> LiteRendering:
         """``start`` [B, 3, S, S], -1..1, and ``place`` [B, S/2, S/2, 3], a start's picture and map;
-        ``window`` [B, T, 59]."""
+        ``window`` [B, T, 59]; ``frame`` [B, 2, 3]: where in the person's square each place of the
+        picture is (affine, half sides), the same place when None."""
         memory = self.memory(person)
         window = memory.standardised(window)
-        latent = self.mapping(window)
-        face, around, first = memory.maps(window[:, WINDOW // 2], place)
+        latent = self.mapping(window[..., :MOTION_DIM])
+        face, around, first = memory.maps(window[:, WINDOW // 2], place, frame)
         moved = warp(start, first)
         seen = [F.pixel_unshuffle(moved, 2), place.permute(0, 3, 1, 2), face, around]
         features = self.stem(torch.cat(seen, 1).contiguous(memory_format=torch.channels_last))
@@ -239,11 +260,20 @@ class LiteNet(nn.Module):
                 second = torch.tanh(self.flow(F.leaky_relu(features, 0.1)))
                 flow = first + EDIT_REACH * F.interpolate(second, scale_factor=2, mode="bilinear")
         painted = F.pixel_shuffle(self.colour(F.leaky_relu(features, 0.1)), 2)
-        residual, mask = painted[:, :3], torch.sigmoid(painted[:, 3:] + 2)
-        room = memory.room.expand(len(start), -1, -1, -1)
+        head = F.interpolate(place[..., 2].unsqueeze(1), scale_factor=2, mode="bilinear")
+        residual, mask = painted[:, :3], torch.sigmoid(painted[:, 3:] + 2 + HEADNESS * head)
+        room = framed(memory.room.expand(len(start), -1, -1, -1), frame)
         warped = warp(start, flow)
         picture = mask * (warped + residual) + (1 - mask) * room
         return LiteRendering(flow, mask, residual, room, moved, warped, picture)
+
+
+def framed(maps: Tensor, frame: Tensor | None) -> Tensor:
+    """``maps`` [B, C, H, W] as a camera sees them that looks at ``frame`` [B, 2, 3]."""
+    if frame is None:
+        return maps
+    grid = F.affine_grid(frame, list(maps.shape), align_corners=False)
+    return F.grid_sample(maps, grid, align_corners=False, padding_mode="border")
 
 
 def warp(picture: Tensor, flow: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ Legend: T frames of all takes in a row, S side of the square, B batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +48,10 @@ STOP_SHARE = 0.08
 class Batch:
     """Frames of one person: ``source`` the source picture, ``start`` the zero-shot picture and
     ``target`` the truth [B, 3, S, S], -1..1; ``place`` [B, S/2, S/2, 3]; ``window`` [B, 27, 59];
-    ``landmarks`` [B, 478, 3] px."""
+    ``landmarks`` [B, 478, 3] px; ``frame`` [B, 2, 3], where in the person's square the pictures
+    are, as :meth:`renderers.pirenderer.lite.LiteNet.forward` takes it (None: all of it);
+    ``certain`` [B, 1, S, S]: how much each place of the target is worth (None: all of it, alike).
+    """
 
     person: str
     source: Tensor
@@ -57,15 +60,17 @@ class Batch:
     window: Tensor
     target: Tensor
     landmarks: Tensor
+    frame: Tensor | None = None
+    certain: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same on ``device``."""
         moved = {
-            field.name: getattr(self, field.name).to(device)
+            field.name: value.to(device)
             for field in fields(self)
-            if field.name != "person"
+            if isinstance(value := getattr(self, field.name), Tensor)
         }
-        return Batch(self.person, **moved)
+        return replace(self, **moved)
 
 
 def as_tensor(pictures: NDArray[np.generic]) -> Tensor:

@@ -5,14 +5,16 @@ Legend: B batch, S side of the square.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.errors import InputError
+from dimcli.motion import MOTION_DIM
 from renderers.pirenderer.backbones import Backbone
-from renderers.pirenderer.lite import LiteConfig, LiteNet
+from renderers.pirenderer.lite import LiteConfig, LiteNet, framed
 from renderers.pirenderer.losses import (
     LossConfig,
     RegionConfig,
@@ -22,6 +24,7 @@ from renderers.pirenderer.losses import (
 )
 from renderers.pirenderer.material import Batch
 from renderers.pirenderer.networks import PIRenderer, PIRendererConfig
+from renderers.pirenderer.start import MAP_STRIDE
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,15 @@ class RendererTraining:
     average: float = 0.998
     """The kept weights are the running mean with this decay."""
     jitter: float = 0.1
-    """Noise on the motion, in its standard deviations: no two trackings agree."""
+    """Noise on where the head is, in its standard deviations: no two trackings agree."""
+    doubt: float = 0.7
+    """Noise on the motion, likewise; how much of it is drawn for each frame. A clip has too few
+    frames to tell what each number of the motion does: what the start shows is to be believed."""
+    shake: float = 0.1
+    """Share of the square by which the camera is moved, at most: there are more places for a head
+    than a clip shows."""
+    elsewhere: float = 0.4
+    """Share of the frames whose head is shown in another place of the room than it was."""
     warp_only: int = 0
     """So many steps train the warp alone (PIRenderer: 200,000)."""
     validate_every: int = 100
@@ -84,7 +95,8 @@ PRESETS = {
         PIRendererConfig(),
         RendererTraining(
             steps=200_000, minutes=0.0, batch_size=5, learning_rate=1e-4, settle_after=200_000,
-            beta1=0.5, average=0.9978, jitter=0.0, warp_only=1000, validate_every=500,
+            beta1=0.5, average=0.9978, jitter=0.0,
+            doubt=0.0, shake=0.0, warp_only=1000, validate_every=500,
         ),
     ),
     "tiny": Preset(
@@ -111,7 +123,7 @@ class Drawn:
 def draw(network: nn.Module, batch: Batch, *, edit: bool = True) -> Drawn:
     """Either network's pictures of a batch."""
     if isinstance(network, LiteNet):
-        made = network(batch.person, batch.start, batch.place, batch.window)
+        made = network(batch.person, batch.start, batch.place, batch.window, batch.frame)
         return Drawn((made.moved, made.warped), made.picture)
     assert isinstance(network, PIRenderer)
     rendering = network(batch.source, batch.window.transpose(1, 2), edit=edit)
@@ -129,6 +141,8 @@ class Objective:
         """Weighted terms (scalars); their sum is what is minimised."""
         size = (batch.target.shape[-2], batch.target.shape[-1])
         weight = region_weights(batch.landmarks, size, self.config.regions)
+        if batch.certain is not None:
+            weight = weight * batch.certain
         drawn = draw(network, batch, edit=edit)
         terms = self._loss(
             batch.target, warped=drawn.warped[-1], final=drawn.picture, weight=weight
@@ -139,10 +153,52 @@ class Objective:
         return terms
 
 
-def jittered(batch: Batch, amount: float, spread: Tensor, generator: torch.Generator) -> Batch:
-    """``batch`` with noise of ``amount`` times ``spread`` [59] on each frame's motion, the same
-    over its window."""
-    if not amount:
+def jittered(
+    batch: Batch, config: RendererTraining, spread: Tensor, generator: torch.Generator
+) -> Batch:
+    """``batch`` with noise of ``config``'s amounts times ``spread`` [59] on each frame's motion,
+    the same over its window."""
+    if not config.jitter and not config.doubt:
         return batch
-    noise = torch.randn(len(batch.window), 1, len(spread), generator=generator)
-    return Batch(**{**vars(batch), "window": batch.window + amount * noise * spread})
+    count = len(batch.window)
+    noise = torch.randn(count, 1, len(spread), generator=generator)
+    noise[..., MOTION_DIM:] *= config.jitter
+    noise[..., :MOTION_DIM] *= config.doubt * torch.randn(count, 1, 1, generator=generator)
+    return replace(batch, window=batch.window + noise * spread)
+
+
+def shaken(
+    batch: Batch, config: RendererTraining, spread: Tensor, generator: torch.Generator
+) -> Batch:
+    """``batch`` as a camera sees it that is moved by up to ``config.shake`` of the square's side.
+
+    In ``config.elsewhere`` of the frames the room does not follow: the head is then where the clip
+    did not show it (and was thought to be, by ``spread`` [59], anywhere), and it alone is judged.
+    Moves are whole samples of the map: nothing is blurred.
+    """
+    if not config.shake:
+        return batch
+    count, _, _, side = batch.target.shape
+    half = side // MAP_STRIDE
+    most = int(config.shake * half)
+    moves = torch.randint(-most, most + 1, (2, count, 2), generator=generator)
+    camera, room = torch.eye(2, 3).repeat(2, count, 1, 1)
+    elsewhere = torch.rand(count, 1, generator=generator) < config.elsewhere
+    camera[..., 2] = moves[0] * (2 / half)
+    room[..., 2] = torch.where(elsewhere, moves[1], moves[0]) * (2 / half)
+    pixels = torch.cat([moves[0] * MAP_STRIDE, torch.zeros(count, 1)], 1)[:, None]
+    place = framed(batch.place.permute(0, 3, 1, 2), camera)
+    head = F.interpolate(place[:, 2:], scale_factor=MAP_STRIDE, mode="bilinear")
+    thought = torch.randn(count, 1, len(spread), generator=generator) * spread
+    thought[..., :MOTION_DIM] = 0
+    lost = elsewhere[..., None]
+    return replace(
+        batch,
+        start=framed(batch.start, camera),
+        target=framed(batch.target, camera),
+        place=place.permute(0, 2, 3, 1),
+        window=batch.window + lost * thought,
+        landmarks=batch.landmarks - pixels,
+        frame=room,
+        certain=torch.where(lost[..., None], head, torch.ones_like(head)),
+    )

@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from dimcli.errors import InputError
+from dimcli.motion import MOTION_DIM
 from renderers.base import Reference
 from renderers.contours import FACE_OVAL
 from renderers.pirenderer import run as runs
 from renderers.pirenderer.drawing import FromHome
 from renderers.pirenderer.framing import Crop, Footage, crop_of
-from renderers.pirenderer.lite import LiteConfig, LiteNet
+from renderers.pirenderer.lite import LiteConfig, LiteNet, framed
 from renderers.pirenderer.material import TRAIN, Material, windows
+from renderers.pirenderer.objective import RendererTraining, shaken
 from renderers.pirenderer.renderer import TrainedRenderer
 from renderers.pirenderer.start import COEFFICIENTS, Starter
 from renderers.portrait import PortraitRenderer
@@ -60,7 +62,7 @@ def network(material: Material, seed: int = 0) -> LiteNet:
     return made
 
 
-def shaken(made: LiteNet) -> LiteNet:
+def stirred(made: LiteNet) -> LiteNet:
     """With what starts as zero away from it."""
     with torch.no_grad():
         for parameter in made.parameters():
@@ -69,7 +71,7 @@ def shaken(made: LiteNet) -> LiteNet:
 
 
 def test_the_gradient_reaches_every_parameter(material: Material) -> None:
-    made = shaken(network(material))
+    made = stirred(network(material))
     batch = material.batch(np.arange(3))
     rendering = made("ann", batch.start, batch.place, batch.window)
     (rendering.picture - batch.target).square().mean().backward()
@@ -92,13 +94,56 @@ def test_one_batch_is_learned_by_heart(material: Material) -> None:
 
 def test_people_share_the_network_but_not_the_memory(material: Material) -> None:
     torch.manual_seed(0)
-    made = shaken(LiteNet(CONFIG, ["ann", "bob"]))
+    made = stirred(LiteNet(CONFIG, ["ann", "bob"]))
     batch = material.batch(np.arange(1))
     one = made("ann", batch.start, batch.place, batch.window).picture
     two = made("bob", batch.start, batch.place, batch.window).picture
     assert (one - two).abs().mean() > 0.001
     one.sum().backward()
     assert all(parameter.grad is None for parameter in made.memory("bob").parameters())
+
+
+def test_a_moved_camera_sees_everything_moved(material: Material) -> None:
+    config = RendererTraining(shake=0.2, elsewhere=0.0)
+    batch = material.batch(material.frames(TRAIN)[:4])
+    moved = shaken(batch, config, torch.ones(COEFFICIENTS), torch.Generator().manual_seed(1))
+    pixels = (batch.landmarks - moved.landmarks)[:, 0, :2].long()
+    assert moved.frame is not None and pixels.abs().max() > 0
+    room = framed(batch.target, moved.frame)
+    for one in range(4):
+        right, down = pixels[one].tolist()
+        rows, columns = (
+            slice(max(0, down), 64 + min(0, down)),
+            slice(max(0, right), 64 + min(0, right)),
+        )
+        seen = moved.target[one][
+            :, max(0, -down) : 64 - max(0, down), max(0, -right) : 64 - max(0, right)
+        ]
+        assert torch.allclose(seen, batch.target[one][:, rows, columns], atol=1e-4)
+    assert torch.allclose(room, moved.target, atol=1e-5), "the room goes along"
+
+
+def test_a_head_elsewhere_in_the_room_is_judged_alone(material: Material) -> None:
+    config = RendererTraining(shake=0.2, elsewhere=1.0)
+    batch = material.batch(material.frames(TRAIN)[:4])
+    spread = torch.ones(COEFFICIENTS)
+    moved = shaken(batch, config, spread, torch.Generator().manual_seed(1))
+    assert moved.frame is not None and moved.certain is not None
+    assert not torch.allclose(framed(batch.target, moved.frame), moved.target, atol=0.1)
+    assert torch.equal(moved.window[..., :MOTION_DIM], batch.window[..., :MOTION_DIM])
+    assert moved.certain.amin() < 0.1 < 0.9 < moved.certain.amax()
+
+
+def test_the_room_is_unseen_where_the_head_is(material: Material) -> None:
+    made, batch = network(material), material.batch(material.frames(TRAIN)[:1])
+    place = batch.place.clone()
+    place[..., 2] = 1.0
+    memory = made.memory(material.person)
+    with torch.no_grad():
+        before = memory.maps(batch.window[:, 0], place)[1:]
+        memory.around.rest += 1
+        after = memory.maps(batch.window[:, 0], place)[1:]
+    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
 
 
 def test_windows_stay_in_their_take() -> None:
@@ -137,7 +182,7 @@ def trained(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """A run whose network does something visible."""
     folder = tmp_path_factory.mktemp("run")
     runs.write_config(folder, CONFIG, ["ann"], {})
-    runs.write_network(folder, shaken(network(material)))
+    runs.write_network(folder, stirred(network(material)))
     person = runs.Person(material.reference, np.zeros(0, np.float32))
     runs.write_people(folder, {"ann": person})
     return folder
