@@ -21,6 +21,8 @@ Floats = NDArray[np.float32]
 
 MAX_LAG = 2
 """Frames by which lips may be off the sound when they are compared."""
+STILL = 1e-5
+"""Openings within less than this do not move."""
 
 
 def lip_opening(motion: Motion) -> Floats:
@@ -79,9 +81,11 @@ def lip_agreement(prediction: Floats, truth: Floats, *, max_lag: int = MAX_LAG) 
 
 
 def _pearson(first: Floats, second: Floats) -> float:
+    # what a head that stands still differs by from frame to frame is rounding
+    if not len(first) or min(np.ptp(first), np.ptp(second)) < STILL:
+        return 0.0
     one, other = first - first.mean(), second - second.mean()
-    size = float(np.sqrt((one * one).sum() * (other * other).sum()))
-    return float((one * other).sum() / size) if size > 1e-9 else 0.0
+    return float((one * other).sum() / np.sqrt((one * one).sum() * (other * other).sum()))
 
 
 def loudness(samples: Floats, rate: int, fps: float, frames: int) -> Floats:

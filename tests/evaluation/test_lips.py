@@ -76,6 +76,8 @@ def test_lags_beyond_the_window_are_not_looked_at_and_still_lips_agree_with_noth
     truth = np.random.default_rng(2).normal(size=200).astype(np.float32)
     assert lip_agreement(np.roll(truth, 5), truth).correlation < 0.3
     assert lip_agreement(np.zeros(200, np.float32), truth).correlation == 0.0
+    rounding = np.random.default_rng(3).normal(0.2, 1e-7, 200).astype(np.float32)
+    assert lip_agreement(rounding, truth, max_lag=10).correlation == 0.0
     with pytest.raises(InputError, match="3 and 4 frames"):
         lip_agreement(np.zeros(3, np.float32), np.zeros(4, np.float32))
 
