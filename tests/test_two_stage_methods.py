@@ -19,7 +19,7 @@ from dimcli.speaker_methods import load_speaker_predictor
 from dimcli.training.loop import Progress
 from dimcli.training.method_stages import MethodOptions, train_method
 from tests.stores import make_store
-from tests.test_method_stages import InterruptedRunError, files_of
+from tests.training.test_method_stages import InterruptedRunError, files_of
 
 
 def options(**settings: object) -> MethodOptions:

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dimcli.lip_gap import LOWER_LIP_INNER, UPPER_LIP_INNER
 from dimcli.importing import find_imported
+from dimcli.lip_gap import LOWER_LIP_INNER, UPPER_LIP_INNER
 from dimcli.motion import HEAD, Motion
 from renderers.flame import FlameHead
 from renderers.flame_landmarks import FlameLandmarks
