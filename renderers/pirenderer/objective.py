@@ -59,9 +59,9 @@ class RendererTraining:
     """Share of the frames whose head is shown in another place of the room than it was."""
     warp_only: int = 0
     """So many steps train the warp alone (PIRenderer: 200,000)."""
-    validate_every: int = 100
+    validate_every: int = 150
     """Steps between looks at the frames that say when to stop, and at the held-out ones."""
-    patience: int = 20
+    patience: int = 16
     """Looks without an improvement that end the training."""
     loss: LossConfig = field(default_factory=LossConfig)
     """Weights of the loss's terms."""

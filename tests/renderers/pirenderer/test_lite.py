@@ -19,9 +19,9 @@ from renderers.pirenderer.lite import LiteConfig, LiteNet, framed
 from renderers.pirenderer.material import TRAIN, Material, windows
 from renderers.pirenderer.objective import RendererTraining, shaken
 from renderers.pirenderer.renderer import TrainedRenderer
-from renderers.pirenderer.start import COEFFICIENTS, Starter
+from renderers.pirenderer.start import ASIDE, COEFFICIENTS, Starter
 from renderers.portrait import PortraitRenderer
-from renderers.portrait_mesh import HeadMesh
+from renderers.portrait_mesh import HeadMesh, Shift
 from tests.renderers.faces import drawn_face
 
 CONFIG = LiteConfig(size=64, width=8, latent=16, mixtures=4, face=4, room=4)
@@ -163,6 +163,20 @@ def test_a_shift_is_found_again(material: Material) -> None:
     shift = starter.shift(values, landmarks)
     assert shift.scale == pytest.approx(1.1, abs=0.01)
     assert (shift.right, shift.down) == (pytest.approx(4, abs=0.3), pytest.approx(-2, abs=0.3))
+
+
+def test_a_head_that_stands_aside_is_seen_from_the_side(material: Material) -> None:
+    values, aside = material.values[0], Shift(1.0, 8.0, 0.0)
+    turned = values.copy()
+    turned[1] -= ASIDE * aside.right / 64
+    kept = material.starter(turned, aside).place
+    seen = PortraitRenderer()
+    seen.prepare(material.reference)
+    apart = np.abs(material.starter(values, aside).place - kept).max()
+    assert apart > 0.001
+    assert np.array_equal(
+        material.starter(turned, aside).whole, seen.draw(values, seen.place(values, aside))
+    )
 
 
 def test_the_square_fits_the_home_face_in_a_larger_picture(face: Reference) -> None:
