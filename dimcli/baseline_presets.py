@@ -197,7 +197,7 @@ _MESHTALK = {
     "small": RunConfig(
         inputs=_SPEAKER_INPUTS,
         meshtalk=MeshTalkConfig(heads=16, categories=32, hidden=16, dropout=0.0),
-        training=replace(_SMALL_TRAINING, window_s=2.56),
+        training=replace(_SMALL_TRAINING, window_s=2.56, learning_rate=2e-3),
     ),
     "table": RunConfig(
         inputs=_SPEAKER_INPUTS,

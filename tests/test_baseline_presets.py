@@ -56,7 +56,7 @@ def test_the_published_sizes_of_speakers() -> None:
     assert shapes["prior.to_codes.weight"] == (8 * 128, 1024)
     assert "layers.11.aligned.weight" in shapes and "layers.12.aligned.weight" not in shapes
     shapes = {name: tuple(p.shape) for name, p in meshtalk.named_parameters()}
-    assert shapes["prior.fuse.4.weight"] == (64 * 128, 256)
+    assert shapes["prior.to_logits.weight"] == (64 * 128, 256)
     assert shapes["context.0.own.weight"] == (64 * 64, 64 * 128)
 
 

@@ -11,7 +11,9 @@ What differs from the paper: the mouth is the numbers of jaw, lips and cheeks, a
 all others (brows, lids, gaze, smile, head; in a space without names the jaw and all expressions
 against the head), where the paper weighs vertices; the data set's features replace the second of
 mel spectrogram about each frame, and reach as far; the neutral mesh that tells the paper's decoder
-who speaks is an embedding of the style.
+who speaks is an embedding of the style. Weights begin at the rectifiers' scale (arXiv 1502.01852)
+and logits at LOGITS times that: begun smaller, the latents of a short training never leave their
+mean.
 
 Axes: B batch, T frames, D features, H heads, C categories, A audio features.
 """
@@ -35,6 +37,7 @@ KERNEL = 5
 DILATIONS = (1, 2, 3)
 """Of the convolutions over speech: together they reach 12 frames, half a second, to each side."""
 SLOPE = 0.2
+LOGITS = 3.0
 
 
 class AudioEncoder(nn.Module):
@@ -86,8 +89,8 @@ class ExpressionSpace(SpeechModel):
             nn.LeakyReLU(SLOPE),
             nn.Linear(2 * width, 2 * width),
             nn.LeakyReLU(SLOPE),
-            nn.Linear(2 * width, self.choices),
         )
+        self.to_logits = nn.Linear(2 * width, self.choices)
         self.style = nn.Embedding(len(self.styles), width)
         self.enter = nn.Linear(self.choices + width, width)
         self.move = nn.LSTM(width, width, num_layers=2, batch_first=True)
@@ -96,8 +99,9 @@ class ExpressionSpace(SpeechModel):
             nn.LeakyReLU(SLOPE),
             nn.Linear(2 * width, 4 * width),
             nn.LeakyReLU(SLOPE),
-            nn.Linear(4 * width, MOTION_DIM),
         )
+        self.read_out = nn.Linear(4 * width, MOTION_DIM)
+        self._begin()
         parts = part_columns("speech", config.data.space)
         mouth = list(parts.values())[mouth_part("speech", config.data.space)]
         upper = [column for column in range(MOTION_DIM) if column not in mouth]
@@ -105,20 +109,35 @@ class ExpressionSpace(SpeechModel):
             found = torch.tensor(columns or [], dtype=torch.long)
             self.register_buffer(name, found, persistent=False)
 
+    @torch.no_grad()
+    def _begin(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv1d) and module.bias is not None:
+                nn.init.kaiming_normal_(module.weight, a=SLOPE)
+                nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.LSTM):
+                for name, weight in module.named_parameters():
+                    if name.startswith("weight_ih"):
+                        nn.init.xavier_uniform_(weight, gain=2.0)
+                    elif name.startswith("weight_hh"):
+                        nn.init.orthogonal_(weight)
+        self.to_logits.weight.mul_(LOGITS)
+        self.read_out.weight.mul_(0.1)  # the first answer is about the mean
+
     def see(self, motion: Tensor) -> Tensor:
         """Standardised motion [B, T, 56] -> its code [B, T, D]; a frame reads none after it."""
         return self.expression(self.over_time(self.look(motion))[0])
 
     def logits(self, seen: Tensor, heard: Tensor) -> Tensor:
         """Codes of motion and speech, [B, T, D] both -> logits [B, T, H, C]."""
-        fused = self.fuse(torch.cat([seen, heard], dim=-1))
+        fused = self.to_logits(self.fuse(torch.cat([seen, heard], dim=-1)))
         return fused.unflatten(-1, (self.heads, self.categories))
 
     def decode(self, chosen: Tensor, style: Tensor) -> Tensor:
         """One-hot categories [B, T, H, C] and style long [B] -> standardised motion [B, T, 56]."""
         who = self.style(style)[:, None].expand(-1, chosen.shape[1], -1)
         entered = F.leaky_relu(self.enter(torch.cat([chosen.flatten(2), who], dim=-1)), SLOPE)
-        return self.to_motion(self.move(entered)[0])
+        return self.read_out(self.to_motion(self.move(entered)[0]))
 
     def objective(
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
