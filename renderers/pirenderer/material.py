@@ -5,8 +5,9 @@ Legend: T frames of all takes in a row, S side of the square, B batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,11 +66,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on ``device``."""
-        moved = {
-            field.name: value.to(device)
-            for field in fields(self)
-            if isinstance(value := getattr(self, field.name), Tensor)
-        }
+        parts: dict[str, Any] = vars(self)
+        moved = {name: value.to(device) for name, value in parts.items() if torch.is_tensor(value)}
         return replace(self, **moved)
 
 

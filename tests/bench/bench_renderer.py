@@ -119,6 +119,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, (clip, region) in clips().items():
             run = Path(kept or folder) / name.replace(" ", "-")
+            run.parent.mkdir(parents=True, exist_ok=True)
             measure(name, clip, region, run, minutes)
 
 
