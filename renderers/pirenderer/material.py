@@ -66,8 +66,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on ``device``."""
-        parts: dict[str, Any] = vars(self)
-        moved = {name: value.to(device) for name, value in parts.items() if torch.is_tensor(value)}
+        parts = vars(self).items()
+        moved: dict[str, Any] = {n: part.to(device) for n, part in parts if torch.is_tensor(part)}
         return replace(self, **moved)
 
 
