@@ -24,9 +24,9 @@ MEAN_S = 0.08
 """Standard deviation of the Gaussian that the local mean is taken by."""
 PAUSE_S = 0.4
 """Shorter silences are part of speech."""
-TO_REST_S = (0.1, 0.35)
+TO_REST_S = (0.2, 0.45)
 """The mouth goes to rest between these after the sound ends, and"""
-FROM_REST_S = (0.1, 0.32)
+FROM_REST_S = (0.15, 0.35)
 """leaves it between these before the sound begins: words are ended and prepared in silence."""
 _QUIET = 0.3
 _PARTING = (

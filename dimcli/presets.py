@@ -126,7 +126,7 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SPEAKER_DIM,
         _SPEAKER_STAGES,
         GenerationConfig(
-            steps=6, temperature=0.9, sharpening=0.8, window_s=3.84, overlap_s=0.96
+            steps=6, temperature=0.9, sharpening=0.8, offsets=2, window_s=3.84, overlap_s=0.96
         ),
     ),
     "table": (
