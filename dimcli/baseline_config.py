@@ -165,6 +165,10 @@ class CodeTalkerConfig:
     """Second stage: weight of the motion's error."""
     feature_weight: float = 1.0
     """Second stage: weight of the features' distance to the true motion's codes."""
+    own_past: float = 0.0
+    """Second stage, training only: share of samples that don't see the true past (0 for the paper's
+    teacher forcing) but none, or what the model writes with none. A short training otherwise learns
+    to go on as before, and not to listen."""
 
     def __post_init__(self) -> None:
         require_range("codetalker.prior_width", self.prior_width, 1, 4096)
@@ -179,6 +183,7 @@ class CodeTalkerConfig:
         require_range("codetalker.dropout", self.dropout, 0, 0.9)
         require_range("codetalker.motion_weight", self.motion_weight, 0, 1000)
         require_range("codetalker.feature_weight", self.feature_weight, 0, 1000)
+        require_range("codetalker.own_past", self.own_past, 0, 1)
         _require_divisible(self, "codetalker", "prior_heads", "prior_width")
         _require_divisible(self, "codetalker", "heads", "width")
 

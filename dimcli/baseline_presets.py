@@ -163,7 +163,7 @@ _CODETALKER = {
         inputs=_SPEAKER_INPUTS,
         codetalker=CodeTalkerConfig(
             prior_width=96, prior_layers=2, prior_heads=4, prior_feedforward=192, code_dim=16,
-            warmup_steps=120, revive_after=100, width=128, layers=3, dropout=0.0,
+            warmup_steps=120, revive_after=100, width=128, layers=3, dropout=0.0, own_past=0.75,
         ),
         training=replace(_SMALL_TRAINING, window_s=2.56),
         generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
@@ -172,7 +172,7 @@ _CODETALKER = {
         inputs=_SPEAKER_INPUTS,
         codetalker=CodeTalkerConfig(
             prior_width=64, prior_layers=1, prior_heads=4, prior_feedforward=128, code_dim=16,
-            warmup_steps=100, revive_after=100, width=96, layers=2, dropout=0.0,
+            warmup_steps=100, revive_after=100, width=96, layers=2, dropout=0.0, own_past=0.75,
         ),
         training=replace(_TABLE_TRAINING, window_s=2.56),
         generation=GenerationConfig(window_s=2.56, overlap_s=0.64),

@@ -12,7 +12,8 @@ writes vertices; speech arrives as the data set's features, and ``encoder_layers
 stand for the part of wav2vec 2.0 that the paper fine-tunes; the subjects are the data's styles,
 with one more for a stranger; long speech is said in windows that share frames, each going on from
 the last one's codes. As in the paper, what a frame reads of its own past is decoded from the codes
-so far, by a decoder that has norms over all of them.
+so far, by a decoder that has norms over all of them. With teacher forcing alone a short training
+learns to go on as before and not to listen; ``own_past`` (0 for the paper's) is against that.
 
 Axes: B batch, T frames, D features, F = components * code width, A audio features.
 """
@@ -36,6 +37,7 @@ from dimcli.models.baselines.speech_decoder import (
     periodic_positions,
 )
 from dimcli.motion import MOTION_DIM
+from dimcli.training import distributed
 from dimcli.training.losses import masked_mean
 
 
@@ -86,21 +88,37 @@ class CodeTalker(TwoStageSpeaker):
     def objective(
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
-        """Squared errors of motion and features, given the true motion before each frame."""
+        """Squared errors of motion and features, given the true motion before each frame; ``loss``,
+        which validation compares, is the motion's alone (features grow as they leave the mean)."""
         del step
         settings = self.config.codetalker
         audio = self.speech_inputs(batch.audio, generator if training else None)
         target = self.standardise_speaker(batch.motion["speaker"])
         with torch.no_grad():
             true = self.prior.quantise(self.prior.encode(target, batch.mask), batch.mask).vectors
+        heard, style = self.speech(audio, batch.mask), self.style_inputs(batch)
         before = F.pad(target[:, :-1], (0, 0, 1, 0))
-        features = self.predict(before, self.speech(audio, batch.mask), self.style_inputs(batch))
+        if training and settings.own_past:
+            before = self._own_past(before, heard, style, batch.mask, generator)
+        features = self.predict(before, heard, style)
         vectors = self.prior.quantise(features, batch.mask).vectors
         written = self.prior.decode(vectors, batch.mask)
         motion = masked_mean((target - written).square(), batch.mask)
         regularisation = masked_mean((true - features).square(), batch.mask)
         loss = settings.motion_weight * motion + settings.feature_weight * regularisation
-        return loss, {"loss": loss, "motion": motion, "features": regularisation}
+        return loss, {"loss": motion, "total": loss, "features": regularisation}
+
+    @torch.no_grad()
+    def _own_past(
+        self, true: Tensor, heard: Tensor, style: Tensor, present: Tensor, draws: torch.Generator
+    ) -> Tensor:
+        """The past [B, T, 56], ``true`` in some samples; see ``codetalker.own_past``."""
+        nothing = torch.zeros_like(true)
+        vectors = self.prior.quantise(self.predict(nothing, heard, style), present).vectors
+        written = F.pad(self.prior.decode(vectors, present)[:, :-1], (0, 0, 1, 0))
+        share = self.config.codetalker.own_past
+        drawn = distributed.uniform(len(true), 1, 1, generator=draws).to(true)
+        return torch.where(drawn < share / 2, nothing, torch.where(drawn < share, written, true))
 
     def write(self, audio: Tensor, style: Tensor, generator: torch.Generator) -> Tensor:
         """Frame after frame, in windows; nothing is drawn."""

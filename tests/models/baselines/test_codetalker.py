@@ -2,7 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from dimcli.data.windows import Batch
@@ -117,6 +119,31 @@ def test_frames_written_one_by_one_are_those_that_teacher_forcing_on_them_predic
     torch.testing.assert_close(first, found)
     torch.testing.assert_close(again[:, :6], first[:, :6])  # one more frame, as it was
     assert len(model.prior.quantise(first, everything(frames)).codes.unique()) > 2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_samples_learns_without_the_true_past(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, batch = codetalker(**{"codetalker.own_past": share}), told(smooth_batch(64, frames=6))
+    seen: list[torch.Tensor] = []
+    predict = model.predict
+
+    def watched(before: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        seen.append(before)
+        return predict(before, *rest)
+
+    monkeypatch.setattr(model, "predict", watched)
+    with torch.no_grad():
+        model.objective(batch, 0, torch.Generator().manual_seed(0), True)
+        true = F.pad(batch.motion["speaker"][:, :-1], (0, 0, 1, 0))
+        right = (seen[-1] == true).all(dim=2).all(dim=1)
+        nothing = (seen[-1] == 0).all(dim=2).all(dim=1)
+        assert float(right.float().mean()) == pytest.approx(1 - share, abs=0.15)
+        assert float(nothing.float().mean()) == pytest.approx(share / 2, abs=0.15)
+        seen.clear()
+        model.objective(batch, 0, torch.Generator().manual_seed(0), False)
+        assert torch.equal(seen[-1], true)
 
 
 def test_padding_and_the_listener_do_not_matter() -> None:
