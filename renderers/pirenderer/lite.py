@@ -4,10 +4,11 @@ The portrait renderer's mesh has done the large motion (:mod:`renderers.pirender
 left is what one picture cannot know. As in PIRenderer (Ren et al., ICCV 2021) a mapping network
 turns a window of motion into a latent, a first stage warps and a second one edits:
 
-1. *Warp.* A person's :class:`Memory` has flow maps, fixed to the face and to the square, that
-   motion mixes linearly: what the mesh gets wrong about this head, and how hair and shoulders go
-   along with it and with its place. Linear, because it must go on sensibly in poses that the clip
-   did not show.
+1. *Warp.* A person's :class:`Memory` has a flow fixed to the face, what the mesh always gets wrong
+   about this head, and flows fixed to the square that motion mixes linearly: how hair and shoulders
+   go along with the head and its place. Linear, because it must go on sensibly in poses that the
+   clip did not show. The head itself turns as the mesh does: a flow that learned its turns from a
+   few seconds of tracking took small nods away.
 2. *Edit.* A U-Net, modulated by the latent, looks at the warped start and at the memory's learned
    features: teeth, lids and wrinkles on the head, and the room where no head is (a head that moves
    on must not take it along). It refines the flow, adds a residual colour, and says where the
@@ -91,16 +92,17 @@ class LiteRendering:
 class Maps(nn.Module):
     """Feature maps and a flow that motion mixes: resting ones, and one for each mixture."""
 
-    def __init__(self, channels: int, side: int, mixtures: int) -> None:
+    def __init__(self, channels: int, side: int, mixtures: int, flows: int) -> None:
+        """``flows``: so many of the mixtures, the first ones, have a flow."""
         super().__init__()
         self.rest = nn.Parameter(0.1 * torch.randn(channels, side, side))
         self.moved = nn.Parameter(torch.zeros(mixtures, channels, side // 2, side // 2))
-        self.flows = nn.Parameter(torch.zeros(mixtures, 2, side // 4, side // 4))
+        self.flows = nn.Parameter(torch.zeros(flows, 2, side // 4, side // 4))
 
     def forward(self, weights: Tensor) -> Tensor:
         """Weights [B, K] to [B, C + 2, side, side]; the last two are the flow."""
         moved = torch.einsum("bk,kchw->bchw", weights, self.moved)
-        flows = torch.einsum("bk,kchw->bchw", weights, self.flows)
+        flows = torch.einsum("bk,kchw->bchw", weights[:, : len(self.flows)], self.flows)
         features = F.interpolate(moved, scale_factor=2, mode="bilinear") + self.rest
         return torch.cat([features, F.interpolate(flows, scale_factor=4, mode="bicubic")], 1)
 
@@ -120,8 +122,9 @@ class Memory(nn.Module):
         half = config.size // MAP_STRIDE
         self.face_weights = nn.Linear(MOTION_DIM, config.mixtures)
         self.room_weights = nn.Linear(COEFFICIENTS, config.mixtures)
-        self.face = Maps(config.face, half, config.mixtures + 1)
-        self.around = Maps(config.room, half, config.mixtures + 1)
+        mixtures = config.mixtures + 1
+        self.face = Maps(config.face, half, mixtures, flows=1)
+        self.around = Maps(config.room, half, mixtures, flows=mixtures)
         self.room = nn.Parameter(torch.zeros(3, config.size, config.size))
 
     def fit(self, coefficients: Tensor, room: Tensor) -> None:
