@@ -76,13 +76,11 @@ class LiteConfig:
 
 @dataclass(frozen=True)
 class LiteRendering:
-    """What the network gives, at the square's size: ``flow`` [B, 2, S/2, S/2] (x y, half sides) and
-    ``second``, what the second stage has added to it;
+    """What the network gives, at the square's size: ``flow`` [B, 2, S/2, S/2] (x y, half sides),
     ``mask`` [B, 1, S, S] (1 person, 0 room), ``residual`` and ``room`` [B, 3, S, S]; ``moved``,
     ``warped`` (the start after the first, after both flows) and ``picture`` [B, 3, S, S]."""
 
     flow: Tensor
-    second: Tensor
     mask: Tensor
     residual: Tensor
     room: Tensor
@@ -257,21 +255,20 @@ class LiteNet(nn.Module):
             passed.append(features)
             features = shrink(F.leaky_relu(features, 0.1))
         features = self.middle(features, latent)
-        second = torch.zeros_like(first)
+        flow = first
         for narrow, block in zip(self.narrow, self.up, strict=True):
             features = F.interpolate(narrow(features), scale_factor=2, mode="nearest")
             features = block(torch.cat([features, passed.pop()], 1), latent)
             if len(passed) == 1:  # at a quarter of the size: finer flows tear
                 second = torch.tanh(self.flow(F.leaky_relu(features, 0.1)))
-                second = EDIT_REACH * F.interpolate(second, scale_factor=2, mode="bilinear")
+                flow = first + EDIT_REACH * F.interpolate(second, scale_factor=2, mode="bilinear")
         painted = F.pixel_shuffle(self.colour(F.leaky_relu(features, 0.1)), 2)
         head = F.interpolate(place[..., 2].unsqueeze(1), scale_factor=2, mode="bilinear")
         residual, mask = painted[:, :3], torch.sigmoid(painted[:, 3:] + 2 + HEADNESS * head)
         room = framed(memory.room.expand(len(start), -1, -1, -1), frame)
-        flow = first + second
         warped = warp(start, flow)
         picture = mask * (warped + residual) + (1 - mask) * room
-        return LiteRendering(flow, second, mask, residual, room, moved, warped, picture)
+        return LiteRendering(flow, mask, residual, room, moved, warped, picture)
 
 
 def framed(maps: Tensor, frame: Tensor | None) -> Tensor:

@@ -57,9 +57,6 @@ class RendererTraining:
     than a clip shows."""
     elsewhere: float = 0.4
     """Share of the frames whose head is shown in another place of the room than it was."""
-    restraint: float = 6.0
-    """Weight of how far (half sides of the square) a second stage moves the head off the mesh:
-    half a pixel gained here and there is not worth a nod."""
     warp_only: int = 0
     """So many steps train the warp alone (PIRenderer: 200,000)."""
     validate_every: int = 150
@@ -117,21 +114,17 @@ PRESETS = {
 @dataclass(frozen=True)
 class Drawn:
     """What a network made of a batch: the warped pictures of its stages, and the final one (None
-    where only the warp was asked for), [B, 3, S, S]; ``liberty``: how far its second stage went
-    from the mesh on the head (a scalar; None for a network without a mesh)."""
+    where only the warp was asked for), [B, 3, S, S]."""
 
     warped: tuple[Tensor, ...]
     picture: Tensor | None
-    liberty: Tensor | None = None
 
 
 def draw(network: nn.Module, batch: Batch, *, edit: bool = True) -> Drawn:
     """Either network's pictures of a batch."""
     if isinstance(network, LiteNet):
         made = network(batch.person, batch.start, batch.place, batch.window, batch.frame)
-        head = batch.place[..., 2].unsqueeze(1)
-        liberty = (head * made.second.abs()).mean()
-        return Drawn((made.moved, made.warped), made.picture, liberty)
+        return Drawn((made.moved, made.warped), made.picture)
     assert isinstance(network, PIRenderer)
     rendering = network(batch.source, batch.window.transpose(1, 2), edit=edit)
     return Drawn((rendering.warped,), rendering.picture)
@@ -157,8 +150,6 @@ class Objective:
         for number, early in enumerate(drawn.warped[:-1]):
             share = self.config.loss.warp_pixel
             terms[f"stage {number}"] = share * pixel_loss(early, batch.target, weight)
-        if drawn.liberty is not None:
-            terms["restraint"] = self.config.restraint * drawn.liberty
         return terms
 
 
