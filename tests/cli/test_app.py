@@ -47,6 +47,7 @@ def test_closed_output_streams_do_no_harm(tmp_path):
 
 INTERRUPTED_TWICE = """
 import os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, of whoever runs the tests, is inherited
 from dimcli.cli import app, main
 def work(**_):
     try:
