@@ -21,7 +21,7 @@ from dimcli.config import ATTITUDES
 from dimcli.device import choose_device
 from dimcli.errors import InputError
 from dimcli.generation.listener_io import check_speaker, one_thread, plausible, speaker_values
-from dimcli.generation.sampling import sample_codes
+from dimcli.generation.sampling import Sampling, sample_codes
 from dimcli.models.dim import DIM, Dyad
 from dimcli.motion import Motion
 
@@ -55,16 +55,9 @@ def generate_listener(
     """
     config = model.config
     check_speaker(config.data, speaker, audio, attitude)
-    settings = config.generation
-    temperature = settings.temperature if temperature is None else temperature
-    steps = settings.steps if steps is None else steps
-    if temperature < 0:
-        raise InputError(f"temperature is {temperature}; expected 0 or more")
-    if steps < 1:
-        raise InputError(f"steps is {steps}; expected 1 or more")
-    stride = config.vq.stride
-    window = max(2, round(settings.window_s * config.data.fps) // stride)
-    overlap = min(window - 1, round(settings.overlap_s * config.data.fps) // stride)
+    sampling = Sampling.of(config, temperature, steps)
+    temperature, steps = sampling.temperature, sampling.steps
+    window, overlap, stride = sampling.window, sampling.overlap, config.vq.stride
     generator = torch.Generator().manual_seed(seed)
 
     frames = len(speaker)

@@ -10,14 +10,41 @@ Axes: N steps of the window, P parts, K codes.
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from dimcli.config import ATTITUDES
+from dimcli.config import ATTITUDES, RunConfig
+from dimcli.errors import InputError
 from dimcli.generation.draws import draw
 from dimcli.models.dim import DIM, OTHER, Dyad
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a clip is sampled: ``temperature``, passes (``steps``) a window, and the steps of codes
+    of a ``window`` and of its ``overlap`` with the next."""
+
+    temperature: float
+    steps: int
+    window: int
+    overlap: int
+
+    @classmethod
+    def of(cls, config: RunConfig, temperature: float | None, steps: int | None) -> Sampling:
+        """What is None is as the run has it. Raises InputError for what can't be."""
+        settings, fps, stride = config.generation, config.data.fps, config.vq.stride
+        temperature = settings.temperature if temperature is None else temperature
+        steps = settings.steps if steps is None else steps
+        if temperature < 0:
+            raise InputError(f"temperature is {temperature}; expected 0 or more")
+        if steps < 1:
+            raise InputError(f"steps is {steps}; expected 1 or more")
+        window = max(2, round(settings.window_s * fps) // stride)
+        overlap = min(window - 1, round(settings.overlap_s * fps) // stride)
+        return cls(temperature, steps, window, overlap)
+
 
 UNKNOWN = ATTITUDES.index("unknown")
 

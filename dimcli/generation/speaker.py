@@ -24,7 +24,7 @@ from dimcli.config import ATTITUDES, UNKNOWN_STYLE, DataConfig
 from dimcli.device import choose_device
 from dimcli.errors import InputError
 from dimcli.generation.listener_io import one_thread, plausible
-from dimcli.generation.sampling import Chances, sample_codes
+from dimcli.generation.sampling import Chances, Sampling, sample_codes
 from dimcli.generation.stitching import Track, windows
 from dimcli.models.dim import DIM, Dyad
 from dimcli.motion import MOTION_DIM, Motion
@@ -62,18 +62,12 @@ def generate_speaker(
     window and ``temperature`` (0 takes the likeliest code) default to the run's. The same seed
     gives the same motion. Raises InputError when an input is not what the model was trained on.
     """
-    config, settings = model.config, model.config.generation
+    config = model.config
     check_speech(config.data, audio)
     told = style_index(model, style)
-    temperature = settings.temperature if temperature is None else temperature
-    steps = settings.steps if steps is None else steps
-    if temperature < 0:
-        raise InputError(f"temperature is {temperature}; expected 0 or more")
-    if steps < 1:
-        raise InputError(f"steps is {steps}; expected 1 or more")
-    stride = config.vq.stride
-    size = max(2, round(settings.window_s * config.data.fps) // stride)
-    overlap = min(size - 1, round(settings.overlap_s * config.data.fps) // stride)
+    sampling = Sampling.of(config, temperature, steps)
+    temperature, steps = sampling.temperature, sampling.steps
+    size, overlap, stride = sampling.window, sampling.overlap, config.vq.stride
     generator = torch.Generator().manual_seed(seed)
     frames = len(audio)
     total = -(-frames // stride)
