@@ -28,7 +28,7 @@ from dimcli.renderer_training.takes import Region, read_takes
 from renderers.pirenderer import run as runs
 from renderers.pirenderer.backbones import Lite0, choose_backbone
 from renderers.pirenderer.likeness import CLIPS_APART, apart, likeness
-from renderers.pirenderer.lite import LiteConfig, LiteNet
+from renderers.pirenderer.lite import LiteConfig, LiteNet, pose_of
 from renderers.pirenderer.material import HELD_OUT, TRAIN, Material, as_tensor
 from renderers.pirenderer.networks import PIRenderer
 from renderers.pirenderer.objective import PRESETS, Objective, RendererTraining
@@ -282,8 +282,9 @@ def _started(network: Any, materials: dict[str, Material], options: RendererOpti
     made = runs.build(network, list(materials))
     if isinstance(made, LiteNet):
         for name, material in materials.items():
-            train = torch.from_numpy(material.coefficients[material.frames(TRAIN)])
-            made.memory(name).fit(train, as_tensor(material.room()[None])[0])
+            poses = pose_of(torch.from_numpy(material.coefficients[material.frames(TRAIN), None]))
+            room = as_tensor(material.room()[None])[0]
+            made.memory(name).fit(poses, room, torch.from_numpy(material.reference.landmarks))
         return made
     published = _published(options)
     if published is not None and isinstance(made, PIRenderer):

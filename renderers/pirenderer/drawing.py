@@ -22,7 +22,7 @@ from torch import Tensor
 from renderers.base import Reference
 from renderers.contours import FACE_OVAL
 from renderers.pirenderer.framing import Crop
-from renderers.pirenderer.lite import LiteNet
+from renderers.pirenderer.lite import LiteNet, pose_of
 from renderers.pirenderer.material import as_pictures, as_tensor
 from renderers.pirenderer.networks import PIRenderer
 from renderers.pirenderer.start import Starter, place_of
@@ -118,7 +118,8 @@ class FromHome:
         start = self._starter(values, self._shift)
         picture = as_tensor(start.picture[None]).to(window.device)
         place = torch.from_numpy(start.place)[None].to(window.device)
-        return as_pictures(self._network(self._name, picture, place, window).picture)[0]
+        made = self._network(self._name, picture, place, pose_of(window))
+        return as_pictures(made.picture)[0]
 
     def __call__(self, values: Floats, window: Tensor) -> Picture:
         """The frame [H, W, 3]."""

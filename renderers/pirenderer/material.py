@@ -18,8 +18,10 @@ from dimcli.motion import MOTION_DIM, expression_index
 from dimcli.progress import Progress, silent
 from renderers.base import Reference
 from renderers.pirenderer.framing import Footage
-from renderers.pirenderer.lite import WINDOW
 from renderers.pirenderer.start import MAP_STRIDE, Starter, coefficients
+
+WINDOW = 27
+"""Frames of motion about the one that is drawn (PIRenderer's)."""
 
 SPREAD_FLOOR = 0.02
 """Added to a coefficient's standard deviation when frames are compared."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dimcli.errors import InputError
 from dimcli.motion import MOTION_DIM
 from renderers.pirenderer.backbones import Backbone
-from renderers.pirenderer.lite import LiteConfig, LiteNet, framed
+from renderers.pirenderer.lite import LiteConfig, LiteNet, framed, pose_of
 from renderers.pirenderer.losses import (
     LossConfig,
     RegionConfig,
@@ -48,10 +48,8 @@ class RendererTraining:
     average: float = 0.998
     """The kept weights are the running mean with this decay."""
     jitter: float = 0.1
-    """Noise on where the head is, in its standard deviations: no two trackings agree."""
-    doubt: float = 0.7
-    """Noise on the motion, likewise; how much of it is drawn for each frame. A clip has too few
-    frames to tell what each number of the motion does: what the start shows is to be believed."""
+    """Noise on the motion and on where the head is, in standard deviations: no two trackings
+    agree."""
     shake: float = 0.1
     """Share of the square by which the camera is moved, at most: there are more places for a head
     than a clip shows."""
@@ -95,12 +93,11 @@ PRESETS = {
         PIRendererConfig(),
         RendererTraining(
             steps=200_000, minutes=0.0, batch_size=5, learning_rate=1e-4, settle_after=200_000,
-            beta1=0.5, average=0.9978, jitter=0.0,
-            doubt=0.0, shake=0.0, warp_only=1000, validate_every=500,
+            beta1=0.5, average=0.9978, jitter=0.0, shake=0.0, warp_only=1000, validate_every=500,
         ),
     ),
     "tiny": Preset(
-        LiteConfig(size=64, width=8, latent=16, mixtures=4, face=4, room=4),
+        LiteConfig(size=64, width=8, mixtures=4, face=4, room=4),
         RendererTraining(
             steps=40, validate_every=2,
             loss=LossConfig(pixel=10.0, warp_pixel=3.0, warp=0.0, final=0.0, style=0.0),
@@ -123,7 +120,8 @@ class Drawn:
 def draw(network: nn.Module, batch: Batch, *, edit: bool = True) -> Drawn:
     """Either network's pictures of a batch."""
     if isinstance(network, LiteNet):
-        made = network(batch.person, batch.start, batch.place, batch.window, batch.frame)
+        pose = pose_of(batch.window)
+        made = network(batch.person, batch.start, batch.place, pose, batch.frame)
         return Drawn((made.moved, made.warped), made.picture)
     assert isinstance(network, PIRenderer)
     rendering = network(batch.source, batch.window.transpose(1, 2), edit=edit)
@@ -156,15 +154,12 @@ class Objective:
 def jittered(
     batch: Batch, config: RendererTraining, spread: Tensor, generator: torch.Generator
 ) -> Batch:
-    """``batch`` with noise of ``config``'s amounts times ``spread`` [59] on each frame's motion,
-    the same over its window."""
-    if not config.jitter and not config.doubt:
+    """``batch`` with noise of ``config.jitter`` times ``spread`` [59] on each frame's motion, the
+    same over its window."""
+    if not config.jitter:
         return batch
-    count = len(batch.window)
-    noise = torch.randn(count, 1, len(spread), generator=generator)
-    noise[..., MOTION_DIM:] *= config.jitter
-    noise[..., :MOTION_DIM] *= config.doubt * torch.randn(count, 1, 1, generator=generator)
-    return replace(batch, window=batch.window + noise * spread)
+    noise = torch.randn(len(batch.window), 1, len(spread), generator=generator)
+    return replace(batch, window=batch.window + config.jitter * noise * spread)
 
 
 def shaken(

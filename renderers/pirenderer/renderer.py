@@ -85,7 +85,7 @@ class TrainedRenderer:
         if not isinstance(network, LiteNet):
             return FromSource(network, home, picture)
         missed: dict[float, FromHome] = {}
-        usual = network.memory(self._name).mean[MOTION_DIM:].cpu().numpy()
+        usual = network.memory(self._name).mean[-3:].cpu().numpy()
         squares = _squares(home, picture, usual)
         for crop in squares:
             drawing = FromHome(network, self._name, home, picture, crop)

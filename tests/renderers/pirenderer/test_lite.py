@@ -15,7 +15,7 @@ from renderers.contours import FACE_OVAL
 from renderers.pirenderer import run as runs
 from renderers.pirenderer.drawing import FromHome
 from renderers.pirenderer.framing import Crop, Footage, crop_of
-from renderers.pirenderer.lite import LiteConfig, LiteNet, framed
+from renderers.pirenderer.lite import LiteConfig, LiteNet, framed, pose_of
 from renderers.pirenderer.material import TRAIN, Material, windows
 from renderers.pirenderer.objective import RendererTraining, shaken
 from renderers.pirenderer.renderer import TrainedRenderer
@@ -24,7 +24,7 @@ from renderers.portrait import PortraitRenderer
 from renderers.portrait_mesh import HeadMesh, Shift
 from tests.renderers.faces import drawn_face
 
-CONFIG = LiteConfig(size=64, width=8, latent=16, mixtures=4, face=4, room=4)
+CONFIG = LiteConfig(size=64, width=8, mixtures=4, face=4, room=4)
 TAKE = 12
 
 
@@ -58,7 +58,8 @@ def network(material: Material, seed: int = 0) -> LiteNet:
     torch.manual_seed(seed)
     made = LiteNet(CONFIG, [material.person])
     known = torch.from_numpy(material.coefficients)
-    made.memory(material.person).fit(known, torch.zeros(3, 64, 64))
+    landmarks = torch.from_numpy(material.reference.landmarks)
+    made.memory(material.person).fit(pose_of(known[:, None]), torch.zeros(3, 64, 64), landmarks)
     return made
 
 
@@ -73,7 +74,7 @@ def stirred(made: LiteNet) -> LiteNet:
 def test_the_gradient_reaches_every_parameter(material: Material) -> None:
     made = stirred(network(material))
     batch = material.batch(np.arange(3))
-    rendering = made("ann", batch.start, batch.place, batch.window)
+    rendering = made("ann", batch.start, batch.place, pose_of(batch.window))
     (rendering.picture - batch.target).square().mean().backward()
     idle = [n for n, p in made.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert idle == []
@@ -84,7 +85,7 @@ def test_one_batch_is_learned_by_heart(material: Material) -> None:
     batch = material.batch(np.arange(2))
     optimizer = torch.optim.Adam(made.parameters(), lr=3e-3)
     for _ in range(40):
-        rendering = made("ann", batch.start, batch.place, batch.window)
+        rendering = made("ann", batch.start, batch.place, pose_of(batch.window))
         loss = (rendering.picture - batch.target).abs().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -96,8 +97,8 @@ def test_people_share_the_network_but_not_the_memory(material: Material) -> None
     torch.manual_seed(0)
     made = stirred(LiteNet(CONFIG, ["ann", "bob"]))
     batch = material.batch(np.arange(1))
-    one = made("ann", batch.start, batch.place, batch.window).picture
-    two = made("bob", batch.start, batch.place, batch.window).picture
+    one = made("ann", batch.start, batch.place, pose_of(batch.window)).picture
+    two = made("bob", batch.start, batch.place, pose_of(batch.window)).picture
     assert (one - two).abs().mean() > 0.001
     one.sum().backward()
     assert all(parameter.grad is None for parameter in made.memory("bob").parameters())
@@ -140,10 +141,30 @@ def test_the_room_is_unseen_where_the_head_is(material: Material) -> None:
     place[..., 2] = 1.0
     memory = made.memory(material.person)
     with torch.no_grad():
-        before = memory.maps(batch.window[:, 0], place)[1:]
+        before = memory.maps(pose_of(batch.window), place)[1:]
         memory.around.rest += 1
-        after = memory.maps(batch.window[:, 0], place)[1:]
+        after = memory.maps(pose_of(batch.window), place)[1:]
     assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+
+
+def test_the_face_does_what_the_start_shows_whatever_the_pose(material: Material) -> None:
+    made, batch = stirred(network(material)), material.batch(np.array([material.home]))
+    memory, place = made.memory(material.person), batch.place.clone()
+    place[..., 2] = 1.0
+    one = memory.mean[None]
+    other = one + (memory.high - memory.mean)
+    with torch.no_grad():
+        before, after = (torch.cat(memory.maps(pose, place), 1)[0] for pose in (one, other))
+    change = (before - after).abs().amax(0).numpy()
+    oval = cv2.fillPoly(
+        np.zeros(change.shape, np.uint8),
+        [np.round(material.reference.landmarks[FACE_OVAL, :2] / 2).astype(np.int32)],
+        1,
+    )
+    beyond = cv2.dilate(oval, np.ones((13, 13), np.uint8)) == 0
+    assert change[beyond].max() > 0, "the skull's flow knows the pose"
+    assert change[oval > 0].max() < 0.3 * change[beyond].max()
+    assert change[cv2.erode(oval, np.ones((7, 7), np.uint8)) > 0].max() < 0.02 * change.max()
 
 
 def test_windows_stay_in_their_take() -> None:
