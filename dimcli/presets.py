@@ -95,7 +95,7 @@ _SPEAKER_STAGES = {
     "pretrain": replace(_SMALL_STAGES["pretrain"], window_s=3.84),
     "finetune": replace(
         _SMALL_STAGES["finetune"],
-        steps=9000,
+        steps=12_500,
         window_s=3.84,
         learning_rate=3e-3,
         ramp_steps=300,
@@ -126,7 +126,7 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SPEAKER_DIM,
         _SPEAKER_STAGES,
         GenerationConfig(
-            steps=6, temperature=0.9, sharpening=0.8, offsets=2, window_s=3.84, overlap_s=0.96
+            steps=6, temperature=0.9, sharpening=0.4, offsets=2, window_s=3.84, overlap_s=0.96
         ),
     ),
     "table": (
