@@ -5,10 +5,11 @@
 Each real clip (DIM_CLIPS or ``../shared/clips``) and the example's first 75 % train a ``lite``
 renderer for DIM_BENCH_MINUTES (15), the rest judges. Pictures, by PSNR and perceptual distance:
 ``zero-shot`` knows the motion alone, ``placed`` and ``trained`` are told where the head is, too.
-Motion, by the correlation of what was asked for and what the tracker sees in the frames drawn:
-both renderers get the motion alone, as users have it, and ``real`` is the clip itself, whose
-encoding and size the tracker feels: what moves too little for that one says nothing. Runs are kept
-in DIM_BENCH_RUNS where that is set, and those that are there already are only judged.
+Motion, by the correlation of what was asked for and what the tracker sees in the frames drawn, and
+by how far the head's pitch, yaw and roll are off (standard deviation): both renderers get the
+motion alone, as users have it, and ``real`` is the clip itself, whose encoding and size the tracker
+feels: what moves too little for that one says nothing. Runs are kept in DIM_BENCH_RUNS where that
+is set, and those that are there already are only judged.
 """
 
 import os
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 
 from dimcli.media import VideoWriter
-from dimcli.motion import expression_index
+from dimcli.motion import HEAD, expression_index
 from dimcli.renderer_training.card import judge
 from dimcli.renderer_training.run import RendererOptions, train_renderer
 from dimcli.renderer_training.takes import Region, read_takes
@@ -66,7 +67,9 @@ def correlations(pictures: np.ndarray, values: np.ndarray, folder: Path) -> str:
         asked, drawn = values[:count, column], seen[:count, column]
         moves = min(asked.std(), drawn.std()) > 0  # a listener's jaw may not
         found.append(f"{name} {np.corrcoef(asked, drawn)[0, 1]:.2f}" if moves else f"{name} still")
-    return " ".join(found)
+    away = np.degrees(seen[:count, HEAD] - values[:count, HEAD])
+    turns = " ".join(f"{one:.2f}" for one in away.std(axis=0))
+    return f"{' '.join(found)}; rotation off by {turns} deg"
 
 
 def measure(name: str, clip: Path, region: Region | None, run: Path, minutes: float) -> None:
