@@ -6,6 +6,7 @@ themselves (:mod:`dimcli.cli.app`) come after Ctrl-C is taken care of.
 
 from __future__ import annotations
 
+import _thread
 import errno
 import math
 import os
@@ -26,10 +27,11 @@ class _Interruption:
     """Ends the command as Ctrl-C does, so that what is half-written is removed, whatever asks.
 
     Asked again while it cleans up (an impatient user, a shell that signals the whole group), it
-    keeps cleaning up.
+    keeps cleaning up. Asked while Python is where exceptions get lost, it asks itself again.
     """
 
     _CLEANING_S = 2.0
+    _AGAIN_S = 0.02
 
     def __init__(self) -> None:
         self._since = -math.inf
@@ -40,10 +42,35 @@ class _Interruption:
                 signal.signal(signum, self._interrupt)
 
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        if _loses_exceptions(frame):
+            again = threading.Timer(self._AGAIN_S, _ask_main_thread, (signum,))
+            again.daemon = True
+            again.start()
+            return
         now = time.monotonic()
         if now - self._since > self._CLEANING_S:
             self._since = now
             raise KeyboardInterrupt
+
+
+def _ask_main_thread(signum: int) -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main(signum)
+    else:  # this one also ends its sleep
+        signal.pthread_kill(threading.main_thread().ident or 0, signum)
+
+
+def _loses_exceptions(frame: FrameType | None) -> bool:
+    """Whether Python would only print what is raised in ``frame``: in a destructor, or where the
+    import system, in which a command spends its first second, lets go of a module's lock."""
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "__del__" or (
+            code.co_name == "cb" and code.co_filename == "<frozen importlib._bootstrap>"
+        ):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _open_missing_streams() -> None:

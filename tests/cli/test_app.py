@@ -69,3 +69,32 @@ def test_a_second_interruption_does_not_stop_the_cleaning_up():
     )
     assert (done.returncode, done.stdout.strip()) == (130, "cleaned up")
     assert done.stderr == "error: interrupted; nothing half-written was left\n"
+
+
+INTERRUPTED_IN_A_DESTRUCTOR = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # may be ignored, in the background
+from dimcli.cli import app, main
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+def work(**_):
+    Dying()
+    time.sleep(5)
+    print("not interrupted")
+app.app = work
+main([])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
+def test_an_interruption_where_python_loses_exceptions_is_not_lost():
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IN_A_DESTRUCTOR],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "error: interrupted; nothing half-written was left\n"
