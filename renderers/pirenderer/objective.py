@@ -84,6 +84,7 @@ PRESETS = {
     "lite": Preset(
         LiteConfig(),
         RendererTraining(
+            steps=1000,  # more give finer texture and lose the small nods of a still head
             loss=LossConfig(
                 pixel=10.0, warp_pixel=3.0, warp=0.0, final=0.4, style=0.0, scales=1, finest=0
             ),
