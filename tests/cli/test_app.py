@@ -62,15 +62,6 @@ main([])
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
-def test_a_second_interruption_does_not_stop_the_cleaning_up():
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_TWICE], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout.strip()) == (130, "cleaned up")
-    assert done.stderr == "error: interrupted; nothing half-written was left\n"
-
-
 INTERRUPTED_IN_A_DESTRUCTOR = """
 import os, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # may be ignored, in the background
@@ -89,12 +80,14 @@ main([])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
-def test_an_interruption_where_python_loses_exceptions_is_not_lost():
+@pytest.mark.parametrize(
+    ("program", "printed"),
+    [(INTERRUPTED_TWICE, "cleaned up\n"), (INTERRUPTED_IN_A_DESTRUCTOR, "")],
+    ids=["a second time, while it cleans up", "where Python loses exceptions"],
+)
+def test_an_interruption_ends_the_command_and_not_its_cleaning_up(program, printed):
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_IN_A_DESTRUCTOR],
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout) == (130, "")
+    assert (done.returncode, done.stdout) == (130, printed)
     assert done.stderr == "error: interrupted; nothing half-written was left\n"
