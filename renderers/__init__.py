@@ -1,0 +1,1 @@
+"""From motion to pictures: heads, meshes, portraits and trained renderers."""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from dimcli.motion import ARKIT_EXPRESSIONS, EXPRESSION, HEAD, JAW, MOTION_DIM, NUM_POSE
+from dimcli.core.motion import ARKIT_EXPRESSIONS, EXPRESSION, HEAD, JAW, MOTION_DIM, NUM_POSE
 
 Floats = NDArray[np.floating]
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.motion import MOTION_DIM
+from dimcli.core.motion import MOTION_DIM
 
 NUM_LANDMARKS = 478
 

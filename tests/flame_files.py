@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from renderers.heads import OpenHead
+from renderers.heads.open_head import OpenHead
 from tests.pickle_writing import array, call, group, listing, mapping, name, new, number, program
 
 Array = NDArray[Any]

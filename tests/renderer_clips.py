@@ -6,11 +6,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dimcli.core.motion import expression_index
 from dimcli.media import VideoWriter, read_frames, read_picture
-from dimcli.motion import expression_index
 from dimcli.tracking.landmarks import observe_picture
 from renderers.base import Reference
-from renderers.portrait import PortraitRenderer
+from renderers.portrait.portrait import PortraitRenderer
 
 REPOSITORY = Path(__file__).parent.parent
 SIDE, FPS = 240, 20.0

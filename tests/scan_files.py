@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from renderers.flame import FlameHead
+from renderers.heads.flame import FlameHead
 from tests.corpora import moving
 
 BIWI_VERTICES, FLAME_VERTICES = 23_370, 5_023

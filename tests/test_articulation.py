@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from dimcli.articulation import pauses, rested, sharpened
 from dimcli.audio import ACTIVITY, MEL_DIM
+from dimcli.models.dim.articulation import pauses, rested, sharpened
 
 FPS = 25.0
 

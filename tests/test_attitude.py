@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.listening import Listener
-from dimcli.motion import expression_index
+from dimcli.core.motion import expression_index
+from dimcli.jobs.listening import Listener
 from dimcli.tracking.landmarks import track_video
 from weights import DEFAULT_LISTENER, resolve
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from dimcli.baseline_presets import METHODS, baseline_preset, prior_preset
-from dimcli.checkpoint import build_model
-from dimcli.config import RunConfig
-from dimcli.config_file import read_config, with_overrides, write_config
-from dimcli.kinds import TWO_STAGE
-from dimcli.presets import PRESETS, preset
+from dimcli.core.config import with_overrides, write_config
+from dimcli.models.baseline_presets import METHODS, baseline_preset, prior_preset
+from dimcli.models.checkpoint import build_model
+from dimcli.models.config import RunConfig, read_config
+from dimcli.models.kinds import TWO_STAGE
+from dimcli.models.presets import PRESETS, preset
 
 TRAINED = ("rlhg", "l2l", "elp", "faceformer", "codetalker", "meshtalk")
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dimcli.behaviour import Behaviour, couple, find_pauses, measure, medians
-from dimcli.data.signals import add_blink, add_episode, add_nod
-from dimcli.errors import InputError
-from dimcli.motion import Motion, expression_index
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion, expression_index
+from dimcli.data.synthetic.signals import add_blink, add_episode, add_nod
+from dimcli.evaluation.behaviour import Behaviour, couple, find_pauses, measure, medians
 
 FPS = 25.0
 FRAMES = 1500

@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from dimcli.data.phones import letters_of
-from dimcli.data.textgrid import Phone
-from weights.build_speech import RATE, assemble, settle_closures
-from weights.speech_kokoro import LATE_S, phones_of_tokens
-from weights.speech_sentences import PATTERNS, WORDS, draw_passage, draw_sentence
+from dimcli.data.synthetic.phones import letters_of
+from dimcli.data.synthetic.textgrid import Phone
+from examples.recipes.build_speech import RATE, assemble, settle_closures
+from examples.recipes.speech_kokoro import LATE_S, phones_of_tokens
+from examples.recipes.speech_sentences import PATTERNS, WORDS, draw_passage, draw_sentence
 
 
 def test_every_slot_of_every_pattern_has_words() -> None:

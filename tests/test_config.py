@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from dimcli.checkpoint import build_model
-from dimcli.config_file import read_config, with_overrides, write_config
-from dimcli.errors import InputError
-from dimcli.presets import PARAMETERS, PRESETS, preset
+from dimcli.core.config import with_overrides, write_config
+from dimcli.core.errors import InputError
+from dimcli.models.checkpoint import build_model
+from dimcli.models.config import read_config
+from dimcli.models.presets import PARAMETERS, PRESETS, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -1,7 +1,7 @@
 import numpy as np
 
-from dimcli.conversing import blended, hand_over, turns
-from dimcli.motion import Motion
+from dimcli.core.motion import Motion
+from dimcli.jobs.dyad import blended, hand_over, turns
 
 RATE = 16000
 

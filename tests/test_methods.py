@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dimcli.checkpoint import read_tensors, save_tensors
+from dimcli.core.errors import InputError
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
-from dimcli.methods import UNTRAINED, load_predictor
+from dimcli.models.checkpoint import read_tensors, save_tensors
+from dimcli.models.methods import UNTRAINED, load_predictor
 from dimcli.training.method_stages import MethodOptions, train_method
 from dimcli.training.stages import train_vq
 from tests.stores import make_store

@@ -7,7 +7,7 @@ import imageio_ffmpeg
 import pytest
 
 from dimcli import media
-from dimcli.listening import generate_listener_videos
+from dimcli.jobs.listening import generate_listener_videos
 from dimcli.tracking.landmarks import track_video
 from weights import DEFAULT_LISTENER
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from dimcli.errors import DimError, InputError
+from dimcli.core.errors import DimError, InputError
 
 DEFAULT_LISTENER = "listener-small"
 DEFAULT_SPEAKER = "speaker-small"

@@ -29,8 +29,8 @@ from dimcli.audio.log_mel import (
     mel_rows,
     silence,
 )
-from dimcli.errors import InputError
-from dimcli.progress import Progress, silent
+from dimcli.core.errors import InputError
+from dimcli.core.progress import Progress, silent
 
 __all__ = [
     "ACTIVITY",

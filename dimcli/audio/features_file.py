@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.errors import InputError
-from dimcli.files import atomic_output, existing_file
+from dimcli.core.errors import InputError
+from dimcli.core.files import atomic_output, existing_file
 
 Floats = NDArray[np.float32]
 

@@ -23,8 +23,8 @@ from dimcli.audio import AudioEncoder
 from dimcli.audio.cache import cached_features
 from dimcli.audio.hubert_files import find_hubert, load_model
 from dimcli.audio.sound import checked_sound, to_frames
-from dimcli.errors import InputError
-from dimcli.progress import Progress, silent
+from dimcli.core.errors import InputError
+from dimcli.core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +87,7 @@ class HubertEncoder:
     @classmethod
     def load(cls, encoder: AudioEncoder, device: str = "auto") -> HubertEncoder:
         """The model that ``encoder`` names. Raises InputError where it isn't here."""
-        from dimcli.device import choose_device
+        from dimcli.core.device import choose_device
 
         files = find_hubert(encoder.name.partition(":")[2] or None)
         if files.width != encoder.dim:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dimcli.errors import InputError, MissingDependencyError
-from dimcli.files import existing_file
+from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.core.files import existing_file
 
 DEFAULT_MODEL = "facebook/hubert-base-ls960"
 FETCHED = "hubert"

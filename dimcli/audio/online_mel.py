@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.audio.log_mel import HOP, MEL_DIM, SAMPLE_RATE, WINDOW, analyse, normalise, silence
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 
 Floats = NDArray[np.float32]
 

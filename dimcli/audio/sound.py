@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 
 Floats = NDArray[np.float32]
 

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import NoReturn
 
 from dimcli.cli import console
-from dimcli.errors import DimError
+from dimcli.core.errors import DimError
 
 
 class _Interruption:

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dimcli.progress import Progress
+from dimcli.core.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from dimcli.extraction import MotionResult
-    from dimcli.pipeline import VideoResult
+    from dimcli.jobs.extract import MotionResult
+    from dimcli.jobs.render import VideoResult
 
 
 def say(message: str) -> None:

@@ -31,7 +31,7 @@ def convert(
     as_json: JsonOption = False,
 ) -> None:
     """Convert motion between the spaces (needs your FLAME file)."""
-    from dimcli.conversion.motions import convert_file
+    from dimcli.jobs.convert import convert_file
 
     with console.progress_display() as progress:
         result = convert_file(

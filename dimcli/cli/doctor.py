@@ -16,8 +16,8 @@ def doctor(as_json: JsonOption = False) -> None:
     from dataclasses import asdict
 
     from dimcli.cli.tables import show_checks
-    from dimcli.doctor import checks
-    from dimcli.errors import InputError
+    from dimcli.core.errors import InputError
+    from dimcli.jobs.doctor import checks
 
     found = checks()
     if as_json:

@@ -134,8 +134,8 @@ def evaluate(
     """Score methods on a data set, with intervals, tables and a report."""
     if table is not None:
         from dimcli.cli.paper_table import make_table
-        from dimcli.errors import InputError
-        from dimcli.evaluation.table_training import TableOptions
+        from dimcli.core.errors import InputError
+        from dimcli.jobs.table_training import TableOptions
 
         if dataset is None or output is None:
             raise InputError("--table: needs --dataset and a folder, -o FOLDER")
@@ -170,7 +170,7 @@ def evaluate(
         return
     from dimcli.cli.score_tables import print_table
     from dimcli.evaluation.files import EvaluationFiles
-    from dimcli.evaluation.run import EvaluationOptions, run_evaluation
+    from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
 
     files = EvaluationFiles(csv=csv, latex=latex, report=report).in_folder(output)
     options = EvaluationOptions(

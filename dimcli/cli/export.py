@@ -42,7 +42,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write motion as Live Link Face CSV, animated glTF or JSON."""
-    from dimcli.exporting import ExportOptions, export_motion
+    from dimcli.jobs.export import ExportOptions, export_motion
 
     result = export_motion(motion, output, ExportOptions(fps, angle_scale), force=force)
     if as_json:

@@ -74,7 +74,7 @@ def generate_listener(
     as_json: JsonOption = False,
 ) -> None:
     """Watch a speaker and make the video of a listener who reacts."""
-    from dimcli.listening import generate_listener_videos
+    from dimcli.jobs.listening import generate_listener_videos
 
     with console.progress_display() as progress:
         videos = generate_listener_videos(

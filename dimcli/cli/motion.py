@@ -83,7 +83,7 @@ def extract(
     as_json: JsonOption = False,
 ) -> None:
     """Track a face: video to motion."""
-    from dimcli.extraction import extract_motion
+    from dimcli.jobs.extract import extract_motion
 
     with console.progress_display() as progress:
         result = extract_motion(
@@ -152,7 +152,7 @@ def visualize(
     as_json: JsonOption = False,
 ) -> None:
     """Show motion on a head: motion to mesh video."""
-    from dimcli.visualizing import MeshStyle, visualize_motions
+    from dimcli.jobs.visualize import MeshStyle, visualize_motions
 
     style = MeshStyle(
         head=head.value,
@@ -182,7 +182,7 @@ def render(
     as_json: JsonOption = False,
 ) -> None:
     """Move the face of a picture: motion to photoreal video."""
-    from dimcli.pipeline import render_motion
+    from dimcli.jobs.render import render_motion
 
     with console.progress_display() as progress:
         video = render_motion(

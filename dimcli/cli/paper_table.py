@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from dimcli.cli import console
 
 if TYPE_CHECKING:
-    from dimcli.evaluation.table_training import TableOptions
+    from dimcli.jobs.table_training import TableOptions
 
 
 def make_table(options: TableOptions, settings: list[str] | None, *, as_json: bool) -> None:
     """Make the table, print it, and say where its files are."""
     from dimcli.cli.score_tables import print_table
     from dimcli.cli.train_options import overrides
-    from dimcli.evaluation.tables import run_table
+    from dimcli.jobs.paper_tables import run_table
 
     with console.progress_display() as progress:
         result = run_table(replace(options, settings=overrides(settings)), progress)

@@ -62,7 +62,7 @@ def prepare_vico(
     vico_processed_30fps/ (space flame), with RLD_data.csv; or the 2022 challenge's files with its
     train.csv, ... Val is taken from train, by video and speaker.
     """
-    from dimcli.data.vico import vico
+    from dimcli.data.corpora.vico import vico
 
     corpus = vico(
         source,
@@ -97,7 +97,7 @@ def prepare_lm_listener(
     none, and the features are then one column of zeros. Reading a file of segments is most of the
     work, and each process reads its own: more of them help with --sounds only.
     """
-    from dimcli.data.lm_listener import lm_listener
+    from dimcli.data.corpora.lm_listener import lm_listener
 
     corpus = lm_listener(source, audio=audio, sounds=sounds, fps=fps)
     run_prepare(corpus, output, workers, shard, as_json=as_json)
@@ -122,7 +122,7 @@ def prepare_l2l(
 
     Val is taken from train, by video.
     """
-    from dimcli.data.l2l import l2l
+    from dimcli.data.corpora.l2l import l2l
 
     corpus = l2l(source, audio=audio, fps=fps, side=side, seed=seed)
     run_prepare(corpus, output, workers, shard, as_json=as_json)
@@ -157,7 +157,7 @@ def prepare_candor(
     arkit); or CANDOR/<uuid>/transcription with emoca_sample_out1/ and CANDOR_audio_feats/ (5
     frames a second, space flame). 90 % of the conversations train, 5 % val, 5 % test.
     """
-    from dimcli.data.candor import TurnOptions, candor
+    from dimcli.data.corpora.candor import TurnOptions, candor
 
     corpus = candor(
         source,
@@ -199,7 +199,7 @@ def prepare_clips(
     speaker_id, listener_id. Without it NAME.speaker.mp4 and NAME.listener.mp4 are a pair and any
     other video shows both; splits are seeded, by speaker.
     """
-    from dimcli.data.clips import clips
+    from dimcli.data.corpora.clips import clips
 
     corpus = clips(source, table=table, layout=layout.value, audio=audio, fps=fps, seed=seed)
     run_prepare(corpus, output, workers, shard, as_json=as_json)
@@ -217,7 +217,7 @@ def prepare_synthetic(
 ) -> None:
     """Draw dyads whose listener follows a known rule. Run again after a kill, it goes on."""
     from dimcli.data.store import ClipStore
-    from dimcli.data.synthetic import Recipe, write_synthetic
+    from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 
     started = time.monotonic()
     with console.progress_display() as progress:

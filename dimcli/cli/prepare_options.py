@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 
 if TYPE_CHECKING:
-    from dimcli.data.preparing import Corpus, Prepared
+    from dimcli.data.corpora.preparing import Corpus, Prepared
 
 
 class Order(StrEnum):
@@ -76,7 +76,7 @@ def run_prepare(
     corpus: "Corpus", output: Path, workers: int, shard: str | None, *, as_json: bool
 ) -> None:
     """Make the data set, and say what is in it and what is not."""
-    from dimcli.data.preparing import Shard, prepare
+    from dimcli.data.corpora.preparing import Shard, prepare
 
     started = time.monotonic()
     with console.progress_display() as progress:

@@ -56,7 +56,7 @@ def prepare_speech(
     SRC has a sub-folder a voice; in it NAME.wav and NAME.TextGrid with a tier 'phones' in IPA or
     ARPABET, as the Montreal Forced Aligner writes. 80 % of the voices train, 10 % val, 10 % test.
     """
-    from dimcli.data.spoken import SpokenOptions, spoken
+    from dimcli.data.synthetic.spoken import SpokenOptions, spoken
 
     options = SpokenOptions(
         fps=fps,
@@ -94,7 +94,7 @@ def prepare_biwi(
     the 23,370 vertices is learned from train and kept beside the data, with regions/lve.txt and
     fdd.txt: dim eval scores by them.
     """
-    from dimcli.data.biwi import biwi
+    from dimcli.data.corpora.biwi import biwi
 
     corpus = biwi(source, output, source=kind, audio=audio, test=test)
     run_prepare(corpus, output, workers, shard, as_json=as_json)
@@ -113,6 +113,6 @@ def prepare_vocaset(
     SRC holds wav/, vertices_npy/ and templates.pkl; or data_verts.npy, raw_audio_fixed.pkl,
     subj_seq_to_idx.pkl and templates.pkl. Needs your FLAME: dim weights import flame FILE.
     """
-    from dimcli.data.vocaset import vocaset
+    from dimcli.data.corpora.vocaset import vocaset
 
     run_prepare(vocaset(source, output, audio=audio), output, workers, shard, as_json=as_json)

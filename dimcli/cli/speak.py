@@ -61,7 +61,7 @@ def generate_speaker(
     as_json: JsonOption = False,
 ) -> None:
     """Let a face say what is heard."""
-    from dimcli.speaking import generate_speaker_video
+    from dimcli.jobs.speaking import generate_speaker_video
 
     with console.progress_display() as progress:
         video = generate_speaker_video(
@@ -109,7 +109,7 @@ def generate_dyad(
     as_json: JsonOption = False,
 ) -> None:
     """Two tracks of a conversation: each face talks on its own and listens to the other."""
-    from dimcli.conversing import generate_dyad_video
+    from dimcli.jobs.dyad import generate_dyad_video
 
     with console.progress_display() as progress:
         video = generate_dyad_video(

@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dimcli.catalogue import Entry
-    from dimcli.doctor import Check
+    from dimcli.jobs.doctor import Check
+    from weights.catalogue import Entry
 
 WIDTH = 100
 _COMMAND = re.compile(r"`[^`]*`|pip install \S+")

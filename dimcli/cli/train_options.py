@@ -66,7 +66,7 @@ def with_common(command: Callable[..., None]) -> Callable[..., None]:
 
 def overrides(settings: list[str] | None) -> dict[str, str]:
     """The values of ``--set`` by key."""
-    from dimcli.errors import InputError
+    from dimcli.core.errors import InputError
 
     found = {}
     for setting in settings or []:

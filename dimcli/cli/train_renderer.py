@@ -19,7 +19,7 @@ from dimcli.cli.options import (
 from dimcli.cli.train_options import ResumeOption
 
 if TYPE_CHECKING:
-    from dimcli.renderer_training.run import Look
+    from dimcli.training.renderer.run import Look
 
 
 def register(app: typer.Typer) -> None:
@@ -68,9 +68,9 @@ def train_renderer(
     import math
     from dataclasses import asdict
 
-    from dimcli.extraction import parse_region
-    from dimcli.renderer_training.run import RendererOptions, named_sources
-    from dimcli.renderer_training.run import train_renderer as train
+    from dimcli.jobs.extract import parse_region
+    from dimcli.training.renderer.run import RendererOptions, named_sources
+    from dimcli.training.renderer.run import train_renderer as train
 
     def look(now: Look) -> None:
         level = "" if math.isnan(now.psnr) else f", held-out PSNR {now.psnr:.2f} dB"

@@ -33,7 +33,7 @@ def import_(
     force: ForceOption = False,
 ) -> None:
     """Check a licensed file and convert it once into your own folder."""
-    from dimcli.importing import import_file
+    from weights.importing import import_file
 
     path = import_file(kind, file, force=force)
     console.say(
@@ -44,8 +44,8 @@ def import_(
 
 def list_(as_json: JsonOption = False) -> None:
     """List what is bundled, what you can import and what you can fetch."""
-    from dimcli.catalogue import entries
     from dimcli.cli.tables import show_weights
+    from weights.catalogue import entries
 
     found = entries()
     if as_json:
@@ -56,8 +56,8 @@ def list_(as_json: JsonOption = False) -> None:
 
 def show(name: NameArgument, as_json: JsonOption = False) -> None:
     """Show one of them: what it is, its licence, where it is or how to get it."""
-    from dimcli.catalogue import entry
     from dimcli.cli.tables import show_weight
+    from weights.catalogue import entry
 
     one = entry(name)
     if as_json:
@@ -71,7 +71,7 @@ def fetch(
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
 ) -> None:
     """Fetch weights from the Hugging Face hub; an interrupted download goes on."""
-    from dimcli.hub import fetch as fetch_from_hub
+    from dimcli.jobs.hub import fetch as fetch_from_hub
 
     fetched = fetch_from_hub(name, revision=revision)
     console.say(f"fetched {name}: {fetched.folder}, {fetched.size / 1e6:.1f} MB, verified")
@@ -79,8 +79,8 @@ def fetch(
 
 def verify(as_json: JsonOption = False) -> None:
     """Check every file that is here against the hash it must have."""
-    from dimcli.catalogue import verify as verify_all
-    from dimcli.errors import InputError
+    from dimcli.core.errors import InputError
+    from weights.catalogue import verify as verify_all
 
     faults = verify_all()
     if as_json:
@@ -100,6 +100,6 @@ def push(
     private: Annotated[bool, typer.Option("--private", help="For your eyes only.")] = False,
 ) -> None:
     """Give out a run, with its card, on the Hugging Face hub."""
-    from dimcli.hub import push as push_to_hub
+    from dimcli.jobs.hub import push as push_to_hub
 
     console.say(f"pushed {run}: {push_to_hub(run, to, private=private)}")

@@ -18,7 +18,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 
 Floats = NDArray[np.float32]
 

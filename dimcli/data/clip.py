@@ -8,9 +8,29 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.config import ATTITUDES, ROLES, UNKNOWN_STYLE
-from dimcli.errors import InputError
-from dimcli.motion import Motion
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+
+ROLES = ("speaker", "listener")
+ATTITUDES = ("unknown", "negative", "neutral", "positive")
+UNKNOWN_STYLE = "unknown"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What the model's inputs are; copied from the data set when a run starts."""
+
+    fps: float = 25.0
+    """Frames a second of the motion and the audio features."""
+    space: str = "arkit"
+    """Motion space: ``arkit`` or ``flame``."""
+    audio_encoder: str = "mel"
+    """Name of the audio encoder."""
+    audio_dim: int = 0
+    """Width of the audio features; 0 until a data set fills it in."""
+    styles: str = ""
+    """Names of the ways of speaking in the data set, with commas between; empty for none."""
+
 
 Floats = NDArray[np.float32]
 

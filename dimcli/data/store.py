@@ -18,11 +18,10 @@ import yaml
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from dimcli.config import ROLES, UNKNOWN_STYLE, DataConfig
+from dimcli.core.errors import InputError
+from dimcli.core.motion import MOTION_DIM, Motion
 from dimcli.data.arrays import CONVERSATIONS, ConversationReader, conversation_path
-from dimcli.data.clip import SPLITS, Clip, ClipRecord
-from dimcli.errors import InputError
-from dimcli.motion import MOTION_DIM, Motion
+from dimcli.data.clip import ROLES, SPLITS, UNKNOWN_STYLE, Clip, ClipRecord, DataConfig
 
 Floats = NDArray[np.float32]
 

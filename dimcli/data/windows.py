@@ -15,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dimcli.config import ATTITUDES, ROLES, UNKNOWN_STYLE
+from dimcli.core import distributed
+from dimcli.core.errors import InputError
+from dimcli.core.motion import MOTION_DIM
+from dimcli.data.clip import ATTITUDES, ROLES, UNKNOWN_STYLE
 from dimcli.data.store import ClipStore, data_config
-from dimcli.errors import InputError
-from dimcli.motion import MOTION_DIM
-from dimcli.training import distributed
 
 Floats = NDArray[np.float32]
 

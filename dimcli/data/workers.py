@@ -12,7 +12,7 @@ from itertools import islice
 from multiprocessing import active_children, get_context, parent_process
 from typing import Any, TypeVar
 
-from dimcli.errors import DimError
+from dimcli.core.errors import DimError
 
 Result = TypeVar("Result")
 Call = tuple[Callable[..., Result], tuple[Any, ...]]

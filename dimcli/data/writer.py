@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from dimcli.core.errors import InputError
+from dimcli.core.motion import MOTION_DIM
 from dimcli.data.arrays import CONVERSATIONS, conversation_path
 from dimcli.data.clip import SPLITS, ClipRecord
-from dimcli.data.dyads import Skipped
+from dimcli.data.corpora.dyads import Skipped
 from dimcli.data.store import HEADER, INDEX, STATISTICS, DatasetInfo, replace_text
-from dimcli.errors import InputError
-from dimcli.motion import MOTION_DIM
 
 Floats = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.motion import MOTION_DIM
+from dimcli.core.motion import MOTION_DIM
 
 Array = NDArray[np.floating[Any]]
 

@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.core.files import atomic_output, check_output
 from dimcli.evaluation.score_table import ScoreTable, to_csv, to_latex
 from dimcli.evaluation.scores import Evaluation
-from dimcli.files import atomic_output, check_output
 
 SUFFIXES = {"json": ".json", "csv": ".csv", "latex": ".tex", "report": ".html"}
 

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dimcli.importing import find_imported
-from dimcli.lip_gap import LOWER_LIP_INNER, UPPER_LIP_INNER
-from dimcli.motion import HEAD, Motion
-from renderers.flame import FlameHead
-from renderers.flame_landmarks import FlameLandmarks
+from dimcli.core.motion import HEAD, Motion
+from renderers.heads.flame import FlameHead
+from renderers.heads.flame_landmarks import FlameLandmarks
+from renderers.heads.lip_gap import LOWER_LIP_INNER, UPPER_LIP_INNER
+from weights.importing import find_imported
 
 Floats = NDArray[np.float32]
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from dimcli.core.errors import InputError
+from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import ClipRecord, Predictor
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
 from dimcli.evaluation import official
 from dimcli.evaluation.protocols import SCORERS, Plan
 from dimcli.evaluation.scores import Evaluation, MethodScores
 from dimcli.evaluation.tally import draw_clips
-from dimcli.progress import Progress, silent
 
 PROTOCOLS = tuple(SCORERS)
 UNITS = ("clip", "conversation")

@@ -1,7 +1,7 @@
 """How the lips move with the sound: opening, closures, offset and correlation.
 
 What people see of a talking face that vertex distances hide: whether the lips meet at p, b and m,
-and whether they open when the sound says so. Openings are :func:`dimcli.lip_gap.lip_gap`.
+and whether they open when the sound says so. Openings are :func:`renderers.heads.lip_gap.lip_gap`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dimcli.errors import InputError
-from dimcli.lip_gap import CLOSED, lip_gap
-from dimcli.motion import Motion
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from renderers.heads.lip_gap import CLOSED, lip_gap
 
 Floats = NDArray[np.float32]
 

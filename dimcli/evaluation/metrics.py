@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.core.motion import EXPRESSION, NUM_POSE, Motion
 from dimcli.evaluation.clusters import Clusters
-from dimcli.motion import EXPRESSION, NUM_POSE, Motion
 
 Array = NDArray[np.floating[Any]]
 Arrays = Sequence[Array]

@@ -2,7 +2,7 @@
 
 FD, P-FD, MSE, SID and Var do not change when a clip's frames are shuffled (together with the
 truth's), so a listener who trembles can score as well as one who nods. These figures are of motion
-over time, from :mod:`dimcli.behaviour`, and therefore in the ``arkit`` space only.
+over time, from :mod:`dimcli.evaluation.behaviour`, and therefore in the ``arkit`` space only.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.behaviour import measure
+from dimcli.core.motion import EXPRESSION, HEAD, Motion
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore
+from dimcli.evaluation.behaviour import measure
 from dimcli.evaluation.scores import CONFIDENCE, TRUTH
-from dimcli.motion import EXPRESSION, HEAD, Motion
 
 Floats = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 from dimcli.evaluation.metrics import CLUSTERS, PARTS, check_pairs
 from dimcli.evaluation.official_clusters import fit_centres, nearest
 

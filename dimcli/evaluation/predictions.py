@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from safetensors import safe_open
 
-from dimcli.checkpoint import save_tensors
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor, Stimulus
 from dimcli.data.store import INDEX, ClipStore
-from dimcli.errors import InputError
-from dimcli.motion import Motion
-from dimcli.progress import Progress, silent
+from dimcli.models.checkpoint import save_tensors
 
 _MADE_FROM = "made_from"
 

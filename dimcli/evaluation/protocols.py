@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.core.progress import Progress
 from dimcli.data.clip import Clip, ClipRecord, Predictor
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
 from dimcli.evaluation import official
 from dimcli.evaluation.clusters import MAX_FRAMES, Clusters
 from dimcli.evaluation.distributions import Distributions
 from dimcli.evaluation.metrics import CLUSTERS, PARTS
 from dimcli.evaluation.scores import CONFIDENCE, TRUTH, TRUTH_FIGURES, Figure, Figures
 from dimcli.evaluation.tally import ClipTruth, Share, Tally
-from dimcli.motion import Motion
-from dimcli.progress import Progress
 
 Array = NDArray[np.floating[Any]]
 

@@ -24,13 +24,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.conversion.scan_mesh import ScanMesh, true_regions
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Clip, SpeakerPredictor
-from dimcli.data.spoken import CLOSURES, KINDS, closures_of
+from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
+from dimcli.data.synthetic.spoken import CLOSURES, KINDS, closures_of
 from dimcli.evaluation.distributions import Distributions
-from dimcli.evaluation.face_regions import Regions, RegionsOfMotion, regions_of_space
 from dimcli.evaluation.lips import MAX_LAG, closure_hits, lip_agreement, lip_opening
 from dimcli.evaluation.protocols import figure_of
 from dimcli.evaluation.scores import (
@@ -48,8 +49,7 @@ from dimcli.evaluation.vertex_metrics import (
     released_dynamics_deviation,
     released_lip_errors,
 )
-from dimcli.motion import Motion
-from dimcli.progress import Progress, silent
+from renderers.heads.regions import Regions, RegionsOfMotion, regions_of_space
 
 Array = NDArray[np.floating[Any]]
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 
 Array = NDArray[np.floating[Any]]
 

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from dimcli.errors import InputError
-from dimcli.files import existing_file
+from dimcli.core.errors import InputError
+from dimcli.core.files import existing_file
 from dimcli.pickles.reader import Bounded, Reader
 from dimcli.pickles.stubs import RefusedError, settle
 

@@ -1,0 +1,1 @@
+"""From pictures of faces to motion."""

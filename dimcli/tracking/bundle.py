@@ -12,8 +12,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
-from dimcli.errors import DimError
-from dimcli.face_model import BUNDLE
+from dimcli.core.errors import DimError
+from weights.canonical_face import BUNDLE
 
 NUM_LANDMARKS = 478
 

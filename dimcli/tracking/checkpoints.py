@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dimcli.errors import InputError
-from dimcli.files import existing_file
+from dimcli.core.errors import InputError
+from dimcli.core.files import existing_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

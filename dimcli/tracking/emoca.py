@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dimcli.errors import InputError
-from dimcli.motion import NUM_EXPRESSION, NUM_POSE
+from dimcli.core.errors import InputError
+from dimcli.core.motion import NUM_EXPRESSION, NUM_POSE
 from dimcli.tracking.flame_encoder import FlameCodes, FlameEncoder
 from dimcli.tracking.resnet import Regressor, head
 

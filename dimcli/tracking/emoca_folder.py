@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.errors import InputError
-from dimcli.files import check_output
-from dimcli.motion import MOTION_DIM, NUM_EXPRESSION, NUM_POSE, Motion
-from dimcli.progress import Progress, silent
+from dimcli.core.errors import InputError
+from dimcli.core.files import check_output
+from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, NUM_POSE, Motion
+from dimcli.core.progress import Progress, silent
 from dimcli.tracking.gaps import fill_motion, finite_rows
 
 Floats = NDArray[np.float32]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from dimcli.files import atomic_output
+from dimcli.core.files import atomic_output
 from dimcli.tracking.encoders import load_encoder
 
 

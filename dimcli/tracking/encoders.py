@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dimcli.device import choose_device
-from dimcli.errors import InputError
-from dimcli.importing import imported
+from dimcli.core.device import choose_device
+from dimcli.core.errors import InputError
+from dimcli.core.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Motion
+from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames
-from dimcli.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Motion
-from dimcli.progress import Progress, silent
 from dimcli.tracking.bundle import Bundle
 from dimcli.tracking.checkpoints import find_checkpoint, load_exactly, read_tensors
 from dimcli.tracking.emoca import Deca, Emoca
@@ -26,6 +25,7 @@ from dimcli.tracking.gaps import fill_columns, fill_motion, finite_rows
 from dimcli.tracking.landmarks import check_seen
 from dimcli.tracking.smirk import Smirk
 from dimcli.tracking.smoothing import smooth_motion
+from weights.importing import imported
 
 Floats = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.motion import ARKIT_EXPRESSIONS
+from dimcli.core.motion import ARKIT_EXPRESSIONS
 from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, Floats, sigmoid
 from dimcli.tracking.geometry import Region
 

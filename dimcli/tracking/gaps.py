@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.motion import HEAD, JAW, MOTION_DIM
-from dimcli.rotations import slerp_axis_angle
+from dimcli.core.motion import HEAD, JAW, MOTION_DIM
+from dimcli.core.rotations import slerp_axis_angle
 
 Floats = NDArray[np.float32]
 

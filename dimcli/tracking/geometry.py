@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.face_model import NUM_MESH, CanonicalFace
 from dimcli.tracking.bundle import Floats
+from weights.canonical_face import NUM_MESH, CanonicalFace
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 """Landmarks of the outer eye corners (the subject's right and left)."""

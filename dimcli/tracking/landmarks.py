@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.errors import InputError
-from dimcli.face_model import CanonicalFace, canonical_face
+from dimcli.core.errors import InputError
+from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, JAW_OPEN_RAD, MOTION_DIM, NUM_POSE, Motion
+from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames
-from dimcli.motion import ARKIT_EXPRESSIONS, HEAD, JAW_OPEN_RAD, MOTION_DIM, NUM_POSE, Motion
-from dimcli.progress import Progress, silent
 from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, Floats
 from dimcli.tracking.detector import FaceDetector
 from dimcli.tracking.face_mesh import (
@@ -28,6 +27,7 @@ from dimcli.tracking.gaps import bridge_rotations, fill_columns
 from dimcli.tracking.geometry import head_rotations
 from dimcli.tracking.jaw import ignores_lips, jaw_open_of_lips, lip_gap
 from dimcli.tracking.smoothing import smooth_motion
+from weights.canonical_face import CanonicalFace, canonical_face
 
 TRACKER = "mediapipe-face-landmarker"
 
@@ -44,7 +44,8 @@ class FaceObservation:
 
     ``landmarks`` float32 [478, 3] px (x right, y down, z depth at the same scale); ``blendshapes``
     float32 [52] in 0..1 (names: ``face_mesh.BLENDSHAPES``); ``rotation`` float32 [3] axis-angle
-    radians in the frame of :mod:`dimcli.motion`; ``presence`` 0..1; ``faces`` how many there are.
+    radians in the frame of :mod:`dimcli.core.motion`; ``presence`` 0..1; ``faces`` how many there
+    are.
     """
 
     landmarks: Floats

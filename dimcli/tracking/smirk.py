@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dimcli.motion import NUM_EXPRESSION
+from dimcli.core.motion import NUM_EXPRESSION
 from dimcli.tracking.bundle import NUM_LANDMARKS
 from dimcli.tracking.flame_encoder import FlameCodes, FlameEncoder
 from dimcli.tracking.mobilenet import LARGE, SMALL, Layout, MobileNet

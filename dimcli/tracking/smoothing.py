@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dimcli.motion import MOTION_DIM, NUM_POSE, Motion, expression_index
+from dimcli.core.motion import MOTION_DIM, NUM_POSE, Motion, expression_index
 
 POSE_WINDOW_S = 0.28
 EXPRESSION_WINDOW_S = 0.2

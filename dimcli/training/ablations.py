@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dimcli.ranges import require_choice
+from dimcli.core.config import require_choice
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,14 @@ from typing import Any
 
 import torch
 
-from dimcli.baseline_presets import baseline_preset, prior_preset
-from dimcli.checkpoint import (
+from dimcli.core import distributed
+from dimcli.core.config import with_overrides
+from dimcli.core.errors import InputError
+from dimcli.data.store import ClipStore, data_config
+from dimcli.data.windows import statistics
+from dimcli.models.base import Baseline
+from dimcli.models.baseline_presets import baseline_preset, prior_preset
+from dimcli.models.checkpoint import (
     MODEL,
     build_model,
     is_finished,
@@ -17,19 +23,13 @@ from dimcli.checkpoint import (
     load_vq,
     save_tensors,
 )
-from dimcli.config import RunConfig
-from dimcli.config_file import with_overrides
-from dimcli.data.store import ClipStore, data_config
-from dimcli.data.windows import statistics
-from dimcli.errors import InputError
-from dimcli.kinds import PRIOR
-from dimcli.models.baselines.base import Baseline
-from dimcli.models.baselines.coded import CodedBaseline
-from dimcli.models.baselines.nearest import Nearest
-from dimcli.models.baselines.speaker import SpeechModel, TwoStageSpeaker
-from dimcli.models.vqvae import VQVAE
-from dimcli.presets import preset
-from dimcli.training import distributed
+from dimcli.models.coded import CodedBaseline
+from dimcli.models.config import RunConfig
+from dimcli.models.dim.vqvae import VQVAE
+from dimcli.models.kinds import PRIOR
+from dimcli.models.nearest import Nearest
+from dimcli.models.presets import preset
+from dimcli.models.speech_model import SpeechModel, TwoStageSpeaker
 from dimcli.training.loop import TrainingResult
 from dimcli.training.stages import (
     StageOptions,

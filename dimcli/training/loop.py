@@ -2,7 +2,7 @@
 
 Everything random in step n comes from the seed and n alone, so a run that was stopped and resumed
 writes the same bytes as one that was not. Wall-clock times go to the progress callback and never
-into the run's files. Several processes (:mod:`dimcli.training.distributed`) train one model by
+into the run's files. Several processes (:mod:`dimcli.core.distributed`) train one model by
 torch's DistributedDataParallel; only the first writes, and what it writes says nothing of their
 number.
 """
@@ -21,7 +21,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from dimcli.checkpoint import (
+from dimcli.core import distributed
+from dimcli.data.windows import Batch, ReadAhead
+from dimcli.models.checkpoint import (
     METRICS,
     MODEL,
     STATE,
@@ -29,13 +31,11 @@ from dimcli.checkpoint import (
     save_tensors,
     save_training_state,
 )
-from dimcli.config import TrainingConfig
-from dimcli.data.windows import Batch, ReadAhead
-from dimcli.training import distributed
+from dimcli.models.config import TrainingConfig
 
 
 class Objective(Protocol):
-    """What a step minimises; see :mod:`dimcli.training.objectives`."""
+    """What a step minimises; see :mod:`dimcli.models.dim.objectives`."""
 
     def __call__(
         self, batch: Batch, step: int, generator: torch.Generator, training: bool

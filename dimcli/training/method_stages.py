@@ -14,16 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from dimcli.baseline_presets import METHODS, baseline_preset, prior_preset
-from dimcli.checkpoint import CONFIG, MODEL, STATE
-from dimcli.config import ROLES
-from dimcli.config_file import with_overrides
+from dimcli.core import distributed
+from dimcli.core.config import require_choice, with_overrides
+from dimcli.core.errors import InputError
+from dimcli.data.clip import ROLES
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
-from dimcli.kinds import PRIOR, TWO_STAGE
-from dimcli.presets import preset
-from dimcli.ranges import require_choice
-from dimcli.training import distributed
+from dimcli.models.baseline_presets import METHODS, baseline_preset, prior_preset
+from dimcli.models.checkpoint import CONFIG, MODEL, STATE
+from dimcli.models.kinds import PRIOR, TWO_STAGE
+from dimcli.models.presets import preset
 from dimcli.training.ablations import ablation
 from dimcli.training.baseline_stages import CODED, train_baseline, train_own_vq, train_prior
 from dimcli.training.loop import TrainingResult

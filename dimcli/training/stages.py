@@ -12,7 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dimcli.checkpoint import (
+from dimcli.core import distributed
+from dimcli.core.config import with_overrides, write_config
+from dimcli.core.device import choose_device
+from dimcli.core.errors import InputError
+from dimcli.data.clip import ROLES
+from dimcli.data.store import ClipStore, data_config
+from dimcli.data.windows import Batch, WindowSampler, statistics
+from dimcli.models.checkpoint import (
     CONFIG,
     MODEL,
     STATE,
@@ -22,19 +29,13 @@ from dimcli.checkpoint import (
     load_vq,
     training_info,
 )
-from dimcli.config import ROLES, RunConfig
-from dimcli.config_file import read_config, with_overrides, write_config
-from dimcli.data.store import ClipStore, data_config
-from dimcli.data.windows import Batch, WindowSampler, statistics
-from dimcli.device import choose_device
-from dimcli.errors import InputError
-from dimcli.models.dim import DIM
-from dimcli.models.layers import causal_kernel
-from dimcli.models.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD, VQVAE
-from dimcli.presets import preset
-from dimcli.training import distributed
+from dimcli.models.config import RunConfig, read_config
+from dimcli.models.dim.dim import DIM
+from dimcli.models.dim.layers import causal_kernel
+from dimcli.models.dim.objectives import finetune_objective, pretrain_objective, vq_objective
+from dimcli.models.dim.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD, VQVAE
+from dimcli.models.presets import preset
 from dimcli.training.loop import Objective, Progress, TrainingResult, train
-from dimcli.training.objectives import finetune_objective, pretrain_objective, vq_objective
 
 
 @dataclass(frozen=True)

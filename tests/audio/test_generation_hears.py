@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from dimcli.audio import load_encoder
-from dimcli.checkpoint import write_run
-from dimcli.config_file import with_overrides
-from dimcli.errors import InputError
-from dimcli.listening import Listener
-from dimcli.models.dim import DIM
-from dimcli.motion import Motion
-from dimcli.presets import preset
+from dimcli.core.config import with_overrides
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.jobs.listening import Listener
+from dimcli.models.checkpoint import write_run
+from dimcli.models.dim.dim import DIM
+from dimcli.models.presets import preset
 from tests.audio.test_hubert import WIDTH, small_model
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from dimcli.audio import AudioEncoder, encode, encode_file, encoder, encoder_here, load_encoder
 from dimcli.audio.hubert import EDGE, HOP, HubertEncoder, window_starts
 from dimcli.audio.hubert_files import receptive_field
-from dimcli.errors import InputError, MissingDependencyError
+from dimcli.core.errors import InputError, MissingDependencyError
 
 transformers = pytest.importorskip("transformers")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dimcli.audio import ACTIVITY, LEVEL, MEL_DIM, NUM_MELS, VOICING, encoder, mel, silence
-from dimcli.data.synthetic import Recipe, make_conversation
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.data.synthetic.synthetic import Recipe, make_conversation
 
 RATE = 16000
 

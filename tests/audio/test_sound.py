@@ -5,7 +5,7 @@ import pytest
 
 from dimcli.audio.features_file import AudioFeatures
 from dimcli.audio.sound import checked_sound, to_frames
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 
 FIRST_S, STEP_S = 0.0125, 0.02
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dimcli.config import ATTITUDES
-from dimcli.listening import Listener
-from dimcli.motion import expression_index
+from dimcli.core.motion import expression_index
+from dimcli.data.clip import ATTITUDES
+from dimcli.jobs.listening import Listener
 from dimcli.tracking.landmarks import track_video
 from weights import DEFAULT_LISTENER, resolve
 

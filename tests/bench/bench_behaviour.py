@@ -14,7 +14,8 @@ import numpy as np
 
 from dimcli import media
 from dimcli.audio import ACTIVITY, mel
-from dimcli.behaviour import (
+from dimcli.core.motion import Motion
+from dimcli.evaluation.behaviour import (
     Behaviour,
     Coupling,
     couple,
@@ -23,8 +24,7 @@ from dimcli.behaviour import (
     measure,
     medians,
 )
-from dimcli.listening import generate_listener_videos
-from dimcli.motion import Motion
+from dimcli.jobs.listening import generate_listener_videos
 from dimcli.tracking.landmarks import track_video
 
 REPOSITORY = Path(__file__).parents[2]

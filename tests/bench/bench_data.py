@@ -60,13 +60,13 @@ STEP = """
 import json, sys, time
 from dataclasses import replace
 import torch
-from dimcli.config import DataConfig
+from dimcli.data.clip import DataConfig
 from dimcli.data.store import ClipStore
 from dimcli.data.windows import WindowSampler
-from dimcli.device import choose_device
-from dimcli.models.dim import DIM
-from dimcli.training.objectives import pretrain_objective
-from dimcli.presets import preset
+from dimcli.core.device import choose_device
+from dimcli.models.dim.dim import DIM
+from dimcli.models.dim.objectives import pretrain_objective
+from dimcli.models.presets import preset
 from pathlib import Path
 
 store = ClipStore(Path(sys.argv[1]))

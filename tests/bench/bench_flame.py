@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from dimcli.conversion.motions import Converter
-from dimcli.motion import EXPRESSION, JAW, MOTION_DIM, Motion
-from renderers.correspondence import correspond
-from renderers.flame import FlameHead
-from renderers.heads import OpenHead
+from dimcli.core.motion import EXPRESSION, JAW, MOTION_DIM, Motion
+from dimcli.jobs.convert import Converter
+from renderers.heads.correspondence import correspond
+from renderers.heads.flame import FlameHead
+from renderers.heads.open_head import OpenHead
 from tests.flame_files import flame_arrays
 
 FRAMES = 256

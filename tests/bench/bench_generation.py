@@ -11,8 +11,8 @@ import time
 import numpy as np
 
 import weights
-from dimcli.generation.listener import generate_listener, load_listener
-from dimcli.motion import MOTION_DIM, Motion
+from dimcli.core.motion import MOTION_DIM, Motion
+from dimcli.models.dim.listener import generate_listener, load_listener
 
 SECONDS = 60
 RUNS = 3

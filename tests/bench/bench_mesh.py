@@ -12,10 +12,10 @@ import time
 import numpy as np
 import torch
 
-from dimcli.motion import EXPRESSION, HEAD, JAW, MOTION_DIM
-from renderers.mesh import MeshRenderer
-from renderers.raster import Camera
-from renderers.raster_pytorch3d import has_pytorch3d, make_rasteriser
+from dimcli.core.motion import EXPRESSION, HEAD, JAW, MOTION_DIM
+from renderers.mesh.mesh import MeshRenderer
+from renderers.mesh.raster import Camera
+from renderers.mesh.raster_pytorch3d import has_pytorch3d, make_rasteriser
 
 FRAMES = 200
 SLOW_FRAMES = 3

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from renderers.pirenderer.backbones import Lite0
-from renderers.pirenderer.networks import PRESETS, PIRenderer
-from renderers.pirenderer.perceptual import PerceptualLoss
+from renderers.trained.backbones import Lite0
+from renderers.trained.perceptual import PerceptualLoss
+from renderers.trained.pirenderer.networks import PRESETS, PIRenderer
 
 SIZE = 256
 BATCH = 4

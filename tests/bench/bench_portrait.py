@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dimcli.core.motion import HEAD, JAW_OPEN_RAD, expression_index
 from dimcli.media import VideoWriter, read_picture
-from dimcli.motion import HEAD, JAW_OPEN_RAD, expression_index
 from dimcli.tracking.landmarks import observe_picture, track_video
 from renderers.base import Reference
-from renderers.portrait import PortraitRenderer
+from renderers.portrait.portrait import PortraitRenderer
 
 REPOSITORY = Path(__file__).parent.parent.parent
 FPS = 25

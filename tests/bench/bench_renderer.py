@@ -20,16 +20,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dimcli.core.motion import HEAD, expression_index
 from dimcli.media import VideoWriter
-from dimcli.motion import HEAD, expression_index
-from dimcli.renderer_training.card import judge
-from dimcli.renderer_training.run import RendererOptions, train_renderer
-from dimcli.renderer_training.takes import Region, read_takes
 from dimcli.tracking.landmarks import track_video
-from renderers.pirenderer.backbones import choose_backbone
-from renderers.pirenderer.material import HELD_OUT, Material
-from renderers.pirenderer.renderer import TrainedRenderer
-from renderers.pirenderer.run import read_config, read_run
+from dimcli.training.renderer.card import judge
+from dimcli.training.renderer.run import RendererOptions, train_renderer
+from dimcli.training.renderer.takes import Region, read_takes
+from renderers.trained.backbones import choose_backbone
+from renderers.trained.material import HELD_OUT, Material
+from renderers.trained.renderer import TrainedRenderer
+from renderers.trained.run import read_config, read_run
 
 REPOSITORY = Path(__file__).parent.parent.parent
 LEFT, RIGHT = (0, 0, 256, 256), (256, 0, 256, 256)

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.audio import ACTIVITY, SAMPLE_RATE, mel
+from dimcli.core.motion import Motion
 from dimcli.evaluation.lips import LipAgreement, lip_agreement, lip_opening, loudness, mouth_at_rest
 from dimcli.media import read_audio
-from dimcli.motion import Motion
 
 Floats = NDArray[np.float32]
 Speaker = Callable[[Floats, int, float, int], Motion]
@@ -105,7 +105,7 @@ def compare(clips: Path, speaker: Speaker) -> list[Row]:
 
 def main() -> None:
     """Print the table."""
-    from dimcli.speaking import speak
+    from dimcli.jobs.speaking import speak
 
     weights = os.environ.get("DIM_SPEAKER", "speaker-small")
 

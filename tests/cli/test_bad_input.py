@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dimcli.motion import MOTION_DIM, Motion
+from dimcli.core.motion import MOTION_DIM, Motion
 
 
 def refused(ended, *words: str) -> None:

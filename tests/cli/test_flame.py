@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dimcli.motion import MOTION_DIM, Motion
+from dimcli.core.motion import MOTION_DIM, Motion
 from tests.cli.conftest import Dim
 from tests.flame_files import flame_arrays, mediapipe_embedding, model_pickle
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from dimcli.audio import load_encoder
-from dimcli.checkpoint import write_run
-from dimcli.config_file import with_overrides
+from dimcli.core.config import with_overrides
+from dimcli.core.motion import Motion
 from dimcli.media import VideoWriter
-from dimcli.models.dim import DIM
-from dimcli.motion import Motion
-from dimcli.presets import preset
-from renderers.mesh import MeshRenderer
+from dimcli.models.checkpoint import write_run
+from dimcli.models.dim.dim import DIM
+from dimcli.models.presets import preset
+from renderers.mesh.mesh import MeshRenderer
 from tests.audio.test_hubert import WIDTH, small_model
 from tests.cli.conftest import Dim
 from tests.flame_files import flame_arrays, model_pickle

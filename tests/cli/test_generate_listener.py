@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dimcli import media
-from dimcli.motion import Motion
+from dimcli.core.motion import Motion
 from dimcli.tracking.landmarks import track_video
 
 pytestmark = pytest.mark.slow

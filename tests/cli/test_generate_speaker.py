@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dimcli import media
+from dimcli.core.motion import Motion
 from dimcli.evaluation.lips import lip_opening
-from dimcli.motion import Motion
-from dimcli.speaking import speak
+from dimcli.jobs.speaking import speak
 from tests.cli.test_bad_input import refused
 
 RATE = 16000

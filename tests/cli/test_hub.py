@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save
 
 import weights
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 from tests.hub_server import Hub, serving
 
 pytest.importorskip("huggingface_hub")
@@ -105,7 +105,7 @@ def test_push_sends_the_run_and_its_card_and_nothing_else(
 ) -> None:
     import huggingface_hub
 
-    from dimcli.hub import push
+    from dimcli.jobs.hub import push
 
     sent: dict[str, object] = {}
 

@@ -4,17 +4,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.baseline_presets import METHODS
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 from dimcli.evaluation.predictions import identity, keep_predictions, kept
 from dimcli.evaluation.published import published_rows
 from dimcli.evaluation.score_markdown import to_markdown
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.scores import Figure
-from dimcli.evaluation.table_plans import ONE_PASS, TABLES, table_plan
-from dimcli.evaluation.tables import TableOptions, run_table
-from dimcli.methods import UNTRAINED
-from dimcli.models.baselines.simple import MirrorPredictor
+from dimcli.jobs.paper_tables import TableOptions, run_table
+from dimcli.jobs.table_plans import ONE_PASS, TABLES, table_plan
+from dimcli.models.baseline_presets import METHODS
+from dimcli.models.methods import UNTRAINED
+from dimcli.models.simple import MirrorPredictor
 from tests.stores import make_store
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import weights
-from dimcli import catalogue, doctor, manifest
-from dimcli.importing import KINDS
+from dimcli.core import manifest
+from dimcli.jobs import doctor
 from tests.cli.conftest import Dim
+from weights import catalogue
+from weights.importing import KINDS
 
 
 @pytest.fixture(autouse=True)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.conversion.face_fitting import GAZE
-from dimcli.conversion.motions import Converter
-from dimcli.errors import InputError
-from dimcli.motion import EXPRESSION, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
-from renderers.correspondence import Correspondence, SurfacePoints, correspond
-from renderers.flame import FlameHead
-from renderers.heads import OpenHead
+from dimcli.core.errors import InputError
+from dimcli.core.motion import EXPRESSION, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
+from dimcli.jobs.convert import Converter
+from renderers.heads.correspondence import Correspondence, SurfacePoints, correspond
+from renderers.heads.face_fitting import GAZE
+from renderers.heads.flame import FlameHead
+from renderers.heads.open_head import OpenHead
 from tests.renderers.test_flame import head_arrays
 
 GAZE_COLUMNS = [expression_index(name) for name in GAZE]

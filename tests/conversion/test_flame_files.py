@@ -7,11 +7,11 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from dimcli.conversion.flame_files import read_landmarks, read_masks, read_model
-from dimcli.errors import InputError
-from dimcli.importing import KINDS, import_file, imported
+from dimcli.core.errors import InputError
+from renderers.heads.flame_files import read_landmarks, read_masks, read_model
 from tests.flame_files import flame_arrays, mediapipe_embedding, model_pickle
 from tests.pickle_writing import array, call, mapping, name, program, text
+from weights.importing import KINDS, import_file, imported
 
 Array = np.ndarray[Any, Any]
 

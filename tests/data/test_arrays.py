@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from dimcli.core.errors import InputError
 from dimcli.data.arrays import ConversationReader, conversation_path
-from dimcli.errors import InputError
 
 
 def write(root: Path, **arrays: np.ndarray) -> Path:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.conversion.scan_mesh import ScanMesh, true_regions
-from dimcli.data.biwi import NUM_VERTICES, biwi, read_emoca_biwi
-from dimcli.data.preparing import prepare
-from dimcli.data.scans import RESIDUAL
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.data.corpora.biwi import NUM_VERTICES, biwi, read_emoca_biwi
+from dimcli.data.corpora.preparing import prepare
+from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
+from dimcli.data.corpora.scans import RESIDUAL
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
-from dimcli.motion import Motion
 from tests.corpora import Bomb, moving
 from tests.scan_files import BIWI_FRAMES, biwi_truth, write_biwi
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.data.candor import TurnOptions, candor
-from dimcli.data.preparing import prepare
+from dimcli.core.errors import InputError
+from dimcli.data.corpora.candor import TurnOptions, candor
+from dimcli.data.corpora.preparing import prepare
+from dimcli.data.corpora.transcripts import read_turns
 from dimcli.data.store import ClipStore
-from dimcli.data.transcripts import read_turns
-from dimcli.errors import InputError
 from tests import corpora
 
 

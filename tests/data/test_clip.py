@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.data.clip import Stimulus
-from dimcli.errors import InputError
-from dimcli.motion import Motion
 from tests.stores import make_store
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dimcli.data.held_out import HELD_OUT, cache_folder, held_out_synthetic
-from dimcli.data.synthetic import Recipe
+from dimcli.data.corpora.held_out import HELD_OUT, cache_folder, held_out_synthetic
+from dimcli.data.synthetic.synthetic import Recipe
 
 SMALL = Recipe(seed=5, conversation_s=3.0, clip_s=3.0)
 

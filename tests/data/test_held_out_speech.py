@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 import weights
 from dimcli.audio import SAMPLE_RATE
 from dimcli.cli.app import app
-from dimcli.data.held_out import FITTED, SPEECH, VOICE_KINDS, held_out_speech
-from dimcli.data.spoken import closures_of
+from dimcli.data.corpora.held_out import FITTED, SPEECH, VOICE_KINDS, held_out_speech
 from dimcli.data.store import ClipStore
-from dimcli.data.textgrid import Phone, read_textgrid
+from dimcli.data.synthetic.spoken import closures_of
+from dimcli.data.synthetic.textgrid import Phone, read_textgrid
 from dimcli.evaluation.lips import closure_hits, lip_opening
 from dimcli.media import read_audio
-from weights.build_held_out_speech import LENGTH_S, TRAINED, VOICES, taken_names
-from weights.build_speech import HELD_OUT, build, espeak_name
+from examples.recipes.build_held_out_speech import LENGTH_S, TRAINED, VOICES, taken_names
+from examples.recipes.build_speech import HELD_OUT, build, espeak_name
 
 FOLDER = weights.path(SPEECH)
 TAKES = sorted(FOLDER.glob("*.ogg"))
@@ -107,14 +107,14 @@ def test_all_but_the_fitted_voices_are_the_test_and_lips_close_where_it_says(
 
 
 def test_the_faces_are_made_once(store: ClipStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dimcli.data.held_out.prepare", None)
+    monkeypatch.setattr("dimcli.data.corpora.held_out.prepare", None)
     assert held_out_speech(folder=store.root).records == store.records
 
 
 def test_dim_eval_scores_speakers_without_any_data_of_the_users(
     store: ClipStore, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dimcli.evaluation.run.held_out_speech", lambda **_: store)
+    monkeypatch.setattr("dimcli.jobs.evaluate.held_out_speech", lambda **_: store)
     command = ["eval", "--dataset", "synthetic", "--task", "speaker", "--bootstrap", "0"]
     done = CliRunner().invoke(app, [*command, "--baseline", "loudness", "--json"])
     assert done.exit_code == 0, done.output

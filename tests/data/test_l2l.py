@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.data.l2l import l2l
-from dimcli.data.preparing import prepare
+from dimcli.core.errors import InputError
+from dimcli.data.corpora.l2l import l2l
+from dimcli.data.corpora.preparing import prepare
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
 from tests import corpora
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.data.lm_listener import lm_listener
-from dimcli.data.preparing import prepare
+from dimcli.core.errors import InputError
+from dimcli.data.corpora.lm_listener import lm_listener
+from dimcli.data.corpora.preparing import prepare
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
 from tests import corpora
 
 

@@ -7,14 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from dimcli.data.mouth import MouthStyle, add_mouth, closures, mouth_controls
-from dimcli.data.phones import SEAL, Segments, letters_of, segments_of
-from dimcli.data.signals import empty_motion
-from dimcli.data.talking import STYLES, Speech, talking_motion
-from dimcli.data.textgrid import Phone
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion, expression_index
+from dimcli.data.synthetic.mouth import MouthStyle, add_mouth, closures, mouth_controls
+from dimcli.data.synthetic.phones import SEAL, Segments, letters_of, segments_of
+from dimcli.data.synthetic.signals import empty_motion
+from dimcli.data.synthetic.talking import STYLES, Speech, talking_motion
+from dimcli.data.synthetic.textgrid import Phone
 from dimcli.evaluation.lips import CLOSED, closure_hits, lip_opening
-from dimcli.motion import Motion, expression_index
 
 FPS = 25.0
 

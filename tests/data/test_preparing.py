@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from dimcli.audio import AudioEncoder
-from dimcli.data.dyads import Dyads, Span
-from dimcli.data.preparing import Corpus, Job, Shard, file_name, prepare
+from dimcli.core.errors import DimError, InputError
+from dimcli.data.corpora.dyads import Dyads, Span
+from dimcli.data.corpora.preparing import Corpus, Job, Shard, file_name, prepare
 from dimcli.data.store import ClipStore
-from dimcli.errors import DimError, InputError
 from tests import corpora
 
 

@@ -11,15 +11,15 @@ import pytest
 from typer.testing import CliRunner
 
 from dimcli.cli.app import app
-from dimcli.data.rest_sounds import rest_sound
-from dimcli.data.sound_changes import RATE, Changes, changed, stretched
-from dimcli.data.speech import Syllables, Voice, synthesise
-from dimcli.data.spoken import SpokenOptions, closures_of, spoken
+from dimcli.core.errors import InputError
+from dimcli.core.motion import JAW
 from dimcli.data.store import ClipStore
-from dimcli.data.textgrid import Phone, write_textgrid
-from dimcli.errors import InputError
+from dimcli.data.synthetic.rest_sounds import rest_sound
+from dimcli.data.synthetic.sound_changes import RATE, Changes, changed, stretched
+from dimcli.data.synthetic.speech import Syllables, Voice, synthesise
+from dimcli.data.synthetic.spoken import SpokenOptions, closures_of, spoken
+from dimcli.data.synthetic.textgrid import Phone, write_textgrid
 from dimcli.evaluation.lips import closure_hits, lip_opening
-from dimcli.motion import JAW
 from tests import corpora
 
 SECONDS = 3.0

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import yaml
 
+from dimcli.core.errors import InputError
 from dimcli.data.arrays import conversation_path
 from dimcli.data.clip import ClipRecord
 from dimcli.data.store import ClipStore
 from dimcli.data.writer import StoreWriter, split_conversations
-from dimcli.errors import InputError
 
 
 def record(conversation: str = "a", start: int = 0, stop: int = 20, **more: str) -> ClipRecord:

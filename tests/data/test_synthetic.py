@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from dimcli.audio import ACTIVITY
-from dimcli.behaviour import couple, measure, medians
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.data.store import ClipStore
-from dimcli.data.synthetic import (
+from dimcli.data.synthetic.synthetic import (
     Conversation,
     Recipe,
     conversation_index,
@@ -18,8 +19,7 @@ from dimcli.data.synthetic import (
     redraw_listener,
     write_synthetic,
 )
-from dimcli.errors import InputError
-from dimcli.motion import Motion
+from dimcli.evaluation.behaviour import couple, measure, medians
 
 SHORT = Recipe(seed=3, conversation_s=6.0, clip_s=3.0)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dimcli.data.textgrid import Phone, read_textgrid, write_textgrid
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.data.synthetic.textgrid import Phone, read_textgrid, write_textgrid
 
 LONG = """File type = "ooTextFile"
 Object class = "TextGrid"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.data.preparing import Prepared, prepare
+from dimcli.core.errors import InputError
+from dimcli.data.corpora.preparing import Prepared, prepare
+from dimcli.data.corpora.vico import vico
 from dimcli.data.store import ClipStore
-from dimcli.data.vico import vico
-from dimcli.errors import InputError
 from tests import corpora
 
 

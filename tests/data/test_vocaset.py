@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.conversion.scan_mesh import ScanMesh, true_regions
-from dimcli.data.preparing import prepare
-from dimcli.data.scans import RESIDUAL
+from dimcli.core.errors import InputError
+from dimcli.data.corpora.preparing import prepare
+from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
+from dimcli.data.corpora.scans import RESIDUAL
+from dimcli.data.corpora.vocaset import SUBJECTS, vocaset
 from dimcli.data.store import ClipStore
-from dimcli.data.vocaset import SUBJECTS, vocaset
-from dimcli.errors import InputError
-from dimcli.importing import import_file
-from renderers.flame import FlameHead
+from renderers.heads.flame import FlameHead
 from tests.corpora import Bomb
 from tests.flame_files import flame_arrays, landmark_places, model_pickle
 from tests.scan_files import flame_speech, write_raw_vocaset, write_vocaset
+from weights.importing import import_file
 
 FRAMES = 24
 NAMES = [

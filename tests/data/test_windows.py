@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.config import ATTITUDES
-from dimcli.data.clip import ClipRecord
+from dimcli.data.clip import ATTITUDES, ClipRecord
 from dimcli.data.store import ClipStore
 from dimcli.data.windows import WindowSampler, rest, statistics
 from dimcli.data.writer import StoreWriter

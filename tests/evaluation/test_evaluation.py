@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.data.clip import Stimulus
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
 from dimcli.evaluation.harness import evaluate
 from dimcli.evaluation.metrics import fit_clusters, score_motions
-from dimcli.motion import Motion
 from tests.stores import make_split
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.core.motion import JAW, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
 from dimcli.evaluation.lips import (
     CLOSED,
     closure_hits,
@@ -15,8 +16,7 @@ from dimcli.evaluation.lips import (
     loudness,
     mouth_at_rest,
 )
-from dimcli.motion import JAW, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
-from renderers.heads import OpenHead
+from renderers.heads.open_head import OpenHead
 
 
 def motion_of(values: np.ndarray, space: str = "arkit") -> Motion:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.evaluation.metrics import (
     Clusters,
     fd,
@@ -18,7 +19,6 @@ from dimcli.evaluation.metrics import (
     sid,
     variation,
 )
-from dimcli.motion import Motion
 
 
 def draws(frames: int, dims: int, seed: int, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:

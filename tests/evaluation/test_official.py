@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 from dimcli.evaluation import official
 from dimcli.evaluation.official_clusters import fit_centres, nearest
 

@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.conversion.scan_mesh import ScanMesh, true_regions
-from dimcli.data.biwi import biwi
+from dimcli.core.errors import InputError
+from dimcli.core.motion import JAW, Motion
 from dimcli.data.clip import ClipRecord, Speech
-from dimcli.data.preparing import prepare
-from dimcli.data.spoken import CLOSURES
+from dimcli.data.corpora.biwi import biwi
+from dimcli.data.corpora.preparing import prepare
+from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
 from dimcli.data.store import ClipStore
+from dimcli.data.synthetic.spoken import CLOSURES
 from dimcli.data.writer import StoreWriter
-from dimcli.errors import InputError
-from dimcli.evaluation.face_regions import regions_of_space
 from dimcli.evaluation.lips import lip_agreement, lip_opening
-from dimcli.evaluation.run import EvaluationOptions, run_evaluation
 from dimcli.evaluation.scores import Evaluation, Figure
 from dimcli.evaluation.speaker import SpeakerMeasures, evaluate_speakers
 from dimcli.evaluation.vertex_metrics import lip_vertex_error, released_lip_errors
-from dimcli.motion import JAW, Motion
-from dimcli.speaker_methods import LoudnessSpeaker, MeanSpeaker, RandomSpeaker
+from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
+from dimcli.models.speaker_methods import LoudnessSpeaker, MeanSpeaker, RandomSpeaker
+from renderers.heads.regions import regions_of_space
 from tests.scan_files import write_biwi
 
 FPS, FRAMES, MEL = 25.0, 40, 32

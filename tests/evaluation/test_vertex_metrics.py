@@ -5,13 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.errors import InputError
-from dimcli.evaluation.face_regions import (
-    open_head_lips,
-    open_head_upper_face,
-    read_region,
-    regions_of_space,
-)
+from dimcli.core.errors import InputError
+from dimcli.core.motion import HEAD, JAW, expression_index
 from dimcli.evaluation.vertex_metrics import (
     dynamics,
     dynamics_deviation,
@@ -19,8 +14,13 @@ from dimcli.evaluation.vertex_metrics import (
     released_dynamics_deviation,
     released_lip_errors,
 )
-from dimcli.motion import HEAD, JAW, expression_index
-from renderers.heads import OpenHead
+from renderers.heads.open_head import OpenHead
+from renderers.heads.regions import (
+    open_head_lips,
+    open_head_upper_face,
+    read_region,
+    regions_of_space,
+)
 
 
 def faces(seed: int, frames: int = 7, vertices: int = 5) -> np.ndarray:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.exporting.live_link import ANGLES, HEADER, SHAPES, timecode, write_live_link
-from dimcli.motion import EXPRESSION, JAW, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
+from dimcli.core.motion import EXPRESSION, JAW, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
+from dimcli.jobs.export.live_link import ANGLES, HEADER, SHAPES, timecode, write_live_link
 from tests.cli.conftest import Dim, dim
 
 __all__ = ["dim"]

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.errors import InputError
-from dimcli.exporting.glb import TARGETS, write_glb
-from dimcli.motion import EXPRESSION, HEAD, JAW, MOTION_DIM, Motion, expression_index
-from renderers.heads import OpenHead
+from dimcli.core.errors import InputError
+from dimcli.core.motion import EXPRESSION, HEAD, JAW, MOTION_DIM, Motion, expression_index
+from dimcli.jobs.export.glb import TARGETS, write_glb
+from renderers.heads.open_head import OpenHead
 from tests.browser import chromium
 
 FPS = 25.0

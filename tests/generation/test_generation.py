@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.config_file import with_overrides
-from dimcli.errors import InputError
-from dimcli.generation.draws import draw
-from dimcli.generation.listener import generate_listener, window_inputs
-from dimcli.generation.sampling import Chances, fill_order
-from dimcli.models.dim import DIM
-from dimcli.motion import Motion
-from dimcli.presets import preset
+from dimcli.core.config import with_overrides
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.models.dim.dim import DIM
+from dimcli.models.dim.listener import generate_listener, window_inputs
+from dimcli.models.dim.sampling import Chances, fill_order
+from dimcli.models.draws import draw
+from dimcli.models.presets import preset
 from tests.stores import AUDIO_DIM, smooth
 
 
@@ -115,7 +115,7 @@ def test_inputs_of_another_kind_are_refused_with_the_reason() -> None:
 
 
 def test_loading_a_run_that_is_not_there_says_so(tmp_path: Path) -> None:
-    from dimcli.generation.listener import load_listener
+    from dimcli.models.dim.listener import load_listener
 
     with pytest.raises(InputError, match="no such run directory"):
         load_listener(tmp_path / "none", "cpu")

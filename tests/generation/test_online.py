@@ -4,12 +4,12 @@ import torch
 
 from dimcli.audio import mel
 from dimcli.audio.online_mel import OnlineMel, online_mel
-from dimcli.config_file import with_overrides
-from dimcli.errors import InputError
-from dimcli.generation.online_listener import OnlineListener, generate_online
-from dimcli.models.dim import DIM
-from dimcli.motion import Motion
-from dimcli.presets import preset
+from dimcli.core.config import with_overrides
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.models.dim.dim import DIM
+from dimcli.models.dim.online_listener import OnlineListener, generate_online
+from dimcli.models.presets import preset
 from tests.stores import AUDIO_DIM, smooth
 
 CAUSAL = {"dim.causal": True, "vq.causal": True}

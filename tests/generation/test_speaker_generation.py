@@ -3,13 +3,13 @@ import pytest
 import torch
 
 from dimcli.audio import MEL4
-from dimcli.config_file import with_overrides
-from dimcli.errors import InputError
-from dimcli.generation.online_speaker import OnlineSpeaker, require_online_encoder
-from dimcli.generation.speaker import decode_speaker, generate_speaker, speech_inputs
-from dimcli.models.dim import DIM
-from dimcli.motion import JAW
-from dimcli.presets import preset
+from dimcli.core.config import with_overrides
+from dimcli.core.errors import InputError
+from dimcli.core.motion import JAW
+from dimcli.models.dim.dim import DIM
+from dimcli.models.dim.online_speaker import OnlineSpeaker, require_online_encoder
+from dimcli.models.dim.speaker import decode_speaker, generate_speaker, speech_inputs
+from dimcli.models.presets import preset
 from tests.stores import smooth
 
 SPEAKER = {

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dimcli.generation.draws import draw
-from dimcli.generation.stitching import Track, windows
+from dimcli.models.draws import draw
+from dimcli.models.windows import Track, windows
 
 
 @pytest.mark.parametrize("total", [1, 5, 8, 9, 13, 40])

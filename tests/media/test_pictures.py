@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dimcli import media
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 
 
 def test_a_picture_is_turned_as_its_camera_says(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dimcli import media
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 from tests.media.clips import TONE, children, frames_of, make, source
 
 

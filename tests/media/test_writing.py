@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from dimcli import media
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.core.files import atomic_output
 from tests.media.clips import FFMPEG, children, frames_of, make, report, source
 
 
@@ -89,7 +90,7 @@ def test_a_video_that_fails_leaves_nothing_behind(tmp_path, tone):
 
 def test_a_child_that_starts_after_an_interruption_writes_nothing(tmp_path):
     def interrupted():
-        with media.atomic_output(tmp_path / "out.mp4", force=False) as temporary:
+        with atomic_output(tmp_path / "out.mp4", force=False) as temporary:
             raise KeyboardInterrupt(str(temporary))
 
     with pytest.raises(KeyboardInterrupt) as caught:

@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from dimcli.config import DataConfig, RunConfig
-from dimcli.config_file import with_overrides
+from dimcli.core.config import with_overrides
+from dimcli.data.clip import DataConfig
 from dimcli.data.windows import Batch
-from dimcli.presets import preset
+from dimcli.models.config import RunConfig
+from dimcli.models.presets import preset
 
 
 def tiny_config(**settings: object) -> RunConfig:

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from dimcli.config import ROLES
-from dimcli.models.dim import DIM, Dyad
-from dimcli.training.objectives import (
+from dimcli.data.clip import ROLES
+from dimcli.models.dim.dim import DIM, Dyad
+from dimcli.models.dim.objectives import (
     finetune_objective,
     pretrain_objective,
     random_mask,

@@ -2,10 +2,10 @@ import pytest
 import torch
 
 from dimcli.audio import MEL4, MEL_DIM
-from dimcli.config_file import with_overrides
-from dimcli.models.dim import DIM, Dyad
-from dimcli.models.hearing import RowConvolutions
-from dimcli.presets import preset
+from dimcli.core.config import with_overrides
+from dimcli.models.dim.dim import DIM, Dyad
+from dimcli.models.dim.hearing import RowConvolutions
+from dimcli.models.presets import preset
 
 
 def ear(audio_dim: int, stride: int, *, causal: bool = False) -> RowConvolutions:

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from dimcli.models.quantizer import Quantizer
-from dimcli.models.vqvae import VQVAE, part_columns
-from dimcli.motion import MOTION_DIM
+from dimcli.core.motion import MOTION_DIM
+from dimcli.models.dim.quantizer import Quantizer
+from dimcli.models.dim.vqvae import VQVAE, part_columns
 from tests.models.conftest import tiny_config
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
 from dimcli.pickles import read_npy, read_pickle, read_torch
 from dimcli.pickles.stubs import Record
 from tests.pickle_writing import (

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.media import read_frames
-from dimcli.motion import Motion
-from dimcli.renderer_training.run import (
+from dimcli.tracking.landmarks import observe_picture
+from dimcli.training.renderer.run import (
     Look,
     RendererOptions,
     named_sources,
     train_renderer,
 )
-from dimcli.tracking.landmarks import observe_picture
-from renderers.pirenderer.losses import LossConfig
-from renderers.pirenderer.networks import PIRendererConfig
-from renderers.pirenderer.objective import PRESETS, Preset, RendererTraining
-from renderers.pirenderer.run import read_run
+from renderers.trained.losses import LossConfig
+from renderers.trained.objective import PRESETS, Preset, RendererTraining
+from renderers.trained.pirenderer.networks import PIRendererConfig
+from renderers.trained.run import read_run
 from tests.cli.conftest import Dim, dim  # noqa: F401 - a fixture
 from tests.renderer_clips import somebody_else, talker, write_clip
 
@@ -148,7 +148,7 @@ def test_a_stranger_is_warned_of_in_training_and_in_rendering(
     train_renderer({"ann": same}, clips / "same", options)
     assert remarks == []
     # single pictures of painted faces are closer to each other than those of real people
-    monkeypatch.setattr("renderers.pirenderer.renderer.PICTURE_APART", 0.14)
+    monkeypatch.setattr("renderers.trained.renderer.PICTURE_APART", 0.14)
     assert _renderer(run, next(read_frames(clips / "talk.mp4"))).remarks == ()
     (remark,) = _renderer(run, next(read_frames(clips / "other.mp4"))).remarks
     assert "may show somebody else than ann" in remark
@@ -177,7 +177,7 @@ def test_the_papers_networks_train_in_the_same_loop_and_render(
 
 def _renderer(run: Path, image: np.ndarray):
     from renderers.base import Reference
-    from renderers.pirenderer.renderer import TrainedRenderer
+    from renderers.trained.renderer import TrainedRenderer
 
     seen = observe_picture(image)
     renderer = TrainedRenderer(read_run(run))

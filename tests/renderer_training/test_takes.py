@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from dimcli.errors import InputError
-from dimcli.renderer_training import takes
-from dimcli.renderer_training.takes import find_cuts, read_takes
+from dimcli.core.errors import InputError
+from dimcli.training.renderer import takes
+from dimcli.training.renderer.takes import find_cuts, read_takes
 from tests.renderer_clips import SIDE, somebody_else, talker, write_clip
 
 

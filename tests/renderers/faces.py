@@ -3,8 +3,7 @@
 import cv2
 import numpy as np
 
-from dimcli.face_model import canonical_face
-from dimcli.motion import JAW_OPEN_RAD, MOTION_DIM, expression_index
+from dimcli.core.motion import JAW_OPEN_RAD, MOTION_DIM, expression_index
 from renderers.base import Reference
 from renderers.contours import (
     EYES,
@@ -14,6 +13,7 @@ from renderers.contours import (
     OUTER_LIP_LOWER,
     OUTER_LIP_UPPER,
 )
+from weights.canonical_face import canonical_face
 
 SKIN, HAIR, WALL = (214, 170, 150), (90, 60, 40), (120, 140, 160)
 IRIS, WHITE, LIP, TOOTH = (20, 60, 200), (240, 240, 236), (190, 80, 90), (250, 250, 240)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from dimcli.motion import EXPRESSION, HEAD, JAW, expression_index
+from dimcli.core.motion import EXPRESSION, HEAD, JAW, expression_index
 from renderers.anchor import anchor, rest_of
 from tests.renderers.faces import frame
 

@@ -10,11 +10,11 @@ import torch
 from safetensors.numpy import save_file
 from scipy.spatial.transform import Rotation
 
-from dimcli.errors import InputError
-from dimcli.motion import MOTION_DIM
-from renderers.flame import FlameHead, FlameMesh
-from renderers.flame_landmarks import FlameLandmarks, contour_row
-from renderers.mesh import MeshRenderer
+from dimcli.core.errors import InputError
+from dimcli.core.motion import MOTION_DIM
+from renderers.heads.flame import FlameHead, FlameMesh
+from renderers.heads.flame_landmarks import FlameLandmarks, contour_row
+from renderers.mesh.mesh import MeshRenderer
 from tests.flame_files import NUM_SKIN, flame_arrays, mediapipe_embedding
 
 Array = np.ndarray[Any, Any]

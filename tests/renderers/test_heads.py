@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from dimcli.motion import (
+from dimcli.core.motion import (
     ARKIT_EXPRESSIONS,
     EXPRESSION,
     HEAD,
@@ -12,7 +12,7 @@ from dimcli.motion import (
     MOTION_DIM,
     expression_index,
 )
-from renderers.heads import NECK_SHARE, REGIONS, OpenHead, rotation_matrices
+from renderers.heads.open_head import NECK_SHARE, REGIONS, OpenHead, rotation_matrices
 
 UPPER_LIP, LOWER_LIP, NOSE_TIP, CHIN = 13, 14, 1, 152
 LID_PAIRS = {"Left": (386, 374), "Right": (159, 145)}

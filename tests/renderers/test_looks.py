@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.errors import InputError, MissingDependencyError
-from dimcli.motion import MOTION_DIM
-from renderers.heads import OpenHead
-from renderers.looks import LOOKS, edges_of, make_shader
-from renderers.mesh import MeshRenderer
-from renderers.raster import FAR_M, Camera, OpenCVRasteriser
-from renderers.raster_pytorch3d import PyTorch3DRasteriser, has_pytorch3d, make_rasteriser
+from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.core.motion import MOTION_DIM
+from renderers.heads.open_head import OpenHead
+from renderers.mesh.looks import LOOKS, edges_of, make_shader
+from renderers.mesh.mesh import MeshRenderer
+from renderers.mesh.raster import FAR_M, Camera, OpenCVRasteriser
+from renderers.mesh.raster_pytorch3d import PyTorch3DRasteriser, has_pytorch3d, make_rasteriser
 
 CPU = torch.device("cpu")
 

@@ -5,10 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
-from dimcli.motion import JAW_OPEN_RAD, MOTION_DIM, expression_index
-from renderers.heads import REGIONS, OpenHead
-from renderers.mesh import MeshRenderer
-from renderers.raster import FAR_M, Camera, OpenCVRasteriser
+from dimcli.core.motion import JAW_OPEN_RAD, MOTION_DIM, expression_index
+from renderers.heads.open_head import REGIONS, OpenHead
+from renderers.mesh.mesh import MeshRenderer
+from renderers.mesh.raster import FAR_M, Camera, OpenCVRasteriser
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dimcli.core.motion import JAW_OPEN_RAD, expression_index
 from dimcli.media import VideoWriter, read_picture
-from dimcli.motion import JAW_OPEN_RAD, expression_index
 from dimcli.tracking.landmarks import observe_picture, track_video
 from renderers.base import Reference
 from renderers.contours import EYES
-from renderers.portrait import PortraitRenderer
-from renderers.portrait_gaze import eye_state
+from renderers.portrait.gaze import eye_state
+from renderers.portrait.portrait import PortraitRenderer
 from tests.renderers.faces import (
     BROW_DOT,
     CORNER_DOT,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from dimcli.data.store import ClipStore
-from dimcli.data.synthetic import Recipe, write_synthetic
+from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 from dimcli.evaluation.files import EvaluationFiles
-from dimcli.evaluation.run import EvaluationOptions, run_evaluation
+from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
 from tests.stores import make_split
 
 pytestmark = pytest.mark.slow
@@ -210,7 +210,7 @@ def test_the_report_says_how_it_was_measured(report: Path) -> None:
 
 
 def test_the_clips_shown_do_not_depend_on_results(report: Path, tmp_path: Path) -> None:
-    from dimcli.report.clips import choose
+    from dimcli.evaluation.report.clips import choose
 
     store = ClipStore(report.parent / "data")
     records = store.clips("train")

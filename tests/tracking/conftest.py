@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from dimcli.core.motion import MOTION_DIM, expression_index
 from dimcli.media import VideoWriter
-from dimcli.motion import MOTION_DIM, expression_index
-from renderers.mesh import MeshRenderer
+from renderers.mesh.mesh import MeshRenderer
 
 FPS = 25
 FRAMES = 50

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.errors import InputError
-from dimcli.motion import Motion
-from dimcli.rotations import slerp_axis_angle
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.core.rotations import slerp_axis_angle
 from dimcli.tracking.emoca_folder import (
     is_emoca_folder,
     read_emoca_folder,

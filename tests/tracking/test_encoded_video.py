@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.errors import InputError
-from dimcli.motion import Motion
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.tracking.emoca import Deca
 from dimcli.tracking.emoca_folder import read_emoca_folder
 from dimcli.tracking.encoders import load_encoder, track_video, with_faces

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.errors import InputError
-from dimcli.importing import import_file
+from dimcli.core.errors import InputError
 from dimcli.tracking.checkpoints import find_checkpoint
 from dimcli.tracking.encoders import load_encoder
 from tests.tracking.encoder_files import (
@@ -18,6 +17,7 @@ from tests.tracking.encoder_files import (
     smirk_file,
 )
 from tests.tracking.plain_encoders import linear, mobilenet_features, resnet_regressor
+from weights.importing import import_file
 
 TOLERANCE = 1e-4
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dimcli.face_model import canonical_face
 from dimcli.tracking.geometry import Region, head_rotations, region_of_landmarks
+from weights.canonical_face import canonical_face
 
 SIZE = (640, 480)
 

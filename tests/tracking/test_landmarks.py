@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.media import read_frames, read_picture
-from dimcli.motion import Motion
 from dimcli.tracking.face_mesh import BLENDSHAPES
 from dimcli.tracking.landmarks import observe_picture, track_face, track_video
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dimcli.motion import MOTION_DIM, Motion, expression_index
+from dimcli.core.motion import MOTION_DIM, Motion, expression_index
 from dimcli.tracking.smoothing import smooth_motion
 
 

@@ -40,9 +40,6 @@ def dim_training(folder: Path) -> Training:
 
 def renderer_training(folder: Path) -> Training:
     """The command ``dim train-renderer`` on ``FOLDER/talk.mp4``."""
-    import dimcli.cli.app
-    import dimcli.renderer_training.run
-    import dimcli.tracking.landmarks  # noqa: F401
     from dimcli.cli import main
 
     command = ["train-renderer", str(folder / "talk.mp4"), "--preset", "tiny", "--device", "cpu"]

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.checkpoint import load_dim, load_vq
+from dimcli.core.errors import InputError
 from dimcli.data.clip import Clip
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
-from dimcli.generation.listener import generate_listener
+from dimcli.models.checkpoint import load_dim, load_vq
+from dimcli.models.dim.listener import generate_listener
 from dimcli.training.ablations import ABLATIONS
 from dimcli.training.method_stages import MethodOptions, train_method
 from dimcli.training.stages import StageOptions, finetune, pretrain, train_vq

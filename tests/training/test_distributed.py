@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dimcli.checkpoint import read_tensors, training_info
-from dimcli.training import distributed
+from dimcli.core import distributed
+from dimcli.models.checkpoint import read_tensors, training_info
 from dimcli.training.method_stages import MethodOptions, train_method
 from dimcli.training.stages import StageOptions, train_vq
 from tests.stores import make_store

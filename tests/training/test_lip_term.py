@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dimcli.lip_gap import CLOSED, lip_gap
-from dimcli.models.dim import DIM
-from dimcli.motion import JAW, expression_index
-from dimcli.training.objectives import finetune_objective, lip_term, standardised
+from dimcli.core.motion import JAW, expression_index
+from dimcli.models.dim.dim import DIM
+from dimcli.models.dim.objectives import finetune_objective, lip_term, standardised
+from renderers.heads.lip_gap import CLOSED, lip_gap
 from tests.models.conftest import random_batch, tiny_config
 
 SPEAKING = {

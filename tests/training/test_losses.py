@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from dimcli.training import losses
+from dimcli.models.dim import losses
 
 
 def test_contrastive_loss_equals_a_plain_loop_over_equation_5() -> None:

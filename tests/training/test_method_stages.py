@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dimcli.core.errors import InputError
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
-from dimcli.methods import load_predictor
+from dimcli.models.methods import load_predictor
 from dimcli.training.loop import Progress
 from dimcli.training.method_stages import MethodOptions, train_method
 from tests.stores import make_store

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dimcli.checkpoint import load_dim, load_run, load_vq, write_run
-from dimcli.config import TrainingConfig
-from dimcli.errors import InputError
+from dimcli.core.errors import InputError
+from dimcli.models.checkpoint import load_dim, load_run, load_vq, write_run
+from dimcli.models.config import TrainingConfig
 from dimcli.training.loop import Progress, TrainingResult, learning_rate
 from dimcli.training.stages import StageOptions, finetune, pretrain, train_vq
 from tests.stores import make_store

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dimcli.checkpoint import load_run
-from dimcli.config_file import read_config
+from dimcli.core.errors import InputError
 from dimcli.data.store import ClipStore
-from dimcli.errors import InputError
-from dimcli.kinds import TWO_STAGE
-from dimcli.methods import load_predictor
-from dimcli.models.baselines.speaker import TwoStageSpeaker
-from dimcli.speaker_methods import load_speaker_predictor
+from dimcli.models.checkpoint import load_run
+from dimcli.models.config import read_config
+from dimcli.models.kinds import TWO_STAGE
+from dimcli.models.methods import load_predictor
+from dimcli.models.speaker_methods import load_speaker_predictor
+from dimcli.models.speech_model import TwoStageSpeaker
 from dimcli.training.loop import Progress
 from dimcli.training.method_stages import MethodOptions, train_method
 from tests.stores import make_store

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dimcli.baseline_presets import baseline_preset
-from dimcli.checkpoint import build_model
-from dimcli.config_file import with_overrides
+from dimcli.core.config import with_overrides
 from dimcli.data.windows import Batch
-from dimcli.models.baselines.base import Baseline
-from dimcli.models.baselines.coded import CodedBaseline
+from dimcli.models.base import Baseline
+from dimcli.models.baseline_presets import baseline_preset
+from dimcli.models.checkpoint import build_model
+from dimcli.models.coded import CodedBaseline
 from tests.stores import AUDIO_DIM, smooth
 
 

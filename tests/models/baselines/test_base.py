@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from dimcli.core.motion import Motion
 from dimcli.data.windows import Batch, Statistics
-from dimcli.generation.baseline import BaselineListener
-from dimcli.models.baselines.base import Baseline
-from dimcli.motion import Motion
+from dimcli.models.base import Baseline
+from dimcli.models.baseline_listener import BaselineListener
 from tests.models.baselines.conftest import make, smooth_batch, untouched
 from tests.stores import AUDIO_DIM, smooth
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from dimcli.models.baselines.elp import ELP
+from dimcli.models.elp import ELP
 from tests.models.baselines.conftest import make, overfit, smooth_batch
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.errors import InputError
-from dimcli.methods import load_predictor
-from dimcli.models.baselines.faceformer import FaceFormer
-from dimcli.speaker_methods import load_speaker_predictor
+from dimcli.core.errors import InputError
+from dimcli.models.faceformer import FaceFormer
+from dimcli.models.methods import load_predictor
+from dimcli.models.speaker_methods import load_speaker_predictor
 from dimcli.training.method_stages import MethodOptions, train_method
 from tests.models.baselines.conftest import make, overfit, smooth_batch, untouched
 from tests.stores import make_store

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from dimcli.models.baselines.l2l import L2L
+from dimcli.models.l2l import L2L
 from tests.models.baselines.conftest import make, overfit, smooth_batch
 
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dimcli.baseline_presets import prior_preset
-from dimcli.config_file import with_overrides
+from dimcli.core.config import with_overrides
+from dimcli.core.errors import InputError
+from dimcli.core.motion import expression_index
 from dimcli.data.windows import Batch
-from dimcli.errors import InputError
-from dimcli.models.baselines.expression_space import ExpressionSpace, exchanged, one_hot
-from dimcli.models.baselines.meshtalk import MeshTalk
-from dimcli.motion import expression_index
+from dimcli.models.baseline_presets import prior_preset
+from dimcli.models.expression_space import ExpressionSpace, exchanged, one_hot
+from dimcli.models.meshtalk import MeshTalk
 from tests.models.baselines.conftest import make, overfit, smooth_batch, untouched
 
 STYLES = {"data.styles": "calm,lively"}

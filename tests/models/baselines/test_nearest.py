@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.baseline_presets import baseline_preset
-from dimcli.config_file import with_overrides
+from dimcli.core.config import with_overrides
 from dimcli.data.store import ClipStore, data_config
-from dimcli.models.baselines.nearest import Nearest
+from dimcli.models.baseline_presets import baseline_preset
+from dimcli.models.nearest import Nearest
 from tests.stores import make_store
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import yaml
 
+from dimcli.core.errors import InputError
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore
-from dimcli.data.synthetic import Recipe, write_synthetic
-from dimcli.errors import InputError
+from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 from dimcli.evaluation.metrics import PartScores, fit_clusters, score_motions
-from dimcli.models.baselines.simple import (
+from dimcli.models.simple import (
     MeanPredictor,
     MirrorPredictor,
     Oracle,

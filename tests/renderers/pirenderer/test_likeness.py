@@ -8,8 +8,8 @@ import pytest
 
 from dimcli.media import read_frames
 from dimcli.tracking.landmarks import observe_picture
-from renderers.pirenderer.backbones import Lite0
-from renderers.pirenderer.likeness import CLIPS_APART, SIDE, apart, likeness, standard_face
+from renderers.trained.backbones import Lite0
+from renderers.trained.likeness import CLIPS_APART, SIDE, apart, likeness, standard_face
 from tests.renderers.faces import SKIN, WALL, drawn_face
 
 

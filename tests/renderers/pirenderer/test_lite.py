@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.errors import InputError
-from dimcli.motion import MOTION_DIM
+from dimcli.core.errors import InputError
+from dimcli.core.motion import MOTION_DIM
 from renderers.base import Reference
 from renderers.contours import FACE_OVAL
-from renderers.pirenderer import run as runs
-from renderers.pirenderer.drawing import FromHome
-from renderers.pirenderer.framing import Crop, Footage, crop_of
-from renderers.pirenderer.lite import LiteConfig, LiteNet, framed, pose_of
-from renderers.pirenderer.material import TRAIN, Material, windows
-from renderers.pirenderer.objective import RendererTraining, shaken
-from renderers.pirenderer.renderer import TrainedRenderer
-from renderers.pirenderer.start import ASIDE, COEFFICIENTS, Starter
-from renderers.portrait import PortraitRenderer
-from renderers.portrait_mesh import HeadMesh, Shift
+from renderers.portrait.mesh import HeadMesh, Shift
+from renderers.portrait.portrait import PortraitRenderer
+from renderers.trained import run as runs
+from renderers.trained.drawing import FromHome
+from renderers.trained.framing import Crop, Footage, crop_of
+from renderers.trained.lite import LiteConfig, LiteNet, framed, pose_of
+from renderers.trained.material import TRAIN, Material, windows
+from renderers.trained.objective import RendererTraining, shaken
+from renderers.trained.renderer import TrainedRenderer
+from renderers.trained.start import ASIDE, COEFFICIENTS, Starter
 from tests.renderers.faces import drawn_face
 
 CONFIG = LiteConfig(size=64, width=8, mixtures=4, face=4, room=4)

@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from dimcli.errors import InputError
-from dimcli.face_model import canonical_face
-from renderers.pirenderer.losses import (
+from dimcli.core.errors import InputError
+from renderers.trained.losses import (
     LossConfig,
     RegionConfig,
     RenderingLoss,
     pixel_loss,
     region_weights,
 )
-from renderers.pirenderer.perceptual import PerceptualLoss, gram, weighted_mean
+from renderers.trained.perceptual import PerceptualLoss, gram, weighted_mean
+from weights.canonical_face import canonical_face
 
 SIZE = (64, 64)
 MOUTH_CORNERS, EYE_CORNERS = (61, 291), ((33, 133), (362, 263))

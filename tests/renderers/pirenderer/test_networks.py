@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dimcli.errors import InputError
-from renderers.pirenderer.losses import LossConfig, RenderingLoss
-from renderers.pirenderer.networks import (
+from dimcli.core.errors import InputError
+from renderers.trained.losses import LossConfig, RenderingLoss
+from renderers.trained.pirenderer.networks import (
     PRESETS,
     PIRenderer,
     PIRendererConfig,

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from dimcli.errors import InputError
-from renderers.pirenderer.networks import PIRenderer, PIRendererConfig
-from renderers.pirenderer.published import (
+from dimcli.core.errors import InputError
+from renderers.trained.pirenderer.networks import PIRenderer, PIRendererConfig
+from renderers.trained.pirenderer.published import (
     convert,
     import_pirender,
     initial_adapter,

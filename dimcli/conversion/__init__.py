@@ -1,1 +1,0 @@
-"""Between spaces and heads: FLAME's files, fits, converted motion."""

@@ -1,0 +1,75 @@
+"""The user's files: inputs that are there, outputs that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from dimcli.core.errors import InputError
+
+
+def existing_file(path: Path, kind: str) -> Path:
+    """``path``, if it is a file with something in it; ``kind`` says what was expected."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a {kind} file")
+    if not path.exists():
+        raise InputError(f"{path}: no such {kind} file")
+    if not path.is_file():
+        # it can be read only once, and perhaps never ends
+        raise InputError(f"{path}: is a pipe or a device; expected a {kind} file")
+    try:
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if empty:
+        raise InputError(f"{path}: the file is empty; expected a {kind} file")
+    return path
+
+
+def check_output(path: Path, *, force: bool, kind: str = "", suffixes: Sequence[str] = ()) -> Path:
+    """``path``, if a file may be written there: worth asking before long work.
+
+    Raises InputError where it exists (without ``force``), is a folder, or lies in a folder that
+    does not exist or cannot be written, or where its name does not end in one of ``suffixes``,
+    those of the ``kind`` of file it is.
+    """
+    path = Path(path)
+    if suffixes and path.suffix.lower() not in suffixes:
+        name = path.with_suffix(suffixes[0]).name if path.name else f"name{suffixes[0]}"
+        raise InputError(f"{path}: a {kind} is written as {suffixes[0]}; name it {name}")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a file name")
+    if path.exists() and not force:
+        raise InputError(f"{path}: already exists; pass --force to replace it")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: the folder {path.parent} cannot be written")
+    return path
+
+
+@contextmanager
+def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
+    """A temporary path near ``path``, renamed to it when the block ends, removed if it raises.
+
+    It lies in a hidden folder of its own beside ``path``, which goes with all that is in it. So a
+    child process that starts to write only after an interruption finds no place to write to.
+    Raises InputError as :func:`check_output` does.
+    """
+    path = check_output(path, force=force)
+    # names end at 255 bytes, and a letter takes up to four
+    folder = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part")
+    try:
+        folder.mkdir()
+        temporary = folder / f"whole{path.suffix}"
+        yield temporary
+        temporary.replace(path)
+    finally:
+        for _ in range(3):  # again, if a child wrote while it was being emptied
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,310 @@
+"""CANDOR: conversation folders with transcripts; a clip is one person's turn.
+
+``<uuid>/transcription/transcript_cliffhanger.csv`` says who talks when;
+``<uuid>/processed/<user id>.mp4`` shows one person, ``<uuid>/processed/<uuid>.mp3`` has the two
+voices left and right (``channel_map.json``). With ``emoca``, what DIM's code reads instead of
+videos: ``CANDOR/<uuid>/transcription``, ``emoca_sample_out1/<uuid>_<user id>.pkl`` (dictionaries of
+six-digit frame number -> 56 numbers, 5 frames a second) and ``CANDOR_audio_feats/<uuid>.pkl``.
+
+In a turn the one who talks is the speaker and the other one the listener, at the same time unless
+a shift is asked for. Turns that are too short are no clips; long ones are cut into equal pieces.
+Splits are by conversation: 5 % test, 5 % val.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dimcli.audio import HUBERT, SAMPLE_RATE
+from dimcli.audio.sound import to_frames
+from dimcli.core.errors import InputError
+from dimcli.core.motion import MOTION_DIM, Motion
+from dimcli.data.corpora.dyads import MIN_SEEN, Dyads, Skipped, Span, joined
+from dimcli.data.corpora.orders import POSE_FIRST, motion_of, numbers
+from dimcli.data.corpora.preparing import Corpus, Job, file_name
+from dimcli.data.corpora.sounds import (
+    HUBERT_FIRST_S,
+    HUBERT_FPS,
+    SoundPlan,
+    encoded,
+    encoded_piece,
+    feature_rows,
+    no_sound,
+)
+from dimcli.data.corpora.transcripts import TURN_KINDS, Turn, read_turns
+from dimcli.data.writer import split_conversations
+from dimcli.media import read_audio
+from dimcli.pickles import read_pickle
+from dimcli.tracking.gaps import fill_motion
+from dimcli.tracking.landmarks import track_video
+
+Floats = NDArray[np.float32]
+
+VIDEO_FPS = 30.0
+PICKLE_FPS = 5.0
+SOURCES = ("emoca", "videos")
+SHARE = 0.05
+"""Of the conversations in test, and again in val."""
+LICENCE = (
+    "CANDOR Corpus License: no synthetic media of the participants, no redistribution (derived "
+    "data included), no biometric identification; cite the corpus"
+)
+
+_EMOCA, _FEATURES, _CONVERSATIONS = "emoca_sample_out1", "CANDOR_audio_feats", "CANDOR"
+_LARGEST_FRAME = 10_000_000
+
+
+@dataclass(frozen=True)
+class TurnOptions:
+    """Which turns become clips, and how.
+
+    ``kind`` of segmentation; from ``min_s`` seconds on; cut into equal pieces of at most
+    ``max_s``; the listener is taken ``shift_ms`` later (DIM's code takes 200).
+    """
+
+    kind: str = "cliffhanger"
+    min_s: float = 1.0
+    max_s: float = 50.0
+    shift_ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in TURN_KINDS:
+            raise InputError(f"--turns {self.kind}: expected one of {', '.join(TURN_KINDS)}")
+        if not 0.1 <= self.min_s <= self.max_s:
+            raise InputError(
+                f"--min-s {self.min_s:g} --max-s {self.max_s:g}: expected 0.1 <= min <= max"
+            )
+        if not -5000 <= self.shift_ms <= 5000:
+            raise InputError(f"--shift-ms {self.shift_ms:g}: expected -5000 to 5000")
+
+
+@dataclass(frozen=True)
+class _Options:
+    root: Path
+    source: str
+    sound: SoundPlan
+    fps: float
+    order: str
+    turns: TurnOptions
+
+
+@dataclass(frozen=True)
+class _Person:
+    """One side of a conversation: the face, and the features of the voice at the same rate."""
+
+    motion: Motion
+    audio: Floats | None
+
+
+def candor(
+    root: Path,
+    *,
+    source: str = "auto",
+    audio: str = "auto",
+    fps: float | None = None,
+    order: str = POSE_FIRST,
+    seed: int = 0,
+    turns: TurnOptions | None = None,
+) -> Corpus:
+    """The CANDOR corpus in ``root``, to be prepared.
+
+    ``source`` is one of SOURCES or ``auto``; ``audio`` an encoder to run on the recordings,
+    ``given`` (``CANDOR_audio_feats``), ``none`` or ``auto``; ``order`` that of the 56 numbers in
+    pickles. Raises InputError where ``root`` has no conversation.
+    """
+    folder = root / _CONVERSATIONS if (root / _CONVERSATIONS).is_dir() else root
+    names = sorted(path.parent.name for path in folder.glob("*/transcription") if path.is_dir())
+    if not names:
+        raise InputError(
+            f"{root}: has no conversation; expected folders <uuid>/transcription with "
+            "transcript_cliffhanger.csv"
+        )
+    if source not in ("auto", *SOURCES):
+        raise InputError(f"--from {source}: expected one of auto, {', '.join(SOURCES)}")
+    has_pickles = (root / _EMOCA).is_dir()
+    if source == "auto":
+        source = "emoca" if has_pickles else "videos"
+    if source == "emoca" and not has_pickles:
+        raise InputError(f"--from emoca: {root} has no folder '{_EMOCA}'")
+    has_features = source == "emoca" and (root / _FEATURES).is_dir()
+    sound = SoundPlan.choose(
+        audio,
+        given=HUBERT if has_features else None,
+        sound=any((folder / name / "processed").is_dir() for name in names),
+    )
+    rate = fps or (PICKLE_FPS if source == "emoca" else VIDEO_FPS)
+    options = _Options(folder, source, sound, rate, order, turns or TurnOptions())
+    splits = split_conversations(names, seed, val=SHARE, test=SHARE)
+    jobs = [
+        Job(file_name(name), splits[name], partial(_make, options, root, name)) for name in names
+    ]
+    return Corpus(
+        name="candor",
+        fps=options.fps,
+        space="arkit" if source == "videos" else "flame",
+        encoder=sound.encoder,
+        jobs=jobs,
+        licence=LICENCE,
+        settings={"from": source, "audio": sound.origin, **vars(options.turns)}
+        | ({"order": order} if source == "emoca" else {}),
+        choices={"seed": seed},
+        remarks=sound.remarks(),
+    )
+
+
+def _make(options: _Options, root: Path, name: str) -> Dyads:
+    """A conversation's turns, one after the other."""
+    folder = options.root / name
+    table = folder / "transcription" / f"transcript_{options.turns.kind}.csv"
+    turns, damaged = read_turns(table)
+    people = _people(folder, turns)
+    sides = {
+        label: _person(options, root, folder, person, channel)
+        for label, (person, channel) in people.items()
+    }
+    pieces = []
+    skipped = [Skipped(f"{name}: {table.name}", f"{damaged} damaged rows")] if damaged else []
+    ids = {label: person for label, (person, _) in people.items()}
+    for turn in turns:
+        (other,) = (label for label in sides if label != turn.speaker)
+        for number, (start_s, stop_s) in enumerate(_cuts(turn, options.turns)):
+            clip = f"{name}-{turn.number:05d}" + (f"-{number}" if number else "")
+            span = Span(clip, 0, 1, ids[turn.speaker], ids[other])
+            try:
+                pieces.append(
+                    _piece(options, span, sides[turn.speaker], sides[other], start_s, stop_s)
+                )
+            except InputError as error:
+                skipped.append(Skipped(clip, str(error)))
+    return joined(pieces, skipped)
+
+
+def _people(folder: Path, turns: list[Turn]) -> dict[str, tuple[str, int | None]]:
+    """Who the transcript's speakers are: label -> user id, and their channel if it is known."""
+    channels: dict[str, str] = {}
+    path = folder / "processed" / "channel_map.json"
+    try:
+        content = json.loads(path.read_text())
+        channels = {str(side): str(person) for side, person in content.items()}
+    except FileNotFoundError:
+        pass
+    except (ValueError, AttributeError):
+        raise InputError(f"{path}: not a JSON object of L and R") from None
+    labels = sorted({turn.speaker for turn in turns})
+    if len(labels) != 2:
+        raise InputError(
+            f"{folder}: its transcript has {len(labels)} speakers; expected 2, so that one listens"
+        )
+    people: dict[str, tuple[str, int | None]] = {}
+    for label in labels:
+        person = channels.get(label, label)
+        side = next((side for side, name in channels.items() if name == person), None)
+        people[label] = (person, {"L": 0, "R": 1}.get(side or ""))
+    return people
+
+
+def _cuts(turn: Turn, options: TurnOptions) -> Iterator[tuple[float, float]]:
+    """The turn in equal pieces of at most ``max_s``; nothing where it is too short."""
+    length = turn.stop_s - turn.start_s
+    if length < options.min_s:
+        return
+    count = int(np.ceil(length / options.max_s - 1e-9))
+    for index in range(count):
+        yield (
+            turn.start_s + length * index / count,
+            turn.start_s + length * (index + 1) / count,
+        )
+
+
+def _piece(
+    options: _Options,
+    span: Span,
+    speaker: _Person,
+    listener: _Person,
+    start_s: float,
+    stop_s: float,
+) -> tuple[Span, Floats, Floats, Floats]:
+    fps = options.fps
+    first = round(start_s * fps)
+    frames = round(stop_s * fps) - first
+    parts = []
+    for role, motion, at in (
+        ("speaker", speaker.motion, first),
+        ("listener", listener.motion, first + round(options.turns.shift_ms / 1000 * fps)),
+    ):
+        if at < 0 or at + frames > len(motion):
+            raise InputError(f"the {role}'s recording is {motion.duration_s:.2f} s long")
+        seen = float(motion.valid[at : at + frames].mean())
+        if seen < MIN_SEEN:
+            raise InputError(f"the {role}'s face is seen in {seen:.0%} of the frames")
+        parts.append(motion.values[at : at + frames])
+    if speaker.audio is None:
+        audio = no_sound(frames)
+    else:
+        audio = encoded_piece(speaker.audio, first / fps, fps, frames)
+    return span, parts[0], parts[1], audio
+
+
+def _person(
+    options: _Options, root: Path, folder: Path, person: str, channel: int | None
+) -> _Person:
+    """One person's face and voice over the whole conversation."""
+    name = folder.name
+    video = folder / "processed" / f"{person}.mp4"
+    if options.source == "videos":
+        motion = track_video(video).resampled(options.fps)
+    else:
+        path = root / _EMOCA / f"{name}_{person}.pkl"
+        motion = _pickled_motion(path, options.order).resampled(options.fps)
+    if options.sound.origin == "none":
+        return _Person(motion, None)
+    if options.sound.origin == "given":
+        path = root / _FEATURES / f"{name}.pkl"
+        rows = feature_rows(read_pickle(path), str(path))
+        frames = max(1, int(len(rows) / HUBERT_FPS * options.fps))
+        step = 1 / HUBERT_FPS
+        return _Person(
+            motion, to_frames(rows, options.fps, frames, first_s=HUBERT_FIRST_S, step_s=step)
+        )
+    both = folder / "processed" / f"{name}.mp3"
+    if both.is_file() and channel is not None:
+        samples = read_audio(both, channel=channel)
+    else:
+        samples = read_audio(video)
+    if not len(samples):
+        raise InputError(f"{video}: has no sound")
+    frames = max(1, int(len(samples) / SAMPLE_RATE * options.fps))
+    return _Person(motion, encoded(samples, options.sound.encoder, options.fps, frames))
+
+
+def _pickled_motion(path: Path, order: str) -> Motion:
+    """A dictionary of frame number -> 56 numbers at 5 frames a second; gaps are filled."""
+    content = read_pickle(path)
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: expected a dictionary of frame number -> 56 numbers")
+    try:
+        rows = {int(key): numbers(row, f"{path}: {key}") for key, row in content.items()}
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: its keys are not frame numbers") from None
+    # ffmpeg counts pictures from 1; who counted from 0 has a frame 0
+    base = 0 if 0 in rows else 1
+    if min(rows) < 0 or max(rows) > _LARGEST_FRAME:
+        raise InputError(f"{path}: frame {max(rows)} is no frame number of a conversation")
+    if any(row.size != MOTION_DIM for row in rows.values()):
+        raise InputError(f"{path}: has frames that are not {MOTION_DIM} numbers")
+    count = max(rows) + 1 - base
+    values = np.zeros((count, MOTION_DIM), np.float32)
+    valid = np.zeros(count, bool)
+    for number, row in rows.items():
+        values[number - base] = row.reshape(-1)
+        valid[number - base] = True
+    seen = motion_of(values[valid], name=str(path), fps=PICKLE_FPS, order=order)
+    values[valid] = seen.values
+    return Motion(fill_motion(values, valid), fps=PICKLE_FPS, space="flame", valid=valid)

@@ -1,0 +1,216 @@
+"""LM_Listener: ``segments_{train,val,test}.pth`` of one listener's folder.
+
+Each file is a list of dictionaries that ``torch.save`` wrote, one a segment at 30 frames a second:
+``p0_exp`` [T, 50] and ``p0_pose`` [T, 6] of the listener, ``p1_*`` of the speaker, ``fname``,
+``split_start_frame`` and more. The corpus has no sound; ``hubert_feat`` [T50, 768] in the segments
+is what DIM's version adds, and with a folder of the videos' sounds (named as ``fname``) the
+segments are cut out of them. Splits are the corpus's own. Segments of one video in one split make
+up a conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dimcli.audio import HUBERT, SAMPLE_RATE
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.data.clip import SPLITS
+from dimcli.data.corpora.dyads import Dyads, Skipped, Span, joined
+from dimcli.data.corpora.orders import POSE_FIRST, motion_of, numbers
+from dimcli.data.corpora.preparing import Corpus, Job, file_name
+from dimcli.data.corpora.sounds import (
+    SoundPlan,
+    encoded,
+    encoded_piece,
+    hubert_rows,
+    no_sound,
+    sound_file,
+)
+from dimcli.media import read_audio
+from dimcli.pickles import read_torch
+
+Floats = NDArray[np.float32]
+
+LM_FPS = 30.0
+MIN_FRAMES = 24
+"""Shorter segments are left out, as in the released loaders of LM_Listener and DIM."""
+LICENCE = "LM_Listener: terms of its owners (non-commercial research)"
+
+
+_KEYS = (
+    *(f"p{person}_{part}" for person in (0, 1) for part in ("pose", "exp")),
+    *("fname", "split_start_frame", "split_start_time", "hubert_feat"),
+)
+
+
+@dataclass(frozen=True)
+class _Options:
+    sound: SoundPlan
+    sounds: Path | None
+    fps: float
+    listener: str
+
+
+def lm_listener(
+    root: Path,
+    *,
+    audio: str = "auto",
+    sounds: Path | None = None,
+    fps: float | None = None,
+) -> Corpus:
+    """The LM_Listener corpus in ``root`` (one listener's folder), to be prepared.
+
+    ``audio``: ``given`` (``hubert_feat``), an encoder to run on the folder ``sounds``, ``none`` or
+    ``auto``. A file of segments that cannot be read is skipped and the others go on. Raises
+    InputError where none is there.
+    """
+    files = {split: root / f"segments_{split}.pth" for split in SPLITS}
+    if not any(path.is_file() for path in files.values()):
+        below = sorted(path.parent.name for path in root.glob("*/segments_*.pth"))
+        hint = f"; name one of its folders {', '.join(sorted(set(below)))}" if below else ""
+        raise InputError(f"{root}: has no segments_train.pth, segments_val.pth, ...{hint}")
+    if sounds is not None and not sounds.is_dir():
+        raise InputError(f"--sounds {sounds}: no such folder")
+    skipped: list[Skipped] = []
+    found: list[tuple[str, str, tuple[int, ...]]] = []
+    has_features = False
+    for split, path in files.items():
+        try:
+            segments = _segments(path)
+        except InputError as error:
+            skipped.append(Skipped(path.name, str(error)))
+            continue
+        has_features = has_features or any("hubert_feat" in segment for segment in segments[:1])
+        found += [(split, video, tuple(indices)) for video, indices in _by_video(segments)]
+    if not found:
+        raise InputError(f"{root}: no segment can be used ({skipped[0].reason})")
+    sound = SoundPlan.choose(
+        audio, given=HUBERT if has_features else None, sound=sounds is not None
+    )
+    options = _Options(sound, sounds, fps or LM_FPS, root.resolve().name)
+    jobs = [
+        Job(file_name(f"{split}-{video}"), split, partial(_make, options, files[split], indices))
+        for split, video, indices in found
+    ]
+    return Corpus(
+        name="lm_listener",
+        fps=options.fps,
+        space="flame",
+        encoder=sound.encoder,
+        jobs=jobs,
+        licence=LICENCE,
+        settings={"audio": sound.origin, "listener": options.listener},
+        skipped=tuple(skipped),
+        remarks=sound.remarks(),
+    )
+
+
+@lru_cache(maxsize=1)
+def _segments(path: Path) -> list[dict[str, Any]]:
+    """The segments of a file; the last file stays in memory, as jobs come file by file."""
+    content = read_torch(path)
+    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+        raise InputError(f"{path}: expected a list of dictionaries, one a segment")
+    if not content:
+        raise InputError(f"{path}: has no segments")
+    # shape and detail are four fifths of a file
+    return [{key: segment[key] for key in _KEYS if key in segment} for segment in content]
+
+
+def _by_video(segments: list[dict[str, Any]]) -> Iterator[tuple[str, list[int]]]:
+    """Each video's segments, by their places in the file."""
+    videos: dict[str, list[int]] = {}
+    for index, segment in enumerate(segments):
+        videos.setdefault(str(segment.get("fname", "unnamed")), []).append(index)
+    yield from sorted(videos.items())
+
+
+def _make(options: _Options, path: Path, indices: tuple[int, ...]) -> Dyads:
+    """The segments of one video: those that cannot be used are named, the others kept."""
+    segments = _segments(path)
+    sound: Floats | None = None
+    if options.sound.origin == "sound":
+        sound = _sound(options, str(segments[indices[0]].get("fname", "")))
+    pieces, skipped = [], []
+    for index in indices:
+        name = f"{path.stem}[{index}]"
+        try:
+            pieces.append(_piece(options, segments[index], name, index, sound))
+        except InputError as error:
+            skipped.append(Skipped(name, str(error)))
+    return joined(pieces, skipped)
+
+
+def _piece(
+    options: _Options, segment: dict[str, Any], name: str, index: int, sound: Floats | None
+) -> tuple[Span, Floats, Floats, Floats]:
+    listener, speaker = (_motion(segment, person, name) for person in ("p0", "p1"))
+    if len(listener) != len(speaker):
+        raise InputError(
+            f"{name}: {len(listener)} frames of the listener (p0), {len(speaker)} of the speaker "
+            "(p1); expected the same"
+        )
+    if len(listener) < MIN_FRAMES:
+        raise InputError(f"{name}: {len(listener)} frames; expected at least {MIN_FRAMES}")
+    listener, speaker = listener.resampled(options.fps), speaker.resampled(options.fps)
+    frames = len(speaker)
+    video = str(segment.get("fname", "unnamed"))
+    span = Span(f"{name}-{PurePosixPath(video).stem}", 0, frames, video, options.listener)
+    if options.sound.origin == "given":
+        if "hubert_feat" not in segment:
+            raise InputError(f"{name}: lacks hubert_feat, which other segments have")
+        audio = hubert_rows(segment["hubert_feat"], f"{name}: hubert_feat", options.fps, frames)
+    elif sound is not None:
+        audio = encoded_piece(sound, _start_s(segment, name), options.fps, frames)
+    else:
+        audio = no_sound(frames)
+    return span, speaker.values, listener.values, audio
+
+
+def _motion(segment: dict[str, Any], person: str, name: str) -> Motion:
+    parts = []
+    for part, width in (("pose", 6), ("exp", 50)):
+        key = f"{person}_{part}"
+        if key not in segment:
+            raise InputError(f"{name}: lacks {key}")
+        array = numbers(segment[key], f"{name}: {key}")
+        if array.ndim != 2 or array.shape[1] != width:
+            raise InputError(f"{name}: {key} has shape {array.shape}; expected (frames, {width})")
+        parts.append(array)
+    pose, expression = parts
+    if len(pose) != len(expression):
+        raise InputError(
+            f"{name}: {person}_pose has {len(pose)} frames, {person}_exp {len(expression)}; "
+            "expected the same"
+        )
+    values = np.concatenate([pose, expression], axis=1)
+    return motion_of(values, name=f"{name}: {person}", fps=LM_FPS, order=POSE_FIRST)
+
+
+def _sound(options: _Options, video: str) -> Floats:
+    """The features of a whole video's sound."""
+    assert options.sounds is not None
+    name = PurePosixPath(video).name
+    path = sound_file(options.sounds, PurePosixPath(name).stem) or sound_file(options.sounds, name)
+    if path is None:
+        raise InputError(f"{options.sounds / PurePosixPath(name).stem}.wav: no such sound file")
+    samples = read_audio(path)
+    frames = int(len(samples) / SAMPLE_RATE * options.fps)
+    return encoded(samples, options.sound.encoder, options.fps, frames)
+
+
+def _start_s(segment: dict[str, Any], name: str) -> float:
+    """When a segment starts in its video."""
+    if "split_start_frame" in segment:
+        return float(segment["split_start_frame"]) / LM_FPS
+    if "split_start_time" in segment:
+        return float(segment["split_start_time"])
+    raise InputError(f"{name}: lacks split_start_frame; its sound cannot be found")

@@ -1,0 +1,1 @@
+"""Dyads and speech drawn from a written-down rule."""

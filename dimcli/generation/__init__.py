@@ -1,1 +1,0 @@
-"""From a trained model to motion; nothing here ever sees the truth."""

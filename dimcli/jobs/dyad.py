@@ -1,0 +1,299 @@
+"""Two tracks of a conversation in, one video of both faces out.
+
+Each face is a speaker (:mod:`dimcli.jobs.speaking`) of its own track and a listener
+(:mod:`dimcli.jobs.listening`) of the other's face and voice. Whose turn it is follows the tracks:
+where a track's voice is heard its face talks, else it listens, and it goes over from one to the
+other in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dimcli.audio import ACTIVITY, LEVEL, mel
+from dimcli.core.errors import DimError, InputError
+from dimcli.core.motion import JAW, Motion
+from dimcli.core.progress import Progress, silent
+from dimcli.data.clip import UNKNOWN_STYLE
+from dimcli.jobs.listening import SOUND_RATE, Listener, anchored
+from dimcli.jobs.render import (
+    Picture,
+    VideoResult,
+    check_motion_output,
+    check_renderer,
+    read_reference,
+    write_video,
+)
+from dimcli.jobs.speaking import (
+    Speaker,
+    check_speaker_output,
+    read_speech,
+    renderer_for,
+)
+from dimcli.media.ffmpeg import command, reading, run
+from dimcli.models.dim.vqvae import part_columns
+from weights import DEFAULT_SPEAKER
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+NAMES = ("a", "b")
+BLEED_LEVEL = 8.0 / 30.0
+"""A voice this far below the other one at the same time (8 dB, each by its own speech level) is
+the other's, heard by the wrong microphone."""
+LEAD_S = 0.24
+"""A face goes over to talking so long before its voice begins, and"""
+TRAIL_S = 0.4
+"""to listening so long after it ends."""
+BREATH_S = 1.0
+"""A pause up to this long is the speaker's own, unless the other takes the turn in it."""
+SHORTEST_S = 0.12
+"""Shorter sounds are noises, not turns."""
+HAND_OVER_S = 0.48
+"""How long a face takes from the one to the other."""
+MOUTH_HAND_OVER_S = 0.2
+"""How long its mouth takes."""
+LISTENING_JAW = 0.25
+"""How much of a listener's mouth movement is kept: who does not have the turn is quiet."""
+BALANCE = 0.25
+"""How much of each voice is heard on the other's side of the video."""
+
+
+def turns(tracks: tuple[Floats, Floats], fps: float, frames: int) -> tuple[Bools, Bools]:
+    """When each of two people talks: bool [frames] each; both may.
+
+    ``tracks`` mono [N] at SOUND_RATE, recorded together; each may hear the other's voice faintly.
+    """
+    heard = [mel(samples, SOUND_RATE, fps, frames) for samples in tracks]
+    talks = []
+    for own, other in (heard, heard[::-1]):
+        louder = own[:, LEVEL] > other[:, LEVEL] - BLEED_LEVEL
+        talks.append((own[:, ACTIVITY] > 0.5) & louder)
+    closed = [_closed(talk, ~other, round(BREATH_S * fps)) for talk, other in (talks, talks[::-1])]
+    kept = [_opened(talk, round(SHORTEST_S * fps)) for talk in closed]
+    lead, trail = round(LEAD_S * fps), round(TRAIL_S * fps)
+    return _widened(kept[0], lead, trail), _widened(kept[1], lead, trail)
+
+
+def _runs(mask: Bools) -> NDArray[np.int64]:
+    """Start and stop (exclusive) of the runs of true: [R, 2]."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return edges.reshape(-1, 2)
+
+
+def _closed(mask: Bools, allowed: Bools, longest: int) -> Bools:
+    """``mask`` with its gaps of up to ``longest`` frames filled, where ``allowed`` all through."""
+    filled = mask.copy()
+    for start, stop in _runs(~mask):
+        inner = start > 0 and stop < len(mask)
+        if inner and stop - start <= longest and allowed[start:stop].all():
+            filled[start:stop] = True
+    return filled
+
+
+def _opened(mask: Bools, shortest: int) -> Bools:
+    """``mask`` without its runs of less than ``shortest`` frames."""
+    kept = mask.copy()
+    for start, stop in _runs(mask):
+        if stop - start < shortest:
+            kept[start:stop] = False
+    return kept
+
+
+def _widened(mask: Bools, before: int, after: int) -> Bools:
+    """``mask`` with its runs begun ``before`` frames earlier and ended ``after`` frames later."""
+    wide = mask.copy()
+    for start, stop in _runs(mask):
+        wide[max(start - before, 0) : stop + after] = True
+    return wide
+
+
+def hand_over(talks: Bools, frames: int) -> Floats:
+    """``talks`` [T] as a share in 0..1 that takes ``frames`` frames to change: [T], smooth."""
+    half = max(frames // 2, 1)
+    taps = np.hanning(2 * half + 3)[1:-1]
+    padded = np.pad(talks.astype(np.float64), half, mode="edge")
+    return np.convolve(padded, taps / taps.sum(), mode="valid").astype(np.float32)
+
+
+def blended(speaking: Motion, listening: Motion, talks: Bools) -> Motion:
+    """Talking where ``talks`` bool [T], listening with a quiet mouth elsewhere.
+
+    Both motions are of the same length, rate and space; so is the result.
+    """
+    fps = speaking.fps
+    mouth = next(columns for columns in _parts(speaking.space) if JAW.start in columns)
+    quiet = listening.values.copy()
+    quiet[:, JAW] *= LISTENING_JAW
+    share = hand_over(talks, round(HAND_OVER_S * fps))[:, None]
+    values = share * speaking.values + (1 - share) * quiet
+    share = hand_over(talks, round(MOUTH_HAND_OVER_S * fps))[:, None]
+    values[:, mouth] = share * speaking.values[:, mouth] + (1 - share) * quiet[:, mouth]
+    return replace(speaking, values=values)
+
+
+def _parts(space: str) -> list[list[int]]:
+    return list(part_columns("speech", space).values())
+
+
+def side_by_side(left: Iterator[Picture], right: Iterator[Picture]) -> Iterator[Picture]:
+    """Both faces in one picture, equally high."""
+    import cv2
+
+    for one, second in zip(left, right, strict=True):
+        other, height = second, one.shape[0]
+        if other.shape[0] != height:
+            width = max(1, round(other.shape[1] * height / other.shape[0]))
+            other = cv2.resize(other, (width, height), interpolation=cv2.INTER_AREA)
+        yield np.hstack([one, other])
+
+
+def mix(tracks: tuple[Path, Path], output: Path) -> None:
+    """Both tracks as one stereo sound, each a little to its face's side. Raises DimError where
+    ffmpeg cannot."""
+    sides = []
+    for index in range(2):
+        gains = (1.0, BALANCE) if index == 0 else (BALANCE, 1.0)
+        sides.append(
+            f"[{index}:a:0]aresample=48000:async=1:first_pts=0,aformat=channel_layouts=mono,"
+            f"pan=stereo|c0={gains[0]}*c0|c1={gains[1]}*c0[s{index}]"
+        )
+    graph = ";".join([*sides, "[s0][s1]amix=inputs=2:duration=longest:normalize=0,alimiter[out]"])
+    inputs = [argument for track in tracks for argument in reading(track)]
+    done = run(command("-v", "error", *inputs, "-filter_complex", graph, "-map", "[out]", output))
+    if done.returncode:
+        raise DimError(f"{tracks[0]} and {tracks[1]}: cannot be mixed ({done.stderr!r:.200})")
+
+
+@dataclass(frozen=True)
+class _Voice:
+    """One of the two: the track's path, its sound [N] at SOUND_RATE and the way of talking."""
+
+    path: Path
+    samples: Floats
+    style: str
+
+
+def conversation(
+    speaker: Speaker,
+    listener: Listener,
+    voices: tuple[_Voice, _Voice],
+    *,
+    seed: int,
+    temperature: float | None,
+    progress: Progress = silent,
+) -> tuple[list[Motion], list[Motion]]:
+    """Each voice's motion while it talks, and each one's while it listens to the other."""
+    talking = [
+        speaker.say(
+            voice.samples,
+            SOUND_RATE,
+            seed=seed + index,
+            style=voice.style,
+            temperature=temperature,
+            progress=progress,
+        )
+        for index, voice in enumerate(voices)
+    ]
+    listening = []
+    for index in range(2):
+        other = 1 - index
+        listener.watch(voices[other].path, talking[other], progress)
+        listening.append(listener.react(seed + index, None, None))
+    return talking, listening
+
+
+def generate_dyad_video(
+    tracks: tuple[Path, Path],
+    references: tuple[Path | None, Path | None],
+    output: Path | None = None,
+    *,
+    speaker_weights: str = DEFAULT_SPEAKER,
+    listener_weights: str = "listener-small",
+    renderer: str = "portrait",
+    styles: tuple[str, str] = (UNKNOWN_STYLE, UNKNOWN_STYLE),
+    seed: int = 0,
+    temperature: float | None = None,
+    size: int | None = None,
+    save_motion: Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    progress: Progress = silent,
+) -> VideoResult:
+    """Both faces of the conversation that was recorded on two ``tracks``, side by side.
+
+    Writes one video, by default ``<a>-<b>-dyad.mp4`` in this folder, with both tracks mixed. Tracks
+    of different lengths are as long as the longer one. Every input is checked before long work
+    starts. Raises InputError for what is wrong with them.
+    """
+    import weights as bundled
+    from dimcli.core.background import Background
+    from dimcli.models.config import read_config
+
+    started = time.monotonic()
+    output = output or Path(f"{tracks[0].stem}-{tracks[1].stem}-dyad.mp4")
+    check_speaker_output(output, *tracks, force=force)
+    kept = [save_motion and save_motion.with_stem(f"{save_motion.stem}-{n}") for n in NAMES]
+    for path in filter(None, kept):
+        check_motion_output(path, force=force)
+    check_renderer(renderer)
+    runs = bundled.resolve(speaker_weights), bundled.resolve(listener_weights)
+    spaces = [read_config(directory / "config.yaml").data.space for directory in runs]
+    if spaces[0] != spaces[1]:
+        raise InputError(
+            f"--listener {listener_weights}: lives in the '{spaces[1]}' space and "
+            f"{speaker_weights} in '{spaces[0]}'; name two of the same space"
+        )
+    if renderer != "mesh":
+        for name, reference in zip(NAMES, references, strict=True):
+            if reference is None:
+                raise InputError(f"--ref-{name}: --renderer {renderer} needs a picture of the face")
+    loading = Background(lambda: (Speaker.load(runs[0], device), Listener.load(runs[1], device)))
+    remarks: tuple[str, ...] = ()
+    sounds, fitted, ready = [], [], []
+    for track, reference in zip(tracks, references, strict=True):
+        samples, told = read_speech(track)
+        found, told_too = read_reference(reference) if reference else (None, ())
+        ready.append(renderer_for(spaces[0], renderer, found, size, device))
+        sounds.append(samples)
+        fitted.append(found)
+        remarks += (*told, *told_too, *ready[-1].remarks)
+    lengths = [len(samples) / SOUND_RATE for samples in sounds]
+    if abs(lengths[0] - lengths[1]) > 1.0:
+        remarks += (f"the tracks are {lengths[0]:.1f} and {lengths[1]:.1f} s long",)
+    longest = max(map(len, sounds))
+    sounds = [np.pad(samples, (0, longest - len(samples))) for samples in sounds]
+    speaker, listener = loading.result()
+    voices = (
+        _Voice(tracks[0], sounds[0], styles[0]),
+        _Voice(tracks[1], sounds[1], styles[1]),
+    )
+    talking, listening = conversation(
+        speaker, listener, voices, seed=seed, temperature=temperature, progress=progress
+    )
+    fps, length = talking[0].fps, len(talking[0])
+    motions = []
+    for index, talks in enumerate(turns((sounds[0], sounds[1]), fps, length)):
+        pair = [talking[index], listening[index]]
+        picture = fitted[index]
+        if picture is not None and spaces[0] == "arkit":
+            pair = [anchored(motion, picture) for motion in pair]
+        motions.append(blended(pair[0], pair[1], talks))
+    frames = side_by_side(ready[0].render(motions[0].values), ready[1].render(motions[1].values))
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder) / "both.wav"
+        mix(tracks, sound)
+        result = write_video(output, motions[0], frames, sound, force, progress, started, remarks)
+    for where, motion, track in zip(kept, motions, tracks, strict=True):
+        if where is not None:
+            replace(motion, meta=motion.meta | {"source": str(track.resolve())}).save(
+                where, force=force
+            )
+    return result

@@ -1,0 +1,275 @@
+"""One evaluation from names to files: what ``dim eval`` does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import weights
+from dimcli.core.errors import InputError
+from dimcli.core.progress import Progress, silent
+from dimcli.data.clip import Predictor
+from dimcli.data.corpora.held_out import held_out_speech, held_out_synthetic
+from dimcli.data.store import ClipStore
+from dimcli.evaluation.files import EvaluationFiles
+from dimcli.evaluation.harness import evaluate
+from dimcli.evaluation.report.clips import choose, show_clips
+from dimcli.evaluation.report.speaker import speaker_report
+from dimcli.evaluation.report.writing import evaluation_report, write_report
+from dimcli.evaluation.score_table import ScoreTable, difference_table, score_table
+from dimcli.evaluation.scores import Evaluation
+from dimcli.evaluation.speaker import SpeakerMeasures, evaluate_speakers, speaker_columns
+from dimcli.models.methods import UNTRAINED, load_predictor
+from dimcli.models.speaker_methods import UNTRAINED_SPEAKERS, load_speaker_predictor
+
+DATASETS = ("vico", "lm_listener", "candor", "biwi", "vocaset", "synthetic")
+TASKS = ("listener", "speaker")
+_WORKERS = 4
+ORACLE = "oracle"
+NOTES = {
+    ORACLE: "knows the hidden events behind the speaker, which no method sees: the best that "
+    "can be said without seeing the listener",
+    "random": "somebody else's listening: realistic, unrelated to this speaker",
+    "mean": "stands still: what smallest squared errors reward",
+}
+SPEAKER_NOTES = {
+    "random": "somebody saying something else",
+    "mean": "stands still",
+    "loudness": "follows the volume: what lip sync has to beat",
+}
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What to evaluate, and how; see :func:`dimcli.evaluation.harness.evaluate`.
+
+    ``weights`` and ``baselines`` are names or run directories, or ``LABEL=NAME``; with neither,
+    the bundled listener beside what needs no training. ``data`` may be left out for the
+    ``synthetic`` ``dataset``. ``task`` is whom methods generate, one of TASKS: see
+    :mod:`dimcli.evaluation.speaker` for ``speaker``. ``reference`` defaults to the first of the
+    weights. The report shows ``clips`` clips of listeners.
+    """
+
+    dataset: str | None = None
+    task: str = "listener"
+    data: Path | None = None
+    weights: Sequence[str] = ()
+    baselines: Sequence[str] = ()
+    split: str = "test"
+    protocol: str = "paper"
+    samples: int | None = None
+    seed: int = 0
+    bootstrap: int = 1000
+    unit: str = "clip"
+    reference: str | None = None
+    clips: int = 2
+    online: bool = False
+    device: str = "auto"
+    command: str = ""
+    files: EvaluationFiles = field(default_factory=EvaluationFiles)
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """An evaluation, its tables for people, and the files that hold it."""
+
+    evaluation: Evaluation
+    tables: tuple[ScoreTable, ...]
+    written: tuple[Path, ...]
+
+
+def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> EvaluationResult:
+    """Evaluate and write files. Raises InputError before long work where it can."""
+    options.files.check(force=options.force)
+    if options.task == "speaker":
+        return _run_speakers(options, progress)
+    store = open_store(options.dataset, options.data, progress)
+    names = named(options, store)
+    predictors: dict[str, Predictor] = {
+        label: load_predictor(name, store, options.device, online=options.online)
+        for label, name in names.items()
+    }
+    evaluation = evaluate(
+        store,
+        options.split,
+        predictors,
+        samples=options.samples,
+        seed=options.seed,
+        protocol=options.protocol,
+        bootstrap=options.bootstrap,
+        unit=options.unit,
+        reference=_reference(options, names),
+        notes={label: NOTES.get(name, "") for label, name in names.items()},
+        bounds=[label for label, name in names.items() if name == ORACLE],
+        progress=progress,
+    )
+    scores = score_table(evaluation, notes=protocol_notes(evaluation))
+    differences = difference_table(evaluation, scores)
+    tables = (scores, differences) if differences else (scores,)
+    written = options.files.write(evaluation, scores, force=options.force)
+    if options.files.report is not None:
+        chosen = choose(store.clips(options.split), options.clips)
+        html = evaluation_report(
+            evaluation,
+            scores,
+            show_clips(store, chosen, predictors, options.seed, progress),
+            weights={label: describe(name) for label, name in names.items()},
+            command=options.command,
+        )
+        write_report(options.files.report, html, force=options.force)
+        written.append(options.files.report)
+    return EvaluationResult(evaluation, tables, tuple(written))
+
+
+def _run_speakers(options: EvaluationOptions, progress: Progress) -> EvaluationResult:
+    """The same for methods that generate speakers."""
+    if options.protocol != "paper":
+        raise InputError(
+            f"--protocol {options.protocol}: is of listeners; of speakers both definitions are "
+            "given side by side"
+        )
+    if options.online:
+        raise InputError("--online: is of listeners")
+    store = open_store(options.dataset, options.data, progress, task="speaker")
+    measures = SpeakerMeasures.of(store)
+    names = named(options, store)
+    predictors = {
+        label: load_speaker_predictor(name, store, options.device) for label, name in names.items()
+    }
+    evaluation = evaluate_speakers(
+        store,
+        options.split,
+        predictors,
+        samples=options.samples,
+        seed=options.seed,
+        bootstrap=options.bootstrap,
+        unit=options.unit,
+        reference=_reference(options, names),
+        notes={label: SPEAKER_NOTES.get(name, "") for label, name in names.items()},
+        measures=measures,
+        progress=progress,
+    )
+    scores = score_table(
+        evaluation,
+        columns=speaker_columns(evaluation),
+        parts=measures.parts,
+        notes=(*speaker_notes(evaluation), *measures.remarks),
+    )
+    differences = difference_table(evaluation, scores)
+    tables = (scores, differences) if differences else (scores,)
+    written = options.files.write(evaluation, scores, force=options.force)
+    if options.files.report is not None:
+        described = {label: describe(name) for label, name in names.items()}
+        html = speaker_report(
+            evaluation, scores, differences, weights=described, command=options.command
+        )
+        write_report(options.files.report, html, force=options.force)
+        written.append(options.files.report)
+    return EvaluationResult(evaluation, tables, tuple(written))
+
+
+def open_store(
+    dataset: str | None, data: Path | None, progress: Progress = silent, *, task: str = "listener"
+) -> ClipStore:
+    """The data set at ``data``, checked to be of the corpus ``dataset`` (None: any will do).
+
+    Without ``data``, for ``synthetic``, a small held-out corpus of the ``task`` that is made once
+    and kept. Synthetic speakers are what ``dim prepare speech`` makes.
+    """
+    if dataset is not None and dataset not in DATASETS:
+        raise InputError(f"--dataset {dataset}: unknown; known: {', '.join(DATASETS)}")
+    if data is None:
+        if dataset != "synthetic":
+            raise InputError(
+                f"--data: needed for {dataset or 'an evaluation'}; name the folder that "
+                f"`dim prepare {dataset or 'CORPUS'}` wrote, or take --dataset synthetic"
+            )
+        make = held_out_speech if task == "speaker" else held_out_synthetic
+        return make(workers=min(_WORKERS, os.cpu_count() or 1), progress=progress)
+    store = ClipStore(data)
+    corpus = store.info.made_by.get("prepare")
+    accepted = {dataset, "speech"} if (dataset, task) == ("synthetic", "speaker") else {dataset}
+    if dataset is not None and corpus not in accepted:
+        raise InputError(
+            f"{data}: was prepared from '{corpus}', not '{dataset}'; "
+            f"pass --dataset {corpus} or another --data"
+        )
+    return store
+
+
+def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
+    """Labels of methods to names or run directories, in the order they were given."""
+    given = [*options.weights, *options.baselines]
+    untrained = UNTRAINED_SPEAKERS if options.task == "speaker" else UNTRAINED
+    if not given and options.task == "speaker":
+        fits = store.info.space == "arkit" and store.info.audio_encoder == "mel4"
+        given = [*([weights.DEFAULT_SPEAKER] if fits else []), *UNTRAINED_SPEAKERS]
+    if not given:
+        known = [name for name in UNTRAINED if name != ORACLE]
+        given = [weights.DEFAULT_LISTENER, *known, *([ORACLE] if _is_synthetic(store) else [])]
+    found: dict[str, str] = {}
+    for one in given:
+        label, equals, name = one.partition("=")
+        # A path may hold an equals sign; a label holds no slash.
+        if not equals or "/" in label:
+            label, name = one.rstrip("/"), one
+        label = label if label in untrained else Path(label).name or label
+        if label in found:
+            raise InputError(f"two methods are called '{label}'; write LABEL={name} for one")
+        found[label] = name
+    return found
+
+
+def describe(name: str) -> str:
+    """What a method is, for the record: weights by their hash."""
+    if name in UNTRAINED or name in UNTRAINED_SPEAKERS:
+        return "needs no training"
+    model = weights.resolve(name) / "model.safetensors"
+    return f"{name}, sha256 {hashlib.sha256(model.read_bytes()).hexdigest()[:16]}"
+
+
+def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
+    """What a reader of the numbers must know, in a few lines."""
+    if evaluation.protocol == "official":
+        return (
+            f"Official protocol: the best of {evaluation.samples} draws a clip, CHOSEN BY ITS "
+            "DISTANCE TO THE TRUTH, and pooled SID. Not comparable with one prediction a clip.",
+        )
+    lines = []
+    if evaluation.resamples:
+        of = "clips" if evaluation.unit == "clip" else "conversations"
+        draws = evaluation.resamples
+        lines.append(f"Below each figure its 95 % interval: bootstrap over {of} ({draws} draws).")
+    if evaluation.samples > 1:
+        lines.append(f"±: standard deviation over {evaluation.samples} samples a clip.")
+    lines.append("↓ smaller is better; SID and Var: the nearer to the ground truth's the better.")
+    return tuple(lines)
+
+
+def speaker_notes(evaluation: Evaluation) -> tuple[str, ...]:
+    """What a reader of speakers' numbers must know, in a few lines."""
+    lines = []
+    if evaluation.resamples:
+        of = "clips" if evaluation.unit == "clip" else "conversations"
+        draws = evaluation.resamples
+        lines.append(f"Below each figure its 95 % interval: bootstrap over {of} ({draws} draws).")
+    lines.append(
+        "LVE: largest distance of a lip vertex, mean over frames, then clips; released: squared, "
+        "over all frames together. FDD: size of the deviation of the upper face's dynamics, mean "
+        "over clips; released: of squared lengths, with its sign, above zero is too still."
+    )
+    return tuple(lines)
+
+
+def _reference(options: EvaluationOptions, names: dict[str, str]) -> str | None:
+    if options.protocol != "paper" or len(names) < 2:
+        return options.reference
+    return options.reference or next(iter(names))
+
+
+def _is_synthetic(store: ClipStore) -> bool:
+    return store.info.made_by.get("prepare") == "synthetic"

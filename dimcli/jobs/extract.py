@@ -1,0 +1,217 @@
+"""``dim extract``: video, or what another tracker left, to motion; and the sound to features."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dimcli import media
+from dimcli.core.errors import InputError
+from dimcli.core.files import check_output
+from dimcli.core.motion import Motion
+from dimcli.core.progress import Progress, silent
+from dimcli.jobs.render import check_motion_output
+
+if TYPE_CHECKING:
+    from dimcli.audio import LoadedEncoder
+
+BUILT_IN = "landmarks"
+TRACKERS = (BUILT_IN, "emoca", "deca", "smirk")
+FORMATS = ("npz", "emoca")
+
+
+@dataclass(frozen=True)
+class MotionResult:
+    """A motion that was written, where, and how long it took (s); ``features`` is the file of its
+    sound's features, where they were asked for.
+    """
+
+    path: Path
+    motion: Motion
+    taken_s: float
+    features: Path | None = None
+
+
+def extract_motion(
+    source: Path,
+    output: Path | None = None,
+    *,
+    tracker: str = BUILT_IN,
+    checkpoint: Path | None = None,
+    output_format: str = "npz",
+    audio_encoder: str | None = None,
+    fps: float | None = None,
+    smooth: bool = False,
+    region: str | None = None,
+    device: str = "auto",
+    force: bool = False,
+    progress: Progress = silent,
+) -> MotionResult:
+    """The motion of the face in ``source``, written as ``output``.
+
+    ``source`` is a video, which ``tracker`` follows (``checkpoint`` is that of ``emoca``, ``deca``
+    or ``smirk``, by default the imported one); or EMOCA's output folder, whose frame rate is
+    ``fps``; or a motion file. ``output_format`` is ``npz`` (by default ``<source>.npz`` in this
+    folder) or ``emoca``, a folder a frame (``<source>-emoca``). With ``audio_encoder``, features of
+    a video's sound go beside it, into ``<output>.audio.npz``. Every input is checked before long
+    work starts. Raises InputError for what is wrong with them.
+    """
+    started = time.monotonic()
+    source = Path(source)
+    _check_choices(source, tracker, output_format, fps)
+    output = output or _default_output(source, output_format)
+    _check_output(output, output_format, force)
+    features = _features_path(output) if audio_encoder else None
+    hear: LoadedEncoder | None = None
+    if features is not None and audio_encoder is not None:
+        from dimcli.audio import load_encoder
+
+        if _is_motion(source):
+            raise InputError(f"--audio-encoder: {source} has no sound; expected a video")
+        check_output(features, force=force)
+        hear = load_encoder(audio_encoder, device)
+    if _is_motion(source):
+        if region is not None:
+            raise InputError(f"--region: {source} is not a video")
+        motion = _read_motion(source, fps, smooth, progress)
+    else:
+        track = face_tracker(
+            source, tracker, checkpoint, smooth=smooth, region=region, device=device
+        )
+        motion = track(progress)
+    if output_format == "emoca":
+        from dimcli.tracking.emoca_folder import write_emoca_folder
+
+        write_emoca_folder(motion, output, force=force)
+    else:
+        motion.save(output, force=force)
+    if hear is not None and features is not None:
+        _write_features(source, motion, hear, features, force, progress)
+    return MotionResult(output, motion, time.monotonic() - started, features)
+
+
+def space_of(tracker: str) -> str:
+    """The space that a tracker measures in. InputError where it is unknown."""
+    if tracker not in TRACKERS:
+        raise InputError(f"--tracker {tracker}: unknown; known: {', '.join(TRACKERS)}")
+    return "arkit" if tracker == BUILT_IN else "flame"
+
+
+def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
+    """``x,y,width,height`` in pixels as four numbers. Raises InputError."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
+        raise InputError(
+            f"--region {text}: expected x,y,width,height in pixels, as in 256,0,256,256"
+        )
+    x, y, width, height = (int(part) for part in parts)
+    return x, y, width, height
+
+
+def _is_motion(source: Path) -> bool:
+    """Whether ``source`` is motion already: a motion file or a folder."""
+    return source.is_dir() or source.suffix.lower() == ".npz"
+
+
+def _check_choices(source: Path, tracker: str, output_format: str, fps: float | None) -> None:
+    space = space_of(tracker)
+    if output_format not in FORMATS:
+        raise InputError(f"--format {output_format}: unknown; known: {', '.join(FORMATS)}")
+    if source.is_dir() and fps is None:
+        raise InputError(
+            f"--fps is missing: {source} is a folder, and EMOCA does not keep the video's frame "
+            "rate; name it, as in --fps 30"
+        )
+    if not source.is_dir() and fps is not None:
+        raise InputError(f"--fps: {source} has its own frame rate; --fps is for EMOCA's folders")
+    if output_format == "emoca" and space != "flame" and not _is_motion(source):
+        raise InputError(
+            f"--format emoca: --tracker {BUILT_IN} measures in the 'arkit' space; name emoca, deca "
+            "or smirk, which measure in 'flame'"
+        )
+
+
+def _default_output(source: Path, output_format: str) -> Path:
+    # names of folders may have dots: ViCo's do
+    name = source.resolve().name if source.is_dir() else source.stem
+    return Path(f"{name}-emoca" if output_format == "emoca" else f"{name}.npz")
+
+
+def _check_output(output: Path, output_format: str, force: bool) -> None:
+    if output_format == "emoca":
+        from dimcli.tracking.emoca_folder import check_emoca_output
+
+        check_emoca_output(output, force=force)
+    else:
+        check_motion_output(output, force=force)
+
+
+def _features_path(output: Path) -> Path:
+    """``motion.npz`` has its sound's features in ``motion.audio.npz``."""
+    name = output.stem if output.suffix == ".npz" else output.name
+    return output.with_name(f"{name}.audio.npz")
+
+
+def face_tracker(
+    video: Path,
+    tracker: str = BUILT_IN,
+    checkpoint: Path | None = None,
+    *,
+    smooth: bool = False,
+    region: str | None = None,
+    device: str = "auto",
+) -> Callable[[Progress], Motion]:
+    """What tracks the face in ``video``, with everything that can be wrong from the start checked,
+    and its network loaded. Raises InputError.
+    """
+    area = parse_region(region)
+    if space_of(tracker) == "arkit":
+        if checkpoint is not None:
+            raise InputError(f"--checkpoint {checkpoint}: --tracker {tracker} has its own")
+        from dimcli.tracking import landmarks
+
+        return lambda progress: landmarks.track_video(
+            video, smooth=smooth, region=area, progress=progress
+        )
+    media.probe_video(video)
+    from dimcli.tracking import encoders
+
+    encoder = encoders.load_encoder(tracker, checkpoint, device)
+    return lambda progress: encoders.track_video(
+        video, encoder, smooth=smooth, region=area, progress=progress
+    )
+
+
+def _read_motion(source: Path, fps: float | None, smooth: bool, progress: Progress) -> Motion:
+    if fps is None:
+        motion = Motion.load(source)
+    else:
+        from dimcli.tracking.emoca_folder import read_emoca_folder
+
+        motion = read_emoca_folder(source, fps, progress=progress)
+    if smooth:
+        from dimcli.tracking.smoothing import smooth_motion
+
+        motion = smooth_motion(motion)
+    return motion
+
+
+def _write_features(
+    source: Path,
+    motion: Motion,
+    hear: LoadedEncoder,
+    path: Path,
+    force: bool,
+    progress: Progress,
+) -> None:
+    from dimcli.audio import SAMPLE_RATE
+    from dimcli.audio.features_file import AudioFeatures
+
+    samples = media.read_audio(source, SAMPLE_RATE)
+    values = hear(samples, SAMPLE_RATE, motion.fps, len(motion), progress)
+    AudioFeatures(values, motion.fps, hear.encoder.name).save(path, force=force)

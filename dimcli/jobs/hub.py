@@ -1,0 +1,141 @@
+"""Fetching weights from the Hugging Face hub and giving out one's own, by ``huggingface_hub``.
+
+What is fetched is compared with the hashes that the hub states for it, and noted in the manifest
+of the user's folder. Downloads that were interrupted go on where they stopped.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import weights
+from dimcli.core import manifest
+from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.models.checkpoint import CONFIG, METRICS, MODEL
+from dimcli.models.config import read_config
+
+CARD = "README.md"
+RUN_FILES = (CONFIG, MODEL, CARD, METRICS)
+TENSORS = (MODEL, "pytorch_model.bin")
+FOREIGN_FILES = ("config.json", "preprocessor_config.json", *TENSORS)
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Weights that are here now: where, and how many bytes."""
+
+    folder: Path
+    size: int
+
+
+def fetch(name: str, *, revision: str | None = None, token: str | None = None) -> Fetched:
+    """Bring ``name`` into the user's folder: ``owner/name`` of a run, or a name in the registry.
+
+    Raises InputError where the hub has no such thing, nothing can be reached, a file does not hash
+    to what the hub states, or it is no run of ours.
+    """
+    foreign = weights.registry()["fetchable"].get(name)
+    repository = foreign["repository"] if foreign else name
+    if not _NAME.fullmatch(repository):
+        known = ", ".join(sorted(weights.registry()["fetchable"]))
+        raise InputError(f"{name}: neither owner/name of a run on the hub nor one of: {known}")
+    home = weights.user_folder()
+    folder = home / foreign["folder"] if foreign else weights.fetched_run(name)
+    files = FOREIGN_FILES if foreign else RUN_FILES
+    hub = _library()
+    try:
+        info = hub.HfApi(token=token).model_info(repository, revision=revision, files_metadata=True)
+        hub.snapshot_download(
+            repository, revision=info.sha, local_dir=folder, allow_patterns=list(files), token=token
+        )
+    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
+        raise InputError(f"{name}: cannot be fetched ({_reason(error)})") from None
+    present = [folder / file for file in files if (folder / file).is_file()]
+    _compare(name, info, folder, present)
+    if foreign is None:
+        read_config(folder / CONFIG)
+    manifest.record(home, present)
+    return Fetched(folder, sum(path.stat().st_size for path in present))
+
+
+def push(run: Path, repository: str, *, private: bool = False, token: str | None = None) -> str:
+    """Give out the run directory ``run`` as ``owner/name``; the address of its page.
+
+    The run's own card goes along, or one made of its configuration. Raises InputError where it is
+    no run, or the hub refuses.
+    """
+    if not _NAME.fullmatch(repository):
+        raise InputError(f"--to {repository}: expected owner/name")
+    config = read_config(run / CONFIG)
+    if not (run / MODEL).is_file():
+        raise InputError(f"{run}: has no {MODEL}; train it first")
+    hub = _library()
+    api = hub.HfApi(token=token)
+    card = run / CARD
+    content = card.read_text(encoding="utf-8") if card.is_file() else _card(run, config)
+    if not content.startswith("---"):
+        content = f"---\nlibrary_name: dim\ntags: [dyadic-interaction]\n---\n\n{content}"
+    try:
+        url = api.create_repo(repository, private=private, exist_ok=True)
+        operations = [
+            hub.CommitOperationAdd(path, str(run / path))
+            for path in (CONFIG, MODEL, METRICS)
+            if (run / path).is_file()
+        ]
+        operations.append(hub.CommitOperationAdd(CARD, content.encode()))
+        api.create_commit(repository, operations, commit_message="Weights trained with dim")
+    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
+        raise InputError(
+            f"--to {repository}: the hub refused ({_reason(error)}); "
+            "log in with `hf auth login`, or set HF_TOKEN"
+        ) from None
+    return str(url)
+
+
+def _library() -> Any:
+    try:
+        import huggingface_hub
+        import huggingface_hub.errors
+    except ImportError:
+        raise MissingDependencyError(
+            "the hub needs huggingface_hub: pip install 'dim-listener[hub]'"
+        ) from None
+    return huggingface_hub
+
+
+def _reason(error: Exception) -> str:
+    """An error of the hub's in one line."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _compare(name: str, info: Any, folder: Path, present: list[Path]) -> None:
+    """Every large file against the hash that the hub states; a wrong one is deleted."""
+    stated = {one.rfilename: one.lfs.sha256 for one in info.siblings if one.lfs is not None}
+    for path in present:
+        wanted = stated.get(path.relative_to(folder).as_posix())
+        if wanted is not None and manifest.sha256(path) != wanted:
+            path.unlink()
+            raise InputError(
+                f"{name}: {path.name} arrived damaged (sha256 differs from the hub's); "
+                "fetch it again"
+            )
+    if not any(path.name in TENSORS for path in present):
+        raise InputError(f"{name}: has no {MODEL}; it is not weights that dim can use")
+
+
+def _card(run: Path, config: Any) -> str:
+    data = config.data
+    return (
+        f"# {run.name}\n\n"
+        f"Weights of [dim](https://pypi.org/project/dim-listener), kind `{config.kind}`, for "
+        f"motion in the `{data.space}` space at {data.fps:g} frames a second, "
+        f"heard by `{data.audio_encoder}`.\n\n"
+        f"```\ndim weights fetch OWNER/NAME\n"
+        f"dim generate-listener speaker.mp4 --ref listener.jpg --weights OWNER/NAME\n```\n\n"
+        "What it was trained on, and what it must not be used for, is for its maker to add here.\n"
+    )

@@ -1,0 +1,223 @@
+"""Run directories: what a training command writes and every other command accepts.
+
+``config.yaml``, ``model.safetensors`` (the best weights by validation), ``metrics.jsonl``, and,
+only to resume, ``training_state.safetensors``. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from dimcli.core.config import write_config
+from dimcli.core.errors import InputError
+from dimcli.core.files import atomic_output
+from dimcli.models.base import Baseline
+from dimcli.models.codetalker import CodeTalker
+from dimcli.models.config import RunConfig, read_config
+from dimcli.models.dim.dim import DIM
+from dimcli.models.dim.vqvae import VQVAE
+from dimcli.models.elp import ELP
+from dimcli.models.expression_space import ExpressionSpace
+from dimcli.models.faceformer import FaceFormer
+from dimcli.models.kinds import PRIOR
+from dimcli.models.l2l import L2L
+from dimcli.models.meshtalk import MeshTalk
+from dimcli.models.motion_prior import MotionPrior
+from dimcli.models.nearest import Nearest
+from dimcli.models.rlhg import RLHG
+
+CONFIG = "config.yaml"
+MODEL = "model.safetensors"
+METRICS = "metrics.jsonl"
+STATE = "training_state.safetensors"
+_INFO = "info"
+
+
+def build_model(config: RunConfig) -> VQVAE | DIM | Baseline:
+    """The untrained model that a run's configuration describes."""
+    if config.kind == "vq":
+        return VQVAE(config.vq, config.data.space)
+    if config.kind == "dim":
+        return DIM(config)
+    if config.stage == PRIOR:
+        priors: dict[str, type[MotionPrior | ExpressionSpace]] = {
+            "codetalker": MotionPrior,
+            "meshtalk": ExpressionSpace,
+        }
+        return priors[config.kind](config)
+    baselines: dict[str, type[RLHG | L2L | ELP | FaceFormer | CodeTalker | MeshTalk]] = {
+        "rlhg": RLHG,
+        "l2l": L2L,
+        "elp": ELP,
+        "faceformer": FaceFormer,
+        "codetalker": CodeTalker,
+        "meshtalk": MeshTalk,
+    }
+    return baselines[config.kind](config)
+
+
+def save_tensors(
+    tensors: dict[str, Tensor],
+    path: Path,
+    half: bool = False,
+    notes: dict[str, str] | None = None,
+) -> None:
+    """Write tensors as safetensors, whole or not at all; ``half`` stores floats in 16 bits.
+
+    ``notes`` are texts kept in the same file.
+    """
+    prepared = {
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
+        .detach()
+        .cpu()
+        .contiguous()
+        for name, tensor in tensors.items()
+    }
+    with atomic_output(path, force=True) as temporary:
+        save_file(prepared, temporary, metadata=notes)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read safetensors. Raises InputError that names the file when it is missing or broken."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; a run directory has {MODEL}")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from None
+
+
+def write_run(config: RunConfig, model: nn.Module, directory: Path, half: bool = False) -> None:
+    """Write ``config.yaml`` and ``model.safetensors`` into ``directory``, which is made."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_config(config, directory / CONFIG)
+    save_tensors(model.state_dict(), directory / MODEL, half)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Fill ``model`` from a safetensors file; names and shapes must all agree."""
+    tensors = read_tensors(path)
+    expected = model.state_dict()
+    missing = [name for name in expected if name not in tensors]
+    extra = [name for name in tensors if name not in expected]
+    if missing or extra:
+        detail = f"lacks {missing[0]}" if missing else f"has the unknown {extra[0]}"
+        raise InputError(
+            f"{path}: not the weights that {CONFIG} beside it describes ({detail}; "
+            f"{len(missing)} missing, {len(extra)} unknown)"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise InputError(
+                f"{path}: {name} has shape {list(tensor.shape)}; "
+                f"expected {list(expected[name].shape)}"
+            )
+    model.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()})
+
+
+@dataclass(frozen=True)
+class Run:
+    """A loaded run: its configuration and its model, in eval mode."""
+
+    config: RunConfig
+    model: VQVAE | DIM | Baseline | Nearest
+
+
+def load_run(directory: Path, device: torch.device | None = None) -> Run:
+    """Load a run directory. Raises InputError that says what is missing or wrong."""
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise InputError(f"{directory}: no such run directory")
+    config = read_config(directory / CONFIG)
+    model: VQVAE | DIM | Baseline | Nearest
+    if config.kind == "nearest":
+        try:
+            model = Nearest(config, read_tensors(directory / MODEL))
+        except InputError as error:
+            raise InputError(f"{directory / MODEL}: {error}") from None
+    else:
+        model = build_model(config)
+        load_weights(model, directory / MODEL)
+    return Run(config, model.to(device or torch.device("cpu")).eval())
+
+
+def load_vq(directory: Path, role: str) -> tuple[RunConfig, VQVAE]:
+    """A VQ-VAE run of ``role``; InputError when the run is something else."""
+    run = load_run(directory)
+    if not isinstance(run.model, VQVAE) or run.config.role != role:
+        what = f"a {run.config.role} {run.config.kind} run"
+        raise InputError(f"{directory}: {what}; expected a {role} VQ-VAE run (dim train-vq)")
+    return run.config, run.model
+
+
+def load_dim(directory: Path, device: torch.device | None = None) -> tuple[RunConfig, DIM]:
+    """A dyadic run (pre-trained or fine-tuned); InputError when the run is something else."""
+    run = load_run(directory, device)
+    if not isinstance(run.model, DIM):
+        what = f"a {run.config.role} VQ-VAE" if run.config.kind == "vq" else f"an {run.config.kind}"
+        raise InputError(
+            f"{directory}: {what} run; expected a run of `dim pretrain` or `dim finetune`"
+        )
+    return run.config, run.model
+
+
+def save_training_state(
+    directory: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    info: dict[str, Any],
+) -> None:
+    """Write what resuming needs, in one file: weights, optimiser moments, and ``info`` as JSON."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, values in optimizer.state_dict()["state"].items():
+        for name, value in values.items():
+            tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+    save_tensors(tensors, directory / STATE, notes={_INFO: json.dumps(info)})
+
+
+def training_info(directory: Path) -> dict[str, Any]:
+    """The ``info`` that :func:`save_training_state` wrote last."""
+    with safe_open(directory / STATE, framework="pt") as file:
+        info: dict[str, Any] = json.loads(file.metadata()[_INFO])
+    return info
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether the training in ``directory`` has come to its end (or needed none)."""
+    if not (directory / STATE).is_file():
+        return (directory / MODEL).is_file()
+    info = training_info(directory)
+    training = read_config(directory / CONFIG).training
+    stale = bool(training.patience) and info["stale"] >= training.patience
+    return stale or info["step"] >= training.steps
+
+
+def load_training_state(
+    directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Restore what :func:`save_training_state` wrote, and give its ``info`` back."""
+    path = directory / STATE
+    if not path.is_file():
+        raise InputError(f"{directory}: nothing to resume (no {STATE}); train without --resume")
+    tensors = read_tensors(path)
+    with safe_open(path, framework="pt") as file:
+        info: dict[str, Any] = json.loads(file.metadata()[_INFO])
+    model.load_state_dict(
+        {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    )
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return info

@@ -1,0 +1,157 @@
+"""Mask-predict sampling of one window's codes, of a listener or of a speaker.
+
+A window is filled in a few passes: each draws real samples for steps that lie evenly between those
+already known, then shows them to the next. (Keeping the surest codes first, as is often done,
+starves a face of what is rare and brief: blinks and nods.)
+
+Axes: N steps of the window, P parts, K codes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from dimcli.core.errors import InputError
+from dimcli.data.clip import ATTITUDES
+from dimcli.models.config import RunConfig
+from dimcli.models.dim.dim import DIM, OTHER, Dyad
+from dimcli.models.draws import draw
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a clip is sampled: ``temperature``, passes (``steps``) a window, and the steps of codes
+    of a ``window`` and of its ``overlap`` with the next."""
+
+    temperature: float
+    steps: int
+    window: int
+    overlap: int
+
+    @classmethod
+    def of(cls, config: RunConfig, temperature: float | None, steps: int | None) -> Sampling:
+        """What is None is as the run has it. Raises InputError for what can't be."""
+        settings, fps, stride = config.generation, config.data.fps, config.vq.stride
+        temperature = settings.temperature if temperature is None else temperature
+        steps = settings.steps if steps is None else steps
+        if temperature < 0:
+            raise InputError(f"temperature is {temperature}; expected 0 or more")
+        if steps < 1:
+            raise InputError(f"steps is {steps}; expected 1 or more")
+        window = max(2, round(settings.window_s * fps) // stride)
+        overlap = min(window - 1, round(settings.overlap_s * fps) // stride)
+        return cls(temperature, steps, window, overlap)
+
+
+UNKNOWN = ATTITUDES.index("unknown")
+
+
+def fill_order(count: int, passes: int, generator: torch.Generator) -> list[Tensor]:
+    """Which of ``count`` unknown steps each pass fills: long tensors that cover 0..count-1 once.
+
+    Every pass takes steps spread evenly between those of the passes before it, and about twice as
+    many: neighbours are then hardly ever drawn without knowing of each other.
+    """
+    bits = max(1, (count - 1).bit_length())
+    spread = [int(f"{index:0{bits}b}"[::-1], 2) for index in range(2**bits)]
+    offset = int(torch.randint(count, (1,), generator=generator))
+    order = torch.tensor([(index + offset) % count for index in spread if index < count])
+    ends = {max(1, round(count / 2**halvings)) for halvings in range(passes)}
+    while len(ends) < min(passes, count):  # more passes than halvings: split the largest
+        bounds = [0, *sorted(ends)]
+        low, high = max(itertools.pairwise(bounds), key=lambda pair: pair[1] - pair[0])
+        ends.add((low + high) // 2)
+    return [order[low:high] for low, high in itertools.pairwise([0, *sorted(ends)])]
+
+
+@torch.inference_mode()
+def sample_codes(
+    model: DIM,
+    dyad: Dyad,
+    known: Tensor,
+    temperature: float,
+    *,
+    steps: int,
+    generator: torch.Generator,
+    role: str = "listener",
+) -> Tensor:
+    """Codes of ``role`` long [N, P] for a window; its first are ``known`` long [M, P], M < N."""
+    chances = Chances(model, dyad, role)
+    codes = dyad.codes[role][0].clone()
+    size, prefix = len(codes), len(known)
+    visible = torch.zeros(size, dtype=torch.bool, device=codes.device)
+    if prefix:
+        codes[:prefix] = known
+        visible[:prefix] = True
+    if model.previous is not None:
+        order = [torch.tensor([index]) for index in range(size - prefix)]
+    else:
+        order = fill_order(size - prefix, steps, generator)
+    for chosen in order:
+        places = (chosen + prefix).to(codes.device)
+        drawn = draw(chances.logits(codes, visible, places).cpu(), temperature, generator)
+        codes[places] = drawn.to(codes.device)
+        visible[places] = True
+    return codes
+
+
+class Chances:
+    """What a model expects of one role in a window, given which of its codes are known so far.
+
+    A listener's speaker is seen; nothing of a speaker's listener is.
+
+    With guidance g, a logit l becomes u + g (l - u), where u is the logit of an unknown attitude:
+    classifier-free guidance (arXiv 2207.12598), for models trained with ``attitude_dropout``.
+    """
+
+    def __init__(self, model: DIM, dyad: Dyad, role: str = "listener") -> None:
+        self.model = model
+        self.dyad = dyad
+        self.role, self.other = role, OTHER[role]
+        self.guidance = model.config.generation.attitude_guidance
+        self.guided = self.guidance != 1 and bool((dyad.attitude != UNKNOWN).any())
+        present = model.step_mask(dyad.mask)
+        self.seen = present if role == "listener" else torch.zeros_like(present)
+        self.partner = model.encode_role(self.other, dyad, self.seen)
+
+    def logits(self, codes: Tensor, visible: Tensor, wanted: Tensor) -> Tensor:
+        """Logits [M, P, K] of the steps ``wanted`` long [M], from ``codes`` long [N, P] where
+        ``visible`` bool [N]."""
+        return self.everything(codes, visible, wanted)[0]
+
+    def everything(
+        self, codes: Tensor, visible: Tensor, wanted: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """:meth:`logits`, and what is added to an expected mouth ([M * stride, C] or None)."""
+        model = self.model
+        codes, visible = codes[None], visible[None]
+        role, other = self.role, self.other
+        current = replace(
+            self.dyad,
+            motion={**self.dyad.motion, role: self._own_motion(codes, visible)},
+            codes={**self.dyad.codes, role: codes},
+        )
+        own = model.encode_role(role, current, visible)
+        joint = model.join({other: self.partner, role: own}, {other: self.seen, role: visible})
+        features = model.decoded(role, joint, current, visible, wanted)
+        found = model.scores(role, features).float()[0]
+        residual = model.mouth_residual(features) if role == "speaker" else None
+        if self.guided:  # the attitude is known to the decoder alone
+            blind = replace(current, attitude=torch.full_like(current.attitude, UNKNOWN))
+            unknown = model.decode(role, joint, blind, visible, wanted).float()[0]
+            found = unknown + self.guidance * (found - unknown)
+        return found, None if residual is None else residual.float()[0]
+
+    def _own_motion(self, codes: Tensor, visible: Tensor) -> Tensor:
+        """What the role's encoder reads when it reads motion: the visible codes, decoded."""
+        model, role = self.model, self.role
+        if model.inputs[role] == "codes" or not visible.any():
+            return self.dyad.motion[role]
+        vq = model.vqvae(role)
+        # Steps that are not visible are never read; the decoder just needs something there.
+        decoded = vq.decode(vq.vectors(codes), visible)
+        return model.standardise_motion(vq.unstandardise(decoded), role)

@@ -1,0 +1,91 @@
+"""FaceFormer (Fan et al., CVPR 2022, arXiv 2112.05329) at motion-parameter output: autoregression.
+
+Speech is encoded, then one transformer decoder layer writes the face frame by frame, each from its
+own frames before, whose weight falls off by the period (biased causal attention over periodic
+positions), from the same frame of the speech (the alignment mask leaves nothing else), and from who
+speaks. It is trained on what it wrote itself, with squared errors, and is deterministic.
+
+What differs from the paper: it writes the 56 numbers of motion, standardised, where the paper
+writes vertices; speech arrives as the data set's features, and ``encoder_layers`` of a transformer
+stand for the part of wav2vec 2.0 that the paper fine-tunes; the subjects are the data's styles,
+with one more for a stranger. Its layer is in :mod:`dimcli.models.speech_decoder`.
+
+Axes: B batch, T frames, A audio features.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dimcli.core.motion import MOTION_DIM
+from dimcli.data.windows import Batch
+from dimcli.models.base import Figures
+from dimcli.models.config import RunConfig
+from dimcli.models.dim.losses import masked_mean
+from dimcli.models.speech_decoder import (
+    Past,
+    SpeechEncoder,
+    WritingLayer,
+    periodic_positions,
+)
+from dimcli.models.speech_model import SpeakerBaseline
+
+
+class FaceFormer(SpeakerBaseline):
+    """An encoder of speech and one autoregressive decoder layer."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config)
+        settings = config.faceformer
+        width = settings.width
+        self.period = settings.period
+        self.speech = SpeechEncoder(
+            config.data.audio_dim,
+            width,
+            layers=settings.encoder_layers,
+            heads=settings.heads,
+            dropout=settings.dropout,
+        )
+        self.style = nn.Embedding(len(self.styles), width)
+        self.past = nn.Linear(MOTION_DIM, width)
+        self.layer = WritingLayer(width, heads=settings.heads, period=settings.period)
+        self.read_out = nn.Linear(width, MOTION_DIM)
+        # as in the paper: the first answer is the resting face, here the mean
+        nn.init.zeros_(self.read_out.weight)
+        nn.init.zeros_(self.read_out.bias)
+
+    def forward(self, audio: Tensor, style: Tensor, present: Tensor) -> Tensor:
+        """Standardised audio [B, T, A] and style long [B] -> standardised motion [B, T, 56], each
+        frame given those written before it. ``present`` bool [B, T] is false at padding.
+        """
+        heard = self.layer.aligned(self.speech(audio, present))
+        frames, width = heard.shape[1:]
+        positions = periodic_positions(frames, width, self.period, heard)
+        who = self.style(style)
+        feature, past = who, Past()
+        written: list[Tensor] = []
+        for frame in range(frames):
+            state = self.layer.step(feature + positions[frame], heard[:, frame], past)
+            answer = self.read_out(state)
+            written.append(answer)
+            feature = self.past(answer) + who
+        return torch.stack(written, dim=1)
+
+    def objective(
+        self, batch: Batch, step: int, generator: torch.Generator, training: bool
+    ) -> tuple[Tensor, Figures]:
+        """Squared errors of the motion that it wrote on its own."""
+        del step
+        audio = self.speech_inputs(batch.audio, generator if training else None)
+        predicted = self(audio, self.style_inputs(batch), batch.mask)
+        target = self.standardise_speaker(batch.motion["speaker"])
+        loss = masked_mean((target - predicted).square(), batch.mask)
+        return loss, {"loss": loss}
+
+    def write(self, audio: Tensor, style: Tensor, generator: torch.Generator) -> Tensor:
+        """One pass over the speech; nothing is drawn."""
+        del generator
+        present = torch.ones(audio.shape[:2], dtype=torch.bool, device=audio.device)
+        written: Tensor = self(audio, style, present)
+        return written

@@ -1,1 +1,0 @@
-"""Clips of a person in, their renderer out."""

@@ -1,1 +1,0 @@
-"""HTML reports of evaluations: one file, no network."""

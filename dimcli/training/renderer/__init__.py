@@ -1,0 +1,1 @@
+"""What trains a renderer of one person."""

@@ -1,0 +1,305 @@
+"""``dim train-renderer``: clips of a person in, a run directory with their renderer out."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dimcli.core.device import choose_device
+from dimcli.core.errors import InputError
+from dimcli.core.progress import Progress, silent
+from dimcli.models.checkpoint import STATE
+from dimcli.training.renderer.card import Figures, judge, preview, write_card, write_preview
+from dimcli.training.renderer.loop import Look, Loop, some_of
+from dimcli.training.renderer.takes import Region, read_takes
+from renderers.trained import run as runs
+from renderers.trained.backbones import Lite0, choose_backbone
+from renderers.trained.likeness import CLIPS_APART, apart, likeness
+from renderers.trained.lite import LiteConfig, LiteNet, pose_of
+from renderers.trained.material import HELD_OUT, TRAIN, Material, as_tensor
+from renderers.trained.objective import PRESETS, Objective, RendererTraining
+from renderers.trained.pirenderer.networks import PIRenderer
+from renderers.trained.pirenderer.published import published_config, start_from_published
+
+MATERIAL = ".material-"
+"""Begins the name of the folder, in the run directory, of what goes with the training's end."""
+
+HALF_WRITTEN = ".*.part"
+
+JUDGED = 40
+"""Held-out frames that the card's figures are of."""
+
+
+@dataclass(frozen=True)
+class RendererOptions:
+    """What ``dim train-renderer`` takes; None for what the preset says."""
+
+    preset: str = "lite"
+    minutes: float | None = None
+    steps: int | None = None
+    seed: int | None = None
+    held_out: float = 0.25
+    region: Region | None = None
+    init: str | None = None
+    resume: bool = False
+    force: bool = False
+    device: str = "auto"
+    progress: Progress = silent
+    look: Callable[[Look], None] = lambda _: None
+    remark: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class RendererResult:
+    """How a run ended: ``reason`` is ``steps``, ``minutes`` or ``patience``; figures by person."""
+
+    step: int
+    best_step: int
+    reason: str
+    figures: dict[str, Figures]
+    taken_s: float
+
+
+def named_sources(clips: list[Path] | None, identities: list[str] | None) -> dict[str, list[Path]]:
+    """Who is trained on what: ``clips`` of one person, or ``NAME=clip`` for several."""
+    if bool(clips) == bool(identities):
+        raise InputError("give the clips of one person, or --identity NAME=clip.mp4 for several")
+    if clips:
+        return {"person": list(clips)}
+    people: dict[str, list[Path]] = {}
+    for text in identities or []:
+        name, equals, path = text.partition("=")
+        if not equals or not path or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise InputError(
+                f"--identity {text}: expected NAME=clip.mp4, the name of letters, digits, - and _"
+            )
+        people.setdefault(name, []).append(Path(path))
+    return people
+
+
+def train_renderer(
+    people: dict[str, list[Path]], run: Path, options: RendererOptions
+) -> RendererResult:
+    """Train a renderer of ``people`` (clips, or folders of pictures, by name) into ``run``.
+
+    Raises InputError for what is wrong with the clips, the options or the run directory.
+    """
+    started = time.monotonic()
+    network_config, config = _configured(options)
+    device = choose_device(options.device)
+    _check_run(run, options)
+    backbone = choose_backbone().to(device)
+    with _materials(people, run, network_config, options) as materials:
+        torch.manual_seed(config.seed)
+        network = _started(network_config, materials, options)
+        looks = {name: _likeness(material) for name, material in materials.items()}
+        known = {
+            name: runs.Person(material.reference, looks[name])
+            for name, material in materials.items()
+        }
+        runs.write_people(run, known)
+        description = {"preset": options.preset, **asdict(config), "sources": _names(people)}
+        description = json.loads(json.dumps(description))
+        begun = options.resume and (run / STATE).is_file()
+        if begun:
+            _check_same(run, description)
+        runs.write_config(run, network_config, list(materials), description)
+        loop = Loop(
+            network.to(device),
+            list(materials.values()),
+            config,
+            run,
+            objective=Objective(config, backbone),
+            resume=begun,
+            progress=options.progress,
+            look=options.look,
+        )
+        reason = loop.train(started)
+        runs.load_network(network, run / runs.MODEL)
+        figures: dict[str, Figures] = {}
+        for name, material in materials.items():
+            held_out = some_of(material.frames(HELD_OUT), JUDGED)
+            if len(held_out):
+                options.progress("judging", len(figures) + 1, len(materials))
+                figures[name] = judge(network, material, held_out, backbone)
+                write_preview(preview(network, material, held_out), run / f"preview-{name}.jpg")
+    taken = time.monotonic() - started
+    state = loop.state
+    write_card(
+        run,
+        options.preset,
+        [
+            f"from {', '.join(str(path) for paths in people.values() for path in paths)}",
+            f"{state.step} steps, {taken / 60:.1f} minutes; the weights of step {loop.kept_step}",
+        ],
+        figures,
+    )
+    return RendererResult(state.step, loop.kept_step, reason, figures, taken)
+
+
+def _configured(options: RendererOptions) -> tuple[Any, RendererTraining]:
+    """The preset's network and training with the options in them."""
+    if options.preset not in PRESETS:
+        known = ", ".join(PRESETS)
+        raise InputError(f"--preset {options.preset}: unknown; known: {known}")
+    if not 0 <= options.held_out <= 0.5:
+        raise InputError(f"--held-out {options.held_out}: expected 0 to 0.5")
+    preset = PRESETS[options.preset]
+    training = preset.training
+    training = replace(
+        training,
+        minutes=training.minutes if options.minutes is None else options.minutes,
+        steps=options.steps or training.steps,
+        seed=training.seed if options.seed is None else options.seed,
+    )
+    network = preset.network
+    if _published(options) is not None:
+        network = published_config(adapted=True)
+    return network, training
+
+
+def _check_run(run: Path, options: RendererOptions) -> None:
+    """Check that the run directory can be made, or resumed."""
+    if options.resume:
+        if not (run / STATE).is_file() and not _barely_begun(run):
+            raise InputError(f"{run}: nothing to resume; train without --resume first")
+        return
+    if run.exists() and not options.force:
+        raise InputError(f"{run}: exists; give another --output, --resume or --force")
+    if not run.parent.is_dir():
+        raise InputError(f"{run.parent}: no such folder; make it first")
+
+
+def _barely_begun(run: Path) -> bool:
+    """Whether ``run`` is one that was killed before its first step: nothing is in it yet but what
+    training begins with."""
+    begun = (runs.CONFIG, runs.PEOPLE)
+    return run.is_dir() and all(
+        path.name in begun or path.match(f"{MATERIAL}*") or path.match(HALF_WRITTEN)
+        for path in run.iterdir()
+    )
+
+
+def _remove_leftovers(run: Path) -> None:
+    """Remove what a killed process had not finished writing, or could not take with it."""
+    for pattern in (f"{MATERIAL}*", HALF_WRITTEN):
+        for folder in run.glob(pattern):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_same(run: Path, description: dict[str, Any]) -> None:
+    """Raise where a run that resumes was begun with other settings; its length may change."""
+    stored = runs.read_config(run)["training"]
+    for key, value in description.items():
+        if key not in ("steps", "minutes") and stored.get(key) != value:
+            raise InputError(
+                f"{run}: --resume with another {key} than in {runs.CONFIG}; give the same ones"
+            )
+
+
+def _names(people: dict[str, list[Path]]) -> dict[str, list[str]]:
+    return {name: [str(path) for path in paths] for name, paths in people.items()}
+
+
+@contextmanager
+def _materials(
+    people: dict[str, list[Path]], run: Path, network: Any, options: RendererOptions
+) -> Iterator[dict[str, Material]]:
+    """Everybody's material, in files that go with the block."""
+    size = network.size if isinstance(network, LiteConfig) else 256
+    taken = {}
+    for name, paths in people.items():
+        several = []
+        for path in paths:
+            found = read_takes(
+                path,
+                size=size,
+                held_out=options.held_out,
+                region=options.region,
+                progress=options.progress,
+            )
+            for remark in found.remarks:
+                options.remark(remark)
+            several.append((path, found.takes))
+        taken[name] = several
+    _warn_of_strangers(taken, options)
+    run.mkdir(exist_ok=True)
+    _remove_leftovers(run)
+    if not options.resume:
+        for name in (STATE, runs.MODEL):  # of the run that --force replaces
+            (run / name).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=run, prefix=MATERIAL) as folder:
+        yield {
+            name: Material(
+                name,
+                [take for _, takes in several for take in takes],
+                Path(folder),
+                any_source=not isinstance(network, LiteConfig),
+                progress=options.progress,
+            )
+            for name, several in taken.items()
+        }
+
+
+def _warn_of_strangers(taken: dict[str, list[Any]], options: RendererOptions) -> None:
+    """Tell where a take shows somebody else than the first one of the same name."""
+    backbone = Lite0.installed()
+    for name, several in taken.items():
+        first = None
+        for path, takes in several:
+            for take in takes:
+                valid = np.flatnonzero(take.valid)
+                look = likeness(take.frames[valid], take.landmarks[valid], backbone)
+                if first is None:
+                    first = look
+                elif (how_far := apart(first, look)) > CLIPS_APART:
+                    options.remark(
+                        f"{path} may show somebody else than the first clip of {name} "
+                        f"(distance {how_far:.2f}, {CLIPS_APART} expected at most)"
+                    )
+
+
+def _likeness(material: Material) -> np.ndarray:
+    train = material.frames(TRAIN)
+    return likeness(material.pictures(train), material.landmarks[train], Lite0.installed())
+
+
+def _started(network: Any, materials: dict[str, Material], options: RendererOptions) -> nn.Module:
+    """The network before its first step."""
+    made = runs.build(network, list(materials))
+    if isinstance(made, LiteNet):
+        for name, material in materials.items():
+            poses = pose_of(torch.from_numpy(material.coefficients[material.frames(TRAIN), None]))
+            room = as_tensor(material.room()[None])[0]
+            made.memory(name).fit(poses, room, torch.from_numpy(material.reference.landmarks))
+        return made
+    published = _published(options)
+    if published is not None and isinstance(made, PIRenderer):
+        start_from_published(made, published, options.seed or 0)
+    return made
+
+
+def _published(options: RendererOptions) -> dict[str, Tensor] | None:
+    """The weights of PIRenderer that the paper's network starts from, if any."""
+    if options.preset != "paper" or options.init == "none":
+        return None
+    from weights.importing import find_imported, imported
+
+    if options.init not in (None, "pirender"):
+        raise InputError(f"--init {options.init}: unknown; expected pirender or none")
+    asked = options.init == "pirender"
+    path = imported("pirender", "--init pirender") if asked else find_imported("pirender")
+    return load_file(path) if path else None

@@ -1,0 +1,237 @@
+"""Films and pictures of one person, cut into takes that a renderer can be trained on.
+
+A take is a continuous piece of film without a cut in it, or a single picture, cropped to a square
+about the face. Tracking is the slow part; it is kept in the user's folder under the hash of the
+file, so that it happens once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+import weights
+from dimcli.core.errors import InputError
+from dimcli.core.files import atomic_output
+from dimcli.core.progress import Progress, silent
+from dimcli.media import probe_video, read_frames, read_picture
+from renderers.trained.framing import Footage, crop_of
+
+LEAST_S = 3.0
+"""Film of less than this, in all takes together, is too short to learn a person from."""
+
+LEAST_TAKE_S = 0.5
+"""Takes shorter than this are left out."""
+
+LONGEST_S = 120.0
+"""Of longer films the beginning is used: more than this teaches a small network no more."""
+
+LEAST_PICTURES = 8
+"""The same for folders of pictures."""
+
+CUT_LEVELS, CUT_RATIO = 12.0, 4.0
+"""At a cut, a small copy of the picture changes by more than so many grey levels, and by so many
+times what it changes by in the frames around."""
+
+CUT_SIDE, CUT_AROUND = 32, 12
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+
+Region = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is kept of a film: ``values`` [T, 56], ``landmarks`` [T, 478, 3] px (NaN where no face
+    was seen), ``valid`` bool [T], ``cuts`` (numbers of the frames that a take begins with), the
+    most ``faces`` at once, and ``fps``."""
+
+    values: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    cuts: NDArray[np.int64]
+    faces: int
+    fps: float
+
+
+def find_cuts(small: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Frames that a take begins with, from small copies [T, h, w, 3] of all; the first one too."""
+    change = np.abs(np.diff(small.astype(np.float32), axis=0)).mean(axis=(1, 2, 3))
+    cuts = [0]
+    for frame, level in enumerate(change, start=1):
+        low = max(0, frame - 1 - CUT_AROUND)
+        around = np.delete(change[low : frame + CUT_AROUND], frame - 1 - low)
+        usual = float(np.median(around)) if len(around) else 0.0
+        if level > CUT_LEVELS and level > CUT_RATIO * usual:
+            cuts.append(frame)
+    return np.array(cuts, np.int64)
+
+
+def track(clip: Path, region: Region | None = None, progress: Progress = silent) -> Track:
+    """Track ``clip``, or read what is known of it. Raises InputError as the tracker does."""
+    from dimcli.tracking.landmarks import TRACKER, track_face
+
+    info = probe_video(clip)
+    digest = hashlib.sha256(f"{TRACKER} {region} 1".encode())
+    with clip.open("rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    kept = weights.user_folder() / "tracks" / f"{digest.hexdigest()[:32]}.npz"
+    if kept.is_file():
+        with np.load(kept, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        faces, fps = int(arrays.pop("faces")), float(arrays.pop("fps"))
+        return Track(**arrays, faces=faces, fps=fps)
+    found = track_face(clip, region=region, keep_landmarks=True, progress=progress)
+    with closing(read_frames(info, region=region)) as frames:
+        small = np.stack(
+            [cv2.resize(f, (CUT_SIDE, CUT_SIDE), interpolation=cv2.INTER_AREA) for f in frames]
+        )
+    assert found.landmarks is not None
+    result = Track(
+        found.motion.values,
+        found.landmarks,
+        found.motion.valid,
+        find_cuts(small),
+        int(found.motion.meta["most_faces"]),
+        found.motion.fps,
+    )
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_output(kept, force=True) as temporary:
+        np.savez(temporary, **vars(result))
+    return result
+
+
+@dataclass(frozen=True)
+class Takes:
+    """The takes of one source, and remarks worth telling."""
+
+    takes: list[Footage]
+    remarks: tuple[str, ...] = ()
+
+
+def read_takes(
+    source: Path,
+    *,
+    size: int = 256,
+    held_out: float = 0.25,
+    region: Region | None = None,
+    progress: Progress = silent,
+) -> Takes:
+    """The takes of a clip or a folder of pictures, the last ``held_out`` of it kept for judging.
+
+    Raises InputError where it is too short or shows no face.
+    """
+    source = Path(source)
+    if source.is_dir():
+        return _read_pictures(source, size, held_out, progress)
+    return _read_clip(source, size, held_out, region, progress)
+
+
+def _read_clip(
+    clip: Path, size: int, held_out: float, region: Region | None, progress: Progress
+) -> Takes:
+    found = track(clip, region, progress)
+    info = probe_video(clip)
+    width, height = (info.width, info.height) if region is None else region[2:]
+    remarks = []
+    if found.faces > 1:
+        remarks.append(f"{clip} shows several faces; the largest was followed")
+    if len(found.cuts) > 1:
+        remarks.append(f"{clip} has {len(found.cuts) - 1} cut(s); it was split there")
+    length = len(found.values)
+    spans = [
+        (int(first), int(end))
+        for first, end in zip(found.cuts, [*found.cuts[1:], length], strict=True)
+        if found.valid[first:end].sum() >= LEAST_TAKE_S * found.fps
+    ]
+    seen_s = sum(int(found.valid[first:end].sum()) for first, end in spans) / found.fps
+    if seen_s < LEAST_S:
+        raise InputError(
+            f"{clip}: shows a face for {seen_s:.1f} s; expected {LEAST_S:g} s or more, better 20 s"
+        )
+    whole_s = sum(end - first for first, end in spans) / found.fps
+    if whole_s > LONGEST_S:
+        remarks.append(f"{clip}: of its {whole_s:.0f} s the first {LONGEST_S:.0f} s are used")
+        spans = _beginning(spans, round(LONGEST_S * found.fps))
+    crops = [crop_of(found.landmarks[first:end], width, height) for first, end in spans]
+    least = min(crop.side for crop in crops)
+    if least < size / 2:
+        remarks.append(f"{clip}: the face's square is {least:g} px wide; it will look soft")
+    frames = [np.empty((end - first, size, size, 3), np.uint8) for first, end in spans]
+    with closing(read_frames(info, region=region)) as images:
+        for number, image in enumerate(images):
+            for (first, end), crop, cut in zip(spans, crops, frames, strict=True):
+                if first <= number < end:
+                    cut[number - first] = crop.cut(image, size)
+            progress("reading", number + 1, max(length, number + 1))
+    counted = np.concatenate([np.arange(first, end) for first, end in spans])
+    judged_from = counted[round((1 - held_out) * len(counted))] if held_out else length
+    takes = []
+    for (first, end), crop, cut in zip(spans, crops, frames, strict=True):
+        part = slice(first, end)
+        takes.append(
+            Footage(
+                frames=cut,
+                landmarks=crop.points(_bridged(found.landmarks[part]), size),
+                values=found.values[part],
+                valid=found.valid[part],
+                held_out=np.arange(first, end) >= judged_from,
+            )
+        )
+    return Takes(takes, tuple(remarks))
+
+
+def _beginning(spans: list[tuple[int, int]], frames: int) -> list[tuple[int, int]]:
+    """The first ``frames`` of all ``spans`` (first, end)."""
+    kept = []
+    for first, end in spans:
+        if frames > 0:
+            kept.append((first, min(end, first + frames)))
+            frames -= end - first
+    return kept
+
+
+def _bridged(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``landmarks`` [T, 478, 3] with the last ones known where they are NaN, or the first ones."""
+    known = np.flatnonzero(~np.isnan(landmarks[:, 0, 0]))
+    return landmarks[known[np.searchsorted(known, np.arange(len(landmarks)), "right").clip(1) - 1]]
+
+
+def _read_pictures(folder: Path, size: int, held_out: float, progress: Progress) -> Takes:
+    from dimcli.tracking.landmarks import observe_picture
+
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    takes: list[Footage] = []
+    remarks = []
+    judged = int(held_out * len(paths))
+    for number, path in enumerate(paths):
+        image = read_picture(path)
+        progress("tracking", number + 1, len(paths))
+        try:
+            seen = observe_picture(image)
+        except InputError:
+            remarks.append(f"{path} shows no face; it was left out")
+            continue
+        crop = crop_of(seen.landmarks[None], image.shape[1], image.shape[0])
+        takes.append(
+            Footage(
+                frames=crop.cut(image, size)[None],
+                landmarks=crop.points(seen.landmarks[None], size),
+                values=seen.values[None],
+                valid=np.ones(1, bool),
+                held_out=np.full(1, number >= len(paths) - judged),
+            )
+        )
+    if len(takes) < LEAST_PICTURES:
+        raise InputError(
+            f"{folder}: has {len(takes)} pictures with a face; expected a clip, or a folder of "
+            f"{LEAST_PICTURES} or more pictures of one person"
+        )
+    return Takes(takes, tuple(remarks))

@@ -1,0 +1,182 @@
+"""Which vertices are lips and which are the upper face, and how motion moves them.
+
+On the open head the regions are ours. **Lips**: the skin within MediaPipe's outer lip contour, and
+the lips' inside as far as the sealing of the lips shows it. **Upper face**: the skin above the tip
+of the nose that brows, lids or cheeks move by a tenth or more of the most that they move any.
+On FLAME they are the owners' masks, which the user imports; on other meshes the user's own lists.
+
+Legend: T frames, L lip vertices, U vertices of the upper face. Lengths are metres on the heads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dimcli.core.errors import InputError
+from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD
+from weights.importing import KINDS, find_imported, how_to_get
+
+if TYPE_CHECKING:
+    from renderers.heads.flame import FlameHead
+    from renderers.heads.open_head import OpenHead
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+UPPER_UNITS = ("brow", "eyeBlink", "eyeSquint", "eyeWide", "cheekSquint")
+"""Beginnings of the names of the face units that move the upper face."""
+UPPER_SHARE = 0.1
+LIP_MARGIN_M = 0.0015
+"""The lips' region reaches so far beyond the contour of the landmarks."""
+LIP_DEPTH_M = 0.02
+"""What lies farther than this behind the foremost point of the lips is the mouth's inside."""
+FLAME_LIPS = ("lips",)
+FLAME_UPPER = ("forehead", "eye_region")
+"""Names of FLAME's masks."""
+NOSE_TIP = 4
+CHUNK = 256
+"""Frames posed at once."""
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Displacements from the resting face: ``lips`` [T, L, 3], ``upper`` [T, U, 3]."""
+
+    lips: Floats
+    upper: Floats
+
+
+class RegionsOfMotion(Protocol):
+    """A mesh whose lips and upper face motion moves."""
+
+    @property
+    def name(self) -> str:
+        """What people call the mesh."""
+        ...
+
+    def moved(self, values: Floats) -> Regions:
+        """How motion ``values`` [T, 56] displaces them; the head's rotation is left out."""
+        ...
+
+
+@dataclass(frozen=True)
+class HeadRegions:
+    """The regions of a head that is posed: ``head`` has the lips' vertices, ``count`` of them,
+    first, then the upper face's.
+    """
+
+    name: str
+    head: OpenHead | FlameHead
+    count: int
+
+    @classmethod
+    def of(
+        cls, name: str, head: OpenHead | FlameHead, lips: Indices, upper: Indices
+    ) -> HeadRegions:
+        """Of a whole head and vertex numbers on it."""
+        both = torch.from_numpy(np.concatenate([lips, upper]))
+        return cls(name, head.restricted(both), len(lips))
+
+    def moved(self, values: Floats) -> Regions:
+        """Displacements in metres."""
+        upright = torch.from_numpy(np.array(values, np.float32))
+        upright[:, HEAD] = 0
+        with torch.inference_mode():
+            rest = self.head.vertices(torch.zeros_like(upright[:1]))
+            parts = [self.head.vertices(part) - rest for part in upright.split(CHUNK)]
+        moved = torch.cat(parts).numpy()
+        return Regions(moved[:, : self.count], moved[:, self.count :])
+
+
+def open_head_lips(head: OpenHead) -> Indices:
+    """Vertices of the open head's lips, in order."""
+    from renderers.contours import OUTER_LIP_LOWER, OUTER_LIP_UPPER
+
+    contour = np.concatenate([OUTER_LIP_UPPER, OUTER_LIP_LOWER[-2:0:-1]])
+    points = head.landmarks(head.template[None])[0].numpy()
+    template = head.template.numpy()
+    outline = points[contour, :2]
+    middle = outline.mean(axis=0)
+    away = outline - middle
+    outline = outline + away / np.linalg.norm(away, axis=1, keepdims=True) * LIP_MARGIN_M
+    front = template[:, 2] > points[contour, 2].max() - LIP_DEPTH_M
+    skin = head.vertex_region == 0
+    return np.flatnonzero(skin & front & _inside(template[:, :2], outline))
+
+
+def open_head_upper_face(head: OpenHead) -> Indices:
+    """Vertices of the open head's upper face, in order."""
+    size = np.linalg.norm(head.units.numpy().reshape(len(head.units), -1, 3), axis=2)
+    rows = [i for i, name in enumerate(ARKIT_EXPRESSIONS) if name.startswith(UPPER_UNITS)]
+    share = (size[rows] / size[rows].max(axis=1, keepdims=True)).max(axis=0)
+    nose = head.landmarks(head.template[None])[0, NOSE_TIP].numpy()
+    above = head.template.numpy()[:, 1] > nose[1]
+    return np.flatnonzero((head.vertex_region == 0) & above & (share >= UPPER_SHARE))
+
+
+def regions_of_space(space: str) -> RegionsOfMotion:
+    """The head that shows motion of ``space``, with its regions.
+
+    Raises InputError that says what to import where the flame head or its masks are missing.
+    """
+    if space == "arkit":
+        from renderers.heads.open_head import OpenHead
+
+        open_head = OpenHead.bundled()
+        lips, upper = open_head_lips(open_head), open_head_upper_face(open_head)
+        return HeadRegions.of("open head", open_head, lips, upper)
+    from renderers.heads.flame import FlameHead, read_arrays
+
+    needed = {kind: find_imported(kind) for kind in ("flame", "flame-masks")}
+    for kind, path in needed.items():
+        if path is None:
+            raise InputError(
+                f"vertex errors of flame motion need {kind}: {how_to_get(KINDS[kind])}"
+            )
+    assert needed["flame"] is not None and needed["flame-masks"] is not None
+    masks = read_arrays(needed["flame-masks"])
+    lips, upper = (flame_mask(masks, names) for names in (FLAME_LIPS, FLAME_UPPER))
+    return HeadRegions.of("FLAME", FlameHead.load(needed["flame"]), lips, upper)
+
+
+def flame_mask(masks: dict[str, NDArray[np.int32]], names: tuple[str, ...]) -> Indices:
+    """Vertices of FLAME's regions ``names``, in order. Raises InputError for an absent one."""
+    missing = [name for name in names if name not in masks]
+    if missing:
+        raise InputError(f"FLAME's masks lack {', '.join(missing)}; import FLAME_masks.pkl again")
+    return np.unique(np.concatenate([masks[name] for name in names])).astype(np.int64)
+
+
+def read_region(path: Path, vertices: int) -> Indices:
+    """Vertex numbers in a text file (``lve.txt``: numbers from 0 between commas or blanks).
+
+    Raises InputError where the file is something else, or points outside of the ``vertices``.
+    """
+    try:
+        text = path.read_text(encoding="ascii")
+        found = np.array([int(each) for each in text.replace(",", " ").split()], np.int64)
+    except (OSError, ValueError):
+        raise InputError(f"{path}: not a list of vertex numbers between commas") from None
+    if not len(found) or found.min() < 0 or found.max() >= vertices:
+        raise InputError(f"{path}: expected vertex numbers from 0 to {vertices - 1}")
+    return np.unique(found)
+
+
+def _inside(points: Floats, outline: Floats) -> NDArray[np.bool_]:
+    """Which ``points`` [V, 2] lie in the polygon ``outline`` [K, 2]: a ray crosses it an odd number
+    of times.
+    """
+    odd = np.zeros(len(points), bool)
+    for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        straddles = (start[1] > points[:, 1]) != (end[1] > points[:, 1])
+        if start[1] == end[1]:
+            continue
+        crossing = start[0] + (points[:, 1] - start[1]) / (end[1] - start[1]) * (end[0] - start[0])
+        odd ^= straddles & (points[:, 0] < crossing)
+    return odd

@@ -1,0 +1,1 @@
+"""Heads drawn as meshes."""

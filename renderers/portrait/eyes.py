@@ -1,0 +1,266 @@
+"""One eye of a portrait: lids that slide over an eyeball, and an iris that can look elsewhere.
+
+Coordinates: ``along`` runs from the eye's image-left corner (-0.5) to its image-right one (0.5),
+``above`` is upwards across it; both in eye widths, both fixed to the picture at rest. A frame asks,
+for every drawn pixel, where on the picture at rest it lies, and whether it shows lid or eyeball.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from renderers.contours import EyeContour
+from renderers.portrait.eyeball import uncovered
+from renderers.portrait.gaze import EyeState
+from renderers.portrait.mesh import smoothstep
+
+Floats = NDArray[np.floating]
+Picture = NDArray[np.uint8]
+
+CLOSING_LINE = -0.05
+"""Where the lids meet, as a share of the opening above the lower lid: just over it."""
+
+LASH_BAND = 0.18
+"""Skin this close to the lid's edge (eye widths) moves with it unstretched, and its lashes too."""
+
+LID_LIGHT = 0.98
+"""Brightness of a closing lid's skin against that around the eye."""
+
+MAX_GAZE = 0.2
+"""Largest shift of the iris, in eye widths."""
+
+
+@dataclass(frozen=True)
+class LidMap:
+    """One drawn patch: ``rise`` [h, w], how far up the picture (px) a pixel's skin comes from;
+    ``ball`` and ``lid`` [h, w] in 0..1, how much it shows of the eyeball and of the lid that the
+    picture hides; ``along`` and ``above`` where it is; ``edge`` its height over the upper lid's
+    edge and ``height`` that of the lid, all [h, w] in eye widths."""
+
+    rise: Floats
+    ball: Floats
+    lid: Floats
+    along: Floats
+    above: Floats
+    edge: Floats
+    height: Floats
+
+
+class Eye:
+    """An eye of the reference picture."""
+
+    def __init__(self, image: Picture, landmarks: Floats, contour: EyeContour) -> None:
+        """``image`` uint8 [H, W, 3], ``landmarks`` [478, 3] px, ``contour``: which eye."""
+        points = landmarks[:, :2].astype(np.float32)
+        corners = points[contour.upper[[0, -1]]]
+        corners = corners[np.argsort(corners[:, 0])]
+        self.width = float(np.linalg.norm(corners[1] - corners[0]))
+        self.centre = corners.mean(0)
+        right = (corners[1] - corners[0]) / self.width
+        self.right = right.astype(np.float32)
+        self.up = np.asarray([right[1], -right[0]], np.float32)
+        self._knots = np.linspace(-0.62, 0.62, 125, dtype=np.float32)
+        self._upper0 = self._lid(points[contour.upper])
+        self._lower0 = np.minimum(self._lid(points[contour.lower]), self._upper0 - 1e-3)
+        self._closed = self._lower0 + CLOSING_LINE * (self._upper0 - self._lower0)
+        brow = self.local(points[contour.brow])[:, 1]
+        self._brow = float(np.clip(brow.mean(), self._upper0.max() + 0.12, 0.9))
+        iris = self.local(points[contour.iris])
+        self._iris = iris[0]
+        self._iris_radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
+        self.opening = float((self._upper0 - self._lower0).max())
+        self._corner = self.centre - np.asarray([1.0, 1.0], np.float32) * self.width
+        self._lash = min(LASH_BAND, 0.45 * (self._brow - float(self._upper0.max())))
+        self._ball = self._eyeball(image)
+        self._skin, self._grain = self._lid_skin(image)
+        self.lash_colour = self._lash_colour(image)
+
+    def local(self, points: Floats) -> Floats:
+        """Picture pixels [..., 2] to (along, above)."""
+        offset = (points - self.centre) / self.width
+        return np.stack([offset @ self.right, offset @ self.up], axis=-1).astype(np.float32)
+
+    def _lid(self, points: Floats) -> Floats:
+        """A lid's height at the knots, running out flat beyond the corners."""
+        curve = self.local(points)
+        curve = curve[np.argsort(curve[:, 0])]
+        keep = np.concatenate([[True], np.diff(curve[:, 0]) > 1e-3])
+        smooth = PchipInterpolator(curve[keep, 0], curve[keep, 1], extrapolate=False)
+        height = smooth(np.clip(self._knots, curve[keep, 0].min(), curve[keep, 0].max()))
+        return height.astype(np.float32)
+
+    def _eyeball(self, image: Picture) -> Picture:
+        """Patch [h, w, 3] of the picture around the eye with lids painted over by more eyeball."""
+        side = int(np.ceil(2 * self.width))
+        columns, rows = np.meshgrid(np.arange(side), np.arange(side))
+        pixel = np.stack([columns, rows], -1).astype(np.float32)
+        self._corner = np.round(self._corner)
+        place = pixel + self._corner
+        patch = cv2.remap(image, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        spot = self.local(place + 0.5)
+        depth = self._depth(spot)
+        return uncovered(patch, spot, depth, self.width, (self._iris, self._iris_radius))
+
+    def _lid_skin(self, image: Picture) -> tuple[Floats, Floats]:
+        """Colours of a closed lid along the knots, at its edge and where it meets the skin above
+        [2, 125, 3], and the picture's grain around the eye [h, w, 3]. The colours are those of the
+        skin above the lashes and below the eye: its lighter part, for lashes are in it."""
+
+        def row(curve: Floats, lifts: Floats) -> Floats:
+            spots = [np.stack([self._knots, curve + lift], -1) for lift in lifts]
+            place = self._picture(np.stack(spots)) - 0.5
+            colours = cv2.remap(
+                image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            ).astype(np.float32)
+            order = np.argsort(colours.sum(-1), axis=0)[2 * len(lifts) // 3 :]
+            light = np.take_along_axis(colours, order[..., None], axis=0).mean(0)
+            return cv2.GaussianBlur(light[None], (0, 0), 10, borderType=cv2.BORDER_REPLICATE)[0]
+
+        above = row(self._upper0, self._lash * np.linspace(0.5, 1.7, 9, dtype=np.float32))
+        below = row(self._lower0, np.linspace(-0.36, -0.12, 9, dtype=np.float32))
+        skin = np.stack([(0.4 * above + 0.6 * below) * LID_LIGHT, above])
+        side = self._ball.shape[0]
+        place = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + self._corner
+        patch = cv2.remap(
+            image, place.astype(np.float32), None, cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).astype(np.float32)  # fmt: skip
+        grain = patch - cv2.GaussianBlur(patch, (0, 0), max(1.0, 0.05 * self.width))
+        return skin.astype(np.float32), np.clip(grain, -14, 14)
+
+    def _depth(self, spot: Floats) -> Floats:
+        """How far inside the lids, in eye widths; negative outside."""
+        upper = np.interp(spot[..., 0], self._knots, self._upper0)
+        lower = np.interp(spot[..., 0], self._knots, self._lower0)
+        within = np.minimum(upper - spot[..., 1], spot[..., 1] - lower)
+        return np.minimum(within, 0.5 - np.abs(spot[..., 0])).astype(np.float32)
+
+    def _inside(self, spot: Floats, inset: float) -> NDArray[np.bool_]:
+        return self._depth(spot) > inset
+
+    def _picture(self, spot: Floats) -> Floats:
+        """(along, above) [..., 2] to picture pixels."""
+        across = spot[..., :1] * self.right + spot[..., 1:] * self.up
+        return (self.centre + across * self.width).astype(np.float32)
+
+    def _lash_colour(self, image: Picture) -> Floats:
+        """The dark of the lid's edge, from the darkest pixels along it."""
+        steps = np.linspace(-0.4, 0.4, 40)
+        heights = np.interp(steps, self._knots, self._upper0)
+        band = [np.stack([steps, heights + lift], -1) for lift in (-0.03, 0.0, 0.03, 0.06)]
+        place = self._picture(np.concatenate(band).astype(np.float32))[None] - 0.5
+        colours = cv2.remap(image, place, None, cv2.INTER_LINEAR)[0].astype(np.float32)
+        order = np.argsort(colours.sum(-1))
+        dark = colours[order[: len(order) // 8]].mean(0)
+        return dark + 0.35 * (dark.mean() - dark)  # a tinted glass is no lash
+
+    def white(self) -> Floats:
+        """The white of the eye [3]: bright and of little colour among what the lids leave free."""
+        side = self._ball.shape[0]
+        pixels = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + self._corner + 0.5
+        spot = self.local(pixels.astype(np.float32))
+        free = self._inside(spot, 1.0 / self.width)
+        away = np.abs(spot[..., 0] - self._iris[0]) > 1.1 * self._iris_radius
+        colours = self._ball[free & away].astype(np.float32)
+        if len(colours) < 4:
+            return np.asarray([200, 195, 190], np.float32)
+        order = np.argsort(colours.sum(1))
+        return colours[order[int(0.6 * len(order)) : int(0.95 * len(order)) + 1]].mean(0)
+
+    def reach(self) -> Floats:
+        """Corners [4, 2] px of the part of the picture that the lids can change."""
+        low, high = float(self._lower0.min()) - 0.35, self._brow + 0.02
+        spots = np.asarray([[-0.62, low], [0.62, low], [-0.62, high], [0.62, high]], np.float32)
+        return self._picture(spots)
+
+    def lids(self, place: Floats, state: EyeState) -> LidMap:
+        """Where lids and eyeball are, for pixels that lie at ``place`` [h, w, 2] px at rest."""
+        spot = self.local(place)
+        along, above = spot[..., 0], spot[..., 1]
+        upper = self._closed + (self._upper0 - self._closed) * state.upper
+        lower = self._closed + (self._lower0 - self._closed) * state.lower
+        fold = np.minimum(lower, upper)
+        index = np.clip((along - self._knots[0]) / (self._knots[1] - self._knots[0]), 0, 124)
+        table = np.stack([upper, fold, self._upper0 - upper, fold - self._lower0])
+        looked = cv2.remap(
+            np.ascontiguousarray(table.T)[None],
+            index.astype(np.float32),
+            np.zeros_like(index, np.float32),
+            cv2.INTER_LINEAR,
+        )
+        top, bottom, drop, lift = np.moveaxis(looked, -1, 0)
+        fade = 1 - smoothstep(np.abs(along), 0.5, 0.62)
+        over, under = above - top, bottom - above
+        hidden = float(smoothstep(np.asarray(1 - state.upper), 0.12, 0.6))
+        band = self._lash * (1 - 0.8 * hidden)
+        span = np.maximum(0.8 * self._brow - top, 1.5 * np.abs(drop) + 0.02 + band)
+        stretch = 1 - smoothstep((over - band) / (span - band), 0.0, 1.0)
+        rise = np.where(over > 0, drop * stretch * fade, 0)
+        below = 1 - smoothstep((under - 0.02) / np.maximum(0.3, 1.7 * np.abs(lift)), 0.0, 1.0)
+        rise = np.where(under > 0, -lift * below * fade, rise)
+        pixel = 1.0 / self.width
+        edge = np.minimum(-over, -under) / pixel
+        ball = np.clip(edge - 0.5, 0, 1) * (np.abs(along) < 0.5)
+        height = self._lash + np.maximum(drop, 0)
+        lid = (1 - smoothstep(over / height, 0.75, 1.3)) * np.clip(over / pixel + 0.5, 0, 1)
+        lid *= smoothstep(0.62 - np.abs(along), 0.0, 0.11)
+        lid *= hidden
+        return LidMap(rise * self.width, ball, lid, along, above, over, height)
+
+    def draw(self, frame: Picture, place: Floats, lids: LidMap, state: EyeState) -> None:
+        """Paint eyeball, lid and lash line into ``frame`` [h, w, 3], a view of the picture already
+        warped; ``place`` and ``lids`` as for :meth:`lids`."""
+        offset = self._look(lids, state)
+        target = place - 0.5 - self._corner
+        if state.gaze != (0.0, 0.0):
+            target = target - self.width * (
+                offset[..., :1] * self.right + offset[..., 1:] * self.up
+            )
+        ball = cv2.remap(
+            self._ball, target.astype(np.float32), None, cv2.INTER_CUBIC,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).astype(np.float32)  # fmt: skip
+        closing = max(0.0, 1 - state.upper)
+        shadow = 0.45 * min(1.0, 2.5 * closing) * np.exp(np.minimum(lids.edge, 0) / 0.07)
+        ball *= (1 - shadow)[..., None]
+        mixed = frame + lids.ball[..., None] * (ball - frame)
+        if closing > 0:
+            mixed += lids.lid[..., None] * (self._painted_lid(lids) - mixed)
+            outwards = 1 + 0.5 * np.abs(lids.along)
+            thickness = (0.022 + 0.6 / self.width) * outwards
+            below = np.where(lids.edge < 0, 1.6, 1.0)  # lashes hang
+            line = np.exp(-((lids.edge / (thickness * below)) ** 2))
+            line *= smoothstep(0.5 - np.abs(lids.along), 0.0, 0.12)
+            line *= 0.9 * float(smoothstep(np.asarray(closing, np.float32), 0.1, 0.8))
+            mixed += line[..., None] * np.minimum(self.lash_colour - mixed, 0)
+        frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+    def _painted_lid(self, lids: LidMap) -> Floats:
+        """Skin [h, w, 3] of the lid that the open eye hides, with the grain of the skin below."""
+        index = (lids.along - self._knots[0]) / (self._knots[1] - self._knots[0])
+        share = np.clip(lids.edge / lids.height, 0, 1.2)
+        colour = cv2.remap(
+            self._skin, index, np.clip(share, 0, 1), cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        below = np.asarray(self._lower0.min() - 0.1, np.float32) - 0.7 * lids.edge
+        place = self._picture(np.stack([lids.along, below], -1)) - 0.5 - self._corner
+        grain = cv2.remap(
+            self._grain, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+        )
+        round_light = (
+            1 + 0.05 * np.sin(np.pi * share) - 0.05 * np.exp(-(((share - 0.9) / 0.2) ** 2))
+        )
+        return colour * round_light[..., None] + grain
+
+    def _look(self, lids: LidMap, state: EyeState) -> Floats:
+        """Backward shift [h, w, 2] (eye widths): the iris moves whole, the white gives way."""
+        shift = np.clip(np.asarray(state.gaze, np.float32), -MAX_GAZE, MAX_GAZE)
+        from_iris = np.stack([lids.along, lids.above], -1) - (self._iris + shift)
+        distance = np.hypot(from_iris[..., 0], from_iris[..., 1]) / self._iris_radius
+        return shift * (1 - smoothstep(distance, 1.1, 2.6))[..., None]

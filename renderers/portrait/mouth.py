@@ -1,0 +1,245 @@
+"""The inside of a portrait's mouth: what the picture shows of it, and what it has to invent.
+
+Lengths are centimetres on the canonical face; ``across`` and ``up`` are the head's own axes. The
+upper teeth stay with the skull and the lower ones go with the jaw, in the picture's colours. Where
+the picture shows an open mouth its own inside is kept, and only what opens beyond is invented.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderers.contours import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
+from renderers.portrait.inside import MouthInside
+from renderers.portrait.mesh import NUM_FACE, HeadMesh, Placement, Pose, smoothstep
+from renderers.portrait.teeth import mouth_colours
+
+Floats = NDArray[np.floating]
+Picture = NDArray[np.uint8]
+
+LIPS = np.concatenate([INNER_LIP_UPPER, INNER_LIP_LOWER, OUTER_LIP_UPPER, OUTER_LIP_LOWER])
+RIM = np.concatenate([INNER_LIP_UPPER, INNER_LIP_LOWER[-2:0:-1]])
+"""The opening's outline."""
+
+SHOWS_INSIDE_CM = 0.25
+"""Lips that are this far apart in the picture show a mouth whose inside is worth keeping."""
+
+TEETH_BEHIND_CM, OWN_BEHIND_CM = 0.9, 0.4
+"""How far behind the lips the invented teeth are, and those that the picture shows."""
+
+BITE_BELOW_LIP_CM = 0.3
+
+
+def fit_lips(image: Picture, landmarks: Floats) -> Floats:
+    """``landmarks`` [478, 3] whose inner lips lie on lip, where the picture shows an open mouth.
+
+    Tracked inner lips often lie a little inside the opening, on the teeth. A mouth that closes
+    would show that rim of teeth as a bright line between the lips, so each point moves towards the
+    outer lip until the picture has the lip's colour.
+    """
+    fitted = landmarks.copy()
+    gap = np.linalg.norm(landmarks[13, :2] - landmarks[14, :2])
+    width = np.linalg.norm(landmarks[78, :2] - landmarks[308, :2])
+    if gap < 0.05 * width:
+        return fitted
+    steps = np.linspace(-0.25, 0.6, 18, dtype=np.float32)
+    for inner, outer in ((INNER_LIP_UPPER, OUTER_LIP_UPPER), (INNER_LIP_LOWER, OUTER_LIP_LOWER)):
+        start, way = landmarks[inner], landmarks[outer] - landmarks[inner]
+        place = start[:, None, :2] + steps[None, :, None] * way[:, None, :2] - 0.5
+        colour = cv2.remap(image, place.astype(np.float32), None, cv2.INTER_LINEAR)
+        colour = colour.astype(np.float32)
+        to_lip = np.linalg.norm(colour - colour[:, -4:].mean(1, keepdims=True), axis=-1)
+        inside = to_lip[:, :3].mean(1)
+        off = to_lip > 0.45 * inside[:, None]
+        first_lip = off.shape[1] - off[:, ::-1].argmax(1)
+        shares = steps[np.minimum(first_lip, len(steps) - 1)] + 0.05
+        shares = np.clip(np.where(inside < 25, 0, shares), 0, 0.25)  # else nothing but lip there
+        shares[[0, -1]] = 0
+        shares = np.convolve(np.pad(shares, 1, mode="edge"), [0.3, 0.4, 0.3], mode="valid")
+        fitted[inner[1:-1]] += (shares[:, None] * way)[1:-1]
+    return fitted
+
+
+class Mouth:
+    """The mouth of the reference picture."""
+
+    def __init__(
+        self, image: Picture, landmarks: Floats, mesh: HeadMesh, own_offsets: Floats, white: Floats
+    ) -> None:
+        """``own_offsets`` [468, 3] cm: what the picture's own expression does to a neutral face;
+        ``white`` [3]: the white of the eyes."""
+        self._mesh = mesh
+        resting = (mesh.rest[:NUM_FACE] - mesh.pivot) @ mesh.axes / mesh.scale
+        self._resting = resting
+        self._gap = (resting[INNER_LIP_UPPER] - resting[INNER_LIP_LOWER])[:, 1]
+        self.shows_inside = float(self._gap.max()) > SHOWS_INSIDE_CM
+        neutral = resting - own_offsets
+        across = float((resting[78, 0] + resting[308, 0]) / 2)
+        behind = float(resting[[13, 0], 2].mean()) - TEETH_BEHIND_CM
+        self._bite = np.asarray([across, neutral[13, 1] - BITE_BELOW_LIP_CM, behind], np.float32)
+        self._colours = mouth_colours(image, landmarks, white)
+        density = float(np.clip(1.5 * mesh.scale, 10, 48))
+        seam = float(neutral[14, 1] - self._bite[1])
+        self._inside = MouthInside(self._colours, density, seam, lower_teeth=not self.shows_inside)
+        if self.shows_inside:
+            self._keep_inside(image)
+
+    def _keep_inside(self, image: Picture) -> None:
+        """The picture's own mouth inside as a patch, painted on beyond its lips."""
+        rim = self._mesh.points[RIM]
+        margin = self._mesh.scale
+        low = np.floor(rim.min(0) - margin).astype(int)
+        high = np.ceil(rim.max(0) + margin).astype(int)
+        size = high - low
+        place = np.meshgrid(np.arange(size[0]) + low[0], np.arange(size[1]) + low[1])
+        patch = cv2.remap(
+            image, np.stack(place, -1).astype(np.float32), None, cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        inside = np.zeros(patch.shape[:2], np.uint8)
+        cv2.fillPoly(inside, [np.round(rim - low - 0.5).astype(np.int32)], 1)
+        inset = max(1, round(0.06 * self._mesh.scale))
+        source = cv2.erode(inside, np.ones((3, 3), np.uint8), iterations=inset)
+        if source.sum() < 12:
+            self.shows_inside = False
+            return
+        painted = cv2.inpaint(patch, 1 - source, 3, cv2.INPAINT_TELEA)
+        seen = np.where(inside[..., None] > 0, patch, painted)
+        self._own = (seen.astype(np.float32), painted.astype(np.float32))
+        self._own_corner = low.astype(np.float32)
+        rows = np.arange(size[1], dtype=np.float32)[:, None] + low[1]
+        columns = np.arange(size[0], dtype=np.float32) + low[0]
+        floor = self._mesh.points[INNER_LIP_LOWER]
+        floor = floor[np.argsort(floor[:, 0])]
+        level = np.interp(columns, floor[:, 0], floor[:, 1])
+        soft = 0.12 * self._mesh.scale
+        self._own_share = (
+            1 - smoothstep(rows - level, 0.2 * soft, 1.5 * soft),
+            1 - smoothstep(rows - level, -soft, 0.5 * soft),
+        )
+
+    def opening(self, offsets: Floats) -> float:
+        """How much of the painted inside a frame with landmark ``offsets`` [468, 3] cm needs."""
+        if self.shows_inside:
+            return float(smoothstep(np.asarray(self._change(offsets)), 0.02, 0.1))
+        change = (offsets[INNER_LIP_UPPER] - offsets[INNER_LIP_LOWER])[:, 1]
+        return float(smoothstep(change.max(), 0.04, 0.14))
+
+    @staticmethod
+    def _change(offsets: Floats) -> float:
+        """How much further or less apart the lips are than in the picture, centimetres."""
+        return float(np.abs((offsets[INNER_LIP_UPPER] - offsets[INNER_LIP_LOWER])[:, 1]).max())
+
+    def draw(
+        self,
+        frame: Picture,
+        corner: tuple[int, int],
+        placement: Placement,
+        offsets: Floats,
+        jaw_drop: float,
+    ) -> None:
+        """Paint the inside into ``frame`` [h, w, 3], a view whose first pixel is at ``corner``
+        (x, y) of the picture. ``jaw_drop`` cm."""
+        amount = self.opening(offsets)
+        rim = placement.points[RIM] - np.asarray(corner, np.float32)
+        low = np.maximum(np.floor(rim.min(0)).astype(int) - 3, 0)
+        high = np.minimum(np.ceil(rim.max(0)).astype(int) + 3, [frame.shape[1], frame.shape[0]])
+        if amount <= 0 or (high - low < 3).any():
+            return
+        view = frame[low[1] : high[1], low[0] : high[0]]
+        origin = low + np.asarray(corner, np.float32)
+        cover = self._cover(rim - low, view.shape[:2])
+        inside = self._paint(view.shape[:2], origin, placement.pose, jaw_drop)
+        inside = self._colours.cavity + self._lip_light(cover)[..., None] * (
+            inside - self._colours.cavity
+        )
+        if self.shows_inside:
+            inside = self._with_own(inside, origin, placement.pose, self._change(offsets))
+        cover = (amount * cover)[..., None]
+        mixed = view + cover * (inside - view)
+        if self.shows_inside:
+            seam = (amount * self._seam(rim - low, view.shape[:2]))[..., None]
+            mixed += seam * np.minimum(self._colours.seam - mixed, 0)
+        view[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+    def _seam(self, rim: Floats, shape: tuple[int, ...]) -> Floats:
+        """Mask [h, w] of the line where lips that the picture shows apart now meet: it hides what
+        rim of teeth they carry along."""
+        count = len(INNER_LIP_UPPER)
+        upper, lower = rim[:count], np.concatenate([rim[:1], rim[: count - 2 : -1]])
+        gaps = np.linalg.norm(upper - lower, axis=1) / self._mesh.scale
+        closed = (1 - smoothstep(gaps, 0.08, 0.3)) * smoothstep(self._gap, 0.1, 0.3)
+        middle = np.round((upper + lower) / 2 * 8).astype(np.int32)
+        mask = np.zeros(shape, np.float32)
+        thickness = max(1, round(0.13 * self._mesh.scale))
+        for column in range(count - 1):
+            strength = float(closed[column : column + 2].mean())
+            start, end = middle[column].tolist(), middle[column + 1].tolist()
+            line = cv2.line(np.zeros(shape, np.float32), start, end, strength, thickness, shift=3)
+            mask = np.maximum(mask, line)
+        return 0.8 * cv2.GaussianBlur(mask, (0, 0), max(0.6, 0.05 * self._mesh.scale))
+
+    @staticmethod
+    def _cover(rim: Floats, shape: tuple[int, ...]) -> Floats:
+        """The opening as a soft mask [h, w]; ``rim`` [K, 2] in the mask's pixels."""
+        finer = 4
+        mask = np.zeros((shape[0] * finer, shape[1] * finer), np.uint8)
+        for _ in range(2):  # corner cutting: a smooth outline from few landmarks
+            following = np.roll(rim, -1, axis=0)
+            rim = np.stack([0.75 * rim + 0.25 * following, 0.25 * rim + 0.75 * following], 1)
+            rim = rim.reshape(-1, 2)
+        cv2.fillPoly(mask, [np.round((rim * finer - 0.5) * 8).astype(np.int32)], 255, shift=3)
+        small = cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+        return cv2.GaussianBlur(small, (0, 0), 0.6).astype(np.float32) / 255
+
+    def _lip_light(self, cover: Floats) -> Floats:
+        """Light [h, w] that the lips leave the inside: least right below the upper one."""
+        scale = self._mesh.scale
+        rim = cv2.GaussianBlur(cover, (0, 0), max(0.07 * scale, 0.7))
+        soft = cv2.GaussianBlur(cover, (0, 0), max(0.1 * scale, 0.8))
+        down = np.asarray([[1, 0, 0], [0, 1, 0.14 * scale]], np.float32)
+        below = cv2.warpAffine(soft, down, cover.shape[::-1], flags=cv2.INTER_LINEAR)
+        light = (0.45 + 0.55 * smoothstep(below, 0.05, 0.7)) * (0.6 + 0.4 * smoothstep(rim, 0.5, 1))
+        return np.asarray(light, np.float32)
+
+    def _affine(self, pose: Pose, at: Floats) -> Floats:
+        """Affine map [2, 3] from (across, down) centimetres about ``at`` [3] to picture pixels."""
+        base = self._mesh.scale * pose.rotation @ self._mesh.axes
+        centre = base @ at + pose.pivot
+        linear = base[:2, :2] * np.asarray([1, -1], np.float32)
+        flip = np.asarray([[1], [-1]], np.float32)
+        return np.hstack([linear * flip, centre[:2, None] * flip]).astype(np.float32)
+
+    def _paint(self, shape: tuple[int, ...], origin: Floats, pose: Pose, jaw_drop: float) -> Floats:
+        """Cavity, tongue and teeth [h, w, 3] for the pixels from ``origin`` on."""
+        to_picture = self._affine(pose, self._bite)
+        pixels = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1) + 0.5
+        back = np.linalg.inv(to_picture[:, :2]).T
+        spot = ((pixels + origin - to_picture[:, 2]) @ back).astype(np.float32)
+        return self._inside.paint(spot, jaw_drop)
+
+    def _with_own(self, inside: Floats, origin: Floats, pose: Pose, change: float) -> Floats:
+        """``inside`` [h, w, 3] under the picture's own inside, which stays with the skull. The rim
+        that the picture's lips blend into fades out as the lips ``change`` (cm) leave it."""
+        at = self._bite + np.asarray([0, 0, TEETH_BEHIND_CM - OWN_BEHIND_CM], np.float32)
+        now = self._affine(pose, at)
+        then = self._affine(self._mesh.pose(np.eye(3, dtype=np.float32)), at)
+        height, width = inside.shape[:2]
+        pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) + 0.5
+        spot = (pixels + origin - now[:, 2]) @ np.linalg.inv(now[:, :2]).T
+        place = (spot @ then[:, :2].T + then[:, 2] - 0.5 - self._own_corner).astype(np.float32)
+
+        def sampled(layer: Floats, method: int) -> Floats:
+            return cv2.remap(layer, place, None, method, borderMode=cv2.BORDER_REPLICATE)
+
+        left = float(smoothstep(np.asarray(change), 0.1, 0.4))
+        own, share = (
+            (1 - left) * sampled(first, method) + left * sampled(then_on, method)
+            for (first, then_on), method in (
+                (self._own, cv2.INTER_CUBIC),
+                (self._own_share, cv2.INTER_LINEAR),
+            )
+        )
+        return inside + share[..., None] * (own - inside)

@@ -1,0 +1,260 @@
+"""Zero-shot portrait: one picture moves as motion says, without training.
+
+The picture is a mesh with depth (:mod:`renderers.portrait.mesh`). Turning it and adding the face
+units' displacements says where each part of it goes; rasterised at reduced resolution this is a
+backward motion field, and the picture is sampled once through it at full resolution. Eyes and the
+inside of the mouth are layers, painted where the picture shows none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from renderers.base import Reference
+from renderers.contours import EYES
+from renderers.portrait.expression import FaceExpression
+from renderers.portrait.eyes import Eye
+from renderers.portrait.folds import smooth_folds, streaked, take_streaks
+from renderers.portrait.gaze import eye_state
+from renderers.portrait.mesh import (
+    NUM_FACE,
+    Box,
+    FlowRaster,
+    HeadMesh,
+    Placement,
+    Shift,
+    smoothstep,
+)
+from renderers.portrait.mouth import LIPS, Mouth, fit_lips
+from renderers.portrait.turn import HeadTurn
+from weights.canonical_face import canonical_face
+
+Floats = NDArray[np.floating]
+Picture = NDArray[np.uint8]
+
+FLOW_SAMPLES = 256
+"""Longest side of the motion field, in samples; the head's box is at most this fine."""
+
+SHARP_PIXELS = 900_000
+"""Head boxes of more pixels are sampled linearly: twice as fast, and their pixels are finer than
+anything in them."""
+
+LIP_SAMPLES = 128
+"""The same for the lips, which are drawn again on their own."""
+
+FLOW_BLUR = 1.1
+"""Smoothing of the field, in samples: soft where a nose passes over a cheek, instead of jagged."""
+
+
+ROOM_CM = 6.0
+"""How far beyond the picture a head that its border cuts off may look for itself."""
+
+
+class PortraitRenderer:
+    """Renders motion in the ``arkit`` space with one picture. Implements ``base.Renderer``."""
+
+    remarks: tuple[str, ...] = ()
+
+    def __init__(self, size: tuple[int, int] | None = None) -> None:
+        """``size``: width and height of the frames; the picture's own when None."""
+        self._asked_size = size
+        self._size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames, in pixels."""
+        if self._size is None:
+            raise RuntimeError("the size is the picture's: call prepare first")
+        return self._size
+
+    def prepare(self, reference: Reference) -> None:
+        """Take in the picture; everything that does not depend on the motion happens here."""
+        height, width = reference.image.shape[:2]
+        self._size = self._asked_size or (width, height)
+        image, landmarks = reference.image, reference.landmarks.astype(np.float32)
+        if self._size != (width, height):
+            shrinks = self._size[0] < width
+            method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            image = cv2.resize(image, self._size, interpolation=method)
+            across, down = self._size[0] / width, self._size[1] / height
+            landmarks = landmarks * np.asarray([across, down, across], np.float32)
+        self._image: Picture = np.ascontiguousarray(image)
+        landmarks = fit_lips(self._image, landmarks)
+        self._own = reference.values.astype(np.float32)
+        self._mesh = HeadMesh(landmarks)
+        resting = (self._mesh.rest[:NUM_FACE] - self._mesh.pivot) @ self._mesh.axes
+        self._turn = HeadTurn(self._own, landmarks, self._mesh.scale, self._size)
+        self._expression = FaceExpression(self._own, resting / self._mesh.scale)
+        self._raster = FlowRaster(self._mesh, self._mesh.triangles)
+        self._face_raster = FlowRaster(self._mesh, canonical_face().triangles)
+        self._box = Box.around(self._mesh.points, self._size, FLOW_SAMPLES)
+        self._eyes = {side: Eye(self._image, landmarks, EYES[side]) for side in EYES}
+        white = np.mean([eye.white() for eye in self._eyes.values()], axis=0)
+        own = self._expression.own_offsets
+        self._mouth = Mouth(self._image, landmarks, self._mesh, own, np.asarray(white, np.float32))
+        if self._box is not None:
+            self._fade = self._border_fade(self._box)
+            pixels = np.meshgrid(np.arange(self._box.width), np.arange(self._box.height))
+            corner = np.asarray([self._box.left, self._box.top], np.float32) + 0.5
+            self._pixels = np.stack(pixels, -1).astype(np.float32) + corner
+            self._source, self._room = self._source_of(self._box)
+            large = self._box.width * self._box.height > SHARP_PIXELS
+            self._sampling = cv2.INTER_LINEAR if large else cv2.INTER_CUBIC
+
+    def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
+        """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
+        for frame_values in np.asarray(values, np.float32):
+            yield self.draw(frame_values, self.place(frame_values))
+
+    @property
+    def mesh(self) -> HeadMesh:
+        """The picture's mesh."""
+        return self._mesh
+
+    def place(self, values: Floats, shift: Shift | None = None) -> Placement:
+        """Where one frame's ``values`` [56] put the mesh, moved by ``shift``."""
+        return self._mesh.place(self._turn(values), self._expression.offsets(values), shift)
+
+    def draw(self, values: Floats, placement: Placement) -> Picture:
+        """The frame [H, W, 3] of ``values`` [56] that :meth:`place` has placed."""
+        frame = self._image.copy()
+        if self._box is None:
+            return frame
+        offsets = self._expression.offsets(values)
+        flow, streaks = self._flow(placement, self._box)
+        view = frame[self._box.window]
+        painted = []
+        for side, eye in self._eyes.items():
+            state = eye_state(values, self._own, side)
+            part = self._drawn_part(placement, eye.reach())
+            if state.at_rest or part is None:
+                continue
+            place = self._pixels[part] + flow[part]
+            lids = eye.lids(place, state)
+            flow[part] += lids.rise[..., None] * eye.up
+            painted.append((eye, part, place, lids, state))
+        if self._room:
+            flow += self._room
+        cv2.remap(
+            self._source,
+            flow,
+            None,
+            self._sampling | cv2.WARP_RELATIVE_MAP,
+            dst=view,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        if streaks is not None:
+            take_streaks(view, streaks, self._mesh.scale)
+        for eye, part, place, lids, state in painted:
+            eye.draw(view[part], place, lids, state)
+        corner = (self._box.left, self._box.top)
+        jaw_drop = self._expression.jaw_drop(values)
+        self._mouth.draw(view, corner, placement, offsets, jaw_drop)
+        return frame
+
+    def _source_of(self, box: Box) -> tuple[Picture, int]:
+        """The part of the picture that frames are sampled from, and how much room it has around.
+
+        A head that the picture's border cuts off brings in what the picture does not have. There
+        the picture goes on as its own border, more and more blurred.
+        """
+        inside = self._image[box.window]
+        head = self._mesh.points[self._mesh.headness > 0]
+        low, high = head.min(0), head.max(0)
+        if (low > 0).all() and (high < np.asarray(self.size)).all():
+            return inside, 0
+        room = max(2, round(ROOM_CM * self._mesh.scale))
+        sides = (room,) * 4
+        wider = cv2.copyMakeBorder(inside, *sides, cv2.BORDER_REPLICATE)
+        known = cv2.copyMakeBorder(
+            np.ones(inside.shape[:2], np.float32), *sides, cv2.BORDER_CONSTANT, value=0.0
+        )
+        away = cv2.distanceTransform((known == 0).astype(np.uint8), cv2.DIST_L2, 3) / room
+        for reach, spread in ((0.0, 0.06), (0.15, 0.15), (0.4, 0.35)):
+            blurred = blurred_widely(wider, spread * room)
+            share = smoothstep(away, reach, reach + 0.15)[..., None]
+            wider = np.where(away[..., None] > 0, wider + share * (blurred - 1.0 * wider), wider)
+            wider = wider.astype(np.uint8)
+        return np.ascontiguousarray(wider), room
+
+    def _flow(self, placement: Placement, box: Box) -> tuple[Floats, Floats | None]:
+        """Backward motion [height, width, 2] px of every pixel in the head's box, and where it
+        draws streaks [rows, columns]."""
+        drawn = self._raster.draw(placement, box)
+        head = drawn[..., 2:]
+        motion = drawn[..., :2] * (head + (1 - head) * self._fade)
+        smooth = cv2.GaussianBlur(motion, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
+        step = box.width / box.columns
+        smooth_folds(smooth, motion, step)
+        flow = cv2.resize(smooth, (box.width, box.height), interpolation=cv2.INTER_LINEAR)
+        self._sharpen_lips(flow, placement, box)
+        return flow, streaked(smooth, step)
+
+    def _sharpen_lips(self, flow: Floats, placement: Placement, box: Box) -> None:
+        """Draw the motion around the lips again, finer: between them it jumps."""
+        lips = placement.points[LIPS]
+        fine = Box.around(lips, self.size, LIP_SAMPLES, margin=0.8 * self._mesh.scale)
+        if fine is None:
+            return
+        drawn = self._face_raster.draw(placement, fine)[..., :2]
+        sharp = cv2.resize(
+            np.ascontiguousarray(drawn), (fine.width, fine.height), interpolation=cv2.INTER_LINEAR
+        )
+        edge = max(1.0, 0.7 * self._mesh.scale)
+        columns, rows = np.arange(fine.width) + 0.5, np.arange(fine.height) + 0.5
+        across = smoothstep(np.minimum(columns, fine.width - columns), 0, edge)
+        down = smoothstep(np.minimum(rows, fine.height - rows), 0, edge)
+        rows_in, columns_in = fine.window
+        part = flow[
+            rows_in.start - box.top : rows_in.stop - box.top,
+            columns_in.start - box.left : columns_in.stop - box.left,
+        ]
+        part += (down[:, None] * across)[..., None] * (sharp - part)
+
+    def _drawn_part(self, placement: Placement, corners: Floats) -> tuple[slice, slice] | None:
+        """Rows and columns of the head's box where ``corners`` [K, 2] px of the picture are now."""
+        assert self._box is not None
+        rest = self._mesh.points[:NUM_FACE]
+        low, high = corners.min(0), corners.max(0)
+        near = ((rest >= low) & (rest <= high)).all(1)
+        if not near.any():
+            return None
+        moved = placement.points[:NUM_FACE][near] - rest[near]
+        origin = np.asarray([self._box.left, self._box.top], np.float32)
+        first = np.floor(low + moved.min(0) - origin).astype(int)
+        last = np.ceil(high + moved.max(0) - origin).astype(int) + 1
+        left, top = np.maximum(first, 0).tolist()
+        right, bottom = np.minimum(last, [self._box.width, self._box.height]).tolist()
+        if right <= left or bottom <= top:
+            return None
+        return slice(top, bottom), slice(left, right)
+
+    def _border_fade(self, box: Box) -> Floats:
+        """Share [rows, columns, 1] of the surroundings' motion that is left close to the picture's
+        border: the border itself rests, but where a head reaches it."""
+        width, height = self.size
+        columns = box.left + (np.arange(box.columns) + 0.5) * box.width / box.columns
+        rows = box.top + (np.arange(box.rows) + 0.5) * box.height / box.rows
+        still = 1.5 * box.width / box.columns
+        way = self._mesh.scale * 5
+        across = smoothstep(np.minimum(columns, width - columns), still, still + way)
+        down = smoothstep(np.minimum(rows, height - rows), still, still + way)
+        return (down[:, None] * across)[..., None]
+
+
+def blurred_widely(picture: Picture, sigma: float) -> Picture:
+    """``picture`` under a Gaussian of ``sigma`` px; a wide one is taken on a small copy.
+
+    A kernel as wide as a large picture's head would take minutes, and what it leaves has no detail
+    that the small copy lacks.
+    """
+    factor = max(1.0, sigma / 4)
+    height, width = picture.shape[:2]
+    small = (max(1, round(width / factor)), max(1, round(height / factor)))
+    shrunk = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(shrunk, (0, 0), sigma / factor)
+    return cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,1 @@
+"""Renderers that learned one person."""

