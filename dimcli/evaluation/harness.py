@@ -12,9 +12,9 @@ from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import ClipRecord, Predictor
 from dimcli.data.store import ClipStore
 from dimcli.evaluation import official
+from dimcli.evaluation.metrics import draw_clips
 from dimcli.evaluation.protocols import SCORERS, Plan
 from dimcli.evaluation.scores import Evaluation, MethodScores
-from dimcli.evaluation.tally import draw_clips
 
 PROTOCOLS = tuple(SCORERS)
 UNITS = ("clip", "conversation")

@@ -1,53 +1,36 @@
-"""The paper's figures of merit (supplement A), on expression and pose separately.
+"""The listeners' figures of merit (the paper's supplement A): the code that ``dim eval`` runs.
 
-Inputs are lists of arrays, one a clip: ``truth`` and ``prediction`` [T, D] of the listener and
-``speaker`` [T, D]; expression is D = 50, pose is D = 6 (radians for rotations). T may differ from
-clip to clip but not inside one. Every figure is computed per clip and averaged over clips, but
-where a docstring says otherwise.
+Every figure is computed for expression (D = 50) and pose (D = 6, radians for rotations) apart, from
+the prediction p, the true listener t and the speaker s of each clip, [T, D] each. T may differ from
+clip to clip. ``fd``, ``p_fd``, ``mse``, ``sid``, ``var`` and ``rpcc_temporal`` are figures of a
+clip, averaged over clips (:meth:`ClipTruth.share`); ``sid_pooled``, ``var_pooled`` and ``rpcc`` are
+functions of sums over the numbers of all clips (:meth:`Tally.figures`). What each clip adds is
+kept apart, so that a bootstrap over clips is a matrix product.
+
+Axes: S samples, C clips, B bootstrap draws, N and T frames, D dimensions, k clusters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import EXPRESSION, NUM_POSE, Motion
-from dimcli.evaluation.clusters import Clusters
+from dimcli.core.motion import EXPRESSION, NUM_POSE
 
 Array = NDArray[np.floating[Any]]
-Arrays = Sequence[Array]
+Counts = NDArray[np.int64]
 
+PARTS: dict[str, slice] = {"expression": EXPRESSION, "pose": slice(0, NUM_POSE)}
 CLUSTERS = {"expression": 40, "pose": 20}
 """k of the k-means behind SID, as in the authors' released code; the paper does not name it."""
-PARTS: dict[str, slice] = {"expression": EXPRESSION, "pose": slice(0, NUM_POSE)}
-
-
-@dataclass(frozen=True)
-class PartScores:
-    """One part's figures (expression or pose).
-
-    ``fd``, ``p_fd``, ``mse``, ``rpcc`` and its temporal form: smaller is better. ``sid``, ``var``
-    (and their pooled forms): nearer to the ground truth's is better.
-    """
-
-    fd: float
-    p_fd: float
-    mse: float
-    sid: float
-    sid_pooled: float
-    var: float
-    var_pooled: float
-    rpcc: float
-    rpcc_temporal: float
-
-    def as_dict(self) -> dict[str, float]:
-        """The figures by name."""
-        return asdict(self)
+MAX_FRAMES = 100_000
+"""At most so many true frames, drawn by chance, make the clusters: more change nothing visible."""
+PER_CLIP = ("fd", "p_fd", "mse", "sid", "var", "rpcc_temporal")
 
 
 @dataclass(frozen=True)
@@ -75,9 +58,9 @@ class Gaussian:
     def distance(self, other: Gaussian) -> float:
         """Fréchet distance: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
 
-        The trace of the root is the sum of the singular values of A1 A2^T for roots A (C = A^T A):
-        exact also where clips have fewer frames than dimensions and matrix square roots are
-        ill-defined.
+        Heusel et al. 2017. The trace of the root is the sum of the singular values of A1 A2^T for
+        roots A (C = A^T A): exact also where clips have fewer frames than dimensions and matrix
+        square roots are ill-defined.
         """
         if self.mean.shape != other.mean.shape:
             raise InputError(f"cannot compare {len(self.mean)} and {len(other.mean)} dimensions")
@@ -87,87 +70,18 @@ class Gaussian:
         return float(max(offset @ offset + spread - 2.0 * cross, 0.0))
 
 
-def frechet_distance(first: Array, second: Array) -> float:
-    """Fréchet distance between Gaussians fitted to the rows of [N, D] and [M, D]."""
-    return Gaussian.fit(first).distance(Gaussian.fit(second))
-
-
-def fd(truth: Arrays, prediction: Arrays) -> float:
-    """FD: the Fréchet distance of each clip's frames to the truth's, mean over clips."""
-    check_pairs(truth, prediction)
-    return float(np.mean([frechet_distance(t, p) for t, p in zip(truth, prediction, strict=True)]))
-
-
-def paired_fd(truth: Arrays, prediction: Arrays, speaker: Arrays) -> float:
-    """P-FD: as FD on the speaker's and the listener's frames side by side, [T, 2 D]."""
-    check_pairs(truth, prediction, speaker)
-    return fd(
-        [np.concatenate(pair, axis=1) for pair in zip(speaker, truth, strict=True)],
-        [np.concatenate(pair, axis=1) for pair in zip(speaker, prediction, strict=True)],
-    )
-
-
-def mse(truth: Arrays, prediction: Arrays) -> float:
-    """MSE: mean over frames and dimensions of the squared difference, mean over clips."""
-    check_pairs(truth, prediction)
-    gaps = [np.asarray(t, float) - p for t, p in zip(truth, prediction, strict=True)]
-    return float(np.mean([np.mean(gap**2) for gap in gaps]))
-
-
-def variation(motions: Arrays, *, pooled: bool = False) -> float:
-    """Var: the variance over time of each dimension, mean over dimensions, then clips.
-
-    The supplement's "variance of the listener motions on time series". With ``pooled`` the
-    variance of all numbers of all clips in one list, as the released code does: it also holds how
-    far the dimensions' means lie apart, so that a face that stands still has some.
-    """
-    if pooled:
-        return float(np.concatenate([np.ravel(m) for m in motions]).astype(float).var())
-    return float(np.mean([np.asarray(m, float).var(axis=0).mean() for m in motions]))
-
-
-def sid(motions: Arrays, clusters: Clusters, *, pooled: bool = False) -> float:
-    """SID: entropy of cluster ids within each sequence, mean over sequences (supplement A).
-
-    With ``pooled`` one histogram over all clips, as the released code does.
-    """
-    if pooled:
-        return clusters.entropy(np.concatenate([np.asarray(m) for m in motions]))
-    return float(np.mean([clusters.entropy(m) for m in motions]))
-
-
-def residual_correlation(truth: Arrays, prediction: Arrays, speaker: Arrays) -> float:
-    """rPCC: |corr(truth, speaker) - corr(prediction, speaker)| of all numbers, flattened.
-
-    One Pearson correlation over every frame and dimension of every clip, as the released code
-    has it: the supplement's words ("frame by frame") leave open over what. A constant prediction
-    counts as uncorrelated.
-    """
-    check_pairs(truth, prediction, speaker)
-    flat_truth, flat_prediction, flat_speaker = (
-        np.concatenate([np.ravel(m) for m in arrays]).astype(float)
-        for arrays in (truth, prediction, speaker)
-    )
-    return abs(_pearson(flat_truth, flat_speaker) - _pearson(flat_prediction, flat_speaker))
-
-
-def residual_temporal_correlation(truth: Arrays, prediction: Arrays, speaker: Arrays) -> float:
-    """rPCC over time: |corr(truth, speaker) - corr(prediction, speaker)|, mean over clips.
-
-    A clip's correlation is the mean over dimensions of the Pearson correlation over its frames;
-    a dimension that stands still counts as uncorrelated. What the paper's words say ("frame by
-    frame"), without the share of the pooled figure that dimensions' different means make up.
-    """
-    check_pairs(truth, prediction, speaker)
-    gaps = [
-        abs(temporal_correlation(t, s) - temporal_correlation(p, s))
-        for t, p, s in zip(truth, prediction, speaker, strict=True)
-    ]
-    return float(np.mean(gaps))
+def entropy_bits(counts: Array | Counts) -> Array:
+    """Entropy in bits, -sum p log2 p, of histograms ``counts`` [..., k]: [...]."""
+    counts = np.asarray(counts, float)
+    share = counts / counts.sum(axis=-1, keepdims=True)
+    return -(share * np.log2(np.where(share > 0, share, 1.0))).sum(axis=-1)
 
 
 def temporal_correlation(first: Array, second: Array) -> float:
-    """Pearson correlation over time of each column of two [T, D], mean over the columns."""
+    """Pearson correlation over time of each column of two [T, D], mean over the columns.
+
+    A column that stands still counts as uncorrelated.
+    """
     one, other = (np.asarray(m, float) - np.mean(m, axis=0, dtype=float) for m in (first, second))
     scale = np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
     # What rounding leaves of a column that stands still is no movement.
@@ -175,60 +89,190 @@ def temporal_correlation(first: Array, second: Array) -> float:
     return float(np.where(still, 0.0, (one * other).sum(axis=0) / np.where(still, 1, scale)).mean())
 
 
-def score(truth: Arrays, prediction: Arrays, speaker: Arrays, clusters: Clusters) -> PartScores:
-    """Every figure of one part."""
-    return PartScores(
-        fd=fd(truth, prediction),
-        p_fd=paired_fd(truth, prediction, speaker),
-        mse=mse(truth, prediction),
-        sid=sid(prediction, clusters),
-        sid_pooled=sid(prediction, clusters, pooled=True),
-        var=variation(prediction),
-        var_pooled=variation(prediction, pooled=True),
-        rpcc=residual_correlation(truth, prediction, speaker),
-        rpcc_temporal=residual_temporal_correlation(truth, prediction, speaker),
-    )
+def pooled_correlation(n: Array, a: Array, aa: Array, b: Array, bb: Array, ab: Array) -> Array:
+    """Pearson correlation of n pairs of numbers from the sums of a, a^2, b, b^2 and ab.
 
-
-def score_motions(
-    truth: Sequence[Motion],
-    prediction: Sequence[Motion],
-    speaker: Sequence[Motion],
-    clusters: dict[str, Clusters] | None = None,
-) -> dict[str, PartScores]:
-    """Scores of ``expression`` and ``pose``. ``clusters`` by part; by default fitted to truth."""
-    clusters = clusters or fit_clusters(truth)
-    scores = {}
-    for part, columns in PARTS.items():
-        cut = [[m.values[:, columns] for m in motions] for motions in (truth, prediction, speaker)]
-        scores[part] = score(cut[0], cut[1], cut[2], clusters[part])
-    return scores
-
-
-def fit_clusters(truth: Sequence[Motion], seed: int = 0) -> dict[str, Clusters]:
-    """The clusters behind SID for each part, from true listener motion."""
-    return {
-        part: Clusters.fit([m.values[:, columns] for m in truth], CLUSTERS[part], seed=seed)
-        for part, columns in PARTS.items()
-    }
-
-
-def _pearson(first: Array, second: Array) -> float:
-    one, other = first - first.mean(), second - second.mean()
-    spread = (one**2).sum() * (other**2).sum()
+    Zero where either side does not vary.
+    """
+    spread_a, spread_b = n * aa - a**2, n * bb - b**2
     # What rounding leaves of numbers that are all the same is no variation.
-    if spread <= 1e-24 * (first**2).sum() * (second**2).sum():
-        return 0.0
-    return float((one * other).sum() / np.sqrt(spread))
+    flat = (spread_a <= 1e-12 * n * aa) | (spread_b <= 1e-12 * n * bb)
+    spread = np.where(flat, 1.0, spread_a * spread_b)
+    return np.where(flat, 0.0, (n * ab - a * b) / np.sqrt(spread))
 
 
-def check_pairs(first: Arrays, *others: Arrays) -> None:
-    """Raise InputError unless the lists hold clips of the same shapes, at least one."""
-    for other in others:
-        if len(first) != len(other):
-            raise InputError(f"{len(first)} clips against {len(other)}; they must match")
-        for index, (one, two) in enumerate(zip(first, other, strict=True)):
-            if one.shape != two.shape:
-                raise InputError(f"clip {index}: shapes {one.shape} and {two.shape} differ")
-    if not len(first):
-        raise InputError("no clip to compare")
+@dataclass(frozen=True)
+class Clusters:
+    """k-means centres of true listener frames: [k, D]. Fit once, used for every method's SID."""
+
+    centres: Array
+
+    @classmethod
+    def fit(cls, truth: Sequence[Array], k: int, *, seed: int = 0) -> Clusters:
+        """Lloyd's algorithm from k-means++ starts on the true frames, or MAX_FRAMES of them."""
+        frames = np.concatenate([np.asarray(t, float) for t in truth])
+        random = np.random.default_rng(seed)
+        if len(frames) > MAX_FRAMES:
+            frames = frames[random.choice(len(frames), MAX_FRAMES, replace=False)]
+        centres = frames[random.integers(len(frames))][None]
+        closest = np.full(len(frames), np.inf)
+        while len(centres) < k:
+            closest = np.minimum(closest, ((frames - centres[-1]) ** 2).sum(axis=1))
+            if not closest.any():  # fewer different frames than clusters
+                break
+            pick = random.choice(len(frames), p=closest / closest.sum())
+            centres = np.concatenate([centres, frames[pick][None]])
+        return cls(lloyd(frames, centres, _nearest, _means, iterations=50))
+
+    def histogram(self, frames: Array) -> Counts:
+        """How many of these frames [T, D] fall to each cluster: [k]."""
+        labels = _nearest(np.asarray(frames, float), self.centres)
+        return np.bincount(labels, minlength=len(self.centres))
+
+
+def lloyd(
+    frames: Array,
+    centres: Array,
+    nearest: Callable[[Array, Array], NDArray[np.intp]],
+    means: Callable[[Array, NDArray[np.intp], Array], Array],
+    *,
+    iterations: int,
+    tolerance: float = -1.0,
+) -> Array:
+    """Centres [k, D] after turns of ``nearest`` (frames and centres to labels [N]) and ``means``
+    (frames, labels and centres to centres), until the labels stay as they are or the centres'
+    squared shift is at most ``tolerance``.
+    """
+    previous: NDArray[np.intp] | None = None
+    for _ in range(iterations):
+        labels = nearest(frames, centres)
+        moved = means(frames, labels, centres)
+        shift = float(((moved - centres) ** 2).sum())
+        centres = moved
+        if (previous is not None and np.array_equal(labels, previous)) or shift <= tolerance:
+            break
+        previous = labels
+    return centres
+
+
+def _nearest(frames: Array, centres: Array) -> NDArray[np.intp]:
+    distance = (centres**2).sum(axis=1) - 2.0 * frames @ centres.T
+    return distance.argmin(axis=1)
+
+
+def _means(frames: Array, labels: NDArray[np.intp], centres: Array) -> Array:
+    """Each cluster's mean; an empty one stays where it is."""
+    members = np.zeros((len(centres), len(frames)))
+    members[labels, np.arange(len(frames))] = 1.0
+    counts = members.sum(axis=1, keepdims=True)
+    return np.where(counts > 0, members @ frames / np.maximum(counts, 1), centres)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one clip adds to one part's figures, for one prediction.
+
+    ``own`` [6] its PER_CLIP figures; ``counts`` [k] frames a cluster; ``moments`` [9] the number
+    of its numbers and the sums of p, p^2, s, s^2, ps, t, t^2, ts.
+    """
+
+    own: Array
+    counts: Counts
+    moments: Array
+
+
+class ClipTruth:
+    """One part of one true clip; what every prediction of it is measured against."""
+
+    def __init__(self, truth: Array, speaker: Array, clusters: Clusters) -> None:
+        """``truth`` and ``speaker`` [T, D]."""
+        self._truth, self._speaker = np.asarray(truth, float), np.asarray(speaker, float)
+        self._clusters = clusters
+        self._alone = Gaussian.fit(self._truth)
+        self._paired = Gaussian.fit(np.concatenate([self._speaker, self._truth], axis=1))
+        self._correlation = temporal_correlation(self._truth, self._speaker)
+
+    def share(self, prediction: Array) -> Share:
+        """What ``prediction`` [T, D] adds.
+
+        - ``fd``: Fréchet distance between Gaussians fitted to the frames of p and of t.
+        - ``p_fd`` (P-FD): the same on the speaker's and the listener's frames side by side,
+          [T, 2 D].
+        - ``mse``: mean over frames and dimensions of (p - t)^2.
+        - ``sid`` (SID): entropy in bits of the cluster ids of the clip's own frames.
+        - ``var``: variance over time of each dimension, mean over dimensions: the supplement's
+          "variance of the listener motions on time series".
+        - ``rpcc_temporal``: |corr(t, s) - corr(p, s)| with correlations over time within each
+          dimension: what the supplement's words ("frame by frame") say.
+        """
+        p, s, t = np.asarray(prediction, float), self._speaker, self._truth
+        if p.shape != t.shape:
+            raise InputError(f"shapes {t.shape} and {p.shape} differ; clips must match the truth")
+        counts = self._clusters.histogram(p)
+        paired = Gaussian.fit(np.concatenate([s, p], axis=1))
+        own = [
+            Gaussian.fit(p).distance(self._alone),
+            paired.distance(self._paired),
+            np.mean((p - t) ** 2),
+            entropy_bits(counts),
+            p.var(axis=0).mean(),
+            abs(self._correlation - temporal_correlation(p, s)),
+        ]
+        sums = [p, p**2, s, s**2, p * s, t, t**2, t * s]
+        moments = [p.size, *(numbers.sum() for numbers in sums)]
+        return Share(np.array(own, float), counts, np.array(moments, float))
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What all clips add to one part, of one method: own [S, C, 6], counts [S, C, k] and moments
+    [S, C, 9].
+    """
+
+    own: Array
+    counts: Array
+    moments: Array
+
+    @classmethod
+    def of(cls, shares: Sequence[Sequence[Share]]) -> Tally:
+        """From shares by sample, then clip."""
+        return cls(
+            *(
+                np.array([[getattr(share, name) for share in sample] for sample in shares], float)
+                for name in ("own", "counts", "moments")
+            )
+        )
+
+    def figures(self, draws: Array | None = None) -> dict[str, Array]:
+        """Every figure for each sample and draw: name to [S, B].
+
+        ``draws`` [B, C] says how often each clip is in each draw; by default once in one draw.
+        The PER_CLIP figures are means over clips. Besides, as the released code has them:
+
+        - ``sid_pooled``: entropy of one histogram over the frames of all clips.
+        - ``var_pooled``: variance of all numbers of all clips in one list. It also holds how far
+          the dimensions' means lie apart, so that a face that stands still has some.
+        - ``rpcc`` (rPCC): |corr(t, s) - corr(p, s)|, each one Pearson correlation over every frame
+          and dimension of every clip; the supplement's words leave open over what.
+        """
+        draws = np.ones((1, self.own.shape[1])) if draws is None else np.asarray(draws, float)
+        own = draws @ self.own / draws.sum(axis=1)[:, None]
+        figures = {name: own[..., index] for index, name in enumerate(PER_CLIP)}
+        n, p, pp, s, ss, ps, t, tt, ts = np.moveaxis(draws @ self.moments, -1, 0)
+        figures["sid_pooled"] = entropy_bits(draws @ self.counts)
+        figures["var_pooled"] = np.maximum(pp / n - (p / n) ** 2, 0.0)
+        figures["rpcc"] = np.abs(
+            pooled_correlation(n, t, tt, s, ss, ts) - pooled_correlation(n, p, pp, s, ss, ps)
+        )
+        return figures
+
+
+def draw_clips(groups: Sequence[str], draws: int, seed: int) -> Array:
+    """How often each clip is in each bootstrap draw: [B, C].
+
+    Clips of one group are drawn together; with a group a clip this is the plain bootstrap.
+    """
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    random = np.random.default_rng(seed)
+    chances = np.full(len(names), 1.0 / len(names))
+    return random.multinomial(len(names), chances, size=draws)[:, member].astype(float)

@@ -3,7 +3,7 @@
 Written from what that code does (its ``mymetrics.py``, ``metrics/eval_utils.py`` and
 ``x_engine_pt.py``), to be set beside numbers it printed, not to judge methods by: see
 :data:`NOT_COMPARABLE`. Arrays are those it works on: lists of [T, 56] with pose 0..5 and expression
-6..55, of the true listener, the prediction and the speaker.
+6..55, of the true listener, the prediction and the speaker. N frames, D dimensions, K clusters.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from scipy.linalg import sqrtm
 
 from dimcli.core.errors import InputError
-from dimcli.evaluation.metrics import CLUSTERS, PARTS, check_pairs
-from dimcli.evaluation.official_clusters import fit_centres, nearest
+from dimcli.evaluation.metrics import CLUSTERS, PARTS, lloyd
 
 Array = NDArray[np.floating[Any]]
 Arrays = Sequence[Array]
@@ -48,6 +47,9 @@ NOT_COMPARABLE = (
 _JITTER = 1e-6
 _STEP_S = 0.1
 _ENTROPY_FLOOR = 1e-6
+_ITERATIONS = 300
+_TOLERANCE = 1e-4
+"""Stop once the centres' squared shift is under this share of the mean variance a column."""
 
 
 def aligned(listener: Array, speaker: Array) -> tuple[Array, Array]:
@@ -65,7 +67,6 @@ def choose(truth: Array, draws: Sequence[Array]) -> int:
 
 def scores(truth: Arrays, prediction: Arrays, speaker: Arrays) -> dict[str, dict[str, float]]:
     """Every figure of :data:`FIGURES`, for ``expression`` and ``pose``."""
-    check_pairs(truth, prediction, speaker)
     found = {}
     for part, columns in PARTS.items():
         t, p, s = ([clip[:, columns] for clip in clips] for clips in (truth, prediction, speaker))
@@ -138,3 +139,72 @@ def _speed_difference(truth: Array, prediction: Array) -> float:
 
 def _mean(values: Any) -> float:
     return float(np.mean(list(values)))
+
+
+def fit_centres(frames: Array, k: int, seed: int = 0) -> Array:
+    """k-means centres [K, D] of ``frames`` [N, D], in their dtype, draw for draw those of the
+    released code: ``KMeans(n_clusters=k, random_state=0, n_init="auto")`` of scikit-learn 1.5.
+
+    Greedy k-means++ starts from NumPy's legacy generator, then Lloyd's iterations. SID depends on
+    every such choice, and a comparison to 1e-6 needs them all; our own figures have the simpler
+    :class:`dimcli.evaluation.metrics.Clusters`, whose starts, distances and empty clusters differ.
+    """
+    if len(frames) < k:
+        raise InputError(f"{len(frames)} frames; the released code's SID needs at least {k}")
+    mean = frames.mean(axis=0)
+    centred = frames - mean
+    tolerance = float(np.mean(np.var(frames, axis=0))) * _TOLERANCE
+    centres = _spread_starts(centred, k, np.random.RandomState(seed))
+    return mean + lloyd(
+        centred, centres, nearest, _means, iterations=_ITERATIONS, tolerance=tolerance
+    )
+
+
+def nearest(frames: Array, centres: Array) -> NDArray[np.intp]:
+    """The cluster of each frame: [N]."""
+    return _squared_distances(centres, frames).argmin(axis=0)
+
+
+def _spread_starts(frames: Array, k: int, random: np.random.RandomState) -> Array:
+    """Greedy k-means++: of 2 + ln k candidates drawn by squared distance, the one that helps most.
+
+    Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007.
+    """
+    trials = 2 + int(np.log(k))
+    first = random.choice(len(frames), p=np.full(len(frames), 1.0 / len(frames)))
+    picked = [int(first)]
+    closest = _squared_distances(frames[first][None], frames)[0]
+    while len(picked) < k:
+        cumulative = np.cumsum(closest, dtype=np.float64)
+        draws = random.uniform(size=trials) * closest.sum()
+        candidates = np.minimum(np.searchsorted(cumulative, draws), len(frames) - 1)
+        after = np.minimum(closest, _squared_distances(frames[candidates], frames))
+        best = int(after.sum(axis=1).argmin())
+        closest = after[best]
+        picked.append(int(candidates[best]))
+    return frames[picked]
+
+
+def _means(frames: Array, labels: NDArray[np.intp], centres: Array) -> Array:
+    """Each cluster's mean; an empty one starts again from the frame that fits its own worst."""
+    k = len(centres)
+    counts = np.bincount(labels, minlength=k).astype(frames.dtype)
+    members = np.zeros((k, len(frames)), frames.dtype)
+    members[labels, np.arange(len(frames))] = 1
+    sums = members @ frames
+    empty = np.flatnonzero(counts == 0)
+    if len(empty):
+        misfit = ((frames - centres[labels]) ** 2).sum(axis=1)
+        worst = np.argpartition(misfit, -len(empty))[: -len(empty) - 1 : -1]
+        for cluster, frame in zip(empty, worst, strict=True):
+            sums[labels[frame]] -= frames[frame]
+            counts[labels[frame]] -= 1
+            sums[cluster], counts[cluster] = frames[frame], 1
+    return sums / counts[:, None]
+
+
+def _squared_distances(centres: Array, frames: Array) -> Array:
+    """[K, N], never below zero. Float32 frames are multiplied in float64, as theirs are."""
+    one, other = centres.astype(np.float64), frames.astype(np.float64)
+    squares = (one**2).sum(axis=1)[:, None] - 2.0 * one @ other.T + (other**2).sum(axis=1)
+    return np.maximum(squares, 0.0).astype(frames.dtype)

@@ -15,11 +15,9 @@ from dimcli.core.progress import Progress
 from dimcli.data.clip import Clip, ClipRecord, Predictor
 from dimcli.data.store import ClipStore
 from dimcli.evaluation import official
-from dimcli.evaluation.clusters import MAX_FRAMES, Clusters
 from dimcli.evaluation.distributions import Distributions
-from dimcli.evaluation.metrics import CLUSTERS, PARTS
+from dimcli.evaluation.metrics import CLUSTERS, MAX_FRAMES, PARTS, ClipTruth, Clusters, Share, Tally
 from dimcli.evaluation.scores import CONFIDENCE, TRUTH, TRUTH_FIGURES, Figure, Figures
-from dimcli.evaluation.tally import ClipTruth, Share, Tally
 
 Array = NDArray[np.floating[Any]]
 

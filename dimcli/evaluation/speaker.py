@@ -33,6 +33,7 @@ from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.spoken import CLOSURES, KINDS, closures_of
 from dimcli.evaluation.distributions import Distributions
 from dimcli.evaluation.lips import MAX_LAG, closure_hits, lip_agreement, lip_opening
+from dimcli.evaluation.metrics import draw_clips
 from dimcli.evaluation.protocols import figure_of
 from dimcli.evaluation.scores import (
     LARGER_BETTER,
@@ -42,7 +43,6 @@ from dimcli.evaluation.scores import (
     Figures,
     MethodScores,
 )
-from dimcli.evaluation.tally import draw_clips
 from dimcli.evaluation.vertex_metrics import (
     dynamics_deviation,
     lip_vertex_error,

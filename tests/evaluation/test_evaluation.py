@@ -13,7 +13,7 @@ from dimcli.core.motion import Motion
 from dimcli.data.clip import Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.harness import evaluate
-from dimcli.evaluation.metrics import fit_clusters, score_motions
+from tests.evaluation.plain_metrics import fit_clusters, plain_scores
 from tests.stores import make_split
 
 
@@ -52,9 +52,9 @@ def test_figures_are_those_of_the_metrics_on_the_same_clips(store: ClipStore) ->
     clips = [store.load(record) for record in store.clips("test")]
     answers = [Near(store, 0.1).predict(clip.stimulus(), 3) for clip in clips]
     truth = [clip.listener for clip in clips]
-    expected = score_motions(truth, answers, [clip.speaker for clip in clips], fit_clusters(truth))
+    expected = plain_scores(truth, answers, [clip.speaker for clip in clips], fit_clusters(truth))
     for part, scores in expected.items():
-        for name, value in scores.as_dict().items():
+        for name, value in scores.items():
             assert found[part][name].value == pytest.approx(value, rel=1e-9), (part, name)
 
 

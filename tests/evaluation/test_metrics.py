@@ -5,26 +5,22 @@ import pytest
 from scipy.linalg import sqrtm
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Motion
-from dimcli.evaluation.metrics import (
-    Clusters,
-    fd,
-    frechet_distance,
-    mse,
-    paired_fd,
-    residual_correlation,
-    residual_temporal_correlation,
-    score,
-    score_motions,
-    sid,
-    variation,
-)
+from dimcli.evaluation.metrics import ClipTruth, Clusters, Gaussian, Tally, draw_clips
+from tests.evaluation.plain_metrics import Clips, computed, plain_figures
+
+
+def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+    return Gaussian.fit(first).distance(Gaussian.fit(second))
 
 
 def draws(frames: int, dims: int, seed: int, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
     random = np.random.default_rng(seed)
     mix = np.random.default_rng(dims).normal(size=(dims, dims))
     return random.normal(size=(frames, dims)) @ mix * scale + shift
+
+
+def one_cluster(dims: int) -> Clusters:
+    return Clusters(np.zeros((1, dims)))
 
 
 @pytest.mark.parametrize(("frames", "dims"), [(200, 6), (500, 50)])
@@ -52,7 +48,7 @@ def test_frechet_distance_to_a_constant_is_the_spread_and_the_offset() -> None:
 def test_fd_is_the_mean_over_clips_and_not_of_the_pool() -> None:
     truth = [draws(100, 4, 0), draws(100, 4, 1, shift=5.0)]
     swapped = truth[::-1]
-    assert fd(truth, swapped) > 50
+    assert computed(truth, swapped, truth, one_cluster(4))["fd"] > 50
     assert frechet_distance(np.concatenate(truth), np.concatenate(swapped)) < 1e-6
 
 
@@ -60,29 +56,32 @@ def test_paired_fd_sees_a_broken_pairing_that_fd_does_not() -> None:
     speaker = draws(400, 3, 0)
     truth = speaker + 0.1 * draws(400, 3, 1)
     shuffled = np.random.default_rng(0).permutation(truth)
-    assert fd([truth], [shuffled]) < 1e-6
-    assert paired_fd([truth], [shuffled], [speaker]) > 1.0
+    found = computed([truth], [shuffled], [speaker], one_cluster(3))
+    assert found["fd"] < 1e-6
+    assert found["p_fd"] > 1.0
 
 
 def test_mse_is_the_mean_square_over_clips() -> None:
     truth = [np.zeros((10, 2)), np.zeros((30, 2))]
     prediction = [np.ones((10, 2)), np.zeros((30, 2))]
-    assert mse(truth, prediction) == 0.5
+    assert computed(truth, prediction, truth, one_cluster(2))["mse"] == 0.5
 
 
 def test_variation_is_over_time_and_its_pooled_form_flattens() -> None:
     still = [np.tile([0.0, 2.0], (50, 1))]
-    assert variation(still) == 0.0
-    assert variation(still, pooled=True) == 1.0
+    found = computed(still, still, still, one_cluster(2))
+    assert found["var"] == 0.0
+    assert found["var_pooled"] == 1.0
 
 
 def test_sid_is_the_entropy_within_each_sequence() -> None:
     centres = np.repeat(np.arange(4.0) * 10, 25)[:, None]
     clusters = Clusters.fit([centres + 0.01 * draws(100, 1, 0)], 4)
-    assert sid([centres], clusters) == pytest.approx(2.0)
+    assert computed([centres], [centres], [centres], clusters)["sid"] == pytest.approx(2.0)
     apart = [np.full((30, 1), value) for value in (0.0, 10.0, 20.0, 30.0)]
-    assert sid(apart, clusters) == 0.0
-    assert sid(apart, clusters, pooled=True) == pytest.approx(2.0)
+    found = computed(apart, apart, apart, clusters)
+    assert found["sid"] == 0.0
+    assert found["sid_pooled"] == pytest.approx(2.0)
 
 
 def test_clusters_are_the_same_for_the_same_seed() -> None:
@@ -93,58 +92,17 @@ def test_clusters_are_the_same_for_the_same_seed() -> None:
 def test_residual_correlation_is_zero_for_the_truth_and_full_for_a_constant() -> None:
     speaker = [draws(100, 3, 0)]
     truth = [speaker[0] * 2.0]
-    assert residual_correlation(truth, truth, speaker) == 0.0
-    assert residual_correlation(truth, [np.ones((100, 3))], speaker) == pytest.approx(1.0)
+    assert computed(truth, truth, speaker, one_cluster(3))["rpcc"] == 0.0
+    constant = computed(truth, [np.ones((100, 3))], speaker, one_cluster(3))
+    assert constant["rpcc"] == pytest.approx(1.0)
 
 
-def test_score_of_the_truth_is_perfect_in_both_parts() -> None:
-    random = np.random.default_rng(0)
-    truth = [Motion(random.normal(size=(60, 56)), fps=25.0) for _ in range(3)]
-    speaker = [Motion(random.normal(size=(60, 56)), fps=25.0) for _ in range(3)]
-    scores = score_motions(truth, truth, speaker)
-    assert set(scores) == {"expression", "pose"}
-    for part in scores.values():
-        assert part.fd == pytest.approx(0.0, abs=1e-8)
-        assert part.p_fd == pytest.approx(0.0, abs=1e-8)
-        assert part.mse == part.rpcc == 0.0
-
-
-def plain_figures(
-    truth: list[np.ndarray],
-    prediction: list[np.ndarray],
-    speaker: list[np.ndarray],
-    centres: np.ndarray,
-) -> dict[str, float]:
-    """Every figure by the words of its definition, clip by clip and frame by frame."""
-
-    def distance(one: np.ndarray, other: np.ndarray) -> float:
-        first, second = np.cov(one.T), np.cov(other.T)
-        gap = one.mean(axis=0) - other.mean(axis=0)
-        return gap @ gap + np.trace(first + second - 2 * sqrtm(first @ second).real)
-
-    def entropy(labels: list[int]) -> float:
-        share = np.array([labels.count(k) for k in set(labels)]) / len(labels)
-        return -sum(one * np.log2(one) for one in share)
-
-    def labelled(clip: np.ndarray) -> list[int]:
-        return [int(np.argmin([np.linalg.norm(f - c) for c in centres])) for f in clip]
-
-    def over_time(one: np.ndarray, other: np.ndarray) -> float:
-        return np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(one.T, other.T, strict=True)])
-
-    triples = list(zip(truth, prediction, speaker, strict=True))
-    flat = [np.concatenate([m.ravel() for m in clips]) for clips in (truth, prediction, speaker)]
-    return {
-        "fd": np.mean([distance(t, p) for t, p, _ in triples]),
-        "p_fd": np.mean([distance(np.hstack([s, t]), np.hstack([s, p])) for t, p, s in triples]),
-        "mse": np.mean([((t - p) ** 2).sum() / t.size for t, p, _ in triples]),
-        "sid": np.mean([entropy(labelled(p)) for p in prediction]),
-        "sid_pooled": entropy([label for p in prediction for label in labelled(p)]),
-        "var": np.mean([np.mean([np.var(column) for column in p.T]) for p in prediction]),
-        "var_pooled": np.var(flat[1]),
-        "rpcc": abs(np.corrcoef(flat[0], flat[2])[0, 1] - np.corrcoef(flat[1], flat[2])[0, 1]),
-        "rpcc_temporal": np.mean([abs(over_time(t, s) - over_time(p, s)) for t, p, s in triples]),
-    }
+def test_the_truth_itself_is_perfect() -> None:
+    truth, speaker = ([draws(60, 50, seed + i) for i in range(3)] for seed in (0, 10))
+    found = computed(truth, truth, speaker, one_cluster(50))
+    assert found["fd"] == pytest.approx(0.0, abs=1e-8)
+    assert found["p_fd"] == pytest.approx(0.0, abs=1e-8)
+    assert found["mse"] == found["rpcc"] == 0.0
 
 
 def test_every_figure_agrees_with_a_plain_implementation() -> None:
@@ -152,7 +110,7 @@ def test_every_figure_agrees_with_a_plain_implementation() -> None:
     prediction = [draws(120 + 10 * i, 5, 10 + i, 0.8) + 0.3 * truth[i] for i in range(4)]
     speaker = [draws(120 + 10 * i, 5, 20 + i) + 0.2 * truth[i] for i in range(4)]
     clusters = Clusters.fit(truth, 7)
-    found = score(truth, prediction, speaker, clusters).as_dict()
+    found = computed(truth, prediction, speaker, clusters)
     expected = plain_figures(truth, prediction, speaker, clusters.centres)
     assert set(found) == set(expected)
     for name, value in expected.items():
@@ -162,13 +120,83 @@ def test_every_figure_agrees_with_a_plain_implementation() -> None:
 def test_correlation_over_time_is_blind_to_how_far_means_lie_apart() -> None:
     truth, speaker = [draws(200, 3, 0)], [draws(200, 3, 1)]
     offset = np.array([5.0, -3.0, 1.0])
-    moved = [truth[0] + offset]
-    assert residual_temporal_correlation(truth, moved, speaker) == pytest.approx(0.0, abs=1e-12)
-    assert residual_correlation(truth, moved, [speaker[0] + offset]) > 0.5
+    found = computed(truth, [truth[0] + offset], speaker, one_cluster(3))
+    assert found["rpcc_temporal"] == pytest.approx(0.0, abs=1e-12)
+    found = computed(truth, [truth[0] + offset], [speaker[0] + offset], one_cluster(3))
+    assert found["rpcc"] > 0.5
 
 
 def test_clips_that_do_not_match_are_refused() -> None:
-    with pytest.raises(InputError, match="clip 0"):
-        fd([np.zeros((10, 3))], [np.zeros((9, 3))])
-    with pytest.raises(InputError, match="1 clips against 2"):
-        mse([np.zeros((10, 3))], [np.zeros((10, 3))] * 2)
+    truth = ClipTruth(np.zeros((10, 3)), np.zeros((10, 3)), one_cluster(3))
+    with pytest.raises(InputError, match=r"shapes \(10, 3\) and \(9, 3\) differ"):
+        truth.share(np.zeros((9, 3)))
+
+
+# What all clips add, drawn again
+
+
+def motions(seed: int, clips: int = 6) -> list[np.ndarray]:
+    random = np.random.default_rng(seed)
+    return [
+        random.normal(size=4) + 0.2 * np.cumsum(random.normal(size=(50 + 7 * i, 4)), axis=0)
+        for i in range(clips)
+    ]
+
+
+def tally(truth: Clips, samples: list[Clips], speaker: Clips, clusters: Clusters) -> Tally:
+    truths = [ClipTruth(t, s, clusters) for t, s in zip(truth, speaker, strict=True)]
+    return Tally.of(
+        [[one.share(p) for one, p in zip(truths, sample, strict=True)] for sample in samples]
+    )
+
+
+def test_a_tally_gives_the_figures_of_the_lists() -> None:
+    truth, prediction, speaker = motions(0), motions(1), motions(2)
+    clusters = Clusters.fit(truth, 8)
+    found = tally(truth, [prediction], speaker, clusters).figures()
+    expected = plain_figures(truth, prediction, speaker, clusters.centres)
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(np.array([[value]]), rel=1e-9), name
+
+
+def test_a_bootstrap_draw_is_as_if_clips_were_repeated() -> None:
+    truth, speaker = motions(0), motions(2)
+    samples = [motions(1), motions(3)]
+    clusters = Clusters.fit(truth, 8)
+    draws = draw_clips([str(i) for i in range(6)], 5, seed=0)
+    found = tally(truth, samples, speaker, clusters).figures(draws)
+    for number, draw in enumerate(draws):
+        picked = np.repeat(np.arange(6), draw.astype(int))
+        for sample, prediction in enumerate(samples):
+            expected = plain_figures(
+                *([clips[i] for i in picked] for clips in (truth, prediction, speaker)),
+                clusters.centres,
+            )
+            for name, value in expected.items():
+                assert found[name][sample, number] == pytest.approx(value, rel=1e-9), name
+
+
+def test_a_still_prediction_counts_as_uncorrelated() -> None:
+    truth, speaker = motions(0), motions(2)
+    still = [np.full_like(t, 0.3) for t in truth]
+    clusters = Clusters.fit(truth, 8)
+    found = computed(truth, still, speaker, clusters)
+    expected = plain_figures(truth, still, speaker, clusters.centres)
+    for name in ("rpcc", "rpcc_temporal"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-9)
+
+
+def test_draws_are_as_many_clips_as_there_are_and_the_same_for_a_seed() -> None:
+    draws = draw_clips(list("abcdef"), 200, seed=4)
+    assert (draws.sum(axis=1) == 6).all()
+    assert draws.mean(axis=0) == pytest.approx(np.ones(6), abs=0.25)
+    np.testing.assert_array_equal(draws, draw_clips(list("abcdef"), 200, seed=4))
+    assert not np.array_equal(draws, draw_clips(list("abcdef"), 200, seed=5))
+
+
+def test_clips_of_one_group_are_drawn_together() -> None:
+    draws = draw_clips(["a", "b", "a", "c", "b"], 100, seed=0)
+    np.testing.assert_array_equal(draws[:, 0], draws[:, 2])
+    np.testing.assert_array_equal(draws[:, 1], draws[:, 4])
+    assert draws[:, [0, 1, 3]].sum(axis=1).tolist() == [3.0] * 100

@@ -7,7 +7,7 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.evaluation import official
-from dimcli.evaluation.official_clusters import fit_centres, nearest
+from dimcli.evaluation.official import fit_centres, nearest
 
 Clips = list[np.ndarray]
 

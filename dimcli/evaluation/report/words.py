@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dimcli.evaluation import official
-from dimcli.evaluation.clusters import MAX_FRAMES
-from dimcli.evaluation.metrics import CLUSTERS
+from dimcli.evaluation.metrics import CLUSTERS, MAX_FRAMES
 from dimcli.evaluation.scores import Evaluation
 
 DEFINITIONS: dict[str, str] = {
