@@ -1,16 +1,22 @@
-"""``dim eval``: methods against the truth."""
+"""``dim eval``: methods against the truth; ``dim table``: a whole table of the paper."""
 
 from __future__ import annotations
 
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from dimcli.cli import console
 from dimcli.cli.options import Device, DeviceOption, ForceOption, JsonOption, Role, SeedOption
+from dimcli.cli.train_options import PresetOption, SetOption, overrides
+from dimcli.core.errors import InputError
+
+if TYPE_CHECKING:
+    from dimcli.jobs.evaluate import EvaluationResult
 
 
 class Dataset(StrEnum):
@@ -55,9 +61,32 @@ class Unit(StrEnum):
     conversation = "conversation"
 
 
+SplitOption = Annotated[Split, typer.Option(help="Which clips.")]
+BootstrapOption = Annotated[
+    int, typer.Option(min=0, help="Draws behind the intervals. 0: no intervals.")
+]
+UnitOption = Annotated[Unit, typer.Option(help="What is drawn.")]
+ClipsOption = Annotated[
+    int, typer.Option(min=0, max=20, help="Clips that the report shows in full.")
+]
+
+
+class _Eval(TyperCommand):
+    """``dim eval``, which tells people who learnt ``--table`` where it went."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any(word.split("=")[0] == "--table" for word in args):
+            raise InputError(
+                "--table: tables of the paper have a command of their own: "
+                "dim table 1|2|3|supplement --dataset DATASET -o FOLDER"
+            )
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
-    app.command("eval")(evaluate)
+    app.command("eval", cls=_Eval)(evaluate)
+    app.command("table")(table)
 
 
 def evaluate(
@@ -79,29 +108,10 @@ def evaluate(
     baseline: Annotated[
         list[str] | None, typer.Option(help="Method that needs no training. Repeatable.")
     ] = None,
-    table: Annotated[
-        PaperTable | None,
-        typer.Option(help="A table of the paper: trains what is missing, into the folder -o."),
-    ] = None,
-    preset: Annotated[
-        str, typer.Option(help="With --table: paper, official, small, table or tiny.")
-    ] = "small",
-    pretrain_data: Annotated[
-        Path | None,
-        typer.Option(help="With --table: data set to pre-train on. Default: --data."),
-    ] = None,
-    conversations: Annotated[
-        int,
-        typer.Option(min=0, help="With --table: conversations to fine-tune on. 0: all."),
-    ] = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="With --table: a setting of every training. Repeatable."),
-    ] = None,
     online: Annotated[
         bool, typer.Option("--online", help="Let --weights answer as streams: no look ahead.")
     ] = False,
-    split: Annotated[Split, typer.Option(help="Which clips.")] = Split.test,
+    split: SplitOption = Split.test,
     protocol: Annotated[
         Protocol,
         typer.Option(help="paper: one prediction a clip. official: as the released code does."),
@@ -110,10 +120,8 @@ def evaluate(
         int | None, typer.Option(min=1, help="Samples a clip. Default: 1; official: 10.")
     ] = None,
     seed: SeedOption = 0,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, help="Draws behind the intervals. 0: no intervals.")
-    ] = 1000,
-    bootstrap_unit: Annotated[Unit, typer.Option(help="What is drawn.")] = Unit.clip,
+    bootstrap: BootstrapOption = 1000,
+    bootstrap_unit: UnitOption = Unit.clip,
     reference: Annotated[
         str | None, typer.Option(help="Method that differences are taken to. Default: the first.")
     ] = None,
@@ -124,51 +132,12 @@ def evaluate(
     csv: Annotated[Path | None, typer.Option("--csv", help="CSV file to write.")] = None,
     latex: Annotated[Path | None, typer.Option("--latex", help="LaTeX table to write.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="HTML report to write.")] = None,
-    clips: Annotated[
-        int, typer.Option(min=0, max=20, help="Clips that the report shows in full.")
-    ] = 2,
+    clips: ClipsOption = 2,
     device: DeviceOption = Device.auto,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Score methods on a data set, with intervals, tables and a report."""
-    if table is not None:
-        from dimcli.cli.paper_table import make_table
-        from dimcli.core.errors import InputError
-        from dimcli.jobs.table_training import TableOptions
-
-        if dataset is None or output is None:
-            raise InputError("--table: needs --dataset and a folder, -o FOLDER")
-        if task is Role.speaker:
-            raise InputError("--table: makes tables of listeners; leave out --task speaker")
-        if weights or baseline or protocol is not Protocol.paper:
-            raise InputError(
-                "--table: has methods and a protocol of its own; leave out --weights, --baseline "
-                "and --protocol"
-            )
-        make_table(
-            TableOptions(
-                table=table.value,
-                dataset=dataset.value,
-                output=output,
-                data=data,
-                pretrain_data=pretrain_data,
-                preset=preset,
-                conversations=conversations,
-                split=split.value,
-                samples=samples or 1,
-                seed=seed,
-                bootstrap=bootstrap,
-                unit=bootstrap_unit.value,
-                device=device.value,
-                clips=clips,
-                command=" ".join(["dim", *sys.argv[1:]]),
-            ),
-            settings,
-            as_json=as_json,
-        )
-        return
-    from dimcli.cli.score_tables import print_table
     from dimcli.evaluation.files import EvaluationFiles
     from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
 
@@ -195,14 +164,76 @@ def evaluate(
     )
     with console.progress_display() as progress:
         result = run_evaluation(options, progress)
+    _show(result, as_json=as_json)
+
+
+def table(
+    table: Annotated[PaperTable, typer.Argument(help="Which table of the paper.")],
+    dataset: Annotated[Dataset, typer.Option(help="The corpus that --data is of.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of runs, predictions and tables.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Data set folder. For synthetic: by default made in the folder."),
+    ] = None,
+    preset: PresetOption = "small",
+    pretrain_data: Annotated[
+        Path | None, typer.Option(help="Data set to pre-train on. Default: --data.")
+    ] = None,
+    conversations: Annotated[
+        int, typer.Option(min=0, help="Conversations to fine-tune on. 0: all.")
+    ] = 0,
+    settings: SetOption = None,
+    split: SplitOption = Split.test,
+    samples: Annotated[int, typer.Option(min=1, help="Samples a clip.")] = 1,
+    seed: SeedOption = 0,
+    bootstrap: BootstrapOption = 1000,
+    bootstrap_unit: UnitOption = Unit.clip,
+    clips: ClipsOption = 2,
+    device: DeviceOption = Device.auto,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a table of the paper: train what is missing, evaluate, write, and print it."""
+    from dimcli.jobs.paper_tables import TableOptions, run_table
+
+    options = TableOptions(
+        table=table.value,
+        dataset=dataset.value,
+        output=output,
+        data=data,
+        pretrain_data=pretrain_data,
+        preset=preset,
+        conversations=conversations,
+        settings=overrides(settings),
+        split=split.value,
+        samples=samples,
+        seed=seed,
+        bootstrap=bootstrap,
+        unit=bootstrap_unit.value,
+        device=device.value,
+        clips=clips,
+        command=" ".join(["dim", *sys.argv[1:]]),
+    )
+    with console.progress_display() as progress:
+        result = run_table(options, progress)
+    _show(result, as_json=as_json)
+
+
+def _show(result: EvaluationResult, *, as_json: bool) -> None:
+    """Print the tables, or all figures as JSON, and say where the files are."""
+    from dimcli.cli.score_tables import print_table
+
+    evaluation = result.evaluation
     if as_json:
-        console.print_json(result.evaluation.as_dict())
+        console.print_json(evaluation.as_dict())
     else:
-        for found_table in result.tables:
-            print_table(found_table)
-    ended = ", ".join(map(str, result.written)) or "nothing (name files with -o)"
-    found = result.evaluation
-    console.say(f"evaluated {len(found.methods)} methods on {found.clips} clips; wrote {ended}")
+        for each in result.tables:
+            print_table(each)
+    written = ", ".join(map(str, result.written)) or "nothing (name files with -o)"
+    console.say(
+        f"evaluated {len(evaluation.methods)} methods on {evaluation.clips} clips; wrote {written}"
+    )
 
 
 def _task(task: Role | None, dataset: Dataset | None) -> str:

@@ -2,16 +2,22 @@
 
 A table's folder holds ``runs`` (shared pieces and methods, the same names in every table),
 ``predictions``, and a folder a table with its files. Killed at any moment and started again with
-the same settings, it goes on and ends in the same bytes.
+the same settings, it goes on and ends in the same bytes. What the rows are, and the published
+numbers, are in ``paper_tables.yaml``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from dimcli.core.config import require_choice, with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
@@ -21,42 +27,147 @@ from dimcli.evaluation.files import EvaluationFiles
 from dimcli.evaluation.harness import evaluate
 from dimcli.evaluation.movement import movement_markdown, movements
 from dimcli.evaluation.predictions import identity, keep_predictions, kept
-from dimcli.evaluation.published import published_rows
 from dimcli.evaluation.report.clips import choose, show_clips
 from dimcli.evaluation.report.writing import evaluation_report, write_report
 from dimcli.evaluation.score_markdown import to_markdown
-from dimcli.evaluation.score_table import ScoreTable, difference_table, score_table
-from dimcli.evaluation.scores import Evaluation
-from dimcli.jobs.evaluate import open_store, protocol_notes
-from dimcli.jobs.table_plans import ORACLE, Entry, Plan, table_plan
-from dimcli.jobs.table_training import TableOptions, TableTrainer
-from dimcli.models.checkpoint import MODEL
+from dimcli.evaluation.score_table import (
+    PUBLISHED,
+    Row,
+    ScoreTable,
+    difference_table,
+    score_table,
+)
+from dimcli.evaluation.scores import TRUTH, Evaluation, Figure
+from dimcli.jobs.evaluate import ORACLE, EvaluationResult, open_store, protocol_notes
+from dimcli.models.checkpoint import MODEL, is_finished
 from dimcli.models.methods import load_predictor
-from dimcli.training.ablations import ONLINE
+from dimcli.models.presets import preset
+from dimcli.training.ablations import ABLATIONS, ONLINE, ablation
+from dimcli.training.baseline_stages import CODED
+from dimcli.training.loop import Progress as Training
+from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.training.stages import StageOptions, pretrain, train_vq
 
 SETTINGS = "experiment.json"
 NOT_COMPARABLE = (
     "Published figures are of real corpora, in FLAME coefficients: compare the order of methods "
     "with them, not the size of a figure."
 )
+ONE_PASS = "DIM-Listener†, one pass"
+TABLES = ("1", "2", "3", "supplement")
 _SYNTHETIC_HOURS = {"tiny": 0.2}
 _WHOLE_SYNTHETIC_HOURS = 10.0
 
 
 @dataclass(frozen=True)
-class TableResult:
-    """The evaluation behind a table, its tables for people, and the files that hold them."""
+class TableOptions:
+    """Which table, from what, and how.
 
-    evaluation: Evaluation
-    tables: tuple[ScoreTable, ...]
-    written: tuple[Path, ...]
+    ``data`` may be left out for ``synthetic``: then it is made in the folder. ``pretrain_data`` is
+    what VQ-VAEs and pre-training learn from (default: the data). ``conversations`` limits what
+    fine-tuning, and methods without pre-training, learn from: the first so many of the train split.
+    ``settings`` are dotted configuration keys for every training. The report shows ``clips`` clips
+    and the ``command``.
+    """
+
+    table: str
+    dataset: str
+    output: Path
+    data: Path | None = None
+    pretrain_data: Path | None = None
+    preset: str = "small"
+    conversations: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    split: str = "test"
+    samples: int = 1
+    seed: int = 0
+    bootstrap: int = 1000
+    unit: str = "clip"
+    device: str = "auto"
+    clips: int = 2
+    command: str = ""
 
 
-def run_table(options: TableOptions, progress: Progress = silent) -> TableResult:
+@dataclass(frozen=True)
+class Entry:
+    """A row: ``label`` as the paper has it, and what answers for it.
+
+    ``method`` is one that is trained (into ``run``, a folder's name, the same in every table) or,
+    without a ``run``, one that needs no training. ``init`` is the run of the same method, on the
+    pre-training data, that it goes on from. ``steps`` are sampling passes, where not the run's own.
+    """
+
+    label: str
+    method: str
+    run: str = ""
+    ablation: str | None = None
+    init: str = ""
+    note: str = ""
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table: its rows, the ``reference`` that differences are taken to, and what is published."""
+
+    table: str
+    entries: tuple[Entry, ...]
+    reference: str
+    columns: tuple[str, ...]
+    published: ScoreTable
+
+
+def table_plan(table: str, dataset: str) -> Plan:
+    """The plan of one of ``TABLES``: the paper's rows, DIM sampled in the paper's one pass, and the
+    oracle where the corpus is ``synthetic``. Published numbers are of the ``dataset`` where the
+    paper has them.
+    """
+    require_choice("TABLE", table, TABLES)
+    known = yaml.safe_load(files(__package__).joinpath("paper_tables.yaml").read_text("utf-8"))
+    facts = known["tables"][table]
+    published = facts["published"].get(dataset) or next(iter(facts["published"].values()))
+    labels = [label for label in published["rows"] if label != TRUTH]
+    labels += [ONE_PASS, *([ORACLE] if dataset == "synthetic" else [])]
+    columns = tuple(facts["columns"])
+    rows = tuple(
+        _published_row(label, published["figures"], published["parts"], numbers)
+        for label, numbers in published["rows"].items()
+    )
+    title = f"Published: {published['source']}"
+    return Plan(
+        table,
+        tuple(_entry(label, known["entries"][label]) for label in labels),
+        facts["reference"],
+        columns,
+        ScoreTable(title, rows, columns, notes=(NOT_COMPARABLE,)),
+    )
+
+
+def _entry(label: str, facts: Mapping[str, Any]) -> Entry:
+    name = facts.get("ablation")
+    if name is None:
+        return Entry(label, **facts)
+    whole = name == "none"
+    run, note = ("dim", "") if whole else (f"dim-{name}", ABLATIONS[name].what)
+    return Entry(label, **{"method": "dim", "run": run, "note": note, **facts})
+
+
+def _published_row(
+    label: str, figures: list[str], parts: list[str], numbers: list[float | None]
+) -> Row:
+    places = [(name, part) for name in figures for part in parts]
+    by_part: dict[str, dict[str, Figure]] = {part: {} for part in parts}
+    for (name, part), number in zip(places, numbers, strict=True):
+        if number is not None:
+            by_part[part][name] = Figure(number)
+    return Row(label, by_part, PUBLISHED)
+
+
+def run_table(options: TableOptions, progress: Progress = silent) -> EvaluationResult:
     """Make a table. Raises InputError for what is wrong with the options, before long work."""
-    plan = table_plan(options.table, synthetic=options.dataset == "synthetic")
+    plan = table_plan(options.table, options.dataset)
     store, before = _open(options, progress)
-    _same_experiment(options, store, before)
+    _require_same_experiment(options, store, before)
     trainer = TableTrainer(options, store, before, progress)
     predictors = {
         entry.label: _predictor(entry, trainer.run(entry), store, options, progress)
@@ -72,7 +183,7 @@ def run_table(options: TableOptions, progress: Progress = silent) -> TableResult
         unit=options.unit,
         reference=plan.reference,
         notes={entry.label: entry.note for entry in plan.entries},
-        bounds=[entry.label for entry in plan.entries if entry == ORACLE],
+        bounds=[entry.label for entry in plan.entries if entry.method == ORACLE],
         progress=progress,
     )
     return _write(plan, evaluation, store, predictors, options, progress)
@@ -98,7 +209,7 @@ def _open(options: TableOptions, progress: Progress) -> tuple[ClipStore, ClipSto
     return store, ClipStore(options.pretrain_data) if options.pretrain_data else store
 
 
-def _same_experiment(options: TableOptions, store: ClipStore, before: ClipStore) -> None:
+def _require_same_experiment(options: TableOptions, store: ClipStore, before: ClipStore) -> None:
     """Raise InputError if the folder's runs were made with other settings."""
     settings = {
         "preset": options.preset,
@@ -121,10 +232,101 @@ def _same_experiment(options: TableOptions, store: ClipStore, before: ClipStore)
             )
 
 
+class TableTrainer:
+    """Trains the runs of a table's folder, each once, whatever is killed in between."""
+
+    def __init__(
+        self, options: TableOptions, store: ClipStore, before: ClipStore, progress: Progress
+    ) -> None:
+        self._options = options
+        self._data, self._before = store.root, before.root
+        self._apart = before is not store or options.conversations > 0
+        self._runs = options.output / "runs"
+        self._runs.mkdir(exist_ok=True)
+        self._progress = progress
+
+    def run(self, entry: Entry) -> Path | None:
+        """The run of an entry, trained if it was not; None for one that needs no training."""
+        if not entry.run:
+            return None
+        run = self._runs / entry.run
+        if not is_finished(run):
+            options = MethodOptions(**vars(self._stage(entry.run, limited=True)))
+            options = replace(options, resume=True, **self._shared_pieces(entry))
+            train_method(self._data, run, entry.method, options)
+        return run
+
+    def _shared_pieces(self, entry: Entry) -> dict[str, Any]:
+        """What an entry's training takes of the shared pieces, as options."""
+        if entry.method == "dim":
+            chosen = ablation(entry.ablation)
+            pieces: dict[str, Any] = {"ablation": entry.ablation, "pretrain_data": self._before}
+            if chosen.codes:
+                pieces["vq_speaker"] = self._vq("speaker")
+                pieces["vq_listener"] = self._vq("listener")
+            if chosen.pretraining and not chosen.own_pretraining:
+                pieces["pretrained"] = self._pretrained()
+            return pieces
+        pieces = {}
+        if entry.method in CODED:
+            alone = self._apart and not entry.init
+            pieces["vq_listener"] = self._vq_alone() if alone else self._vq("listener")
+        if entry.init:
+            pieces["init"] = self._runs / entry.init
+            if not is_finished(pieces["init"]):
+                whole = MethodOptions(**vars(self._stage(entry.init)))
+                # as many steps as DIM's pre-training has
+                config = preset(self._options.preset, "pretrain")
+                steps = with_overrides(config, self._options.settings).training.steps
+                train_method(
+                    self._before,
+                    pieces["init"],
+                    entry.method,
+                    replace(whole, steps=steps, vq_listener=pieces["vq_listener"]),
+                )
+        return pieces
+
+    def _vq(self, role: str) -> Path:
+        run = self._runs / f"vq_{role}"
+        if not is_finished(run):
+            train_vq(self._before, run, role, self._stage(run.name))
+        return run
+
+    def _vq_alone(self) -> Path:
+        """A listener's VQ-VAE that knows nothing of the pre-training data."""
+        run = self._runs / "vq_alone"
+        if not is_finished(run):
+            train_vq(self._data, run, "listener", self._stage(run.name, limited=True))
+        return run
+
+    def _pretrained(self) -> Path:
+        run = self._runs / "pretrain"
+        if not is_finished(run):
+            vq = self._vq("speaker"), self._vq("listener")
+            pretrain(self._before, run, *vq, self._stage(run.name))
+        return run
+
+    def _stage(self, name: str, *, limited: bool = False) -> StageOptions:
+        def report(now: Training) -> None:
+            self._progress(f"training {name}", now.step, now.steps)
+
+        settings = dict(self._options.settings)
+        if limited and self._options.conversations:
+            settings["training.conversations"] = self._options.conversations
+        return StageOptions(
+            preset=self._options.preset,
+            overrides=settings,
+            seed=self._options.seed,
+            resume=(self._runs / name).is_dir(),
+            device=self._options.device,
+            progress=report,
+        )
+
+
 def _predictor(
     entry: Entry, run: Path | None, store: ClipStore, options: TableOptions, progress: Progress
 ) -> Predictor:
-    """An entry's answers to the split: kept ones, or made now."""
+    """An entry's answers to the split: stored ones, or made now."""
     seeds = range(options.seed, options.seed + options.samples)
     online = entry.ablation == ONLINE
     sampled = f"-{entry.steps}" if entry.steps else ""
@@ -133,9 +335,9 @@ def _predictor(
     words += (entry.steps,) if entry.steps else ()
     made_from = identity(store, run / MODEL if run else None, *words)
     path = options.output / "predictions" / f"{entry.run or entry.method}{sampled}.safetensors"
-    found = kept(path, made_from)
-    if found is not None:
-        return found
+    stored = kept(path, made_from)
+    if stored is not None:
+        return stored
     predictor = load_predictor(
         run or entry.method, store, options.device, online=online, steps=entry.steps
     )
@@ -158,8 +360,7 @@ def _write(
     predictors: Mapping[str, Predictor],
     options: TableOptions,
     progress: Progress,
-) -> TableResult:
-    source, rows = published_rows(plan.table, options.dataset)
+) -> EvaluationResult:
     what = f"Table {plan.table}" if plan.table != "supplement" else "The supplement's table"
     scores = score_table(
         evaluation,
@@ -167,12 +368,11 @@ def _write(
         columns=plan.columns,
         notes=protocol_notes(evaluation),
     )
-    published = ScoreTable(f"Published: {source}", rows, plan.columns, notes=(NOT_COMPARABLE,))
     differences = difference_table(evaluation, scores)
-    tables = (scores, *([differences] if differences else []), published)
+    tables = (scores, *([differences] if differences else []), plan.published)
     folder = options.output / f"table-{plan.table}"
-    files = EvaluationFiles().in_folder(folder)
-    written = files.write(evaluation, scores, force=True)
+    names = EvaluationFiles().in_folder(folder)
+    written = names.write(evaluation, scores, force=True)
     pages = [to_markdown(table) for table in tables]
     if evaluation.space == "arkit":
         moved = movements(store, options.split, predictors, seed=options.seed)
@@ -185,8 +385,8 @@ def _write(
         show_clips(store, chosen, predictors, options.seed, progress),
         weights={entry.label: entry.run or "needs no training" for entry in plan.entries},
         command=options.command,
-        published=published,
+        published=plan.published,
     )
-    assert files.report is not None
-    write_report(files.report, html, force=True)
-    return TableResult(evaluation, tables, (*written, folder / "table.md", files.report))
+    assert names.report is not None
+    write_report(names.report, html, force=True)
+    return EvaluationResult(evaluation, tables, (*written, folder / "table.md", names.report))

@@ -6,12 +6,10 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.evaluation.predictions import identity, keep_predictions, kept
-from dimcli.evaluation.published import published_rows
 from dimcli.evaluation.score_markdown import to_markdown
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.scores import Figure
-from dimcli.jobs.paper_tables import TableOptions, run_table
-from dimcli.jobs.table_plans import ONE_PASS, TABLES, table_plan
+from dimcli.jobs.paper_tables import ONE_PASS, TABLES, TableOptions, run_table, table_plan
 from dimcli.models.baseline_presets import METHODS
 from dimcli.models.methods import UNTRAINED
 from dimcli.models.simple import MirrorPredictor
@@ -20,27 +18,27 @@ from tests.stores import make_store
 
 @pytest.mark.parametrize("table", TABLES)
 def test_every_row_of_a_table_can_be_made_and_has_the_papers_label(table: str) -> None:
-    plan = table_plan(table, synthetic=False)
+    plan = table_plan(table, "vico")
     known = {*METHODS, *UNTRAINED}
     assert {entry.method for entry in plan.entries} <= known
     labels = [entry.label for entry in plan.entries]
     assert plan.reference in labels
-    _, rows = published_rows(table)
-    assert set(labels) == {row.name for row in rows} - {"ground truth"} | {ONE_PASS.label}
+    rows = plan.published.rows
+    assert set(labels) == {row.name for row in rows} - {"ground truth"} | {ONE_PASS}
     for row in rows:
         for figures in row.figures.values():
             assert set(figures) <= set(plan.columns)
 
 
 def test_published_numbers_are_the_papers() -> None:
-    source, rows = published_rows("1")
-    ours = next(row for row in rows if row.name == "DIM-Listener†")
-    assert source == "Table 1 of the paper, ViCo"
+    published = table_plan("1", "vico").published
+    ours = next(row for row in published.rows if row.name == "DIM-Listener†")
+    assert published.title == "Published: Table 1 of the paper, ViCo"
     assert ours.figures["expression"]["fd"].value == 23.88
     assert ours.figures["pose"]["rpcc"].value == 0.03
-    _, rows = published_rows("3", "lm_listener")
+    rows = table_plan("3", "lm_listener").published.rows
     assert rows[0].figures["expression"]["fd"].value == 12.94
-    _, rows = published_rows("supplement")
+    rows = table_plan("supplement", "vico").published.rows
     assert rows[1].figures["pose"]["mse"].value == 0.02
 
 
@@ -73,14 +71,14 @@ def test_a_score_table_as_markdown_has_intervals_and_marks_the_best() -> None:
 @pytest.mark.slow
 def test_a_whole_table_is_made_by_one_command_and_only_once(dim, tmp_path: Path) -> None:
     command = (
-        *("eval", "--table", "1", "--dataset", "synthetic", "--preset", "tiny", "-o", "made"),
+        *("table", "1", "--dataset", "synthetic", "--preset", "tiny", "-o", "made"),
         *("--set", "training.steps=8", "--set", "training.validate_every=4"),
         *("--clips", 0, "--device", "cpu", "--json"),
     )
     ended = dim(*command)
     assert ended.code == 0, ended.err
     names = [method["name"] for method in json.loads(ended.out)["methods"]]
-    assert names == [entry.label for entry in table_plan("1", synthetic=True).entries]
+    assert names == [entry.label for entry in table_plan("1", "synthetic").entries]
     folder = tmp_path / "made"
     table = (folder / "table-1" / "table.md").read_text()
     assert "DIM-Listener†" in table
@@ -101,11 +99,22 @@ def test_a_whole_table_is_made_by_one_command_and_only_once(dim, tmp_path: Path)
 
 
 def test_what_a_table_needs_is_asked_for_in_one_line(dim, tmp_path: Path) -> None:
-    ended = dim("eval", "--table", "1", "--dataset", "synthetic")
+    ended = dim("table", "1", "--dataset", "synthetic")
     assert ended.code == 2
-    assert "-o FOLDER" in ended.err
-    ended = dim("eval", "--table", "3", "--dataset", "vico", "-o", "made")
+    assert "-o" in ended.err and len(ended.err.splitlines()) == 1
+    ended = dim("table", "4", "--dataset", "synthetic", "-o", "made")
+    assert ended.code == 2
+    assert "'1', '2', '3', 'supplement'" in ended.err
+    ended = dim("table", "3", "--dataset", "vico", "-o", "made")
     assert ended.code == 2
     assert "--data" in ended.err
     with pytest.raises(InputError, match="no such folder"):
         run_table(TableOptions("1", "synthetic", tmp_path / "no" / "made"))
+
+
+def test_the_old_flag_names_the_command_that_took_its_place(dim) -> None:
+    for words in (("--table", "1"), ("--table=1",)):
+        ended = dim("eval", *words, "--dataset", "synthetic", "--preset", "tiny", "-o", "made")
+        assert ended.code == 2
+        (line,) = ended.err.splitlines()
+        assert "dim table 1|2|3|supplement --dataset DATASET -o FOLDER" in line
