@@ -138,7 +138,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Score methods on a data set, with intervals, tables and a report."""
-    from dimcli.evaluation.files import EvaluationFiles
+    from dimcli.evaluation.writing import EvaluationFiles
     from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
 
     files = EvaluationFiles(csv=csv, latex=latex, report=report).in_folder(output)

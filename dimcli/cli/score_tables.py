@@ -48,7 +48,7 @@ def _part(table: ScoreTable, part: str, terminal: bool) -> Table:
         padding=(0, 1, 0, 0),
     )
     lines.add_column("method", overflow="fold", min_width=8)
-    shown = [name for name in table.columns if any(row.figure(part, name) for row in table.rows)]
+    shown = table.names(part)
     for name in shown:
         lines.add_column(Text(table.heading(part, name)), justify="right", no_wrap=True)
     for row in table.rows:

@@ -1,8 +1,8 @@
 """The figures as the paper's released code computes them, so that its numbers can be reproduced.
 
 Written from what that code does (its ``mymetrics.py``, ``metrics/eval_utils.py`` and
-``x_engine_pt.py``), to be set beside numbers it printed, not to judge methods by: see
-:data:`NOT_COMPARABLE`. Arrays are those it works on: lists of [T, 56] with pose 0..5 and expression
+``x_engine_pt.py``), to be set beside numbers it printed, not to judge methods by: the
+report says why. Arrays are those it works on: lists of [T, 56] with pose 0..5 and expression
 6..55, of the true listener, the prediction and the speaker. N frames, D dimensions, K clusters.
 """
 
@@ -25,24 +25,6 @@ Arrays = Sequence[Array]
 DRAWS = 10
 """Samples a clip, of which the released code keeps the one nearest to the truth."""
 FIGURES = ("fd", "p_fd", "mse", "sid_pooled", "var_pooled", "rpcc", "sts")
-
-NOT_COMPARABLE = (
-    f"Each clip's prediction is the best of {DRAWS} draws, chosen by its Fréchet distance to the "
-    "true listener: knowledge that no method has when it is used. Such figures fall as the number "
-    "of draws grows, however random the draws are, and methods that draw once cannot be set "
-    "beside them.",
-    "SID is the entropy of one histogram over the frames of all clips together; the paper defines "
-    "it within each sequence. Clips that each stand still, but differently, count as diverse.",
-    "Var is the variance of all numbers flattened into one list, so it also holds how far the "
-    "coefficients' means lie apart, which is no movement; rPCC is one correlation over such lists.",
-    "FD and P-FD are a mean over clips, as ours are, but the matrix root is taken of a singular "
-    "product wherever a clip has fewer frames than coefficients, which adds numerical noise.",
-    "The true listener begins a frame later than the speaker it is paired with, as in the released "
-    "code, whose decoder is prompted with the listener's true first frame; our predictors never "
-    "see it, and their first frame is left out.",
-    "The released code picks its weights on the clips that it then reports; nothing here does.",
-)
-"""Why the official protocol's figures are no measure of a method, in words for the report."""
 
 _JITTER = 1e-6
 _STEP_S = 0.1

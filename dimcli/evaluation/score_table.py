@@ -1,4 +1,4 @@
-"""Tables of scores: what is in one, how its numbers are written, and as CSV and LaTeX.
+"""Tables of scores: what is in one, and how its numbers are written.
 
 One :class:`ScoreTable` feeds the terminal, the HTML report and the files. Rows may be methods that
 were evaluated, the truth, or numbers published elsewhere.
@@ -6,8 +6,6 @@ were evaluated, the truth, or numbers published elsewhere.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -91,6 +89,10 @@ class ScoreTable:
     def differences(self) -> bool:
         """Whether figures are paired differences."""
         return self.differences_of is not None
+
+    def names(self, part: str) -> list[str]:
+        """The columns that any row has a figure in, for one part."""
+        return [name for name in self.columns if any(row.figure(part, name) for row in self.rows)]
 
     def scale(self, part: str, name: str) -> Scale:
         """How a column's numbers are written."""
@@ -234,86 +236,3 @@ def difference_table(evaluation: Evaluation, scores: ScoreTable) -> ScoreTable |
     return ScoreTable(
         title, tuple(rows), scores.columns, scores.parts, (note,), differences_of=scores
     )
-
-
-def to_csv(table: ScoreTable) -> str:
-    """One line a row, part and figure: plain numbers, for programs and spreadsheets."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["row", "kind", "part", "figure", "value", "std", "low", "high", "selection"])
-    for row in table.rows:
-        for part in table.parts:
-            for name, figure in row.figures.get(part, {}).items():
-                numbers = (figure.value, figure.std, figure.low, figure.high)
-                texts = ["" if number is None else repr(number) for number in numbers]
-                selection = table.selection if row.kind in (METHOD, BOUND) else ""
-                writer.writerow([row.name, row.kind, part, name, *texts, selection])
-    return out.getvalue()
-
-
-_LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "†": r"$\dagger$",
-    "–": "--",
-    "±": r"$\pm$",
-    "↓": r"$\downarrow$",
-}
-
-
-def to_latex(table: ScoreTable) -> str:
-    """A ``table*`` for ``booktabs``: two columns (expression, pose) a figure, as the paper's."""
-    pairs = [(part, name) for name in table.columns for part in table.parts]
-    width = len(table.parts)
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        "\\begin{table*}",
-        "\\centering",
-        f"\\caption{{{_latex(' '.join((table.title + '.', *table.notes)))}}}",
-        f"\\begin{{tabular}}{{l{'r' * len(pairs)}}}",
-        "\\toprule",
-        " & ".join(
-            ["Method", *(f"\\multicolumn{{{width}}}{{c}}{{{_title(n)}}}" for n in table.columns)]
-        )
-        + r" \\",
-        " & ".join(["", *(_subtitle(table, part, name) for part, name in pairs)]) + r" \\",
-        "\\midrule",
-    ]
-    kind = METHOD
-    for row in table.rows:
-        if row.kind != kind:
-            lines.append("\\midrule")
-            kind = row.kind
-        cells = [_cell(table, row, part, name) for part, name in pairs]
-        lines.append(" & ".join([_latex(row.name), *cells]) + r" \\")
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table*}", ""])
-
-
-def _title(name: str) -> str:
-    arrow = {"↓": r"$\downarrow$", "↑": r"$\uparrow$"}.get(arrow_of(name), "")
-    return _latex(TITLES[name]) + arrow
-
-
-def _subtitle(table: ScoreTable, part: str, name: str) -> str:
-    power = table.scale(part, name).power
-    return {"expression": "Exp", "pose": "Pose"}.get(part, _latex(part)) + (
-        f" $\\cdot 10^{{{power}}}$" if power else ""
-    )
-
-
-def _cell(table: ScoreTable, row: Row, part: str, name: str) -> str:
-    figure = row.figure(part, name)
-    if figure is None:
-        return "--"
-    scale = table.scale(part, name)
-    value = _latex(scale.value(figure))
-    if row.name == table.best(part, name):
-        value = f"\\textbf{{{value}}}"
-    interval = scale.interval(figure)
-    return value + (f" {{\\scriptsize {interval}}}" if interval else "")
-
-
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)

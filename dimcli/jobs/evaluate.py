@@ -14,14 +14,13 @@ from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
 from dimcli.data.corpora.held_out import held_out_speech, held_out_synthetic
 from dimcli.data.store import ClipStore
-from dimcli.evaluation.files import EvaluationFiles
 from dimcli.evaluation.harness import evaluate
 from dimcli.evaluation.report.clips import choose, show_clips
-from dimcli.evaluation.report.speaker import speaker_report
-from dimcli.evaluation.report.writing import evaluation_report, write_report
+from dimcli.evaluation.report.page import evaluation_report
 from dimcli.evaluation.score_table import ScoreTable, difference_table, score_table
 from dimcli.evaluation.scores import Evaluation
 from dimcli.evaluation.speaker import SpeakerMeasures, evaluate_speakers, speaker_columns
+from dimcli.evaluation.writing import EvaluationFiles
 from dimcli.models.methods import UNTRAINED, load_predictor
 from dimcli.models.speaker_methods import UNTRAINED_SPEAKERS, load_speaker_predictor
 
@@ -110,18 +109,18 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
     scores = score_table(evaluation, notes=protocol_notes(evaluation))
     differences = difference_table(evaluation, scores)
     tables = (scores, differences) if differences else (scores,)
-    written = options.files.write(evaluation, scores, force=options.force)
-    if options.files.report is not None:
+
+    def report() -> str:
         chosen = choose(store.clips(options.split), options.clips)
-        html = evaluation_report(
+        return evaluation_report(
             evaluation,
             scores,
             show_clips(store, chosen, predictors, options.seed, progress),
             weights={label: describe(name) for label, name in names.items()},
             command=options.command,
         )
-        write_report(options.files.report, html, force=options.force)
-        written.append(options.files.report)
+
+    written = options.files.write(evaluation, scores, report, force=options.force)
     return EvaluationResult(evaluation, tables, tuple(written))
 
 
@@ -161,14 +160,12 @@ def _run_speakers(options: EvaluationOptions, progress: Progress) -> EvaluationR
     )
     differences = difference_table(evaluation, scores)
     tables = (scores, differences) if differences else (scores,)
-    written = options.files.write(evaluation, scores, force=options.force)
-    if options.files.report is not None:
+
+    def report() -> str:
         described = {label: describe(name) for label, name in names.items()}
-        html = speaker_report(
-            evaluation, scores, differences, weights=described, command=options.command
-        )
-        write_report(options.files.report, html, force=options.force)
-        written.append(options.files.report)
+        return evaluation_report(evaluation, scores, weights=described, command=options.command)
+
+    written = options.files.write(evaluation, scores, report, force=options.force)
     return EvaluationResult(evaluation, tables, tuple(written))
 
 

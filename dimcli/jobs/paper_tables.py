@@ -23,13 +23,11 @@ from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore, replace_text
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
-from dimcli.evaluation.files import EvaluationFiles
 from dimcli.evaluation.harness import evaluate
 from dimcli.evaluation.movement import movement_markdown, movements
 from dimcli.evaluation.predictions import identity, keep_predictions, kept
 from dimcli.evaluation.report.clips import choose, show_clips
-from dimcli.evaluation.report.writing import evaluation_report, write_report
-from dimcli.evaluation.score_markdown import to_markdown
+from dimcli.evaluation.report.page import evaluation_report
 from dimcli.evaluation.score_table import (
     PUBLISHED,
     Row,
@@ -38,6 +36,7 @@ from dimcli.evaluation.score_table import (
     score_table,
 )
 from dimcli.evaluation.scores import TRUTH, Evaluation, Figure
+from dimcli.evaluation.writing import EvaluationFiles, to_markdown
 from dimcli.jobs.evaluate import ORACLE, EvaluationResult, open_store, protocol_notes
 from dimcli.models.checkpoint import MODEL, is_finished
 from dimcli.models.methods import load_predictor
@@ -372,21 +371,22 @@ def _write(
     tables = (scores, *([differences] if differences else []), plan.published)
     folder = options.output / f"table-{plan.table}"
     names = EvaluationFiles().in_folder(folder)
-    written = names.write(evaluation, scores, force=True)
     pages = [to_markdown(table) for table in tables]
     if evaluation.space == "arkit":
         moved = movements(store, options.split, predictors, seed=options.seed)
         pages.insert(-1, movement_markdown(moved))
     replace_text(folder / "table.md", "\n".join(pages))
-    chosen = choose(store.clips(options.split), options.clips)
-    html = evaluation_report(
-        evaluation,
-        scores,
-        show_clips(store, chosen, predictors, options.seed, progress),
-        weights={entry.label: entry.run or "needs no training" for entry in plan.entries},
-        command=options.command,
-        published=plan.published,
-    )
-    assert names.report is not None
-    write_report(names.report, html, force=True)
-    return EvaluationResult(evaluation, tables, (*written, folder / "table.md", names.report))
+
+    def report() -> str:
+        chosen = choose(store.clips(options.split), options.clips)
+        return evaluation_report(
+            evaluation,
+            scores,
+            show_clips(store, chosen, predictors, options.seed, progress),
+            weights={entry.label: entry.run or "needs no training" for entry in plan.entries},
+            command=options.command,
+            published=plan.published,
+        )
+
+    *written, page = names.write(evaluation, scores, report, force=True)
+    return EvaluationResult(evaluation, tables, (*written, folder / "table.md", page))

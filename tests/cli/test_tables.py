@@ -6,9 +6,9 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.evaluation.predictions import identity, keep_predictions, kept
-from dimcli.evaluation.score_markdown import to_markdown
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.scores import Figure
+from dimcli.evaluation.writing import to_markdown
 from dimcli.jobs.paper_tables import ONE_PASS, TABLES, TableOptions, run_table, table_plan
 from dimcli.models.baseline_presets import METHODS
 from dimcli.models.methods import UNTRAINED

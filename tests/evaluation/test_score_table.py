@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from dimcli.evaluation.score_table import PUBLISHED, TRUE, Row, Scale, ScoreTable, to_csv, to_latex
+from dimcli.evaluation.score_table import PUBLISHED, TRUE, Row, Scale, ScoreTable
 from dimcli.evaluation.scores import Figure
+from dimcli.evaluation.writing import to_csv, to_latex
 
 
 def row(name: str, fd: float, sid: float, kind: str = "method") -> Row:

@@ -210,7 +210,7 @@ def test_scans_are_measured_by_what_was_scanned(tmp_path: Path) -> None:
 
 
 def test_the_run_writes_tables_files_and_a_report(store: ClipStore, tmp_path: Path) -> None:
-    from dimcli.evaluation.files import EvaluationFiles
+    from dimcli.evaluation.writing import EvaluationFiles
 
     files = EvaluationFiles().in_folder(tmp_path / "out")
     options = EvaluationOptions(

@@ -1,10 +1,8 @@
-"""Charts of a report as small inline SVG and HTML.
+"""Geometry of a report's charts, for the templates that draw them as small inline SVG and HTML.
 
-Drawn here rather than by matplotlib: lines take the page's colours in light and in dark, stretch
-with the window while letters keep their size, and a report of a hundred plots stays small. SVG
-holds shapes only, stretched to their box; all text is HTML around it.
-
-What belongs to a method has ``data-m`` with its index; the page shows one method at a time.
+Not drawn by matplotlib: lines take the page's colours in light and in dark, stretch with the window
+while letters keep their size, and a report of a hundred plots stays small. SVG holds shapes only,
+stretched to a box of WIDTH by HEIGHT; all text is HTML around it. Places across are in per cent.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -20,70 +17,19 @@ from numpy.typing import NDArray
 
 from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, MOTION_DIM, NUM_POSE, Motion
 from dimcli.evaluation.distributions import Distributions
-from dimcli.evaluation.report.clips import Events, ShownClip, Spans, events
+from dimcli.evaluation.report.clips import ShownClip, Spans, events
 from dimcli.evaluation.score_table import PUBLISHED, ScoreTable
 from dimcli.evaluation.scores import TRUTH, TRUTH_FIGURES, Figure
 
 Array = NDArray[np.floating[Any]]
+Facts = dict[str, Any]
+"""What a template shows, by name."""
 
 WIDTH, HEIGHT = 1000, 100
 POSE_NAMES = ("head pitch", "head yaw", "head roll", "jaw x", "jaw y", "jaw z")
 _FIRST_EXPRESSIONS = 12
 _LOG_RATIO = 15
 """Values further apart than this are shown on a logarithmic axis."""
-
-
-def coefficient_name(column: int, space: str) -> str:
-    """What a column of motion is called."""
-    if column < NUM_POSE:
-        return POSE_NAMES[column]
-    if space == "arkit":
-        return ARKIT_EXPRESSIONS[column - NUM_POSE]
-    return f"expression {column - NUM_POSE + 1}"
-
-
-def interval_charts(table: ScoreTable) -> str:
-    """A card a figure and part: every row's value as a dot on its interval."""
-    groups = []
-    for part in table.parts:
-        cards = [
-            _interval_card(table, part, name)
-            for name in table.columns
-            if any(row.figure(part, name) for row in table.rows)
-        ]
-        groups.append(
-            f'<h3>{escape(part.capitalize())}</h3><div class="cards">{"".join(cards)}</div>'
-        )
-    return "".join(groups)
-
-
-def _interval_card(table: ScoreTable, part: str, name: str) -> str:
-    rows = [
-        (index, row, figure)
-        for index, row in enumerate(table.rows)
-        if row.kind != PUBLISHED and (figure := row.figure(part, name)) is not None
-    ]
-    axis = _Axis.of([figure for _, _, figure in rows])
-    scale = table.scale(part, name)
-    lines = []
-    for index, row, figure in rows:
-        bar = ""
-        if figure.low is not None and figure.high is not None:
-            start, end = axis.at(figure.low), axis.at(figure.high)
-            bar = f'<i class="bar" style="left:{start:.2f}%;width:{end - start:.2f}%"></i>'
-        best = " best" if row.name == table.best(part, name) else ""
-        lines.append(
-            f'<div class="row {row.kind}{best}" data-row="{index}">'
-            f'<span class="who">{escape(row.name)}</span><span class="track">{bar}'
-            f'<i class="dot" style="left:{axis.at(figure.value):.2f}%"></i></span>'
-            f'<span class="num">{scale.number(figure.value)}</span></div>'
-        )
-    goal = "nearer to the truth is better" if name in TRUTH_FIGURES else "smaller is better"
-    goal += ", log scale" if axis.logarithmic else ""
-    return (
-        f'<figure class="card dots"><figcaption><b>{escape(table.heading(part, name))}</b>'
-        f"<small>{goal}</small></figcaption>{''.join(lines)}</figure>"
-    )
 
 
 @dataclass(frozen=True)
@@ -110,21 +56,45 @@ class _Axis:
         return 100 * (value - self.low) / (self.high - self.low)
 
 
-def density_charts(distributions: Distributions, methods: Sequence[str], space: str) -> str:
-    """A small chart a coefficient: the truth's histogram filled, a method's as a line."""
+def interval_chart(table: ScoreTable, part: str, name: str) -> Facts:
+    """One figure of one part: every row's value as a dot on its interval."""
+    rows = [
+        (index, row, figure)
+        for index, row in enumerate(table.rows)
+        if row.kind != PUBLISHED and (figure := row.figure(part, name)) is not None
+    ]
+    axis = _Axis.of([figure for _, _, figure in rows])
+    goal = "nearer to the truth is better" if name in TRUTH_FIGURES else "smaller is better"
+    dots = []
+    for index, row, figure in rows:
+        dot = {"index": index, "row": row, "at": f"{axis.at(figure.value):.2f}"}
+        dot["best"] = row.name == table.best(part, name)
+        dot["number"] = table.scale(part, name).number(figure.value)
+        if figure.low is not None and figure.high is not None:
+            start, end = axis.at(figure.low), axis.at(figure.high)
+            dot |= {"start": f"{start:.2f}", "width": f"{end - start:.2f}"}
+        dots.append(dot)
+    return {"goal": goal + (", log scale" if axis.logarithmic else ""), "dots": dots}
+
+
+def density_charts(
+    distributions: Distributions, methods: Sequence[str], space: str
+) -> dict[str, list[Facts]]:
+    """A small chart a coefficient: the truth's histogram filled, a method's as a line.
+
+    ``pose``, the expressions that the truth moves most (``first``), and the ``rest``.
+    """
     spread = _spread(distributions)
     expressions = sorted(range(NUM_POSE, MOTION_DIM), key=lambda column: -spread[column])
-
-    def charts(columns: Sequence[int]) -> str:
-        drawn = [_density(distributions, methods, column, space) for column in columns]
-        return f'<div class="densities">{"".join(drawn)}</div>'
-
-    first, rest = expressions[:_FIRST_EXPRESSIONS], expressions[_FIRST_EXPRESSIONS:]
-    return (
-        f"<h3>Pose</h3>{charts(range(NUM_POSE))}"
-        f"<h3>Expression: the {_FIRST_EXPRESSIONS} that the true listeners move most</h3>"
-        f"{charts(first)}<details><summary>The other {len(rest)}</summary>{charts(rest)}</details>"
-    )
+    groups = {
+        "pose": list(range(NUM_POSE)),
+        "first": expressions[:_FIRST_EXPRESSIONS],
+        "rest": expressions[_FIRST_EXPRESSIONS:],
+    }
+    return {
+        group: [_density(distributions, methods, column, space) for column in columns]
+        for group, columns in groups.items()
+    }
 
 
 def _spread(distributions: Distributions) -> Array:
@@ -135,25 +105,29 @@ def _spread(distributions: Distributions) -> Array:
     return np.sqrt((share * (middles - mean) ** 2).sum(axis=1))
 
 
-def _density(distributions: Distributions, methods: Sequence[str], column: int, space: str) -> str:
+def _density(
+    distributions: Distributions, methods: Sequence[str], column: int, space: str
+) -> Facts:
     edges = distributions.edges[column]
     unit, factor = ("°", 180 / math.pi) if column in range(NUM_POSE) else ("", 1.0)
     truth = distributions.density(TRUTH)[column]
     top = 1.15 * truth.max()
-    shapes = [f'<path class="truth" d="{_steps(truth, top)}V{HEIGHT}H0Z"/>']
-    overlaps = []
-    for index, method in enumerate(methods):
-        share = distributions.density(method)[column]
-        shapes.append(f'<path class="method" data-m="{index}" d="{_steps(share, top)}"/>')
-        overlap = 100 * np.minimum(share, truth).sum()
-        overlaps.append(f'<small data-m="{index}">{overlap:.0f} %</small>')
-    low, high = (f"{edge * factor:.2g}{unit}" for edge in (edges[0], edges[-1]))
-    name = escape(coefficient_name(column, space))
-    return (
-        f'<figure class="density"><figcaption><span>{name}</span>'
-        f"{''.join(overlaps)}</figcaption>{_svg(''.join(shapes))}"
-        f'<div class="ends"><span>{low}</span><span>{high}</span></div></figure>'
-    )
+    shares = [distributions.density(method)[column] for method in methods]
+    return {
+        "name": _coefficient_name(column, space),
+        "truth": f"{_steps(truth, top)}V{HEIGHT}H0Z",
+        "methods": [_steps(share, top) for share in shares],
+        "overlaps": [f"{100 * np.minimum(share, truth).sum():.0f}" for share in shares],
+        "ends": [f"{edge * factor:.2g}{unit}" for edge in (edges[0], edges[-1])],
+    }
+
+
+def _coefficient_name(column: int, space: str) -> str:
+    if column < NUM_POSE:
+        return POSE_NAMES[column]
+    if space == "arkit":
+        return ARKIT_EXPRESSIONS[column - NUM_POSE]
+    return f"expression {column - NUM_POSE + 1}"
 
 
 def _steps(share: Array, top: float) -> str:
@@ -165,24 +139,19 @@ def _steps(share: Array, top: float) -> str:
     )
 
 
-def clip_charts(clip: ShownClip) -> str:
-    """Timelines of the head's angles and a raster of events, over one time axis."""
-    methods = list(clip.predictions)
-    panels = [_timeline(clip, methods, axis) for axis in range(HEAD.start, HEAD.stop)]
-    found = {name: events(motion) for name, motion in clip.predictions.items()}
-    raster = _raster(clip, events(clip.truth), found)
-    ticks = "".join(
-        f'<span style="left:{100 * second / clip.seconds:.2f}%">{second} s</span>'
-        for second in range(0, int(clip.seconds) + 1, 2)
-    )
-    return (
-        f'<div class="timeline" data-seconds="{clip.seconds:.3f}">{"".join(panels)}{raster}'
-        f'<div class="lane axis"><span class="who"></span><div class="ticks">{ticks}</div></div>'
-        f'<div class="overlay"><i class="cursor"></i></div></div>'
-    )
+def clip_chart(clip: ShownClip) -> Facts:
+    """Timelines of the head's angles (``panels``) and a raster of events (``lanes``), over one time
+    axis.
+    """
+    ticks = range(0, int(clip.seconds) + 1, 2)
+    return {
+        "panels": [_timeline(clip, axis) for axis in range(HEAD.start, HEAD.stop)],
+        "lanes": _lanes(clip),
+        "ticks": [(f"{100 * second / clip.seconds:.2f}", second) for second in ticks],
+    }
 
 
-def _timeline(clip: ShownClip, methods: Sequence[str], axis: int) -> str:
+def _timeline(clip: ShownClip, axis: int) -> Facts:
     def degrees(motion: Motion) -> Array:
         return np.degrees(motion.values[:, axis].astype(float))
 
@@ -190,51 +159,33 @@ def _timeline(clip: ShownClip, methods: Sequence[str], axis: int) -> str:
     low, high = min(t.min() for t in tracks), max(t.max() for t in tracks)
     margin = 0.06 * (high - low) + 0.1
     low, high = low - margin, high + margin
-    lines = [_line("speaker", tracks[0], low, high), _line("truth", tracks[1], low, high)]
-    for index, track in enumerate(tracks[2 : 2 + len(methods)]):
-        lines.append(_line("method", track, low, high, f' data-m="{index}"'))
-    return (
-        f'<div class="lane plot"><span class="who">{POSE_NAMES[axis]}'
-        f"<small>{high:.0f}°</small><small>{low:.0f}°</small></span>{_svg(''.join(lines))}</div>"
-    )
+    speaker, truth, *methods = (_line(track, low, high) for track in tracks)
+    return {
+        **{"name": POSE_NAMES[axis], "ends": (f"{high:.0f}°", f"{low:.0f}°")},
+        **{"speaker": speaker, "truth": truth, "methods": methods},
+    }
 
 
-def _line(kind: str, track: Array, low: float, high: float, extra: str = "") -> str:
+def _line(track: Array, low: float, high: float) -> str:
     across = np.round(np.linspace(0, WIDTH, len(track)), 1)
     down = np.round(HEIGHT * (high - track) / (high - low), 1)
-    points = " ".join(f"{a:g} {d:g}" for a, d in zip(across, down, strict=True))
-    return f'<path class="{kind}"{extra} d="M{points}"/>'
+    return "M" + " ".join(f"{a:g} {d:g}" for a, d in zip(across, down, strict=True))
 
 
-def _raster(clip: ShownClip, truth: Events, found: dict[str, Events]) -> str:
-    lanes = []
-    if clip.speech is not None:
-        lanes.append(_lane("speaker talks", "speaker", clip, clip.speech))
+def _lanes(clip: ShownClip) -> list[Facts]:
+    def lane(label: str, kind: str, spans: Spans, method: int | None = None) -> Facts:
+        places = [(max(start, 0), end - max(start, 0)) for start, end in spans]
+        marks = [[f"{WIDTH * each / clip.seconds:.1f}" for each in place] for place in places]
+        return {"label": label, "kind": kind, "marks": marks, "method": method}
+
+    lanes = [] if clip.speech is None else [lane("speaker talks", "speaker", clip.speech)]
+    truth = events(clip.truth)
+    answers = {name: events(motion) for name, motion in clip.predictions.items()}
     for what in ("nods", "blinks"):
         true = getattr(truth, what)
         if true is None:
             continue
-        lanes.append(_lane(f"{what}, truth", "truth", clip, true))
-        for index, (name, one) in enumerate(found.items()):
-            lanes.append(_lane(f"{what}, {name}", "method", clip, getattr(one, what), index))
-    return "".join(lanes)
-
-
-def _lane(label: str, kind: str, clip: ShownClip, spans: Spans, method: int | None = None) -> str:
-    marks = "".join(
-        f'<rect class="{kind}" x="{WIDTH * max(start, 0) / clip.seconds:.1f}" y="0" '
-        f'width="{WIDTH * (end - max(start, 0)) / clip.seconds:.1f}" height="{HEIGHT}"/>'
-        for start, end in spans
-    )
-    of = "" if method is None else f' data-m="{method}"'
-    return (
-        f'<div class="lane raster"{of}><span class="who">{escape(label)}'
-        f"<small>{len(spans)}</small></span>{_svg(marks)}</div>"
-    )
-
-
-def _svg(shapes: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
-        f"{shapes}</svg>"
-    )
+        lanes.append(lane(f"{what}, truth", "truth", true))
+        for index, (name, one) in enumerate(answers.items()):
+            lanes.append(lane(f"{what}, {name}", "method", getattr(one, what), index))
+    return lanes

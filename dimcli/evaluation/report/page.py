@@ -1,55 +1,101 @@
-"""The page that reports are written on: one HTML file that needs nothing else.
+"""HTML reports of evaluations: one file, no network, plots and videos inside.
 
-Readable on a desk and on a phone, in light and in dark. Whatever belongs to one of several methods
-carries its index as ``data-m``; a switch at the top shows one at a time, the first without scripts.
-A chart's row of a method carries ``data-row``, and is marked while it is shown.
+Readable on a desk and on a phone, in light and in dark; how it looks and what it says is in
+``templates``. Whatever belongs to one of several methods carries its index as ``data-m``; a switch
+at the top shows one at a time, the first without scripts. A chart's row of a method carries
+``data-row``, and is marked while it is shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
+import base64
+from collections.abc import Mapping, Sequence
 
-from dimcli.evaluation.report.style import SCRIPT, STYLE, shown
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from dimcli._version import __version__
+from dimcli.evaluation.metrics import CLUSTERS, MAX_FRAMES
+from dimcli.evaluation.official import DRAWS
+from dimcli.evaluation.report.charts import (
+    HEIGHT,
+    WIDTH,
+    clip_chart,
+    density_charts,
+    interval_chart,
+)
+from dimcli.evaluation.report.clips import SHOWN_S, ShownClip
+from dimcli.evaluation.score_table import OTHER_FIGURES, ScoreTable, difference_table, score_table
+from dimcli.evaluation.scores import Evaluation
 
 
-@dataclass(frozen=True)
-class Section:
-    """A titled part of a page; ``body`` is HTML. ``id`` is its anchor."""
-
-    id: str
-    title: str
-    body: str
-
-
-def page(title: str, lead: str, sections: Sequence[Section], methods: Sequence[str] = ()) -> str:
-    """A whole page; ``lead`` is HTML. ``methods`` are what the switch switches, if several."""
-    links = "".join(f'<a href="#{one.id}">{escape(one.title)}</a>' for one in sections)
-    bodies = "".join(
-        f'<section id="{one.id}"><h2>{escape(one.title)}</h2>{one.body}</section>'
-        for one in sections
+def evaluation_report(
+    evaluation: Evaluation,
+    scores: ScoreTable,
+    clips: Sequence[ShownClip] = (),
+    *,
+    weights: Mapping[str, str],
+    command: str = "",
+    published: ScoreTable | None = None,
+) -> str:
+    """The page of one evaluation. ``weights`` says of each method what it is and where from;
+    ``published`` are somebody's numbers to show below."""
+    methods = [method.name for method in evaluation.methods]
+    other = densities = None
+    if evaluation.protocol == "paper":
+        other = score_table(evaluation, title="Other definitions", columns=OTHER_FIGURES)
+    if evaluation.protocol != "speaker":
+        densities = density_charts(evaluation.distributions, methods, evaluation.space)
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            evaluation=evaluation,
+            methods=methods,
+            scores=scores,
+            differences=difference_table(evaluation, scores),
+            published=published,
+            other=other,
+            densities=densities,
+            clips=clips,
+            facts=_facts(evaluation, weights, command),
+        )
     )
-    return (
-        f'<!doctype html>\n<html lang="en" data-shown="0"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{escape(title)}</title>'
-        f"<style>{STYLE}{shown(len(methods))}</style></head>\n<body><header><h1>{escape(title)}</h1>"
-        f"<div class=lead>{lead}</div><nav>{links}</nav></header>{_switch(methods)}"
-        f"<main>{bodies}</main><script>{SCRIPT}</script></body></html>\n"
-    )
+    return page.strip() + "\n"
 
 
-def _switch(methods: Sequence[str]) -> str:
-    if not methods:
-        return ""
-    choices = "".join(
-        f'<label><input type="radio" name="shown" value="{index}"{"" if index else " checked"}>'
-        f"<span>{escape(method)}</span></label>"
-        for index, method in enumerate(methods)
+def _facts(evaluation: Evaluation, weights: Mapping[str, str], command: str) -> dict[str, str]:
+    made_by = ", ".join(f"{key} {value}" for key, value in evaluation.made_by.items())
+    seeds = {"seed" if evaluation.protocol == "speaker" else "seeds": str(evaluation.seed)}
+    if evaluation.protocol != "speaker" and evaluation.samples > 1:
+        last = evaluation.seed + evaluation.samples - 1
+        seeds = {"seeds": f"{evaluation.seed} to {last}, one a sample"}
+    return {
+        "data": f"{evaluation.dataset}, {evaluation.split} split ({made_by})",
+        "rate and space": f"{evaluation.fps:g} frames a second, {evaluation.space}",
+        **seeds,
+        **{f"method {name}": what for name, what in weights.items()},
+        "dim": __version__,
+        "command": command,
+    }
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        extensions=["jinja2.ext.do"],
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return (
-        '<form class="switch" autocomplete="off"><fieldset><legend><b class="key truth"></b>truth'
-        '<b class="key method"></b>against</legend><div class="choices">'
-        f"{choices}</div></fieldset></form>"
-    )
+    environment.filters["data_url"] = _data_url
+    environment.globals |= {
+        **{"width": WIDTH, "height": HEIGHT, "clusters": CLUSTERS, "most_frames": MAX_FRAMES},
+        **{"official_draws": DRAWS, "shown_s": SHOWN_S},
+        **{"interval_chart": interval_chart, "clip_chart": clip_chart},
+    }
+    return environment
+
+
+def _data_url(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

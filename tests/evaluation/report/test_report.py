@@ -14,7 +14,7 @@ import pytest
 
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
-from dimcli.evaluation.files import EvaluationFiles
+from dimcli.evaluation.writing import EvaluationFiles
 from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
 from tests.stores import make_split
 

@@ -1,0 +1,204 @@
+"""Scores in files: CSV, LaTeX and Markdown tables, and where an evaluation writes what."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dimcli.core.errors import InputError
+from dimcli.core.files import atomic_output, check_output
+from dimcli.evaluation.score_table import (
+    BOUND,
+    METHOD,
+    TITLES,
+    Row,
+    ScoreTable,
+    arrow_of,
+)
+from dimcli.evaluation.scores import Evaluation
+
+SUFFIXES = {"json": ".json", "csv": ".csv", "latex": ".tex", "report": ".html"}
+
+
+@dataclass(frozen=True)
+class EvaluationFiles:
+    """Where an evaluation writes what, each file whole or not at all; None for what is left out."""
+
+    json: Path | None = None
+    csv: Path | None = None
+    latex: Path | None = None
+    report: Path | None = None
+
+    def in_folder(self, folder: Path | None) -> EvaluationFiles:
+        """The same, with everything that has no place yet in ``folder``, which is made."""
+        if folder is None:
+            return self
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is a file; -o names a folder")
+        if not folder.is_dir():
+            check_output(folder, force=False)
+            folder.mkdir()
+        return EvaluationFiles(
+            self.json or folder / "scores.json",
+            self.csv or folder / "scores.csv",
+            self.latex or folder / "scores.tex",
+            self.report or folder / "report.html",
+        )
+
+    def check(self, *, force: bool) -> None:
+        """Raise InputError where one may not be written: worth asking before long work."""
+        for kind, path in vars(self).items():
+            if path is not None:
+                check_output(path, force=force, kind=f"{kind} file", suffixes=(SUFFIXES[kind],))
+
+    def write(
+        self,
+        evaluation: Evaluation,
+        table: ScoreTable,
+        report: Callable[[], str],
+        *,
+        force: bool,
+    ) -> list[Path]:
+        """Write all that has a place, ``report`` (an HTML page) last; which files they are."""
+        contents: dict[Path | None, Callable[[], str]] = {
+            self.json: lambda: json.dumps(evaluation.as_dict(), indent=2) + "\n",
+            self.csv: lambda: to_csv(table),
+            self.latex: lambda: to_latex(table),
+            self.report: report,
+        }
+        written = []
+        for path, content in contents.items():
+            if path is not None:
+                text = content()
+                with atomic_output(path, force=force) as temporary:
+                    temporary.write_text(text, encoding="utf-8")
+                written.append(path)
+        return written
+
+
+def to_csv(table: ScoreTable) -> str:
+    """One line a row, part and figure: plain numbers, for programs and spreadsheets."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["row", "kind", "part", "figure", "value", "std", "low", "high", "selection"])
+    for row in table.rows:
+        for part in table.parts:
+            for name, figure in row.figures.get(part, {}).items():
+                numbers = (figure.value, figure.std, figure.low, figure.high)
+                texts = ["" if number is None else repr(number) for number in numbers]
+                selection = table.selection if row.kind in (METHOD, BOUND) else ""
+                writer.writerow([row.name, row.kind, part, name, *texts, selection])
+    return out.getvalue()
+
+
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "†": r"$\dagger$",
+    "–": "--",
+    "±": r"$\pm$",
+    "↓": r"$\downarrow$",
+}
+
+
+def to_latex(table: ScoreTable) -> str:
+    """A ``table*`` for ``booktabs``: two columns (expression, pose) a figure, as the paper's."""
+    pairs = [(part, name) for name in table.columns for part in table.parts]
+    width = len(table.parts)
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        "\\begin{table*}",
+        "\\centering",
+        f"\\caption{{{_latex(' '.join((table.title + '.', *table.notes)))}}}",
+        f"\\begin{{tabular}}{{l{'r' * len(pairs)}}}",
+        "\\toprule",
+        " & ".join(
+            ["Method", *(f"\\multicolumn{{{width}}}{{c}}{{{_title(n)}}}" for n in table.columns)]
+        )
+        + r" \\",
+        " & ".join(["", *(_subtitle(table, part, name) for part, name in pairs)]) + r" \\",
+        "\\midrule",
+    ]
+    kind = METHOD
+    for row in table.rows:
+        if row.kind != kind:
+            lines.append("\\midrule")
+            kind = row.kind
+        cells = [_latex_cell(table, row, part, name) for part, name in pairs]
+        lines.append(" & ".join([_latex(row.name), *cells]) + r" \\")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table*}", ""])
+
+
+def _title(name: str) -> str:
+    arrow = {"↓": r"$\downarrow$", "↑": r"$\uparrow$"}.get(arrow_of(name), "")
+    return _latex(TITLES[name]) + arrow
+
+
+def _subtitle(table: ScoreTable, part: str, name: str) -> str:
+    power = table.scale(part, name).power
+    return {"expression": "Exp", "pose": "Pose"}.get(part, _latex(part)) + (
+        f" $\\cdot 10^{{{power}}}$" if power else ""
+    )
+
+
+def _latex_cell(table: ScoreTable, row: Row, part: str, name: str) -> str:
+    figure = row.figure(part, name)
+    if figure is None:
+        return "--"
+    scale = table.scale(part, name)
+    value = _latex(scale.value(figure))
+    if row.name == table.best(part, name):
+        value = f"\\textbf{{{value}}}"
+    interval = scale.interval(figure)
+    return value + (f" {{\\scriptsize {interval}}}" if interval else "")
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def to_markdown(table: ScoreTable) -> str:
+    """A heading, one table a part with intervals behind the figures, and the notes."""
+    lines = [f"### {table.title}", ""]
+    for part in table.parts:
+        shown = table.names(part)
+        if not shown:
+            continue
+        lines.append(_markdown_line([part, *(table.heading(part, name) for name in shown)]))
+        lines.append(_markdown_line(["---", *["---:"] * len(shown)]))
+        for row in table.rows:
+            lines.append(
+                _markdown_line(
+                    [row.name, *(_markdown_cell(table, row, part, name) for name in shown)]
+                )
+            )
+        lines.append("")
+    lines += [f"{_escaped(note)}\n" for note in table.notes]
+    return "\n".join(lines)
+
+
+def _markdown_line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _markdown_cell(table: ScoreTable, row: Row, part: str, name: str) -> str:
+    figure = row.figure(part, name)
+    if figure is None:
+        return ""
+    scale = table.scale(part, name)
+    value = scale.value(figure)
+    if table.differences and figure.excludes_zero:
+        value += _escaped("*")
+    elif not table.differences and row.name == table.best(part, name):
+        value = f"**{value}**"
+    return f"{value} {scale.interval(figure)}".strip()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("*", "\\*")
