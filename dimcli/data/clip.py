@@ -113,35 +113,32 @@ class Clip:
         """The ``speaker``'s or the ``listener``'s motion."""
         return self.speaker if role == "speaker" else self.listener
 
-    def stimulus(self) -> Stimulus:
-        """All that a method may see of this clip: everything but the listener's motion."""
+    def stimulus(self, role: str = "listener") -> Stimulus:
+        """All that a method that generates ``role`` may see: everything but that role's motion.
+        A listener's speaker is seen; of the other side of a speaker nothing is."""
         return Stimulus(
             id=self.record.id,
             conversation=self.record.conversation,
-            speaker=self.speaker,
-            audio=self.speaker_audio,
-            audio_encoder=self.audio_encoder,
-            attitude=self.record.attitude,
             first_frame=self.record.start + self.start,
-        )
-
-    def speech(self) -> Speech:
-        """All that a method that generates the speaker may see: no motion at all."""
-        return Speech(
-            id=self.record.id,
             audio=self.speaker_audio,
             audio_encoder=self.audio_encoder,
             fps=self.speaker.fps,
             space=self.speaker.space,
+            speaker=self.speaker if role == "listener" else None,
+            attitude=self.record.attitude,
             style=self.record.style,
         )
 
 
 @dataclass(frozen=True)
-class Speech:
-    """What a speaker model turns into a face: ``audio`` float32 [T, D], features of the sound by
-    ``audio_encoder``, a row a frame at ``fps``; ``space`` of the motion that is wanted; ``style``
-    of the one who speaks, ``unknown`` where nobody said.
+class Stimulus:
+    """What a method answers: a clip without the motion of the role that is generated.
+
+    ``audio`` float32 [T, D] are features of the speaker's sound by ``audio_encoder``, a row a frame
+    at ``fps``; ``space`` is that of the motion asked for. ``speaker`` is the speaker's motion where
+    a listener is generated, and None where the speaker is. ``attitude`` is what the listener is
+    asked to be, one of ATTITUDES; ``style`` how the speaker talks, ``unknown`` where nobody said.
+    ``id`` names the clip, and ``first_frame`` is the frame of ``conversation`` at which it begins.
     """
 
     id: str
@@ -149,54 +146,30 @@ class Speech:
     audio_encoder: str
     fps: float
     space: str
+    speaker: Motion | None = None
+    attitude: str = "unknown"
     style: str = UNKNOWN_STYLE
+    conversation: str = ""
+    first_frame: int = 0
 
     def __len__(self) -> int:
         return len(self.audio)
 
+    @property
+    def seen(self) -> Motion:
+        """The speaker's motion. Raises InputError where the stimulus has none."""
+        if self.speaker is None:
+            raise InputError(f"clip {self.id}: has no motion of the speaker to listen to")
+        return self.speaker
+
     def motion(self, values: Floats) -> Motion:
-        """Motion [T, 56] at this rate and in this space."""
+        """Motion [T, 56] at the rate and in the space of this stimulus."""
         return Motion(values.astype(np.float32, copy=False), fps=self.fps, space=self.space)
-
-
-class SpeakerPredictor(Protocol):
-    """Any method that says a speech. The same seed gives the same motion."""
-
-    def predict(self, speech: Speech, seed: int) -> Motion:
-        """Motion of the speech's length, rate and space."""
-        ...
-
-
-@dataclass(frozen=True)
-class Stimulus:
-    """What a listener model answers: a clip without its listener's motion.
-
-    ``audio`` float32 [T, D] are features of the speaker's sound by ``audio_encoder``, a row a
-    frame of ``speaker``; ``attitude`` is what the listener is asked to be, one of ATTITUDES.
-    ``id`` names the clip, and ``first_frame`` is the frame of ``conversation`` at which it begins.
-    """
-
-    id: str
-    conversation: str
-    speaker: Motion
-    audio: Floats
-    audio_encoder: str
-    attitude: str = "unknown"
-    first_frame: int = 0
-
-    def __len__(self) -> int:
-        return len(self.speaker)
-
-    def listener(self, values: Floats) -> Motion:
-        """Listener motion [T, 56] at the rate and in the space of this stimulus."""
-        return Motion(
-            values.astype(np.float32, copy=False), fps=self.speaker.fps, space=self.speaker.space
-        )
 
 
 class Predictor(Protocol):
     """Any method that answers a stimulus. The same seed gives the same motion."""
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
-        """Listener motion of the stimulus's length, rate and space."""
+        """Motion of the stimulus's length, rate and space."""
         ...

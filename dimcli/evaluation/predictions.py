@@ -33,7 +33,7 @@ class KeptPredictor:
             if key not in file.keys():  # noqa: SIM118  not a dictionary
                 raise InputError(f"{self.path}: no answer to {stimulus.id} with seed {seed}")
             values = np.asarray(file.get_tensor(key))
-        return Motion(values, fps=stimulus.speaker.fps, space=stimulus.speaker.space)
+        return Motion(values, fps=stimulus.fps, space=stimulus.space)
 
 
 def keep_predictions(

@@ -1,6 +1,6 @@
 """Speaking faces against the truth: vertices of lips and upper face, and what people see of lips.
 
-A method sees the sound and a seed, nothing of the motion (:class:`dimcli.data.clip.Speech`).
+A method sees the sound and a seed, nothing of the motion (:class:`dimcli.data.clip.Stimulus`).
 
 - On each mesh at hand LVE and FDD, by the literature's and the released code's definitions
   (:mod:`dimcli.evaluation.vertex_metrics`). On a head the truth is the data set's motion, as in the
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.core.progress import Progress, silent
-from dimcli.data.clip import Clip, SpeakerPredictor
+from dimcli.data.clip import Clip, Predictor
 from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.spoken import CLOSURES, KINDS, closures_of
@@ -200,7 +200,7 @@ class SpeakerTally:
 def evaluate_speakers(
     store: ClipStore,
     split: str,
-    predictors: Mapping[str, SpeakerPredictor],
+    predictors: Mapping[str, Predictor],
     *,
     samples: int | None = None,
     seed: int = 0,
@@ -281,8 +281,8 @@ def evaluate_speakers(
     )
 
 
-def _say(predictor: SpeakerPredictor, name: str, clip: Clip, seed: int) -> Motion:
-    motion = predictor.predict(clip.speech(), seed)
+def _say(predictor: Predictor, name: str, clip: Clip, seed: int) -> Motion:
+    motion = predictor.predict(clip.stimulus("speaker"), seed)
     if (len(motion), motion.fps, motion.space) != (len(clip), clip.speaker.fps, clip.speaker.space):
         raise InputError(
             f"{name}: answered clip {clip.record.id} with {len(motion)} frames at "

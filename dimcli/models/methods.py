@@ -132,7 +132,7 @@ class TrainedPredictor:
             )
         own = np.random.SeedSequence([seed, zlib.crc32(stimulus.id.encode())])
         return self.listener.generate(
-            stimulus.speaker,
+            stimulus.seen,
             stimulus.audio,
             seed=int(own.generate_state(1)[0]),
             steps=self.steps,

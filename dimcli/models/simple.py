@@ -33,7 +33,7 @@ class MeanPredictor:
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """The mean, for as long as the stimulus."""
         del seed
-        return stimulus.listener(np.tile(self.mean, (len(stimulus), 1)))
+        return stimulus.motion(np.tile(self.mean, (len(stimulus), 1)))
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class RandomPredictor:
         repeats = -(-len(stimulus) // len(there_and_back))
         values = np.tile(there_and_back, (repeats, 1))[: len(stimulus)]
         noise = self.perturbation * self.std * random.standard_normal(values.shape, np.float32)
-        return stimulus.listener(plausible(values + noise, stimulus.speaker.space))
+        return stimulus.motion(plausible(values + noise, stimulus.space))
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,12 @@ class MirrorPredictor:
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """The speaker's motion."""
         del seed
-        values = stimulus.speaker.values
-        width = min(max(1, round(self.smooth_s * stimulus.speaker.fps)), len(values))
+        values = stimulus.seen.values
+        width = min(max(1, round(self.smooth_s * stimulus.fps)), len(values))
         before = width // 2
         padded = np.pad(values, ((before, width - 1 - before), (0, 0)), mode="symmetric")
         smooth = np.lib.stride_tricks.sliding_window_view(padded, width, axis=0).mean(axis=-1)
-        return stimulus.listener(smooth)
+        return stimulus.motion(smooth)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Oracle:
         index = conversation_index(stimulus.conversation)
         values = redraw_listener(self.recipe, index, draw=1 + seed)
         first = stimulus.first_frame
-        return stimulus.listener(values[first : first + len(stimulus)])
+        return stimulus.motion(values[first : first + len(stimulus)])
 
 
 def _key(stimulus: Stimulus) -> int:

@@ -21,7 +21,7 @@ from dimcli.audio import LEVEL, MEL, MEL_DIM
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
-from dimcli.data.clip import UNKNOWN_STYLE, ClipRecord, SpeakerPredictor, Speech
+from dimcli.data.clip import UNKNOWN_STYLE, ClipRecord, Predictor, Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.models.checkpoint import CONFIG, load_run
 from dimcli.models.config import RunConfig, read_config
@@ -45,10 +45,10 @@ class MeanSpeaker:
         """Take the mean from a data set."""
         return cls(store.statistics()["speaker"].mean)
 
-    def predict(self, speech: Speech, seed: int) -> Motion:
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """The mean, for as long as the speech."""
         del seed
-        return speech.motion(np.tile(self.mean, (len(speech), 1)))
+        return stimulus.motion(np.tile(self.mean, (len(stimulus), 1)))
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,13 @@ class RandomSpeaker:
             raise InputError(f"{store.root}: the train split is empty")
         return cls(store, tuple(records))
 
-    def predict(self, speech: Speech, seed: int) -> Motion:
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """The clip from its start, repeated forwards and back where it is too short."""
-        random = np.random.default_rng([seed, zlib.crc32(speech.id.encode())])
+        random = np.random.default_rng([seed, zlib.crc32(stimulus.id.encode())])
         record = self.records[random.integers(len(self.records))]
-        values = self.store.load(record, 0, min(len(record), len(speech))).speaker.values
+        values = self.store.load(record, 0, min(len(record), len(stimulus))).speaker.values
         both = np.concatenate([values, values[::-1]])
-        return speech.motion(np.tile(both, (-(-len(speech) // len(both)), 1))[: len(speech)])
+        return stimulus.motion(np.tile(both, (-(-len(stimulus) // len(both)), 1))[: len(stimulus)])
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,11 @@ class LoudnessSpeaker:
         solved = np.linalg.solve(products + 1e-6 * np.eye(2), pulls)
         return cls(solved.astype(np.float32))
 
-    def predict(self, speech: Speech, seed: int) -> Motion:
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """Louder is wider."""
         del seed
-        values = (_level(speech.audio) @ self.weights).astype(np.float32)
-        return speech.motion(plausible(values, speech.space))
+        values = (_level(stimulus.audio) @ self.weights).astype(np.float32)
+        return stimulus.motion(plausible(values, stimulus.space))
 
 
 def _level(audio: Floats) -> NDArray[np.float64]:
@@ -113,7 +113,7 @@ def _level(audio: Floats) -> NDArray[np.float64]:
     return np.stack([level, np.ones_like(level)], axis=1)
 
 
-UNTRAINED_SPEAKERS: dict[str, Callable[[ClipStore], SpeakerPredictor]] = {
+UNTRAINED_SPEAKERS: dict[str, Callable[[ClipStore], Predictor]] = {
     "mean": MeanSpeaker.fit,
     "random": RandomSpeaker.fit,
     "loudness": LoudnessSpeaker.fit,
@@ -185,17 +185,17 @@ class TrainedSpeakerPredictor:
 
     speaker: TrainedSpeaker
 
-    def predict(self, speech: Speech, seed: int) -> Motion:
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """One sample."""
         expected = self.speaker.config.data.audio_encoder
-        if speech.audio_encoder != expected:
+        if stimulus.audio_encoder != expected:
             raise InputError(
-                f"clip {speech.id}: audio features of '{speech.audio_encoder}'; "
+                f"clip {stimulus.id}: audio features of '{stimulus.audio_encoder}'; "
                 f"the model was trained on '{expected}'"
             )
-        own = np.random.SeedSequence([seed, zlib.crc32(speech.id.encode())])
+        own = np.random.SeedSequence([seed, zlib.crc32(stimulus.id.encode())])
         return self.speaker.say(
-            speech.audio, seed=int(own.generate_state(1)[0]), style=speech.style
+            stimulus.audio, seed=int(own.generate_state(1)[0]), style=stimulus.style
         )
 
 
@@ -212,9 +212,7 @@ def load_trained_speaker(run: Path, device: str = "auto") -> TrainedSpeaker:
     return BaselineSpeaker(loaded)
 
 
-def load_speaker_predictor(
-    name: str | Path, store: ClipStore, device: str = "auto"
-) -> SpeakerPredictor:
+def load_speaker_predictor(name: str | Path, store: ClipStore, device: str = "auto") -> Predictor:
     """The predictor of a run directory, of bundled weights, or of a method that needs no training.
 
     ``store`` is what untrained methods draw on (its train split). Raises InputError that lists the

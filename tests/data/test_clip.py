@@ -26,6 +26,14 @@ def test_a_stimulus_holds_everything_of_a_clip_but_its_listener(tmp_path: Path) 
         assert getattr(stimulus, field.name) is not clip.listener
 
 
+def test_who_generates_a_speaker_sees_no_motion(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "data")
+    stimulus = store.load(store.clips("test")[0]).stimulus("speaker")
+    assert stimulus.speaker is None
+    with pytest.raises(InputError, match="made-5: has no motion"):
+        _ = stimulus.seen
+
+
 def test_the_same_stimulus_comes_from_any_listener(tmp_path: Path) -> None:
     store = make_store(tmp_path / "data")
     clip = store.load(store.clips("test")[0])
@@ -36,7 +44,7 @@ def test_the_same_stimulus_comes_from_any_listener(tmp_path: Path) -> None:
 def test_an_answer_has_the_rate_and_space_of_its_stimulus(tmp_path: Path) -> None:
     store = make_store(tmp_path / "data")
     stimulus = store.load(store.clips("test")[0]).stimulus()
-    answer = stimulus.listener(np.zeros((60, 56), np.float32))
+    answer = stimulus.motion(np.zeros((60, 56), np.float32))
     assert (answer.fps, answer.space, len(answer)) == (25.0, "arkit", 60)
     with pytest.raises(InputError, match="56"):
-        stimulus.listener(np.zeros((60, 55), np.float32))
+        stimulus.motion(np.zeros((60, 55), np.float32))

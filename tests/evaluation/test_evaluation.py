@@ -33,7 +33,7 @@ class Near:
         record = next(one for one in self.store.records if one.id == stimulus.id)
         values = self.store.load(record).listener.values
         random = np.random.default_rng([seed, record.start])
-        return stimulus.listener(values + random.normal(0, self.noise, values.shape))
+        return stimulus.motion(values + random.normal(0, self.noise, values.shape))
 
 
 class Spy:
@@ -110,7 +110,7 @@ def test_paired_differences_find_what_intervals_alone_do_not(store: ClipStore) -
 
 def test_a_difference_in_diversity_is_of_the_gaps_to_the_truth(store: ClipStore) -> None:
     still = Spy()
-    still.predict = lambda stimulus, seed: stimulus.listener(  # type: ignore[method-assign]
+    still.predict = lambda stimulus, seed: stimulus.motion(  # type: ignore[method-assign]
         np.zeros((len(stimulus), 56), np.float32)
     )
     found = evaluate(store, "test", {"near": Near(store, 0.01), "still": still}, reference="near")
@@ -190,7 +190,7 @@ def test_what_cannot_be_evaluated_is_said(store: ClipStore, change: dict, messag
 def test_an_answer_of_another_length_or_rate_is_refused(store: ClipStore) -> None:
     class Short:
         def predict(self, stimulus: Stimulus, seed: int) -> Motion:
-            return Motion(stimulus.speaker.values[:-1], fps=25.0, space="arkit")
+            return Motion(stimulus.seen.values[:-1], fps=25.0, space="arkit")
 
     class Fast:
         def predict(self, stimulus: Stimulus, seed: int) -> Motion:

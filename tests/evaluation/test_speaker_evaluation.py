@@ -10,7 +10,7 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import JAW, Motion
-from dimcli.data.clip import ClipRecord, Speech
+from dimcli.data.clip import ClipRecord, Stimulus
 from dimcli.data.corpora.biwi import biwi
 from dimcli.data.corpora.preparing import prepare
 from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
@@ -73,7 +73,7 @@ class Late:
     frames: int
     gain: float = 1.0
 
-    def predict(self, speech: Speech, seed: int) -> Motion:
+    def predict(self, speech: Stimulus, seed: int) -> Motion:
         record = next(one for one in self.store.records if one.id == speech.id)
         values = self.store.load(record).speaker.values
         return speech.motion(self.gain * np.roll(values, self.frames, axis=0))
@@ -83,9 +83,9 @@ class Spy:
     """Remembers all it was given."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[Speech, int]] = []
+        self.seen: list[tuple[Stimulus, int]] = []
 
-    def predict(self, speech: Speech, seed: int) -> Motion:
+    def predict(self, speech: Stimulus, seed: int) -> Motion:
         self.seen.append((speech, seed))
         return speech.motion(np.zeros((len(speech), 56), np.float32))
 
@@ -113,7 +113,7 @@ def test_figures_are_those_of_the_metrics_on_the_same_clips(store: ClipStore) ->
     errors, released, agreements = [], [], []
     for record in store.clips("test"):
         clip = store.load(record)
-        motion = Late(store, 2, 0.7).predict(clip.speech(), 0)
+        motion = Late(store, 2, 0.7).predict(clip.stimulus("speaker"), 0)
         truth, made = (regions.moved(one.values) for one in (clip.speaker, motion))
         errors.append(lip_vertex_error(truth.lips, made.lips))
         released.extend(released_lip_errors(truth.lips, made.lips))
@@ -163,12 +163,12 @@ def test_untrained_speakers_stand_still_say_something_else_or_follow_the_volume(
     store: ClipStore,
 ) -> None:
     clip = store.load(store.clips("test")[0])
-    mean = MeanSpeaker.fit(store).predict(clip.speech(), 0)
+    mean = MeanSpeaker.fit(store).predict(clip.stimulus("speaker"), 0)
     assert np.ptp(mean.values, axis=0).max() == 0
     drawn = RandomSpeaker.fit(store)
-    one, other = (drawn.predict(clip.speech(), seed).values for seed in (0, 0))
+    one, other = (drawn.predict(clip.stimulus("speaker"), seed).values for seed in (0, 0))
     np.testing.assert_array_equal(one, other)
-    loud = LoudnessSpeaker.fit(store).predict(clip.speech(), 0)
+    loud = LoudnessSpeaker.fit(store).predict(clip.stimulus("speaker"), 0)
     agreement = lip_agreement(lip_opening(loud), lip_opening(clip.speaker))
     assert agreement.correlation > 0.95
 
@@ -177,7 +177,7 @@ def test_a_wrong_answer_an_empty_split_and_a_strange_reference_are_refused(
     store: ClipStore,
 ) -> None:
     class Short:
-        def predict(self, speech: Speech, seed: int) -> Motion:
+        def predict(self, speech: Stimulus, seed: int) -> Motion:
             return speech.motion(np.zeros((3, 56), np.float32))
 
     with pytest.raises(InputError, match="short: answered clip made-4 with 3 frames"):

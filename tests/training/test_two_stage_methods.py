@@ -41,7 +41,7 @@ def test_one_command_trains_both_stages_and_the_run_says_speech(folder: Path, me
     store = ClipStore(folder / "data")
     clip = store.load(store.clips("test")[0])
     predictor = load_speaker_predictor(folder / method, store, "cpu")
-    one, other = (predictor.predict(clip.speech(), seed=3) for _ in range(2))
+    one, other = (predictor.predict(clip.stimulus("speaker"), seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.values, other.values)
     assert (len(one), one.fps, one.space) == (len(clip), 25.0, "arkit")
     whole, prior = (load_run(run).model for run in (folder / method, folder / method / "prior"))

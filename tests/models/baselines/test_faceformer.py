@@ -103,7 +103,7 @@ def test_a_trained_run_says_speech_and_does_not_listen(tmp_path: Path) -> None:
     train_method(tmp_path / "data", tmp_path / "run", "faceformer", options)
     predictor = load_speaker_predictor(tmp_path / "run", store, "cpu")
     clip = store.load(store.clips("test")[0])
-    one, other = (predictor.predict(clip.speech(), seed=3) for _ in range(2))
+    one, other = (predictor.predict(clip.stimulus("speaker"), seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.values, other.values)
     assert (len(one), one.fps, one.space) == (len(clip), 25.0, "arkit")
     with pytest.raises(InputError, match="generates speakers"):
