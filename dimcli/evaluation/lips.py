@@ -6,21 +6,25 @@ and whether they open when the sound says so. Openings are :func:`renderers.head
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Motion
-from renderers.heads.lip_gap import CLOSED, lip_gap
+from dimcli.core.motion import HEAD, Motion
+from renderers.heads.flame import FlameHead
+from renderers.heads.flame_landmarks import FlameLandmarks
+from renderers.heads.lip_gap import CLOSED, LOWER_LIP_INNER, UPPER_LIP_INNER, lip_gap
+from weights.importing import find_imported
 
 Floats = NDArray[np.float32]
 
 MAX_LAG = 2
 """Frames by which lips may be off the sound when they are compared."""
+EYE_CORNERS = (33, 263)
 STILL = 1e-5
 """Openings within less than this do not move."""
 
@@ -35,6 +39,45 @@ def lip_opening(motion: Motion) -> Floats:
     with torch.no_grad():
         gap = lip_gap(torch.from_numpy(np.array(motion.values, np.float32)))
     return gap.clamp(min=0).numpy()
+
+
+@dataclass(frozen=True)
+class FlameLips:
+    """The lips of a FLAME face: the user's FLAME with MediaPipe's landmarks of the inner lips and
+    outer eye corners."""
+
+    head: FlameHead
+    landmarks: FlameLandmarks
+    columns: tuple[int, int, int, int]
+
+    @classmethod
+    def of_imported(cls) -> FlameLips | None:
+        """From the imported files, or None where they are not all there."""
+        flame, embedding = find_imported("flame"), find_imported("flame-landmarks")
+        if flame is None or embedding is None:
+            return None
+        head = FlameHead.load(flame)
+        landmarks = FlameLandmarks.load(embedding, head.faces)
+        known = landmarks.mediapipe_indices.tolist()
+        needed = (UPPER_LIP_INNER, LOWER_LIP_INNER, *EYE_CORNERS)
+        if not set(needed) <= set(known):
+            return None
+        upper, lower, right, left = (known.index(number) for number in needed)
+        return cls(head, landmarks, (upper, lower, right, left))
+
+    def opening(self, motion: Motion) -> Floats:
+        """Distance of the inner lips, less that at rest, over that of the eyes: float32 [T]."""
+        values = torch.from_numpy(np.array(motion.values))
+        values[:, HEAD] = 0
+        with torch.inference_mode():
+            gaps = torch.cat([self._gap(part) for part in values.split(256)])
+            gaps = gaps - self._gap(torch.zeros_like(values[:1]))
+        return gaps.clamp(min=0).numpy()
+
+    def _gap(self, values: Tensor) -> Tensor:
+        points = self.landmarks.points("mediapipe", self.head.vertices(values))
+        upper, lower, right, left = (points[:, column] for column in self.columns)
+        return (upper[:, 1] - lower[:, 1]) / (right - left).norm(dim=1)
 
 
 def closure_hits(opening: Floats, closures: Floats, fps: float, *, slack: int = 1) -> float:
@@ -71,13 +114,13 @@ def lip_agreement(prediction: Floats, truth: Floats, *, max_lag: int = MAX_LAG) 
     """
     if len(prediction) != len(truth):
         raise InputError(f"lip tracks of {len(prediction)} and {len(truth)} frames")
-    found = {}
+    correlations = {}
     for lag in range(-max_lag, max_lag + 1):
         first = prediction[max(lag, 0) : len(prediction) + min(lag, 0)]
         second = truth[max(-lag, 0) : len(truth) + min(-lag, 0)]
-        found[lag] = _pearson(first, second)
-    best = max(found, key=lambda lag: (found[lag], -abs(lag)))
-    return LipAgreement(found[best], best, found[0])
+        correlations[lag] = _pearson(first, second)
+    best = max(correlations, key=lambda lag: (correlations[lag], -abs(lag)))
+    return LipAgreement(correlations[best], best, correlations[0])
 
 
 def _pearson(first: Floats, second: Floats) -> float:
@@ -86,28 +129,3 @@ def _pearson(first: Floats, second: Floats) -> float:
         return 0.0
     one, other = first - first.mean(), second - second.mean()
     return float((one * other).sum() / np.sqrt((one * one).sum() * (other * other).sum()))
-
-
-def loudness(samples: Floats, rate: int, fps: float, frames: int) -> Floats:
-    """Root mean square of the sound over 60 ms around each frame, in dB over -60: float32 [frames].
-
-    What a face that only follows the volume would do: the baseline of lip sync. ``samples`` [N].
-    """
-    half = 0.03
-    total = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
-    times = np.arange(frames) / fps
-    first = np.clip(np.round((times - half) * rate), 0, len(samples)).astype(int)
-    last = np.clip(np.round((times + half) * rate), 0, len(samples)).astype(int)
-    power = (total[last] - total[first]) / np.maximum(last - first, 1)
-    return np.maximum(10.0 * np.log10(power + 1e-12) + 60.0, 0.0).astype(np.float32)
-
-
-def mouth_at_rest(opening: Floats, pauses: Sequence[tuple[float, float]], fps: float) -> float:
-    """Mean opening inside ``pauses`` (start, end in seconds), 0.15 s from their ends: NaN if none.
-
-    Pauses of 0.4 s and more are meant; in shorter ones mouths stay open.
-    """
-    inside = np.zeros(len(opening), bool)
-    for start, end in pauses:
-        inside[round((start + 0.15) * fps) : round((end - 0.15) * fps)] = True
-    return float(opening[inside].mean()) if inside.any() else float("nan")

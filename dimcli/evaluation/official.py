@@ -69,19 +69,6 @@ def scores(truth: Arrays, prediction: Arrays, speaker: Arrays) -> dict[str, dict
     return found
 
 
-def truth_scores(truth: Arrays) -> dict[str, dict[str, float]]:
-    """The true listener's ``sid_pooled`` and ``var_pooled`` by the same definitions."""
-    found = {}
-    for part, columns in PARTS.items():
-        frames = np.concatenate([clip[:, columns] for clip in truth])
-        centres = fit_centres(frames, CLUSTERS[part])
-        found[part] = {
-            "sid_pooled": entropy(frames, centres),
-            "var_pooled": float(np.var(frames.reshape(-1))),
-        }
-    return found
-
-
 def distance(first: Array, second: Array) -> float:
     """Fréchet distance of the frames [N, D] and [M, D] by the root of the covariances' product."""
     if min(len(first), len(second)) < 2:

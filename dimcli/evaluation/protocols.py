@@ -1,136 +1,297 @@
-"""How predictions become figures: the paper's way, and the released code's."""
+"""Methods against the truth on a split of a data set: predictions, figures and their doubt.
+
+A method sees a stimulus and a seed, never the motion it is scored against
+(:class:`dimcli.data.clip.Stimulus`). What differs between the protocols, and between listeners and
+speakers, is a :class:`Scorer`; all else is one loop.
+
+Axes: S samples, B bootstrap draws, C clips, N and T frames.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
-from dimcli.core.progress import Progress
+from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Clip, ClipRecord, Predictor
 from dimcli.data.store import ClipStore
 from dimcli.evaluation import official
-from dimcli.evaluation.distributions import Distributions
-from dimcli.evaluation.metrics import CLUSTERS, MAX_FRAMES, PARTS, ClipTruth, Clusters, Share, Tally
-from dimcli.evaluation.scores import CONFIDENCE, TRUTH, TRUTH_FIGURES, Figure, Figures
+from dimcli.evaluation.metrics import (
+    CLUSTERS,
+    MAX_FRAMES,
+    PARTS,
+    ClipTruth,
+    Clusters,
+    Share,
+    Tally,
+    draw_clips,
+)
+from dimcli.evaluation.scores import (
+    CONFIDENCE,
+    LARGER_BETTER,
+    NEAREST_ZERO,
+    TRUTH,
+    TRUTH_FIGURES,
+    Distributions,
+    Evaluation,
+    Figure,
+    Figures,
+    MethodScores,
+)
+from dimcli.evaluation.speaker_metrics import RatioTally, SpeakerMeasures, SpeakerTruth
 
 Array = NDArray[np.floating[Any]]
+Values = dict[str, dict[str, Array]]
+"""By part and figure, [S, B]."""
 
+PROTOCOLS = ("paper", "official")
+UNITS = ("clip", "conversation")
+SHORTEST = 3
+"""Frames of the shortest clip that has figures."""
+OF_THE_TRUTH = (*TRUTH_FIGURES, "closure_hits")
+"""Figures that the truth has too, and that are shown of it."""
 _CLUSTER_SEED = 0
-_STAGE = "evaluating clips"
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What to score, and how.
+class AnyTally(Protocol):
+    """What all clips add to one part of one method's figures."""
 
-    ``draws`` [B, C] says how often each of the C ``records`` is in each bootstrap draw, or None.
-    """
-
-    store: ClipStore
-    records: Sequence[ClipRecord]
-    predictors: Mapping[str, Predictor]
-    samples: int
-    seed: int
-    draws: Array | None
-    reference: str | None
-    progress: Progress
+    def figures(self, draws: Array | None = None) -> dict[str, Array]:
+        """Every figure [S, B] for ``draws`` [B, C], by default all clips once."""
+        ...
 
 
-@dataclass(frozen=True)
-class Scored:
-    """Figures of the truth and of every method; differences to the reference by method."""
+class Scorer(Protocol):
+    """How predictions become figures."""
 
-    truth: Figures
-    methods: dict[str, Figures]
-    distributions: Distributions
-    differences: dict[str, Figures] = field(default_factory=dict)
+    def choose(self, clip: Clip, samples: list[Motion]) -> list[Motion]:
+        """Which of a method's samples count, as they are to be measured."""
+        ...
+
+    def measure(self, clip: Clip) -> Callable[[Motion], Any]:
+        """What gives what a prediction of the clip adds to the figures."""
+        ...
+
+    def tally(self, shares: Sequence[Sequence[Any]]) -> Mapping[str, AnyTally]:
+        """All of a method's shares, by sample, then clip, put together by part."""
+        ...
 
 
-def score_paper(plan: Plan) -> Scored:
-    """Supplement A: every sample is a prediction, its figures are averaged, clips drawn again."""
-    frames = _true_frames(plan)
-    distributions = Distributions.around(frames)
-    clusters = {
-        part: Clusters.fit([frames[:, columns]], CLUSTERS[part], seed=_CLUSTER_SEED)
-        for part, columns in PARTS.items()
-    }
-    counts = {TRUTH: 1} | dict.fromkeys(plan.predictors, plan.samples)
-    shares: dict[str, dict[str, list[list[Share]]]] = {
-        name: {part: [[] for _ in range(count)] for part in PARTS} for name, count in counts.items()
-    }
-    for index, record in enumerate(plan.records):
-        clip = plan.store.load(record)
-        truths = {
-            part: ClipTruth(
-                clip.listener.values[:, cut], clip.speaker.values[:, cut], clusters[part]
-            )
-            for part, cut in PARTS.items()
+class PaperScorer:
+    """Supplement A: every sample is a prediction and its figures are averaged."""
+
+    def __init__(self, frames: Array) -> None:
+        """``frames`` [N, 56] are true listener frames."""
+        self._clusters = {
+            part: Clusters.fit([frames[:, columns]], CLUSTERS[part], seed=_CLUSTER_SEED)
+            for part, columns in PARTS.items()
         }
-        for name, values in _answers(plan, clip):
-            for sample, motion in enumerate(values):
-                for part, cut in PARTS.items():
-                    shares[name][part][sample].append(truths[part].share(motion[:, cut]))
-            distributions.add(name, values[0])
-        plan.progress(_STAGE, index + 1, len(plan.records))
-    tallies = {
-        name: {part: Tally.of(by_sample) for part, by_sample in by_part.items()}
-        for name, by_part in shares.items()
-    }
+
+    def choose(self, clip: Clip, samples: list[Motion]) -> list[Motion]:
+        """All."""
+        return samples
+
+    def measure(self, clip: Clip) -> Callable[[Motion], dict[str, Share]]:
+        """Shares by part."""
+        listener, speaker = clip.listener.values, clip.speaker.values
+        truths = {
+            part: ClipTruth(listener[:, columns], speaker[:, columns], self._clusters[part])
+            for part, columns in PARTS.items()
+        }
+        return lambda motion: {
+            part: truth.share(motion.values[:, PARTS[part]]) for part, truth in truths.items()
+        }
+
+    def tally(self, shares: Sequence[Sequence[dict[str, Share]]]) -> dict[str, Tally]:
+        """One tally a part."""
+        return {
+            part: Tally.of([[share[part] for share in sample] for sample in shares])
+            for part in PARTS
+        }
+
+
+class OfficialScorer:
+    """The released code's way: of all samples the one nearest to the truth, no intervals."""
+
+    def choose(self, clip: Clip, samples: list[Motion]) -> list[Motion]:
+        """The nearest to the truth, without its first frame."""
+        truth, _ = official.aligned(clip.listener.values, clip.speaker.values)
+        draws = [official.aligned(one.values, clip.speaker.values)[0] for one in samples]
+        best = draws[official.choose(truth, draws)]
+        return [Motion(best, fps=clip.listener.fps, space=clip.listener.space)]
+
+    def measure(self, clip: Clip) -> Callable[[Motion], tuple[Array, Array, Array]]:
+        """The truth, the prediction and the speaker as they are."""
+        truth, speaker = official.aligned(clip.listener.values, clip.speaker.values)
+        return lambda motion: (truth, motion.values, speaker)
+
+    def tally(
+        self, shares: Sequence[Sequence[tuple[Array, Array, Array]]]
+    ) -> dict[str, _WholeFigures]:
+        """The released code's figures of all clips."""
+        truth, prediction, speaker = zip(*shares[0], strict=True)
+        scores = official.scores(truth, prediction, speaker)
+        return {part: _WholeFigures(figures) for part, figures in scores.items()}
+
+
+@dataclass(frozen=True)
+class _WholeFigures:
+    """Figures of all clips at once, which cannot be drawn again."""
+
+    values: dict[str, float]
+
+    def figures(self, draws: Array | None = None) -> dict[str, Array]:
+        """Every figure [1, 1]."""
+        assert draws is None
+        return {name: np.array([[value]]) for name, value in self.values.items()}
+
+
+class SpeakerScorer:
+    """Speakers, whose figures are sums over clips divided by sums over clips."""
+
+    def __init__(self, store: ClipStore, measures: SpeakerMeasures) -> None:
+        self._store, self._measures = store, measures
+
+    def choose(self, clip: Clip, samples: list[Motion]) -> list[Motion]:
+        """All."""
+        return samples
+
+    def measure(self, clip: Clip) -> Callable[[Motion], dict[tuple[str, str], tuple[float, float]]]:
+        """Sums and what they are divided by, by part and figure."""
+        return SpeakerTruth(self._measures, self._store, clip).shares
+
+    def tally(self, shares: Sequence[Sequence[Any]]) -> dict[str, RatioTally]:
+        """One tally a part."""
+        return RatioTally.by_part(shares)
+
+
+def evaluate(
+    store: ClipStore,
+    split: str,
+    predictors: Mapping[str, Predictor],
+    *,
+    role: str = "listener",
+    samples: int | None = None,
+    seed: int = 0,
+    protocol: str = "paper",
+    bootstrap: int = 1000,
+    unit: str = "clip",
+    reference: str | None = None,
+    notes: Mapping[str, str] | None = None,
+    bounds: Collection[str] = (),
+    measures: SpeakerMeasures | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Score ``predictors``, methods by name that generate ``role``, on all clips of ``split``.
+
+    ``protocol`` ``paper`` is the paper's supplement A: figures are means over ``samples`` (by
+    default one), sample i drawn with seed ``seed + i``. ``official`` reproduces the released code
+    (:mod:`dimcli.evaluation.official`): of ``samples`` (by default ten) the nearest to the truth is
+    taken. Speakers have the figures of :mod:`dimcli.evaluation.speaker_metrics`, as far as there
+    are ``measures`` (default: all that are at hand). Intervals are percentiles (95 %) over
+    ``bootstrap`` draws of clips, the same for every method, or of whole conversations as ``unit``
+    says. ``reference`` is the method that differences are taken to; ``notes`` are remarks on
+    methods, and ``bounds`` those that know more than a method can. Raises InputError for an empty
+    split, an unknown name, a clip too short for a figure, or a prediction that is not of its clip's
+    length.
+    """
+    records = store.clips(split)
+    if role == "speaker":
+        protocol = "speaker"
+        records = [record for record in records if len(record) >= SHORTEST]
+    elif protocol not in PROTOCOLS:
+        raise InputError(f"protocol '{protocol}' is unknown; known: {', '.join(PROTOCOLS)}")
+    if unit not in UNITS:
+        raise InputError(f"bootstrap unit '{unit}' is unknown; known: {', '.join(UNITS)}")
+    samples = samples or (official.DRAWS if protocol == "official" else 1)
+    if reference is not None and protocol == "official":
+        raise InputError("the official protocol has no intervals; take differences in the paper's")
+    _check(store, records, split, predictors, reference)
+    groups = [record.id if unit == "clip" else record.conversation for record in records]
+    drawn = protocol != "official" and bootstrap > 1 and len(set(groups)) > 1
+    draws = draw_clips(groups, bootstrap, seed) if drawn else None
+
+    distributions: Distributions | None = None
+    scorer: Scorer
+    if protocol == "speaker":
+        scorer = SpeakerScorer(store, measures or SpeakerMeasures.of(store))
+    else:
+        frames = _true_frames(store, records, progress)
+        distributions = Distributions.around(frames)
+        scorer = PaperScorer(frames) if protocol == "paper" else OfficialScorer()
+    shares: dict[str, list[list[Any]]] = {name: [] for name in (TRUTH, *predictors)}
+    for index, record in enumerate(records):
+        clip = store.load(record)
+        measure = scorer.measure(clip)
+        answers = {TRUTH: [clip.motion(role)]}
+        for name, predictor in predictors.items():
+            seeds = range(seed, seed + samples)
+            answers[name] = [predict(predictor, name, clip, each, role) for each in seeds]
+        for name, answer in answers.items():
+            chosen = scorer.choose(clip, answer)
+            shares[name].append([measure(motion) for motion in chosen])
+            if distributions is not None:
+                distributions.add(name, chosen[0].values)
+        progress("evaluating clips", index + 1, len(records))
+
+    tallies = {name: scorer.tally(list(zip(*each, strict=True))) for name, each in shares.items()}
+    values = _values(tallies, None)
+    resampled = None if draws is None else _values(tallies, draws)
     figures = {
-        name: {part: _figures(tally, plan.draws) for part, tally in by_part.items()}
-        for name, by_part in tallies.items()
-    }
-    truth = {
-        part: {name: figure for name, figure in found.items() if name in TRUTH_FIGURES}
-        for part, found in figures.pop(TRUTH).items()
+        name: _figures(values[name], None if resampled is None else resampled[name])
+        for name in tallies
     }
     differences = {
-        name: {
-            part: _differences(tally, tallies[plan.reference][part], tallies[TRUTH][part], plan)
-            for part, tally in tallies[name].items()
-        }
-        for name in plan.predictors
-        if plan.reference is not None and name != plan.reference
+        name: _figures(
+            _differences(values, name, reference),
+            None if resampled is None else _differences(resampled, name, reference),
+        )
+        for name in predictors
+        if reference is not None and name != reference
     }
-    return Scored(truth, figures, distributions, differences)
-
-
-def score_official(plan: Plan) -> Scored:
-    """The released code's way: of all samples the one nearest to the truth, no intervals."""
-    distributions = Distributions.around(_true_frames(plan))
-    truths: list[Array] = []
-    speakers: list[Array] = []
-    chosen: dict[str, list[Array]] = {name: [] for name in plan.predictors}
-    for index, record in enumerate(plan.records):
-        clip = plan.store.load(record)
-        truth, speaker = official.aligned(clip.listener.values, clip.speaker.values)
-        truths.append(truth)
-        speakers.append(speaker)
-        for name, values in _answers(plan, clip):
-            draws = [official.aligned(motion, clip.speaker.values)[0] for motion in values]
-            best = draws[official.choose(truth, draws)]
-            distributions.add(name, best)
-            if name != TRUTH:
-                chosen[name].append(best)
-        plan.progress(_STAGE, index + 1, len(plan.records))
-    methods = {
-        name: _bare(official.scores(truths, arrays, speakers)) for name, arrays in chosen.items()
+    truth = {
+        part: {name: figure for name, figure in each.items() if name in OF_THE_TRUTH}
+        for part, each in figures.pop(TRUTH).items()
     }
-    return Scored(_bare(official.truth_scores(truths)), methods, distributions)
+    return Evaluation(
+        dataset=store.info.name,
+        made_by=store.info.made_by,
+        split=split,
+        clips=len(records),
+        conversations=len({record.conversation for record in records}),
+        minutes=sum(map(len, records)) / store.info.fps / 60.0,
+        fps=store.info.fps,
+        space=store.info.space,
+        protocol=protocol,
+        samples=samples,
+        seed=seed,
+        resamples=bootstrap if draws is not None else 0,
+        unit=unit,
+        reference=reference,
+        truth={part: each for part, each in truth.items() if each},
+        methods=tuple(
+            MethodScores(
+                name,
+                figures[name],
+                differences.get(name),
+                (notes or {}).get(name, ""),
+                bound=name in bounds,
+            )
+            for name in predictors
+        ),
+        distributions=distributions,
+    )
 
 
-SCORERS: dict[str, Callable[[Plan], Scored]] = {"paper": score_paper, "official": score_official}
-
-
-def predict(predictor: Predictor, name: str, clip: Clip, seed: int) -> Motion:
+def predict(predictor: Predictor, name: str, clip: Clip, seed: int, role: str) -> Motion:
     """A method's answer to a clip. Raises InputError unless it has its length, rate and space."""
-    motion = predictor.predict(clip.stimulus(), seed)
+    motion = predictor.predict(clip.stimulus(role), seed)
     if (len(motion), motion.fps, motion.space) != (len(clip), clip.speaker.fps, clip.speaker.space):
         raise InputError(
             f"{name}: answered clip {clip.record.id} with {len(motion)} frames at "
@@ -140,59 +301,58 @@ def predict(predictor: Predictor, name: str, clip: Clip, seed: int) -> Motion:
     return motion
 
 
-def _answers(plan: Plan, clip: Clip) -> list[tuple[str, list[Array]]]:
-    """The truth, then every method's samples of a clip: [T, 56] each."""
-    answers: list[tuple[str, list[Array]]] = [(TRUTH, [clip.listener.values])]
-    for name, predictor in plan.predictors.items():
-        seeds = range(plan.seed, plan.seed + plan.samples)
-        answers.append((name, [predict(predictor, name, clip, seed).values for seed in seeds]))
-    return answers
+def _check(
+    store: ClipStore,
+    records: Sequence[ClipRecord],
+    split: str,
+    predictors: Mapping[str, Predictor],
+    reference: str | None,
+) -> None:
+    if not records:
+        raise InputError(f"{store.root}: the {split} split is empty")
+    if not predictors:
+        raise InputError("nothing to evaluate; name weights or a baseline")
+    if reference is not None and reference not in predictors:
+        raise InputError(
+            f"reference '{reference}' is not evaluated; there are {', '.join(predictors)}"
+        )
+    short = [record.id for record in records if len(record) < SHORTEST]
+    if short:
+        raise InputError(f"clip {short[0]}: shorter than the {SHORTEST} frames that a figure needs")
 
 
-def _true_frames(plan: Plan) -> Array:
+def _true_frames(store: ClipStore, records: Sequence[ClipRecord], progress: Progress) -> Array:
     """True listener frames [N, 56]: all, or as many by chance as clusters have use for."""
-    share = min(1.0, 2.0 * MAX_FRAMES / sum(map(len, plan.records)))
+    share = min(1.0, 2.0 * MAX_FRAMES / sum(map(len, records)))
     random = np.random.default_rng(_CLUSTER_SEED)
     frames = []
-    for index, record in enumerate(plan.records):
-        values = plan.store.load(record).listener.values
+    for index, record in enumerate(records):
+        values = store.load(record).listener.values
         frames.append(values if share == 1.0 else values[random.random(len(values)) < share])
-        plan.progress("reading the truth", index + 1, len(plan.records))
+        progress("reading the truth", index + 1, len(records))
     return np.concatenate(frames)
 
 
-def _bare(scores: dict[str, dict[str, float]]) -> Figures:
+def _values(
+    tallies: Mapping[str, Mapping[str, AnyTally]], draws: Array | None
+) -> dict[str, Values]:
+    """Every figure of every method, the truth among them."""
     return {
-        part: {name: Figure(value) for name, value in found.items()}
-        for part, found in scores.items()
+        name: {part: tally.figures(draws) for part, tally in by_part.items()}
+        for name, by_part in tallies.items()
     }
 
 
-def _figures(tally: Tally, draws: Array | None) -> dict[str, Figure]:
-    drawn = tally.figures(draws) if draws is not None else None
+def _figures(values: Values, resampled: Values | None) -> Figures:
+    """Figures with their intervals from [S, 1] by part and figure, and [S, B]."""
     return {
-        name: figure_of(by_sample[:, 0], None if drawn is None else drawn[name].mean(axis=0))
-        for name, by_sample in tally.figures().items()
-    }
-
-
-def _differences(tally: Tally, reference: Tally, truth: Tally, plan: Plan) -> dict[str, Figure]:
-    """Paired: both methods are drawn on the same clips, so what clips have in common falls out."""
-
-    def gaps(draws: Array | None) -> dict[str, Array]:
-        ours, theirs, true = (one.figures(draws) for one in (tally, reference, truth))
-        found = {}
-        for name, values in ours.items():
-            one, other = values.mean(axis=0), theirs[name].mean(axis=0)
-            if name in TRUTH_FIGURES:
-                one, other = abs(one - true[name][0]), abs(other - true[name][0])
-            found[name] = one - other
-        return found
-
-    drawn = gaps(plan.draws) if plan.draws is not None else None
-    return {
-        name: figure_of(value, None if drawn is None else drawn[name])
-        for name, value in gaps(None).items()
+        part: {
+            name: figure_of(
+                by_sample[:, 0], None if resampled is None else resampled[part][name].mean(axis=0)
+            )
+            for name, by_sample in by_name.items()
+        }
+        for part, by_name in values.items()
     }
 
 
@@ -200,9 +360,31 @@ def figure_of(by_sample: Array, drawn: Array | None) -> Figure:
     """A figure from its values by sample [S], and by bootstrap draw [B], if there were any."""
     std = float(by_sample.std(ddof=1)) if len(by_sample) > 1 else None
     value = float(by_sample.mean())
-    if drawn is None:
+    drawn = None if drawn is None else drawn[np.isfinite(drawn)]
+    if drawn is None or not len(drawn):
         return Figure(value, std)
     low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     # Drawn clips repeat, which lowers an entropy and raises an absolute gap: where that bias would
     # leave the figure itself outside its interval, the interval is widened to hold it.
     return Figure(value, std, min(float(low), value), max(float(high), value))
+
+
+def _differences(values: Mapping[str, Values], method: str, reference: str | None) -> Values:
+    """How much worse a method is than the reference: [1, B], below zero where it is better.
+
+    Paired: both are drawn on the same clips, so that what clips have in common falls out.
+    """
+    assert reference is not None
+    ours, theirs, truth = values[method], values[reference], values[TRUTH]
+    gaps: Values = {}
+    for part, by_name in ours.items():
+        for name in (each for each in by_name if each in theirs.get(part, {})):
+            one, other = (each[part][name].mean(axis=0) for each in (ours, theirs))
+            if name in TRUTH_FIGURES:
+                true = truth[part][name][0]
+                one, other = abs(one - true), abs(other - true)
+            elif name in NEAREST_ZERO:
+                one, other = abs(one), abs(other)
+            gap = other - one if name in LARGER_BETTER else one - other
+            gaps.setdefault(part, {})[name] = gap[None]
+    return gaps

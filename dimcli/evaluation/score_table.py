@@ -47,6 +47,11 @@ OFFICIAL_FIGURES = ("fd", "p_fd", "mse", "sid_pooled", "var_pooled", "rpcc")
 """The same columns as the released code computes them."""
 OTHER_FIGURES = ("sid_pooled", "var_pooled", "rpcc_temporal")
 """The same words defined otherwise: over all clips' numbers together, or within each clip."""
+SPEAKER_FIGURES = (
+    *("lve", "lve_released", "fdd", "fdd_released"),
+    *("closure_hits", "lip_correlation", "lip_offset_ms", "lip_shift_ms"),
+)
+"""The columns of speakers' tables, as far as there are such figures."""
 METHOD, BOUND, TRUE, PUBLISHED = "method", "bound", "truth", "published"
 
 
@@ -195,10 +200,10 @@ def score_table(
 ) -> ScoreTable:
     """All methods of an evaluation, the truth, and ``published`` rows below.
 
-    ``columns`` default to those of the paper's tables, as the evaluation's protocol has them;
-    ``parts`` are the figures' own.
+    ``columns`` default to those of the paper's tables, as the evaluation's protocol has them, or to
+    the speakers' figures that there are; ``parts`` are the figures' own.
     """
-    columns = columns or (OFFICIAL_FIGURES if evaluation.protocol == "official" else PAPER_FIGURES)
+    columns = columns or _default_columns(evaluation)
     rows = [
         Row(one.name, one.figures, BOUND if one.bound else METHOD, one.note)
         for one in evaluation.methods
@@ -212,6 +217,13 @@ def score_table(
     return ScoreTable(
         title, (*rows, *published), tuple(columns), tuple(parts), tuple(notes), selection
     )
+
+
+def _default_columns(evaluation: Evaluation) -> tuple[str, ...]:
+    if evaluation.protocol != "speaker":
+        return OFFICIAL_FIGURES if evaluation.protocol == "official" else PAPER_FIGURES
+    parts = [part for method in evaluation.methods for part in method.figures.values()]
+    return tuple(name for name in SPEAKER_FIGURES if any(name in part for part in parts))
 
 
 def difference_table(evaluation: Evaluation, scores: ScoreTable) -> ScoreTable | None:

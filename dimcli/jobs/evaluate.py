@@ -14,12 +14,13 @@ from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
 from dimcli.data.corpora.held_out import held_out_speech, held_out_synthetic
 from dimcli.data.store import ClipStore
-from dimcli.evaluation.harness import evaluate
+from dimcli.evaluation.metrics import PARTS
+from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.report.clips import choose, show_clips
 from dimcli.evaluation.report.page import evaluation_report
 from dimcli.evaluation.score_table import ScoreTable, difference_table, score_table
 from dimcli.evaluation.scores import Evaluation
-from dimcli.evaluation.speaker import SpeakerMeasures, evaluate_speakers, speaker_columns
+from dimcli.evaluation.speaker_metrics import SpeakerMeasures
 from dimcli.evaluation.writing import EvaluationFiles
 from dimcli.models.methods import UNTRAINED, load_predictor
 from dimcli.models.speaker_methods import UNTRAINED_SPEAKERS, load_speaker_predictor
@@ -29,27 +30,29 @@ TASKS = ("listener", "speaker")
 _WORKERS = 4
 ORACLE = "oracle"
 NOTES = {
-    ORACLE: "knows the hidden events behind the speaker, which no method sees: the best that "
-    "can be said without seeing the listener",
-    "random": "somebody else's listening: realistic, unrelated to this speaker",
-    "mean": "stands still: what smallest squared errors reward",
+    "listener": {
+        ORACLE: "knows the hidden events behind the speaker, which no method sees: the best that "
+        "can be said without seeing the listener",
+        "random": "somebody else's listening: realistic, unrelated to this speaker",
+        "mean": "stands still: what smallest squared errors reward",
+    },
+    "speaker": {
+        "random": "somebody saying something else",
+        "mean": "stands still",
+        "loudness": "follows the volume: what lip sync has to beat",
+    },
 }
-SPEAKER_NOTES = {
-    "random": "somebody saying something else",
-    "mean": "stands still",
-    "loudness": "follows the volume: what lip sync has to beat",
-}
+"""What to know about methods that need no training."""
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What to evaluate, and how; see :func:`dimcli.evaluation.harness.evaluate`.
+    """What to evaluate, and how; see :func:`dimcli.evaluation.protocols.evaluate`.
 
     ``weights`` and ``baselines`` are names or run directories, or ``LABEL=NAME``; with neither,
     the bundled listener beside what needs no training. ``data`` may be left out for the
-    ``synthetic`` ``dataset``. ``task`` is whom methods generate, one of TASKS: see
-    :mod:`dimcli.evaluation.speaker` for ``speaker``. ``reference`` defaults to the first of the
-    weights. The report shows ``clips`` clips of listeners.
+    ``synthetic`` ``dataset``. ``task`` is whom methods generate, one of TASKS. ``reference``
+    defaults to the first of the weights. The report shows ``clips`` clips of listeners.
     """
 
     dataset: str | None = None
@@ -84,89 +87,60 @@ class EvaluationResult:
 def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> EvaluationResult:
     """Evaluate and write files. Raises InputError before long work where it can."""
     options.files.check(force=options.force)
-    if options.task == "speaker":
-        return _run_speakers(options, progress)
-    store = open_store(options.dataset, options.data, progress)
-    names = named(options, store)
-    predictors: dict[str, Predictor] = {
-        label: load_predictor(name, store, options.device, online=options.online)
-        for label, name in names.items()
-    }
+    speakers = options.task == "speaker"
+    if speakers and options.protocol != "paper":
+        raise InputError(
+            f"--protocol {options.protocol}: is of listeners; of speakers both definitions are "
+            "given side by side"
+        )
+    if speakers and options.online:
+        raise InputError("--online: is of listeners")
+    store = open_store(options.dataset, options.data, progress, task=options.task)
+    measures = SpeakerMeasures.of(store) if speakers else None
+    names = named_methods(options, store)
+    predictors = {label: _load(name, store, options) for label, name in names.items()}
     evaluation = evaluate(
         store,
         options.split,
         predictors,
+        role=options.task,
         samples=options.samples,
         seed=options.seed,
         protocol=options.protocol,
         bootstrap=options.bootstrap,
         unit=options.unit,
         reference=_reference(options, names),
-        notes={label: NOTES.get(name, "") for label, name in names.items()},
+        notes={label: NOTES[options.task].get(name, "") for label, name in names.items()},
         bounds=[label for label, name in names.items() if name == ORACLE],
-        progress=progress,
-    )
-    scores = score_table(evaluation, notes=protocol_notes(evaluation))
-    differences = difference_table(evaluation, scores)
-    tables = (scores, differences) if differences else (scores,)
-
-    def report() -> str:
-        chosen = choose(store.clips(options.split), options.clips)
-        return evaluation_report(
-            evaluation,
-            scores,
-            show_clips(store, chosen, predictors, options.seed, progress),
-            weights={label: describe(name) for label, name in names.items()},
-            command=options.command,
-        )
-
-    written = options.files.write(evaluation, scores, report, force=options.force)
-    return EvaluationResult(evaluation, tables, tuple(written))
-
-
-def _run_speakers(options: EvaluationOptions, progress: Progress) -> EvaluationResult:
-    """The same for methods that generate speakers."""
-    if options.protocol != "paper":
-        raise InputError(
-            f"--protocol {options.protocol}: is of listeners; of speakers both definitions are "
-            "given side by side"
-        )
-    if options.online:
-        raise InputError("--online: is of listeners")
-    store = open_store(options.dataset, options.data, progress, task="speaker")
-    measures = SpeakerMeasures.of(store)
-    names = named(options, store)
-    predictors = {
-        label: load_speaker_predictor(name, store, options.device) for label, name in names.items()
-    }
-    evaluation = evaluate_speakers(
-        store,
-        options.split,
-        predictors,
-        samples=options.samples,
-        seed=options.seed,
-        bootstrap=options.bootstrap,
-        unit=options.unit,
-        reference=_reference(options, names),
-        notes={label: SPEAKER_NOTES.get(name, "") for label, name in names.items()},
         measures=measures,
         progress=progress,
     )
     scores = score_table(
         evaluation,
-        columns=speaker_columns(evaluation),
-        parts=measures.parts,
-        notes=(*speaker_notes(evaluation), *measures.remarks),
+        parts=tuple(PARTS) if measures is None else measures.parts,
+        notes=(*protocol_notes(evaluation), *(measures.remarks if measures else ())),
     )
     differences = difference_table(evaluation, scores)
-    tables = (scores, differences) if differences else (scores,)
 
     def report() -> str:
-        described = {label: describe(name) for label, name in names.items()}
-        return evaluation_report(evaluation, scores, weights=described, command=options.command)
+        shown = [] if speakers else choose(store.clips(options.split), options.clips)
+        return evaluation_report(
+            evaluation,
+            scores,
+            show_clips(store, shown, predictors, options.seed, progress),
+            weights={label: describe(name) for label, name in names.items()},
+            command=options.command,
+        )
 
     written = options.files.write(evaluation, scores, report, force=options.force)
+    tables = (scores, differences) if differences else (scores,)
     return EvaluationResult(evaluation, tables, tuple(written))
+
+
+def _load(name: str, store: ClipStore, options: EvaluationOptions) -> Predictor:
+    if options.task == "speaker":
+        return load_speaker_predictor(name, store, options.device)
+    return load_predictor(name, store, options.device, online=options.online)
 
 
 def open_store(
@@ -198,7 +172,7 @@ def open_store(
     return store
 
 
-def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
+def named_methods(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
     """Labels of methods to names or run directories, in the order they were given."""
     given = [*options.weights, *options.baselines]
     untrained = UNTRAINED_SPEAKERS if options.task == "speaker" else UNTRAINED
@@ -208,17 +182,17 @@ def named(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
     if not given:
         known = [name for name in UNTRAINED if name != ORACLE]
         given = [weights.DEFAULT_LISTENER, *known, *([ORACLE] if _is_synthetic(store) else [])]
-    found: dict[str, str] = {}
+    methods: dict[str, str] = {}
     for one in given:
         label, equals, name = one.partition("=")
         # A path may hold an equals sign; a label holds no slash.
         if not equals or "/" in label:
             label, name = one.rstrip("/"), one
         label = label if label in untrained else Path(label).name or label
-        if label in found:
+        if label in methods:
             raise InputError(f"two methods are called '{label}'; write LABEL={name} for one")
-        found[label] = name
-    return found
+        methods[label] = name
+    return methods
 
 
 def describe(name: str) -> str:
@@ -241,24 +215,17 @@ def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
         of = "clips" if evaluation.unit == "clip" else "conversations"
         draws = evaluation.resamples
         lines.append(f"Below each figure its 95 % interval: bootstrap over {of} ({draws} draws).")
+    if evaluation.protocol == "speaker":
+        lines.append(
+            "LVE: largest distance of a lip vertex, mean over frames, then clips; released: "
+            "squared, over all frames together. FDD: size of the deviation of the upper face's "
+            "dynamics, mean over clips; released: of squared lengths, with its sign, above zero "
+            "is too still."
+        )
+        return tuple(lines)
     if evaluation.samples > 1:
         lines.append(f"±: standard deviation over {evaluation.samples} samples a clip.")
     lines.append("↓ smaller is better; SID and Var: the nearer to the ground truth's the better.")
-    return tuple(lines)
-
-
-def speaker_notes(evaluation: Evaluation) -> tuple[str, ...]:
-    """What a reader of speakers' numbers must know, in a few lines."""
-    lines = []
-    if evaluation.resamples:
-        of = "clips" if evaluation.unit == "clip" else "conversations"
-        draws = evaluation.resamples
-        lines.append(f"Below each figure its 95 % interval: bootstrap over {of} ({draws} draws).")
-    lines.append(
-        "LVE: largest distance of a lip vertex, mean over frames, then clips; released: squared, "
-        "over all frames together. FDD: size of the deviation of the upper face's dynamics, mean "
-        "over clips; released: of squared lengths, with its sign, above zero is too still."
-    )
     return tuple(lines)
 
 

@@ -23,9 +23,9 @@ from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore, replace_text
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
-from dimcli.evaluation.harness import evaluate
 from dimcli.evaluation.movement import movement_markdown, movements
 from dimcli.evaluation.predictions import identity, keep_predictions, kept
+from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.report.clips import choose, show_clips
 from dimcli.evaluation.report.page import evaluation_report
 from dimcli.evaluation.score_table import (

@@ -11,7 +11,7 @@ lag it takes.
 
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dimcli.audio import ACTIVITY, SAMPLE_RATE, mel
 from dimcli.core.motion import Motion
-from dimcli.evaluation.lips import LipAgreement, lip_agreement, lip_opening, loudness, mouth_at_rest
+from dimcli.evaluation.lips import LipAgreement, lip_agreement, lip_opening
 from dimcli.media import read_audio
 
 Floats = NDArray[np.float32]
@@ -74,6 +74,31 @@ def pauses_of(samples: Floats, fps: float, frames: int) -> list[tuple[float, flo
     edges = np.flatnonzero(np.diff(np.append(quiet, False).astype(int)))
     pairs = edges.reshape(-1, 2) / fps
     return [(start, end) for start, end in pairs if end - start >= PAUSE_S]
+
+
+def loudness(samples: Floats, rate: int, fps: float, frames: int) -> Floats:
+    """Root mean square of the sound over 60 ms around each frame, in dB over -60: float32 [frames].
+
+    What a face that only follows the volume would do: the baseline of lip sync. ``samples`` [N].
+    """
+    half = 0.03
+    total = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+    times = np.arange(frames) / fps
+    first = np.clip(np.round((times - half) * rate), 0, len(samples)).astype(int)
+    last = np.clip(np.round((times + half) * rate), 0, len(samples)).astype(int)
+    power = (total[last] - total[first]) / np.maximum(last - first, 1)
+    return np.maximum(10.0 * np.log10(power + 1e-12) + 60.0, 0.0).astype(np.float32)
+
+
+def mouth_at_rest(opening: Floats, pauses: Sequence[tuple[float, float]], fps: float) -> float:
+    """Mean opening inside ``pauses`` (start, end in seconds), 0.15 s from their ends: NaN if none.
+
+    Pauses of 0.4 s and more are meant; in shorter ones mouths stay open.
+    """
+    inside = np.zeros(len(opening), bool)
+    for start, end in pauses:
+        inside[round((start + 0.15) * fps) : round((end - 0.15) * fps)] = True
+    return float(opening[inside].mean()) if inside.any() else float("nan")
 
 
 def compare(clips: Path, speaker: Speaker) -> list[Row]:

@@ -12,7 +12,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.clip import Stimulus
 from dimcli.data.store import ClipStore
-from dimcli.evaluation.harness import evaluate
+from dimcli.evaluation.protocols import evaluate
 from tests.evaluation.plain_metrics import fit_clusters, plain_scores
 from tests.stores import make_split
 

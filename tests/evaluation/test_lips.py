@@ -13,10 +13,9 @@ from dimcli.evaluation.lips import (
     closure_hits,
     lip_agreement,
     lip_opening,
-    loudness,
-    mouth_at_rest,
 )
 from renderers.heads.open_head import OpenHead
+from tests.bench.bench_speaker import loudness, mouth_at_rest
 
 
 def motion_of(values: np.ndarray, space: str = "arkit") -> Motion:

@@ -7,7 +7,7 @@ import torch
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import HEAD, JAW, expression_index
-from dimcli.evaluation.vertex_metrics import (
+from dimcli.evaluation.speaker_metrics import (
     dynamics,
     dynamics_deviation,
     lip_vertex_error,

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, MOTION_DIM, NUM_POSE, Motion
-from dimcli.evaluation.distributions import Distributions
 from dimcli.evaluation.report.clips import ShownClip, Spans, events
 from dimcli.evaluation.score_table import PUBLISHED, ScoreTable
-from dimcli.evaluation.scores import TRUTH, TRUTH_FIGURES, Figure
+from dimcli.evaluation.scores import TRUTH, TRUTH_FIGURES, Distributions, Figure
 
 Array = NDArray[np.floating[Any]]
 Facts = dict[str, Any]

@@ -91,7 +91,7 @@ def show_clips(
     for index, record in enumerate(records):
         clip = store.load(record)
         answers = {
-            name: _cut(predict(predictor, name, clip, seed))
+            name: _cut(predict(predictor, name, clip, seed, "listener"))
             for name, predictor in predictors.items()
         }
         one = ShownClip(

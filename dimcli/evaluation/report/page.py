@@ -43,7 +43,7 @@ def evaluation_report(
     other = densities = None
     if evaluation.protocol == "paper":
         other = score_table(evaluation, title="Other definitions", columns=OTHER_FIGURES)
-    if evaluation.protocol != "speaker":
+    if evaluation.distributions is not None:
         densities = density_charts(evaluation.distributions, methods, evaluation.space)
     page = (
         _environment()
