@@ -6,14 +6,18 @@ video, a generator, or the synthetic rule. Angles are degrees, times seconds, ra
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
-from dimcli.core.motion import HEAD, JAW_OPEN_RAD, Motion
+from dimcli.core.motion import EXPRESSION, HEAD, JAW_OPEN_RAD, Motion
+from dimcli.data.clip import Predictor
+from dimcli.data.store import ClipStore
+from dimcli.evaluation.scores import CONFIDENCE, TRUTH
 
 Floats = NDArray[np.floating[Any]]
 
@@ -32,10 +36,6 @@ SPEED_LOWPASS_HZ = 6.0
 """Speeds are of low-passed motion, so that a tracker's noise does not count as movement."""
 MOUTH_OPEN = 0.05
 """jawOpen above which a mouth counts as open."""
-SMILE_RISE = 0.2
-"""A smile begins where the next seconds' mean lies this far above the last second's."""
-PAUSE_WINDOW_S = (0.0, 1.7)
-"""Nods that start this long after speech stops count as nods at that pause."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +66,6 @@ class Behaviour:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Coupling:
-    """How a listener goes with a speaker; rates a minute, NaN where there was no occasion.
-
-    ``nods_at_pauses`` and ``nods_elsewhere``: nod starts a minute of the time shortly after speech
-    stops, and of the rest. ``smile_after_smile``: mean rise of the listener's smile from before to
-    after the start of a speaker's smile; ``smile_by_chance``: the same at other times.
-    """
-
-    nods_at_pauses: float
-    nods_elsewhere: float
-    smile_after_smile: float
-    smile_by_chance: float
-
-    def as_dict(self) -> dict[str, float]:
-        """The figures by name."""
-        return asdict(self)
-
-
 def measure(motion: Motion) -> Behaviour:
     """The figures of one motion in the ``arkit`` space; at least 2 s of it make sense."""
     motion.require_space("arkit")
@@ -96,17 +77,17 @@ def measure(motion: Motion) -> Behaviour:
     shakes = find_swings(degrees[:, 1], fps, smallest=SHAKE_SMALLEST, swings=3)
     speed = np.linalg.norm(np.diff(low_passed(degrees, fps, SPEED_LOWPASS_HZ), axis=0), axis=1)
     speed = speed * fps if len(speed) else np.zeros(1)
-    smile = _smile(motion)
+    smile = smile_of(motion)
     faces = np.concatenate([motion.expression, motion.jaw[:, :1] / JAW_OPEN_RAD], axis=1)
     change = np.diff(low_passed(faces, fps, SPEED_LOWPASS_HZ), axis=0)
     expression = np.sqrt(np.mean(change**2, axis=1)) * fps if len(change) else np.zeros(1)
     return Behaviour(
         seconds=motion.duration_s,
         blinks_a_minute=len(blinks) / minutes,
-        blink_width_s=_median(widths),
+        blink_width_s=finite_median(widths),
         nods_a_minute=len(nods) / minutes,
-        nod_degrees=_median([nod.degrees for nod in nods]),
-        nod_hz=_median([nod.hz for nod in nods]),
+        nod_degrees=finite_median([nod.degrees for nod in nods]),
+        nod_hz=finite_median([nod.hz for nod in nods]),
         shakes_a_minute=len(shakes) / minutes,
         pitch_nod_band_degrees=float(band_passed(degrees[:, 0], fps, NOD_BAND_HZ).std()),
         yaw_std_degrees=float(degrees[:, 1].std()),
@@ -120,12 +101,6 @@ def measure(motion: Motion) -> Behaviour:
         mouth_open_share=float((motion.column("jawOpen") > MOUTH_OPEN).mean()),
         expression_speed=float(expression.mean()),
     )
-
-
-def medians(measured: list[Behaviour]) -> Behaviour:
-    """The median of each figure over clips, NaNs left out."""
-    names = [field.name for field in fields(Behaviour)]
-    return Behaviour(**{name: _median([getattr(one, name) for one in measured]) for name in names})
 
 
 @dataclass(frozen=True)
@@ -152,12 +127,12 @@ def find_swings(angle: Floats, fps: float, *, smallest: float, swings: int) -> l
     sizes = np.abs(np.diff(band[turns]))
     lengths = np.diff(turns) / fps
     good = (sizes >= smallest) & (lengths <= NOD_LONGEST_SWING_S)
-    found = []
+    runs = []
     edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(int), [0]])))
     for first, last in zip(edges[0::2], edges[1::2], strict=True):
         if last - first >= swings:
             start, end = turns[first] / fps, turns[last] / fps
-            found.append(
+            runs.append(
                 Swings(
                     start=float(start),
                     end=float(end),
@@ -165,7 +140,7 @@ def find_swings(angle: Floats, fps: float, *, smallest: float, swings: int) -> l
                     hz=float((last - first) / 2.0 / (end - start)),
                 )
             )
-    return found
+    return runs
 
 
 def find_blinks(motion: Motion) -> tuple[Floats, Floats]:
@@ -175,52 +150,6 @@ def find_blinks(motion: Motion) -> tuple[Floats, Floats]:
         np.pad(lids, 1), prominence=BLINK_RISE, width=(0, BLINK_LONGEST_S * motion.fps)
     )
     return (peaks - 1) / motion.fps, shape["widths"] / motion.fps
-
-
-def couple(listener: Motion, speaker: Motion, active: Floats) -> Coupling:
-    """How ``listener`` goes with ``speaker``; ``active`` [T] is 1 where the speaker is heard.
-
-    All three have one length and rate.
-    """
-    fps = listener.fps
-    seconds = len(listener) / fps
-    starts = np.array([nod.start for nod in find_nods(np.degrees(listener.head[:, 0]), fps)])
-    near = np.zeros(len(listener), bool)
-    for pause in find_pauses(active, fps):
-        first = round((pause + PAUSE_WINDOW_S[0]) * fps)
-        near[first : round((pause + PAUSE_WINDOW_S[1]) * fps)] = True
-    at = near[np.minimum((starts * fps).astype(int), len(near) - 1)] if len(starts) else near[:0]
-    minutes_near = near.mean() * seconds / 60.0
-    minutes_far = (1.0 - near.mean()) * seconds / 60.0
-    smile = _smile(listener)
-    rises = smile_starts(speaker)
-    change = _change_after(smile, fps)
-    index = np.minimum((rises * fps).astype(int), len(change) - 1)
-    return Coupling(
-        nods_at_pauses=at.sum() / minutes_near if minutes_near else float("nan"),
-        nods_elsewhere=(~at).sum() / minutes_far if minutes_far else float("nan"),
-        smile_after_smile=float(change[index].mean()) if len(rises) else float("nan"),
-        smile_by_chance=float(change.mean()) if len(change) else float("nan"),
-    )
-
-
-def find_pauses(active: Floats, fps: float, shortest_s: float = 0.28) -> Floats:
-    """Times (s) at which speech stops for at least ``shortest_s``: [P]."""
-    quiet = np.concatenate([[0], (np.asarray(active) < 0.5).astype(int), [0]])
-    edges = np.flatnonzero(np.diff(quiet))
-    starts, ends = edges[0::2], edges[1::2]
-    keep = ((ends - starts) >= shortest_s * fps) & (starts > 0)
-    return starts[keep] / fps
-
-
-def smile_starts(motion: Motion) -> Floats:
-    """Times (s) of lasting rises of the smile by :data:`SMILE_RISE` or more: where each peaks.
-
-    Talking flickers through the smile columns, so single frames say nothing.
-    """
-    rise = _change_after(_smile(motion), motion.fps)
-    peaks, _ = find_peaks(rise, height=SMILE_RISE, distance=max(1, round(2.0 * motion.fps)))
-    return peaks / motion.fps
 
 
 def low_passed(track: Floats, fps: float, hz: float) -> Floats:
@@ -242,23 +171,103 @@ def _filtered(track: Floats, sections: Floats) -> Floats:
     return sosfiltfilt(sections, track, axis=0, padlen=max(padding, 0))
 
 
-def _smile(motion: Motion) -> Floats:
+def smile_of(motion: Motion) -> Floats:
+    """How much both mouth corners smile: [T]."""
     return (motion.column("mouthSmileLeft") + motion.column("mouthSmileRight")) / 2.0
 
 
-def _change_after(track: Floats, fps: float) -> Floats:
-    """Mean of the 2 s that begin half a second later, less the 1.5 s before: [T]."""
-    before, lag, after = round(1.5 * fps), round(0.5 * fps), round(2.0 * fps)
-    total = np.concatenate([[0.0], np.cumsum(track, dtype=float)])
-    index = np.arange(len(track))
-    early, late = np.maximum(index - before, 0), np.minimum(index + lag + after, len(track))
-    middle = np.minimum(index + lag, len(track) - 1)
-    mean_before = (total[index + 1] - total[early]) / (index + 1 - early)
-    mean_after = (total[late] - total[middle]) / np.maximum(late - middle, 1)
-    return mean_after - mean_before
-
-
-def _median(values: Any) -> float:
+def finite_median(values: Any) -> float:
+    """The median without NaNs; NaN of nothing."""
     array = np.asarray(values, float)
     array = array[np.isfinite(array)]
     return float(np.median(array)) if len(array) else float("nan")
+
+
+MOVEMENT_FIGURES = {
+    "head speed, degrees a second": 1,
+    "pitch jitter 5-12 Hz, degrees": 3,
+    "expression speed, 1/s": 3,
+    "nods a minute": 1,
+    "blinks a minute": 1,
+}
+"""What is measured of a clip, and the decimals that it is written with."""
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A method's figures: means over clips [5] and their bootstrap intervals [5]."""
+
+    name: str
+    mean: Floats
+    low: Floats
+    high: Floats
+
+
+def movements(
+    store: ClipStore,
+    split: str,
+    predictors: Mapping[str, Predictor],
+    *,
+    seed: int,
+    resamples: int = 1000,
+) -> list[Movement]:
+    """The truth's and every predictor's movement over the clips of ``split``, one sample each.
+
+    FD, P-FD, MSE, SID and Var do not change when a clip's frames are shuffled (together with the
+    truth's), so a listener who trembles can score as well as one who nods. These figures are of
+    motion over time, and therefore in the ``arkit`` space only.
+    """
+    by_name: dict[str, list[Floats]] = {name: [] for name in (TRUTH, *predictors)}
+    for record in store.clips(split):
+        clip = store.load(record)
+        by_name[TRUTH].append(_describe(clip.listener))
+        for name, predictor in predictors.items():
+            by_name[name].append(_describe(predictor.predict(clip.stimulus("listener"), seed)))
+    random = np.random.default_rng(seed)
+    count = len(by_name[TRUTH])
+    draws = random.integers(count, size=(resamples, count))
+    edges = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    result = []
+    for name, rows in by_name.items():
+        values = np.stack(rows)
+        low, high = np.quantile(values[draws].mean(axis=1), edges, axis=0)
+        result.append(Movement(name, values.mean(axis=0), low, high))
+    return result
+
+
+def movement_markdown(rows: list[Movement]) -> str:
+    """The table as Markdown: a line a method, intervals behind the figures."""
+    lines = [
+        "### How they move",
+        "",
+        "| | " + " | ".join(MOVEMENT_FIGURES) + " |",
+        "| --- |" + " ---: |" * len(MOVEMENT_FIGURES),
+    ]
+    for row in rows:
+        cells = [
+            f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+            for digits, mean, low, high in zip(
+                MOVEMENT_FIGURES.values(), row.mean, row.low, row.high, strict=True
+            )
+        ]
+        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    note = (
+        "The nearer to the ground truth's the better. Means over clips, one sample each; FD and "
+        "its like do not see the order of frames."
+    )
+    return "\n".join([*lines, "", note, ""])
+
+
+def _describe(motion: Motion) -> Floats:
+    values = motion.values.astype(float)
+    speed = np.abs(np.diff(values, axis=0)) * motion.fps
+    behaviour = measure(motion)
+    return np.array(
+        [
+            np.degrees(speed[:, HEAD].mean()),
+            behaviour.pitch_jitter_degrees,
+            speed[:, EXPRESSION].mean(),
+            behaviour.nods_a_minute,
+            behaviour.blinks_a_minute,
+        ]
+    )

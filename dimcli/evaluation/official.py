@@ -49,12 +49,12 @@ def choose(truth: Array, draws: Sequence[Array]) -> int:
 
 def scores(truth: Arrays, prediction: Arrays, speaker: Arrays) -> dict[str, dict[str, float]]:
     """Every figure of :data:`FIGURES`, for ``expression`` and ``pose``."""
-    found = {}
+    figures = {}
     for part, columns in PARTS.items():
         t, p, s = ([clip[:, columns] for clip in clips] for clips in (truth, prediction, speaker))
         centres = fit_centres(np.concatenate(t), CLUSTERS[part])
         pooled = [np.concatenate(clips).reshape(-1) for clips in (t, p, s)]
-        found[part] = {
+        figures[part] = {
             "fd": _mean(distance(a, b) for a, b in zip(t, p, strict=True)),
             "p_fd": _mean(
                 distance(np.concatenate([c, a], axis=-1), np.concatenate([c, b], axis=-1))
@@ -66,7 +66,7 @@ def scores(truth: Arrays, prediction: Arrays, speaker: Arrays) -> dict[str, dict
             "rpcc": abs(_correlation(pooled[0], pooled[2]) - _correlation(pooled[1], pooled[2])),
             "sts": _speed_difference(np.concatenate(t), np.concatenate(p)),
         }
-    return found
+    return figures
 
 
 def distance(first: Array, second: Array) -> float:
@@ -90,7 +90,7 @@ def entropy(frames: Array, centres: Array) -> float:
 
 def _root(product: Array) -> Array:
     with warnings.catch_warnings():
-        # Of a singular product it says so; the released code's figures are made of such roots.
+        # It warns of a singular product; the released code's figures come from such roots.
         warnings.simplefilter("ignore")
         return np.asarray(sqrtm(product))
 

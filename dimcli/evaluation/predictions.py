@@ -1,4 +1,4 @@
-"""A method's answers to a split, kept in a file: made once, scored as often as one likes."""
+"""A method's predictions for a split in a file: computed once, scored as often as one likes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from dimcli.data.clip import Predictor, Stimulus
 from dimcli.data.store import INDEX, ClipStore
 from dimcli.models.checkpoint import save_tensors
 
-_MADE_FROM = "made_from"
+_ORIGIN = "made_from"
 
 
 @dataclass(frozen=True)
-class KeptPredictor:
+class StoredPredictor:
     """Gives back the motion that ``path`` holds: float32 [T, 56] by clip and seed."""
 
     path: Path
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
-        """The kept answer. Raises InputError where there is none."""
+        """The stored answer. Raises InputError where there is none."""
         key = _key(stimulus.id, seed)
         with safe_open(self.path, framework="numpy") as file:
             if key not in file.keys():  # noqa: SIM118  not a dictionary
@@ -36,19 +36,19 @@ class KeptPredictor:
         return Motion(values, fps=stimulus.fps, space=stimulus.space)
 
 
-def keep_predictions(
+def store_predictions(
     path: Path,
     predictor: Predictor,
     store: ClipStore,
     split: str,
     *,
     seeds: range,
-    made_from: str,
+    origin: str,
     progress: Progress = silent,
     stage: str = "predicting",
-) -> KeptPredictor:
+) -> StoredPredictor:
     """Answer every clip of ``split`` with every seed of ``seeds`` into ``path``, whole or not at
-    all. ``made_from`` (see :func:`identity`) is kept with them."""
+    all. ``origin`` (see :func:`identity`) is stored with them."""
     records = store.clips(split)
     answers = {}
     for index, record in enumerate(records):
@@ -58,17 +58,17 @@ def keep_predictions(
             answers[_key(record.id, seed)] = torch.from_numpy(np.ascontiguousarray(values))
         progress(stage, index + 1, len(records))
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_tensors(answers, path, notes={_MADE_FROM: made_from})
-    return KeptPredictor(path)
+    save_tensors(answers, path, notes={_ORIGIN: origin})
+    return StoredPredictor(path)
 
 
-def kept(path: Path, made_from: str) -> KeptPredictor | None:
-    """What ``path`` holds, if it was made from this and no other."""
+def stored_predictions(path: Path, origin: str) -> StoredPredictor | None:
+    """The predictions in ``path``, if they have this ``origin``."""
     if not path.is_file():
         return None
     with safe_open(path, framework="numpy") as file:
-        same = (file.metadata() or {}).get(_MADE_FROM) == made_from
-    return KeptPredictor(path) if same else None
+        same = (file.metadata() or {}).get(_ORIGIN) == origin
+    return StoredPredictor(path) if same else None
 
 
 def identity(store: ClipStore, model: Path | None, *words: object) -> str:

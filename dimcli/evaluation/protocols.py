@@ -1,8 +1,8 @@
-"""Methods against the truth on a split of a data set: predictions, figures and their doubt.
+"""Methods against the truth on a split of a data set: predictions, figures and intervals.
 
 A method sees a stimulus and a seed, never the motion it is scored against
 (:class:`dimcli.data.clip.Stimulus`). What differs between the protocols, and between listeners and
-speakers, is a :class:`Scorer`; all else is one loop.
+speakers, is a :class:`Scorer`; everything else is one loop.
 
 Axes: S samples, B bootstrap draws, C clips, N and T frames.
 """
@@ -75,7 +75,7 @@ class Scorer(Protocol):
         ...
 
     def measure(self, clip: Clip) -> Callable[[Motion], Any]:
-        """What gives what a prediction of the clip adds to the figures."""
+        """A function from a prediction of the clip to what it adds to the figures."""
         ...
 
     def tally(self, shares: Sequence[Sequence[Any]]) -> Mapping[str, AnyTally]:

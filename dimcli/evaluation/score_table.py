@@ -60,7 +60,7 @@ class Row:
     """A line of a table: ``figures`` by part and name, as far as there are any.
 
     ``kind`` is METHOD (evaluated here), BOUND (evaluated, but knows what no method can know), TRUE
-    (the ground truth) or PUBLISHED (somebody's numbers).
+    (the ground truth) or PUBLISHED (numbers from elsewhere).
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The results of an evaluation: figures with their doubt, by method and part."""
+"""The results of an evaluation: figures with intervals, by method and part."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class EvaluationFiles:
     report: Path | None = None
 
     def in_folder(self, folder: Path | None) -> EvaluationFiles:
-        """The same, with everything that has no place yet in ``folder``, which is made."""
+        """The same, with every file that has no place yet in ``folder``, which is created."""
         if folder is None:
             return self
         if folder.exists() and not folder.is_dir():

@@ -23,8 +23,8 @@ from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore, replace_text
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
-from dimcli.evaluation.movement import movement_markdown, movements
-from dimcli.evaluation.predictions import identity, keep_predictions, kept
+from dimcli.evaluation.behaviour import movement_markdown, movements
+from dimcli.evaluation.predictions import identity, store_predictions, stored_predictions
 from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.report.clips import choose, show_clips
 from dimcli.evaluation.report.page import evaluation_report
@@ -325,28 +325,28 @@ class TableTrainer:
 def _predictor(
     entry: Entry, run: Path | None, store: ClipStore, options: TableOptions, progress: Progress
 ) -> Predictor:
-    """An entry's answers to the split: stored ones, or made now."""
+    """An entry's predictions for the split: stored ones, or new ones."""
     seeds = range(options.seed, options.seed + options.samples)
     online = entry.ablation == ONLINE
     sampled = f"-{entry.steps}" if entry.steps else ""
     words: tuple[object, ...] = (entry.method, options.split, seeds)
     words += ("online" if online else "whole clips",)
     words += (entry.steps,) if entry.steps else ()
-    made_from = identity(store, run / MODEL if run else None, *words)
+    origin = identity(store, run / MODEL if run else None, *words)
     path = options.output / "predictions" / f"{entry.run or entry.method}{sampled}.safetensors"
-    stored = kept(path, made_from)
+    stored = stored_predictions(path, origin)
     if stored is not None:
         return stored
     predictor = load_predictor(
         run or entry.method, store, options.device, online=online, steps=entry.steps
     )
-    return keep_predictions(
+    return store_predictions(
         path,
         predictor,
         store,
         options.split,
         seeds=seeds,
-        made_from=made_from,
+        origin=origin,
         progress=progress,
         stage=f"predicting {entry.label}",
     )

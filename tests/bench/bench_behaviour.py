@@ -17,15 +17,12 @@ from dimcli.audio import ACTIVITY, mel
 from dimcli.core.motion import Motion
 from dimcli.evaluation.behaviour import (
     Behaviour,
-    Coupling,
-    couple,
     find_nods,
-    find_pauses,
     measure,
-    medians,
 )
 from dimcli.jobs.listening import generate_listener_videos
 from dimcli.tracking.landmarks import track_video
+from tests.coupling import Coupling, couple, find_pauses, medians
 
 REPOSITORY = Path(__file__).parents[2]
 CLIPS = Path(os.environ.get("DIM_CLIPS", REPOSITORY.parent / "shared" / "clips"))

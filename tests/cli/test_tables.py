@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dimcli.core.errors import InputError
-from dimcli.evaluation.predictions import identity, keep_predictions, kept
+from dimcli.evaluation.predictions import identity, store_predictions, stored_predictions
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.scores import Figure
 from dimcli.evaluation.writing import to_markdown
@@ -42,20 +42,20 @@ def test_published_numbers_are_the_papers() -> None:
     assert rows[1].figures["pose"]["mse"].value == 0.02
 
 
-def test_kept_predictions_are_the_predictors_and_of_nothing_else(tmp_path: Path) -> None:
+def test_stored_predictions_are_the_predictors_and_of_nothing_else(tmp_path: Path) -> None:
     store = make_store(tmp_path / "data")
     path = tmp_path / "kept.safetensors"
-    made_from = identity(store, None, "mirror")
-    assert kept(path, made_from) is None
-    keep_predictions(path, MirrorPredictor(), store, "test", seeds=range(2), made_from=made_from)
-    found = kept(path, made_from)
+    origin = identity(store, None, "mirror")
+    assert stored_predictions(path, origin) is None
+    store_predictions(path, MirrorPredictor(), store, "test", seeds=range(2), origin=origin)
+    found = stored_predictions(path, origin)
     assert found is not None
     stimulus = store.load(store.clips("test")[0]).stimulus()
     expected = MirrorPredictor().predict(stimulus, 1)
     assert np.array_equal(found.predict(stimulus, 1).values, expected.values)
     with pytest.raises(InputError, match="no answer to made-5 with seed 2"):
         found.predict(stimulus, 2)
-    assert kept(path, identity(store, None, "random")) is None
+    assert stored_predictions(path, identity(store, None, "random")) is None
 
 
 def test_a_score_table_as_markdown_has_intervals_and_marks_the_best() -> None:

@@ -19,7 +19,8 @@ from dimcli.data.synthetic.synthetic import (
     redraw_listener,
     write_synthetic,
 )
-from dimcli.evaluation.behaviour import couple, measure, medians
+from dimcli.evaluation.behaviour import measure
+from tests.coupling import couple, medians
 
 SHORT = Recipe(seed=3, conversation_s=6.0, clip_s=3.0)
 

@@ -6,7 +6,8 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion, expression_index
 from dimcli.data.synthetic.signals import add_blink, add_episode, add_nod
-from dimcli.evaluation.behaviour import Behaviour, couple, find_pauses, measure, medians
+from dimcli.evaluation.behaviour import Behaviour, measure
+from tests.coupling import couple, find_pauses, medians
 
 FPS = 25.0
 FRAMES = 1500

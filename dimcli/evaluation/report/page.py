@@ -38,7 +38,7 @@ def evaluation_report(
     published: ScoreTable | None = None,
 ) -> str:
     """The page of one evaluation. ``weights`` says of each method what it is and where from;
-    ``published`` are somebody's numbers to show below."""
+    ``published`` are numbers from elsewhere to show below."""
     methods = [method.name for method in evaluation.methods]
     other = densities = None
     if evaluation.protocol == "paper":

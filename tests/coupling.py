@@ -1,0 +1,108 @@
+"""How a listener goes with a speaker: nods at pauses, smiles after smiles, and medians over clips.
+
+Only tests and benchmarks measure this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+from dimcli.core.motion import Motion
+from dimcli.evaluation.behaviour import Behaviour, find_nods, finite_median, smile_of
+
+Floats = NDArray[np.floating[Any]]
+
+SMILE_RISE = 0.2
+"""A smile begins where the next seconds' mean lies this far above the last second's."""
+PAUSE_WINDOW_S = (0.0, 1.7)
+"""Nods that start this long after speech stops count as nods at that pause."""
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """How a listener goes with a speaker; rates a minute, NaN where there was no occasion.
+
+    ``nods_at_pauses`` and ``nods_elsewhere``: nod starts a minute of the time shortly after speech
+    stops, and of the rest. ``smile_after_smile``: mean rise of the listener's smile from before to
+    after the start of a speaker's smile; ``smile_by_chance``: the same at other times.
+    """
+
+    nods_at_pauses: float
+    nods_elsewhere: float
+    smile_after_smile: float
+    smile_by_chance: float
+
+    def as_dict(self) -> dict[str, float]:
+        """The figures by name."""
+        return asdict(self)
+
+
+def couple(listener: Motion, speaker: Motion, active: Floats) -> Coupling:
+    """How ``listener`` goes with ``speaker``; ``active`` [T] is 1 where the speaker is heard.
+
+    All three have one length and rate.
+    """
+    fps = listener.fps
+    seconds = len(listener) / fps
+    starts = np.array([nod.start for nod in find_nods(np.degrees(listener.head[:, 0]), fps)])
+    near = np.zeros(len(listener), bool)
+    for pause in find_pauses(active, fps):
+        first = round((pause + PAUSE_WINDOW_S[0]) * fps)
+        near[first : round((pause + PAUSE_WINDOW_S[1]) * fps)] = True
+    at = near[np.minimum((starts * fps).astype(int), len(near) - 1)] if len(starts) else near[:0]
+    minutes_near = near.mean() * seconds / 60.0
+    minutes_far = (1.0 - near.mean()) * seconds / 60.0
+    smile = smile_of(listener)
+    rises = smile_starts(speaker)
+    change = _change_after(smile, fps)
+    index = np.minimum((rises * fps).astype(int), len(change) - 1)
+    return Coupling(
+        nods_at_pauses=at.sum() / minutes_near if minutes_near else float("nan"),
+        nods_elsewhere=(~at).sum() / minutes_far if minutes_far else float("nan"),
+        smile_after_smile=float(change[index].mean()) if len(rises) else float("nan"),
+        smile_by_chance=float(change.mean()) if len(change) else float("nan"),
+    )
+
+
+def find_pauses(active: Floats, fps: float, shortest_s: float = 0.28) -> Floats:
+    """Times (s) at which speech stops for at least ``shortest_s``: [P]."""
+    quiet = np.concatenate([[0], (np.asarray(active) < 0.5).astype(int), [0]])
+    edges = np.flatnonzero(np.diff(quiet))
+    starts, ends = edges[0::2], edges[1::2]
+    keep = ((ends - starts) >= shortest_s * fps) & (starts > 0)
+    return starts[keep] / fps
+
+
+def smile_starts(motion: Motion) -> Floats:
+    """Times (s) of lasting rises of the smile by :data:`SMILE_RISE` or more: where each peaks.
+
+    Talking flickers through the smile columns, so single frames say nothing.
+    """
+    rise = _change_after(smile_of(motion), motion.fps)
+    peaks, _ = find_peaks(rise, height=SMILE_RISE, distance=max(1, round(2.0 * motion.fps)))
+    return peaks / motion.fps
+
+
+def _change_after(track: Floats, fps: float) -> Floats:
+    """Mean of the 2 s that begin half a second later, less the 1.5 s before: [T]."""
+    before, lag, after = round(1.5 * fps), round(0.5 * fps), round(2.0 * fps)
+    total = np.concatenate([[0.0], np.cumsum(track, dtype=float)])
+    index = np.arange(len(track))
+    early, late = np.maximum(index - before, 0), np.minimum(index + lag + after, len(track))
+    middle = np.minimum(index + lag, len(track) - 1)
+    mean_before = (total[index + 1] - total[early]) / (index + 1 - early)
+    mean_after = (total[late] - total[middle]) / np.maximum(late - middle, 1)
+    return mean_after - mean_before
+
+
+def medians(measured: list[Behaviour]) -> Behaviour:
+    """The median of each figure over clips, NaNs left out."""
+    names = [field.name for field in fields(Behaviour)]
+    return Behaviour(
+        **{name: finite_median([getattr(one, name) for one in measured]) for name in names}
+    )
