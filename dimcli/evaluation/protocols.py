@@ -243,21 +243,20 @@ def evaluate(
     tallies = {name: scorer.tally(list(zip(*each, strict=True))) for name, each in shares.items()}
     values = _values(tallies, None)
     resampled = None if draws is None else _values(tallies, draws)
-    figures = {
-        name: _figures(values[name], None if resampled is None else resampled[name])
-        for name in tallies
-    }
-    differences = {
-        name: _figures(
-            _differences(values, name, reference),
-            None if resampled is None else _differences(resampled, name, reference),
-        )
-        for name in predictors
-        if reference is not None and name != reference
-    }
+
+    def figures(name: str) -> Figures:
+        return _figures(values[name], None if resampled is None else resampled[name])
+
+    def differences(name: str) -> Figures | None:
+        if reference is None or name == reference:
+            return None
+        gaps = _differences(values, name, reference)
+        drawn_gaps = None if resampled is None else _differences(resampled, name, reference)
+        return _figures(gaps, drawn_gaps)
+
     truth = {
         part: {name: figure for name, figure in each.items() if name in OF_THE_TRUTH}
-        for part, each in figures.pop(TRUTH).items()
+        for part, each in figures(TRUTH).items()
     }
     return Evaluation(
         dataset=store.info.name,
@@ -278,8 +277,8 @@ def evaluate(
         methods=tuple(
             MethodScores(
                 name,
-                figures[name],
-                differences.get(name),
+                figures(name),
+                differences(name),
                 (notes or {}).get(name, ""),
                 bound=name in bounds,
             )
@@ -369,12 +368,11 @@ def figure_of(by_sample: Array, drawn: Array | None) -> Figure:
     return Figure(value, std, min(float(low), value), max(float(high), value))
 
 
-def _differences(values: Mapping[str, Values], method: str, reference: str | None) -> Values:
+def _differences(values: Mapping[str, Values], method: str, reference: str) -> Values:
     """How much worse a method is than the reference: [1, B], below zero where it is better.
 
     Paired: both are drawn on the same clips, so that what clips have in common falls out.
     """
-    assert reference is not None
     ours, theirs, truth = values[method], values[reference], values[TRUTH]
     gaps: Values = {}
     for part, by_name in ours.items():
