@@ -8,13 +8,16 @@ STAMP := $(VENV)/.installed
 # pytorch3d's wheel needs a CUDA build of torch (several gigabytes), so it has a place of its own.
 VENV3D ?= .venv-pytorch3d
 STAMP3D := $(VENV3D)/.installed
+TORCH3D := $(VENV3D)/.torch
 
 # What the tests open exported files with; without it (and without chromium) they skip.
 NODE ?= .node
 
-.PHONY: env demo node test test-pytorch3d lint format bench clean
+.PHONY: env torch-pytorch3d demo node test test-fast test-pytorch3d lint format bench clean
 
 env: $(STAMP)
+
+torch-pytorch3d: $(TORCH3D)
 
 # torch first: a plain `torch` on Linux is a CUDA build of several gigabytes.
 $(STAMP): pyproject.toml
@@ -32,13 +35,24 @@ demo: $(STAMP)
 node:
 	npm install --silent --no-fund --no-audit --prefix $(NODE) three@0.187.0 gltf-validator@2.0.0-dev.3.10
 
+# worksteal: each worker has a half of the files, in order, so that it makes their fixtures once.
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
-$(STAMP3D): pyproject.toml
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"
+
+# The gigabytes by themselves, so that .ci/run can fetch them while it does other things. Of their
+# modules few are ever imported: compiling all would take longer than the test.
+$(TORCH3D):
 	test -x $(VENV3D)/bin/python || $(PYTHON) -m venv $(VENV3D)
 	$(VENV3D)/bin/python -m pip install --quiet --upgrade pip
-	$(VENV3D)/bin/python -m pip install --quiet "torch==2.12.0" --editable ".[pytorch3d]" "pytest>=8"
+	$(VENV3D)/bin/python -m pip install --quiet --no-compile "torch==2.12.0"
+	touch $(TORCH3D)
+
+$(STAMP3D): pyproject.toml $(TORCH3D)
+	$(VENV3D)/bin/python -m pip install --quiet --no-compile \
+		"torch==2.12.0" --editable ".[pytorch3d]" "pytest>=8"
 	touch $(STAMP3D)
 
 test-pytorch3d: $(STAMP3D)

@@ -2,11 +2,17 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
+import imageio_ffmpeg
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
+
+# Before torch is imported, for it and every process that a test starts: two workers whose models
+# are tiny only get in each other's way with two threads each.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure() -> None:
@@ -27,3 +33,12 @@ def clips() -> Path:
 def examples() -> Path:
     """The folder of shipped examples."""
     return REPOSITORY / "examples"
+
+
+@pytest.fixture(scope="session")
+def short_speaker(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first two seconds of the shipped speaker, for tests that need some face and voice."""
+    path = tmp_path_factory.mktemp("short") / "speaker.mp4"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(examples / "speaker.mp4")]
+    subprocess.run([*command, "-t", "2", "-crf", "18", str(path)], check=True)
+    return path

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from dimcli.cli import main
+from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 
 
 @dataclass(frozen=True)
@@ -33,3 +35,11 @@ def dim(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         return Ended(code if isinstance(code, int) else 1, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def made_dyads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few seconds of what ``dim prepare synthetic`` writes, to train something on."""
+    data = tmp_path_factory.mktemp("dyads") / "data"
+    write_synthetic(data, conversations=6, recipe=Recipe(seed=1, conversation_s=6.0, clip_s=3.0))
+    return data

@@ -7,10 +7,10 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-def test_prepare_train_and_generate_with_the_result(dim, examples, tmp_path):
+def test_prepare_train_and_generate_with_the_result(dim, short_speaker, tmp_path):
     tiny = ("--preset", "tiny", "--steps", 4, "--device", "cpu")
     small_batches = ("--set", "training.batch_size=2", "--set", "training.validate_every=2")
-    assert dim("prepare", "synthetic", "-o", "data", "--hours", 0.1, "--seed", 1).code == 0
+    assert dim("prepare", "synthetic", "-o", "data", "--hours", 0.05, "--seed", 1).code == 0
     for role in ("speaker", "listener"):
         ended = dim("train-vq", "data", "--role", role, "-o", f"vq-{role}", *tiny, *small_batches)
         assert ended.code == 0, ended.err
@@ -27,7 +27,7 @@ def test_prepare_train_and_generate_with_the_result(dim, examples, tmp_path):
     assert [json.loads(line)["step"] for line in lines] == [2, 2, 4, 4]
 
     ended = dim(
-        *("generate-listener", examples / "speaker.mp4", "--renderer", "mesh", "--size", 64),
+        *("generate-listener", short_speaker, "--renderer", "mesh", "--size", 64),
         *("--weights", "tuned", "-o", "out.mp4", "--device", "cpu"),
     )
     assert ended.code == 0, ended.err
@@ -42,12 +42,13 @@ def test_prepare_train_and_generate_with_the_result(dim, examples, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-def test_a_wrong_preset_or_setting_lists_the_known_ones(dim):
-    assert dim("prepare", "synthetic", "-o", "data", "--hours", 0.05).code == 0
-    ended = dim("train-vq", "data", "--role", "speaker", "-o", "run", "--preset", "huge")
+def test_a_wrong_preset_or_setting_lists_the_known_ones(dim, made_dyads):
+    ended = dim("train-vq", made_dyads, "--role", "speaker", "-o", "run", "--preset", "huge")
     assert ended.code == 2
     assert "paper, official, small, speaker, table, tiny" in ended.err
-    ended = dim("train-vq", "data", "--role", "speaker", "-o", "run", "--set", "training.stpes=3")
+    ended = dim(
+        "train-vq", made_dyads, "--role", "speaker", "-o", "run", "--set", "training.stpes=3"
+    )
     assert ended.code == 2
     assert "stpes" in ended.err
     assert "steps" in ended.err

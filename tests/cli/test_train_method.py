@@ -9,9 +9,8 @@ pytestmark = pytest.mark.slow
 TINY = ("--preset", "tiny", "--steps", 4, "--device", "cpu")
 
 
-def test_a_method_trains_resumes_and_makes_a_listener(dim, examples, tmp_path):
-    assert dim("prepare", "synthetic", "-o", "data", "--hours", 0.1, "--seed", 1).code == 0
-    command = ("train", "data", "--method", "l2l", "-o", "run", *TINY)
+def test_a_method_trains_resumes_and_makes_a_listener(dim, made_dyads, short_speaker, tmp_path):
+    command = ("train", made_dyads, "--method", "l2l", "-o", "run", *TINY)
     ended = dim(*command, "--json")
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["reason"] == "steps"
@@ -25,7 +24,7 @@ def test_a_method_trains_resumes_and_makes_a_listener(dim, examples, tmp_path):
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
 
     ended = dim(
-        *("generate-listener", examples / "speaker.mp4", "--renderer", "mesh", "--size", 64),
+        *("generate-listener", short_speaker, "--renderer", "mesh", "--size", 64),
         *("--weights", "run", "--attitude", "positive", "-o", "out.mp4", "--device", "cpu"),
     )
     assert ended.code == 0, ended.err
@@ -33,12 +32,13 @@ def test_a_method_trains_resumes_and_makes_a_listener(dim, examples, tmp_path):
     assert (tmp_path / "out.mp4").stat().st_size > 0
 
 
-def test_a_method_that_learns_nothing_says_no_loss_and_an_unknown_one_lists_the_known(dim):
-    assert dim("prepare", "synthetic", "-o", "data", "--hours", 0.05).code == 0
-    ended = dim("train", "data", "--method", "nearest-motion", "-o", "run")
+def test_a_method_that_learns_nothing_says_no_loss_and_an_unknown_one_lists_the_known(
+    dim, made_dyads
+):
+    ended = dim("train", made_dyads, "--method", "nearest-motion", "-o", "run")
     assert ended.code == 0, ended.err
     assert "wrote run" in ended.err + ended.out
     assert "loss" not in ended.err + ended.out
-    ended = dim("train", "data", "--method", "gpt", "-o", "other")
+    ended = dim("train", made_dyads, "--method", "gpt", "-o", "other")
     assert ended.code == 2
     assert "dim, nearest-audio, nearest-motion, rlhg, l2l, elp" in ended.err
