@@ -80,7 +80,7 @@ KINDS: dict[str, Kind] = {
         page="https://download.pytorch.org/models",
         licence="BSD-3, as torchvision",
         target="vgg19.safetensors",
-        function="renderers.trained.vgg19:import_vgg19",
+        function="renderers.trained.backbones:import_vgg19",
     ),
     "emoca": Kind(
         what="dim extract --tracker emoca: the paper's tracker",

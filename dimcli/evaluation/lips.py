@@ -1,7 +1,7 @@
 """How the lips move with the sound: opening, closures, offset and correlation.
 
 What people see of a talking face that vertex distances hide: whether the lips meet at p, b and m,
-and whether they open when the sound says so. Openings are :func:`renderers.heads.lip_gap.lip_gap`.
+and whether they open when the sound says so. Openings are :func:`renderers.heads.regions.lip_gap`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from torch import Tensor
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import HEAD, Motion
-from renderers.heads.flame import FlameHead
-from renderers.heads.flame_landmarks import FlameLandmarks
-from renderers.heads.lip_gap import CLOSED, LOWER_LIP_INNER, UPPER_LIP_INNER, lip_gap
+from renderers.heads.flame import FlameHead, FlameLandmarks
+from renderers.heads.regions import CLOSED, LOWER_LIP_INNER, UPPER_LIP_INNER, lip_gap
 from weights.importing import find_imported
 
 Floats = NDArray[np.float32]

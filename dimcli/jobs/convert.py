@@ -2,7 +2,7 @@
 
 A frame's face is the displacement of some hundred points from their resting places, the head's
 rotation aside, which both spaces share. The other space's jaw and expression are those whose
-points move alike (:mod:`renderers.heads.face_fitting`).
+points move alike (:mod:`renderers.heads.fitting`).
 
 Legend: N frames, K points. Displacements are in millimetres of the open head.
 """
@@ -23,7 +23,7 @@ from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
 from dimcli.core.motion import HEAD, SPACES, Motion, expression_index
 from dimcli.core.progress import Progress, silent
-from renderers.heads.face_fitting import GAZE, Face, Solver
+from renderers.heads.fitting import GAZE, Face, Solver
 from weights.importing import find_imported, imported
 
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ class Converter:
     def of_imported(cls, device: torch.device | None = None) -> Converter:
         """A converter between the open head and the user's FLAME. InputError where it's missing."""
         from renderers.heads.correspondence import correspond
-        from renderers.heads.flame import FlameHead, read_arrays
-        from renderers.heads.flame_landmarks import FlameLandmarks
+        from renderers.heads.flame import FlameHead, FlameLandmarks, read_arrays
         from renderers.heads.open_head import OpenHead
 
         flame = FlameHead.load(imported("flame", "converting between the spaces (dim convert)"))

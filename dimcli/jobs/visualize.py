@@ -105,8 +105,7 @@ def head_of(space: str, wanted: str, path: Path) -> str:
 def mesh_renderer(head: Head, fps: float, style: MeshStyle) -> MeshRenderer:
     """A renderer of ``head`` for motion of ``fps`` frames a second."""
     from renderers.mesh.mesh import MeshRenderer
-    from renderers.mesh.raster import Camera
-    from renderers.mesh.raster_pytorch3d import make_rasteriser
+    from renderers.mesh.raster import Camera, make_rasteriser
 
     camera = Camera()
     turn = 2 * math.pi / (style.turntable_s * fps) if style.turntable_s else 0.0

@@ -19,8 +19,7 @@ from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from renderers.heads.flame import JAW_JOINT, NUM_SKIN, FlameHead
-from renderers.heads.flame_landmarks import FlameLandmarks
+from renderers.heads.flame import JAW_JOINT, NUM_SKIN, FlameHead, FlameLandmarks
 from renderers.heads.open_head import OpenHead
 
 Doubles = NDArray[np.float64]

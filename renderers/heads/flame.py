@@ -1,10 +1,11 @@
 """The FLAME head (Li et al. 2017): shape, expression and pose to vertices, batched, differentiable.
 
 The numbers come from the owners' model file, which `dim weights import flame FILE` checks and
-converts; nothing of it is shipped. Legend: N frames, V = 5023 vertices, F faces, J = 5 joints
-(global, neck, jaw, left eye, right eye), S and E shape and expression components.
-Lengths are metres, angles radians, rotations axis-angle. FLAME's axes are those of
-:mod:`dimcli.core.motion`: +x to the subject's left, +y up, +z out of the face.
+converts (:mod:`renderers.heads.flame_files`); nothing of it is shipped. Legend: N frames, V = 5023
+vertices, F faces, J = 5 joints (global, neck, jaw, left eye, right eye), S and E shape and
+expression components, L landmarks. Lengths are metres, angles radians, rotations axis-angle.
+FLAME's axes are those of :mod:`dimcli.core.motion`: +x to the subject's left, +y up, +z out of the
+face.
 """
 
 from __future__ import annotations
@@ -200,3 +201,46 @@ def load_head(name: str, shape: NDArray[np.float32] | None = None) -> Head:
         return OpenHead.bundled()
     path = imported("flame", "motion in the flame space (--head flame)")
     return FlameMesh(FlameHead.load(path), shape)
+
+
+class FlameLandmarks(nn.Module):
+    """Landmarks on FLAME's surface, from the embeddings that are there.
+
+    ``sets`` names them: ``static`` (51 of the 68 of iBUG, without the contour), ``dynamic`` (the 17
+    of the contour, a row for each degree of yaw), ``full`` (all 68, for a head that looks ahead),
+    ``mediapipe`` (105 of MediaPipe's).
+    """
+
+    def __init__(self, arrays: dict[str, NDArray[Any]], faces: NDArray[np.int32]) -> None:
+        """``arrays``: ``<set>_faces`` [..., L] and ``<set>_barycentric`` [..., L, 3] of each set,
+        and ``mediapipe_indices`` [L]; ``faces`` [F, 3] the mesh's.
+        """
+        super().__init__()
+        self.sets = tuple(sorted(name[:-6] for name in arrays if name.endswith("_faces")))
+        for name in self.sets:
+            corners = torch.from_numpy(faces[arrays[f"{name}_faces"]].astype(np.int64))
+            weights = torch.from_numpy(arrays[f"{name}_barycentric"].astype(np.float32))
+            self.register_buffer(f"{name}_corners", corners, persistent=False)
+            self.register_buffer(f"{name}_weights", weights, persistent=False)
+        indices = arrays.get("mediapipe_indices", np.zeros(0, np.int64))
+        self.mediapipe_indices = indices.astype(np.int64)
+        """Which of MediaPipe's landmarks the ``mediapipe`` set holds, in its order."""
+
+    @classmethod
+    def load(cls, path: Path, faces: NDArray[np.int32]) -> FlameLandmarks:
+        """The embeddings in the file that the import wrote, on a mesh with ``faces`` [F, 3].
+
+        InputError where the file is damaged.
+        """
+        return cls(read_arrays(path), faces)
+
+    def points(self, name: str, vertices: Tensor) -> Tensor:
+        """Landmarks [N, L, 3] of a set without rows, on ``vertices`` [N, V, 3]."""
+        return _on_surface(
+            vertices, self.get_buffer(f"{name}_corners"), self.get_buffer(f"{name}_weights")
+        )
+
+
+def _on_surface(vertices: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
+    """Points [N, L, 3] on ``vertices`` [N, V, 3]: ``corners`` [L, 3] weighted by [L, 3]."""
+    return (vertices[:, corners] * weights.to(vertices)[..., None]).sum(dim=-2)

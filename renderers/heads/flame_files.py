@@ -108,7 +108,7 @@ def import_landmarks(file: Path, folder: Path) -> Path:
 
 
 def read_landmarks(file: Path) -> Arrays:
-    """What :mod:`renderers.heads.flame_landmarks` are made of, from one file."""
+    """What :mod:`renderers.heads.flame` are made of, from one file."""
     data = _embedding_file(file)
     found: Arrays = {}
     for name, ((faces_key, weights_key), shape) in _EMBEDDINGS.items():

@@ -116,7 +116,7 @@ class OpenHead(nn.Module):
 
     @classmethod
     def load(cls, path: Path) -> OpenHead:
-        """A head from a file that ``weights/build_open_head.py`` wrote."""
+        """A head from a file that ``examples/recipes/build_open_head.py`` wrote."""
         with np.load(path, allow_pickle=False) as archive:
             return cls({name: archive[name] for name in archive.files})
 
@@ -179,20 +179,3 @@ class OpenHead(nn.Module):
         """Distance between the outer eye corners (landmarks 33 and 263) at rest, in metres."""
         rest = self.landmarks(self.template[None])[0]
         return math.dist(rest[33].tolist(), rest[263].tolist())
-
-    def landmark_deltas(self) -> NDArray[np.float32]:
-        """Landmark displacement at 1 of each unit, float32 [51, 478, 3], in interocular distances.
-
-        Rows 0..49 are the expressions in their order, row 50 is ``jawOpen`` (jaw x = 0.4 rad).
-        ``mouthClose`` is its displacement over a fully open jaw. Axes are the head's.
-        """
-        count = len(self.units)
-        values = torch.zeros(count + 1, EXPRESSION.stop)
-        rows = torch.arange(count - 1)
-        values[rows, EXPRESSION.start + rows] = 1
-        values[count - 1, JAW.start] = JAW_OPEN_RAD
-        values[self._mouth_close, JAW.start] = JAW_OPEN_RAD
-        points = self.landmarks(self.vertices(values.to(self.template)))
-        origin = points[count].expand(count, -1, -1).clone()
-        origin[self._mouth_close] = points[count - 1]
-        return ((points[:count] - origin) / self.interocular).cpu().numpy()

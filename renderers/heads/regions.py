@@ -4,6 +4,9 @@ On the open head the regions are ours. **Lips**: the skin within MediaPipe's out
 the lips' inside as far as the sealing of the lips shows it. **Upper face**: the skin above the tip
 of the nose that brows, lids or cheeks move by a tenth or more of the most that they move any.
 On FLAME they are the owners' masks, which the user imports; on other meshes the user's own lists.
+The gap between the lips (:func:`lip_gap`) is the distance of the inner lips (MediaPipe's landmarks
+13 and 14) over that of the outer eye corners (33 and 263), as :func:`dimcli.tracking.jaw.lip_gap`
+measures it in pictures.
 
 Legend: T frames, L lip vertices, U vertices of the upper face. Lengths are metres on the heads.
 """
@@ -11,20 +14,21 @@ Legend: T frames, L lip vertices, U vertices of the upper face. Lengths are metr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD
+from renderers.heads.contours import OUTER_LIP_LOWER, OUTER_LIP_UPPER
+from renderers.heads.flame import FlameHead, read_arrays
+from renderers.heads.open_head import OpenHead
 from weights.importing import KINDS, find_imported, how_to_get
-
-if TYPE_CHECKING:
-    from renderers.heads.flame import FlameHead
-    from renderers.heads.open_head import OpenHead
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
@@ -96,8 +100,6 @@ class HeadRegions:
 
 def open_head_lips(head: OpenHead) -> Indices:
     """Vertices of the open head's lips, in order."""
-    from renderers.contours import OUTER_LIP_LOWER, OUTER_LIP_UPPER
-
     contour = np.concatenate([OUTER_LIP_UPPER, OUTER_LIP_LOWER[-2:0:-1]])
     points = head.landmarks(head.template[None])[0].numpy()
     template = head.template.numpy()
@@ -126,13 +128,9 @@ def regions_of_space(space: str) -> RegionsOfMotion:
     Raises InputError that says what to import where the flame head or its masks are missing.
     """
     if space == "arkit":
-        from renderers.heads.open_head import OpenHead
-
         open_head = OpenHead.bundled()
         lips, upper = open_head_lips(open_head), open_head_upper_face(open_head)
         return HeadRegions.of("open head", open_head, lips, upper)
-    from renderers.heads.flame import FlameHead, read_arrays
-
     needed = {kind: find_imported(kind) for kind in ("flame", "flame-masks")}
     for kind, path in needed.items():
         if path is None:
@@ -180,3 +178,37 @@ def _inside(points: Floats, outline: Floats) -> NDArray[np.bool_]:
         crossing = start[0] + (points[:, 1] - start[1]) / (end[1] - start[1]) * (end[0] - start[0])
         odd ^= straddles & (points[:, 0] < crossing)
     return odd
+
+
+UPPER_LIP_INNER, LOWER_LIP_INNER = 13, 14
+CLOSED = 0.015
+"""Lips closer than this (1.2 mm on the open head) are closed."""
+
+
+@dataclass(frozen=True)
+class _LipPoints:
+    """The few vertices that the two lip landmarks hang on."""
+
+    head: OpenHead
+    weights: Tensor
+    interocular: float
+
+
+@cache
+def _lip_points(device: torch.device) -> _LipPoints:
+    head = OpenHead.bundled()
+    corners = head.landmark_corners[[UPPER_LIP_INNER, LOWER_LIP_INNER]]
+    weights = head.landmark_barycentric[[UPPER_LIP_INNER, LOWER_LIP_INNER]]
+    points = head.restricted(corners.flatten()).to(device)
+    return _LipPoints(points, weights.to(device), head.interocular)
+
+
+def lip_gap(values: Tensor) -> Tensor:
+    """Gap of the lips of motion ``values`` [T, 56] in the arkit space: [T], negative where they
+    press on each other. Differentiable.
+    """
+    points = _lip_points(values.device)
+    still = torch.cat([torch.zeros_like(values[:, HEAD]), values[:, HEAD.stop :]], dim=1)
+    corners = points.head.vertices(still).unflatten(1, (2, 3))
+    lips = (corners * points.weights[..., None]).sum(dim=2)
+    return (lips[:, 0, 1] - lips[:, 1, 1]) / points.interocular

@@ -20,7 +20,7 @@ from dimcli.core.motion import (
     NUM_EXPRESSION,
     expression_index,
 )
-from renderers.contours import INNER_LIP_LOWER, INNER_LIP_UPPER
+from renderers.heads.contours import INNER_LIP_LOWER, INNER_LIP_UPPER
 from renderers.portrait.mesh import NUM_FACE, smoothstep
 from weights.canonical_face import canonical_face
 
@@ -60,9 +60,6 @@ JAW_WITH_SMILE = 0.45
 """Share by which a full smile opens the jaw further: the tracker reads the jaw off the face's
 length against its width, and a smile makes it wide."""
 
-UNIT_GAINS: dict[str, float] = {}
-"""How much of a unit's displacement the portrait takes, where not all of it."""
-
 
 @cache
 def landmark_units() -> Floats:
@@ -85,7 +82,7 @@ def landmark_units() -> Floats:
     to_canonical = np.linalg.norm(canonical[263] - canonical[33])
     moved *= to_canonical / np.linalg.norm(points[263] - points[33])
     for unit, name in enumerate((*ARKIT_EXPRESSIONS, "jawOpen")):
-        moved[unit] *= 0 if name.startswith(LAYERED) else UNIT_GAINS.get(_plain(name), 1.0)
+        moved[unit] *= not name.startswith(LAYERED)
     moved = _symmetric(moved.astype(np.float32))
     below_lip = np.clip((CHIN_FROM_CM - canonical[:, 1]) / 2.5, 0, 1)
     moved[JAW_UNIT, :, 1] *= 1 + CHIN_DROP * below_lip
@@ -104,11 +101,6 @@ def _round_lower_lip(jaw: Floats, face: Floats) -> None:
     share = np.clip(np.abs(face[:, 0]) / 2.3, 0, 1)
     below = np.clip((-4.4 - face[:, 1]) / 0.6, 0.25, 1) * (face[:, 1] < -4.35)
     jaw[:, 1] *= 1 + below * (LIP_ROUND * 4 * share * (1 - share) - 0.03)
-
-
-def _plain(name: str) -> str:
-    """A unit's name without its side."""
-    return name.removesuffix("Left").removesuffix("Right")
 
 
 def _symmetric(units: Floats) -> Floats:

@@ -2,22 +2,171 @@
 
 Lengths are centimetres on the canonical face; ``across`` and ``up`` are the head's own axes. The
 upper teeth stay with the skull and the lower ones go with the jaw, in the picture's colours. Where
-the picture shows an open mouth its own inside is kept, and only what opens beyond is invented.
+the picture shows an open mouth its own inside is kept, and only what opens beyond is invented:
+teeth, tongue and the dark behind them. There a spot is (across, down) from the bite, the edge of
+the upper teeth of a closed mouth.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from renderers.contours import INNER_LIP_LOWER, INNER_LIP_UPPER, OUTER_LIP_LOWER, OUTER_LIP_UPPER
-from renderers.portrait.inside import MouthInside
+from renderers.heads.contours import (
+    INNER_LIP_LOWER,
+    INNER_LIP_UPPER,
+    OUTER_LIP_LOWER,
+    OUTER_LIP_UPPER,
+)
 from renderers.portrait.mesh import NUM_FACE, HeadMesh, Placement, Pose, smoothstep
-from renderers.portrait.teeth import mouth_colours
 
 Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
+
+UPPER_WIDTHS_CM = (0.86, 0.68, 0.72, 0.58, 0.46, 0.36)
+LOWER_WIDTHS_CM = (0.52, 0.56, 0.62, 0.55, 0.45, 0.36)
+"""Visible widths of the teeth from the middle outwards, shorter where the arch turns away."""
+
+SHEET_CM = (6.6, 3.2)
+"""Width and height of the sheets the teeth are painted on; the bite is in their middle."""
+
+BRIGHT_SKIN = 230.0
+"""Teeth are the brighter than skin the further that is below this."""
+
+
+@dataclass(frozen=True)
+class MouthColours:
+    """Colours [3] of the picture's mouth, float32 RGB."""
+
+    teeth: Floats
+    cavity: Floats
+    tongue: Floats
+    seam: Floats
+
+
+def mouth_colours(image: Picture, landmarks: Floats, white: Floats) -> MouthColours:
+    """Colours for a mouth in the light of ``image``; ``white`` [3] is the white of its eyes."""
+    outline = np.concatenate([OUTER_LIP_LOWER, INNER_LIP_LOWER[::-1]])
+    mask = np.zeros(image.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.round(landmarks[outline, :2]).astype(np.int32)], 1)
+    lips = image[mask > 0]
+    lip = np.median(lips, axis=0) if len(lips) else np.asarray([150, 90, 85], np.float32)
+    oval = landmarks[:NUM_FACE, :2].astype(int)
+    inside = ((oval >= 0) & (oval < [image.shape[1], image.shape[0]])).all(1)
+    skin = image[oval[inside, 1], oval[inside, 0]].astype(np.float32)
+    bright = (
+        np.percentile(skin, 85, axis=0) if len(skin) else np.asarray([210, 180, 165], np.float32)
+    )
+    tinted = bright * np.mean(white) / max(float(bright.mean()), 1.0)
+    teeth = 0.65 * np.asarray(white, np.float32) + 0.35 * tinted
+    teeth = teeth + 0.4 * (teeth.mean() - teeth)  # not as coloured as skin, or they look like it
+    least = 0.88 * bright.mean() + 0.22 * max(0.0, BRIGHT_SKIN - bright.mean())
+    level = np.clip(teeth.mean(), least, max(least, 0.98 * bright.mean()))
+    level = min(level, float(np.percentile(image.mean(-1), 98)))  # no whiter than its whites
+    teeth = teeth * level / max(float(teeth.mean()), 1.0)
+    return MouthColours(
+        teeth=np.asarray(teeth, np.float32),
+        cavity=np.asarray(lip * np.asarray([0.34, 0.21, 0.2]), np.float32),
+        tongue=np.asarray(lip * np.asarray([0.82, 0.68, 0.7]), np.float32),
+        seam=np.asarray(0.5 * lip, np.float32),
+    )
+
+
+def teeth_sheet(widths: tuple[float, ...], upper: bool, density: float) -> tuple[Floats, Floats]:
+    """Shade and opacity [h, w] of a row of teeth; row 0 is the top, the bite in the middle."""
+    columns, rows = (round(length * density) for length in SHEET_CM)
+    across = np.abs((np.arange(columns) + 0.5) / density - SHEET_CM[0] / 2)
+    down = (np.arange(rows) + 0.5) / density - SHEET_CM[1] / 2
+    borders = np.concatenate([[0.0], np.cumsum(widths)])
+    tooth = np.clip(np.searchsorted(borders, across, side="right") - 1, 0, len(widths) - 1)
+    middle = (borders[tooth] + borders[tooth + 1]) / 2
+    beside = np.clip(2 * np.abs(across - middle) / np.asarray(widths)[tooth], 0, 1)
+    shorter = np.array([0.0, 0.07, 0.02, 0.1, 0.14, 0.18])[tooth]
+    edge = shorter + 0.05 * beside**4 + 0.02 * across**2
+    if not upper:
+        edge, down = edge * 0.4, -down
+    soft = 0.04 + 0.5 / density
+    opacity = smoothstep(-(down[:, None] + edge), -soft, soft)
+    opacity = opacity * smoothstep(across, borders[-1], borders[-1] - 0.3)
+    gap = np.exp(-(((1 - beside) * np.asarray(widths)[tooth] / (0.05 + 0.4 / density)) ** 2))
+    height = np.clip(-(down[:, None] + edge), 0, None)
+    shade = (1 - (0.2 if upper else 0.14) * gap) * (1 - 0.1 * across**2)
+    shade = shade * (0.9 + 0.1 * smoothstep(height, 0.0, 0.25)) * (1.02 - 0.12 * height)
+    return shade.astype(np.float32), opacity.astype(np.float32)
+
+
+BITE_LOWERED_CM = 0.26
+"""The upper teeth show this much more below the lip of a mouth that opens wide."""
+
+LOWER_SHOWN_CM = (0.05, 0.26)
+"""How far the lower teeth stand above the lower lip, in a mouth that opens a little and wide."""
+
+LOWER_LIGHT = 0.82
+"""Light on the lower teeth: the upper ones are in front of them."""
+
+TONGUE_HALF_CM = 1.75
+
+
+class MouthInside:
+    """Paints the inside of one picture's mouth."""
+
+    def __init__(
+        self, colours: MouthColours, density: float, seam_cm: float, lower_teeth: bool
+    ) -> None:
+        """``density``: samples a centimetre of the teeth; ``seam_cm``: how far above the bite the
+        closed lips meet; ``lower_teeth``: whether to paint those, too."""
+        self._colours = colours
+        self._density = density
+        self._seam = seam_cm
+        self._lower_teeth = lower_teeth
+        self._upper = teeth_sheet(UPPER_WIDTHS_CM, True, density)
+        self._lower = teeth_sheet(LOWER_WIDTHS_CM, False, density)
+
+    def paint(self, spot: Floats, jaw_drop: float) -> Floats:
+        """Colours [h, w, 3] at ``spot`` [h, w, 2] when the jaw has dropped by ``jaw_drop`` cm."""
+        across, down = spot[..., 0], spot[..., 1]
+        floor = max(jaw_drop, 0.0) - self._seam
+        wide = float(smoothstep(np.asarray(floor), 0.0, 1.1))
+        painted = self._hollow(across, down, floor)
+        self._add_tongue(painted, across, down, floor)
+        low, high = LOWER_SHOWN_CM
+        rows = [(self._upper, BITE_LOWERED_CM * wide, 1.0)]
+        if self._lower_teeth:
+            rows.insert(0, (self._lower, floor - low - (high - low) * wide, LOWER_LIGHT))
+        for (shade, opacity), shift, light in rows:
+            where = np.stack([across + SHEET_CM[0] / 2, down - shift + SHEET_CM[1] / 2], -1)
+            where = (where * self._density - 0.5).astype(np.float32)
+            lit = cv2.remap(shade, where, None, cv2.INTER_LINEAR)
+            cover = cv2.remap(opacity, where, None, cv2.INTER_LINEAR)
+            painted += cover[..., None] * (light * lit[..., None] * self._colours.teeth - painted)
+        return painted
+
+    def _hollow(self, across: Floats, down: Floats, floor: float) -> Floats:
+        """The cavity [h, w, 3]: darkest behind the upper teeth, redder towards cheeks and lip."""
+        below = (down - 0.2) / max(0.8, 0.9 * floor)
+        away = (across / 2.2) ** 2 + np.maximum(below, 0) ** 2
+        lit = 0.62 + 0.6 * smoothstep(away, 0.0, 1.2)
+        return (lit[..., None] * self._colours.cavity).astype(np.float32)
+
+    def _add_tongue(self, painted: Floats, across: Floats, down: Floats, floor: float) -> None:
+        """A mound on the floor of the mouth, in the shade of the teeth towards the throat."""
+        shown = float(smoothstep(np.asarray(floor), 0.0, 0.5))
+        if shown == 0:
+            return
+        height = 0.18 + 0.5 * floor
+        top = floor - height + 0.5 * height * (across / TONGUE_HALF_CM) ** 2
+        sunk = (down - top) / height
+        body = smoothstep(sunk, -0.16, 0.3) * smoothstep(np.abs(across), TONGUE_HALF_CM, 1.1)
+        light = 0.62 + 0.42 * smoothstep(sunk, 0.0, 0.7) - 0.12 * np.exp(-((across / 0.16) ** 2))
+        light -= 0.16 * (across / TONGUE_HALF_CM) ** 2
+        sheen = np.exp(-(((sunk - 0.5) / 0.16) ** 2) - ((np.abs(across) - 0.45) / 0.3) ** 2)
+        colour = light[..., None] * self._colours.tongue
+        colour = colour + (0.14 * sheen)[..., None] * self._colours.teeth
+        painted += (shown * body)[..., None] * (colour - painted)
+
 
 LIPS = np.concatenate([INNER_LIP_UPPER, INNER_LIP_LOWER, OUTER_LIP_UPPER, OUTER_LIP_LOWER])
 RIM = np.concatenate([INNER_LIP_UPPER, INNER_LIP_LOWER[-2:0:-1]])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from renderers.base import Reference
-from renderers.contours import FACE_OVAL
+from renderers.heads.contours import FACE_OVAL
 from renderers.portrait.mesh import HeadMesh, Shift, smoothstep
 from renderers.portrait.portrait import PortraitRenderer
 from renderers.trained.framing import Crop

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from renderers.contours import EYES, FACE_OVAL, fit_similarity
+from renderers.heads.contours import EYES, FACE_OVAL, fit_similarity
 from renderers.trained.backbones import Backbone
 from weights.canonical_face import canonical_face
 

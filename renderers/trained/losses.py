@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dimcli.core.errors import InputError
-from renderers.contours import EYES, FACE_OVAL, OUTER_LIP_LOWER, OUTER_LIP_UPPER
+from renderers.heads.contours import EYES, FACE_OVAL, OUTER_LIP_LOWER, OUTER_LIP_UPPER
 from renderers.trained.backbones import Backbone
 from renderers.trained.perceptual import PerceptualLoss, weighted_mean
 

@@ -14,8 +14,7 @@ import torch
 
 from dimcli.core.motion import EXPRESSION, HEAD, JAW, MOTION_DIM
 from renderers.mesh.mesh import MeshRenderer
-from renderers.mesh.raster import Camera
-from renderers.mesh.raster_pytorch3d import has_pytorch3d, make_rasteriser
+from renderers.mesh.raster import Camera, has_pytorch3d, make_rasteriser
 
 FRAMES = 200
 SLOW_FRAMES = 3

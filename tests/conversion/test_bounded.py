@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from scipy.optimize import lsq_linear
 
-from renderers.heads.bounded import bounded_least_squares
+from renderers.heads.fitting import bounded_least_squares
 
 
 def problems(count: int, seed: int = 0, alike: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import EXPRESSION, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
 from dimcli.jobs.convert import Converter
 from renderers.heads.correspondence import Correspondence, SurfacePoints, correspond
-from renderers.heads.face_fitting import GAZE
+from renderers.heads.fitting import GAZE
 from renderers.heads.flame import FlameHead
 from renderers.heads.open_head import OpenHead
 from tests.renderers.test_flame import head_arrays

@@ -5,7 +5,7 @@ import numpy as np
 
 from dimcli.core.motion import JAW_OPEN_RAD, MOTION_DIM, expression_index
 from renderers.base import Reference
-from renderers.contours import (
+from renderers.heads.contours import (
     EYES,
     FACE_OVAL,
     INNER_LIP_LOWER,

@@ -3,8 +3,7 @@ import pytest
 import torch
 
 from renderers.heads.correspondence import closest_on_triangles, correspond
-from renderers.heads.flame import FlameHead
-from renderers.heads.flame_landmarks import FlameLandmarks
+from renderers.heads.flame import FlameHead, FlameLandmarks
 from renderers.heads.open_head import OpenHead
 from tests.flame_files import NECK_JOINT, mediapipe_embedding
 from tests.renderers.test_flame import head_arrays

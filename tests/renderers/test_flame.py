@@ -12,8 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
-from renderers.heads.flame import FlameHead, FlameMesh
-from renderers.heads.flame_landmarks import FlameLandmarks, contour_row
+from renderers.heads.flame import FlameHead, FlameLandmarks, FlameMesh
 from renderers.mesh.mesh import MeshRenderer
 from tests.flame_files import NUM_SKIN, flame_arrays, mediapipe_embedding
 
@@ -183,18 +182,11 @@ def test_landmarks_lie_where_their_embedding_says(head: FlameHead) -> None:
     landmarks = FlameLandmarks(arrays, head.faces)
     assert landmarks.sets == ("dynamic", "full", "static")
     values = torch.from_numpy(generator.normal(0, 0.3, (3, MOTION_DIM))).float()
-    values[:, :3] = 0
-    values[:, 1] = torch.tensor([0.2, -0.2, 1.5])
     vertices = head.vertices(values)
-    found = landmarks.ibug68(vertices, values[:, :3]).numpy()
-    rows = [round(math.degrees(0.2)), 39 + round(math.degrees(0.2)), 39]
-    for index, row in enumerate(rows):
-        corners = vertices[index].numpy()[head.faces[arrays["dynamic_faces"][row]]]
-        wanted = (corners * arrays["dynamic_barycentric"][row][..., None]).sum(axis=1)
-        np.testing.assert_allclose(found[index, :17], wanted, atol=1e-6)
-        corners = vertices[index].numpy()[head.faces[arrays["static_faces"]]]
-        wanted = (corners * arrays["static_barycentric"][..., None]).sum(axis=1)
-        np.testing.assert_allclose(found[index, 17:], wanted, atol=1e-6)
+    found = landmarks.points("static", vertices).numpy()
+    corners = vertices.numpy()[:, head.faces[arrays["static_faces"]]]
+    wanted = (corners * arrays["static_barycentric"][..., None]).sum(axis=2)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
     assert landmarks.points("full", vertices).shape == (3, 68, 3)
 
 
@@ -210,20 +202,6 @@ def test_mediapipes_landmarks_come_with_their_numbers(head: FlameHead) -> None:
     assert points.shape == (105, 3)
     nose = list(landmarks.mediapipe_indices).index(4)
     assert points[nose, 2] > 0.9 * head.template[:, 2].max()
-
-
-@pytest.mark.parametrize(
-    ("degrees", "row"),
-    [(0, 0), (1.4, 1), (38.6, 39), (70, 39), (-1, 40), (-38.2, 77), (-39, 78), (-80, 78)],
-)
-def test_the_contours_row_follows_the_yaw(degrees: float, row: int) -> None:
-    rotation = torch.tensor([[0.0, math.radians(degrees), 0.0]])
-    assert contour_row(rotation).tolist() == [row]
-
-
-def test_contours_ignore_pitch_and_roll() -> None:
-    turn = Rotation.from_euler("ZYX", [25, 20, 10], degrees=True).as_rotvec()
-    assert contour_row(torch.from_numpy(turn[None])).tolist() == [20]
 
 
 # --- pictures -------------------------------------------------------------------------------------

@@ -208,15 +208,3 @@ def test_landmarks_lie_on_the_regions_they_belong_to(head: OpenHead) -> None:
     rest = landmarks(head, frame())
     assert rest[263, 0] > 0 > rest[33, 0]
     assert rest[10, 1] > rest[NOSE_TIP, 1] > rest[UPPER_LIP, 1] > rest[CHIN, 1]
-
-
-def test_landmark_deltas_are_displacements_in_interocular_distances(head: OpenHead) -> None:
-    deltas = head.landmark_deltas()
-    assert deltas.shape == (51, 478, 3)
-    values = frame()
-    values[0, 3] = JAW_OPEN_RAD
-    expected = (landmarks(head, values) - landmarks(head, frame())) / head.interocular
-    np.testing.assert_allclose(deltas[50], expected, atol=1e-5)
-    row = ARKIT_EXPRESSIONS.index("eyeLookUpLeft")
-    assert deltas[row, 473, 1] > 0.03
-    assert np.abs(deltas[row, 468]).max() < 1e-5

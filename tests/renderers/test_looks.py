@@ -9,8 +9,14 @@ from dimcli.core.motion import MOTION_DIM
 from renderers.heads.open_head import OpenHead
 from renderers.mesh.looks import LOOKS, edges_of, make_shader
 from renderers.mesh.mesh import MeshRenderer
-from renderers.mesh.raster import FAR_M, Camera, OpenCVRasteriser
-from renderers.mesh.raster_pytorch3d import PyTorch3DRasteriser, has_pytorch3d, make_rasteriser
+from renderers.mesh.raster import (
+    FAR_M,
+    Camera,
+    OpenCVRasteriser,
+    PyTorch3DRasteriser,
+    has_pytorch3d,
+    make_rasteriser,
+)
 
 CPU = torch.device("cpu")
 

@@ -9,8 +9,8 @@ from dimcli.core.motion import JAW_OPEN_RAD, expression_index
 from dimcli.media import VideoWriter, read_picture
 from dimcli.tracking.landmarks import observe_picture, track_video
 from renderers.base import Reference
-from renderers.contours import EYES
-from renderers.portrait.gaze import eye_state
+from renderers.heads.contours import EYES
+from renderers.portrait.eyes import eye_state
 from renderers.portrait.portrait import PortraitRenderer
 from tests.renderers.faces import (
     BROW_DOT,

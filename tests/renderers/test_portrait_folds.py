@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from renderers.portrait.folds import smooth_folds
+from renderers.portrait.portrait import smooth_folds
 
 
 def jump(by: float) -> np.ndarray:

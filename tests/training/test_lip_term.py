@@ -6,7 +6,7 @@ import torch
 from dimcli.core.motion import JAW, expression_index
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.objectives import finetune_objective, lip_term, standardised
-from renderers.heads.lip_gap import CLOSED, lip_gap
+from renderers.heads.regions import CLOSED, lip_gap
 from tests.models.conftest import random_batch, tiny_config
 
 SPEAKING = {

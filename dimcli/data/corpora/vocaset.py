@@ -7,7 +7,7 @@
 
 Vertices were captured 60 times a second; as FaceFormer does, every second frame is taken. Files
 that were thinned out to 30 already are known by the length of their sound. Motion is FLAME's jaw
-and expression, fitted to the vertices (:mod:`renderers.heads.flame_fitting`): it needs the user's
+and expression, fitted to the vertices (:mod:`renderers.heads.fitting`): it needs the user's
 FLAME.
 
 Splits are by subject: 8 train (sentences 1-40), 2 val, 2 test (21-40).
@@ -46,9 +46,9 @@ from dimcli.data.corpora.scans import (
 from dimcli.data.corpora.sounds import check_sound
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
+from renderers.heads.fitting import FlameFitter
 from renderers.heads.flame import NUM_SKIN, FlameHead, read_arrays
 from renderers.heads.flame_files import NUM_VERTICES
-from renderers.heads.flame_fitting import FlameFitter
 from renderers.heads.regions import FLAME_LIPS, FLAME_UPPER, flame_mask
 from weights.importing import find_imported, imported
 

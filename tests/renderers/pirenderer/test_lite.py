@@ -11,7 +11,7 @@ import torch
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
 from renderers.base import Reference
-from renderers.contours import FACE_OVAL
+from renderers.heads.contours import FACE_OVAL
 from renderers.portrait.mesh import HeadMesh, Shift
 from renderers.portrait.portrait import PortraitRenderer
 from renderers.trained import run as runs

@@ -11,12 +11,19 @@ from renderers.trained.pirenderer.networks import (
     PRESETS,
     PIRenderer,
     PIRendererConfig,
-    motion_windows,
     warp,
 )
 
 TINY = PRESETS["tiny"]
 SIZE = 32
+
+
+def motion_windows(coefficients: Tensor, window: int = 27) -> Tensor:
+    """For each frame of ``coefficients`` [T, K] the window about it, [T, K, W]; before the first
+    and after the last frame it repeats them.
+    """
+    frames = torch.arange(len(coefficients))[:, None] + torch.arange(window) - window // 2
+    return coefficients[frames.clamp(0, len(coefficients) - 1)].transpose(1, 2)
 
 
 def smooth(count: int, seed: int) -> Tensor:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from dimcli.core.errors import InputError
@@ -12,11 +13,20 @@ from renderers.trained.pirenderer.published import (
     convert,
     import_pirender,
     initial_adapter,
-    load_published,
     published_config,
     start_from_published,
 )
 from tests.renderers.pirenderer.published_network import plain, random_weights, shapes
+
+
+def load_published(path: Path) -> PIRenderer:
+    """The published network from a file that :func:`import_pirender` wrote, in eval mode: driven
+    by their 73 coefficients, or by our 59 where the checkpoint has a layer before them.
+    """
+    tensors = load_file(path)
+    network = PIRenderer(published_config(adapted="mapping.adapter.weight" in tensors))
+    network.load_state_dict(tensors)
+    return network.eval()
 
 
 @pytest.fixture(scope="module")

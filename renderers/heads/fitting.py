@@ -1,8 +1,10 @@
-"""The jaw and expression of one head whose face is displaced as asked: bounded least squares.
+"""Motion of a head whose points are displaced as asked: bounded least squares.
 
 A face is the displacement of some hundred points from their resting places, the head's rotation
 aside. Gauss-Newton steps on the jaw's rotation, which is not linear, and on the expression with
-bounds and a small ridge, as no space can do all that the other does.
+bounds and a small ridge, as no space can do all that the other does. :class:`Solver` converts
+motion between heads; :class:`FlameFitter` finds FLAME's jaw and expression in scanned vertices of
+its own mesh, for one person, whose shape is solved for once, from the resting face.
 
 Legend: N frames, K points, C unknowns. Displacements are in millimetres of the open head.
 """
@@ -10,9 +12,10 @@ Legend: N frames, K points, C unknowns. Displacements are in millimetres of the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.core.motion import (
@@ -22,14 +25,47 @@ from dimcli.core.motion import (
     JAW,
     JAW_OPEN_RAD,
     MOTION_DIM,
+    Motion,
     expression_index,
 )
-from renderers.heads.bounded import bounded_least_squares
+from renderers.heads.correspondence import SurfacePoints
+from renderers.heads.flame import FlameHead
+from renderers.heads.open_head import OpenHead
 
-if TYPE_CHECKING:
-    from renderers.heads.correspondence import SurfacePoints
-    from renderers.heads.flame import FlameHead
-    from renderers.heads.open_head import OpenHead
+Floats = NDArray[np.float32]
+
+_STEPS = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
+_ROUNDS = 60
+_TOLERANCE = 1e-6
+
+
+def bounded_least_squares(normal: Tensor, right: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Minimise ``x H x / 2 - g x`` with ``lower <= x <= upper``, by projected Newton steps.
+
+    ``normal`` H [N, C, C], positive definite (a ridge makes it so), ``right`` g [N, C], bounds [C]
+    or [N, C]; the result is [N, C], in float64. Unknowns that sit on a bound and would go beyond
+    stay; the others take the best part of a Newton step, cut to the bounds (Bertsekas 1982).
+    """
+    normal, right = normal.double(), right.double()
+    lower, upper = (bound.double().expand_as(right) for bound in (lower, upper))
+    found = torch.linalg.solve(normal, right[..., None]).squeeze(-1).clamp(lower, upper)
+    steps = torch.tensor((0.0, *_STEPS)).to(right)[:, None, None]
+    for _ in range(_ROUNDS):
+        slope = (normal @ found[..., None]).squeeze(-1) - right
+        stuck = ((found <= lower) & (slope > 0)) | ((found >= upper) & (slope < 0))
+        free = (~stuck).to(slope)
+        held = normal * free[:, :, None] * free[:, None, :] + torch.diag_embed(1 - free)
+        step = torch.linalg.solve(held, (slope * free)[..., None]).squeeze(-1)
+        tried = (found - steps * step).clamp(lower, upper)
+        bent = (normal @ tried[..., None]).squeeze(-1)
+        costs = (tried * (bent / 2 - right)).sum(-1)
+        best = tried.gather(0, costs.argmin(0)[None, :, None].expand(1, -1, tried.shape[2]))[0]
+        change = float((best - found).abs().max())
+        found = best
+        if change < _TOLERANCE:
+            break
+    return found
+
 
 ROUNDS = 6
 """Gauss-Newton steps. The jaw's rotation is all that is not linear, so few are enough."""
@@ -190,3 +226,60 @@ class Solver:
         pull = low_share[..., 0] * pulls[frames, low] + high_share[..., 0] * pulls[frames, low + 1]
         points = left.shape[1] / 3
         return curve / points, pull / points
+
+
+SHAPE_RIDGE_MM2 = 1.0
+"""Squared millimetres a vertex that a standard deviation of shape costs, over all vertices."""
+CHUNK = 128
+"""Frames solved at once."""
+
+
+class FlameFitter:
+    """Finds the motion of one person's vertices."""
+
+    def __init__(
+        self,
+        flame: FlameHead,
+        rest: Floats,
+        vertices: NDArray[np.int64],
+        device: torch.device | None = None,
+    ) -> None:
+        """``rest`` [V, 3] is the person's resting face, metres; ``vertices`` [K] are fitted."""
+        self.device = device or torch.device("cpu")
+        self.vertices = vertices
+        own = torch.from_numpy(np.array(rest, np.float32))
+        shape, shift = person_shape(flame, own)
+        part = flame.restricted(torch.from_numpy(vertices))
+        joints = flame.joints(shape[None], shape.new_zeros(1, 1))[0]
+        part.template = own[torch.from_numpy(vertices)] - shift
+        part.joint_template = joints
+        count = torch.arange(len(vertices))[:, None].expand(-1, 3).contiguous()
+        weights = torch.tensor([1.0, 0.0, 0.0]).expand(len(vertices), -1).contiguous()
+        points = SurfacePoints(count, weights).to(self.device)
+        self.solver = Solver(Face(part.to(self.device), points, 1.0), "flame", self.device)
+
+    def fit(self, moved: Floats, fps: float) -> tuple[Motion, float]:
+        """Motion of displacements [T, V, 3] (metres) of the whole mesh, and the millimetres root
+        mean square that the fitted vertices are off.
+        """
+        target = torch.from_numpy(1000 * moved[:, self.vertices].reshape(len(moved), -1))
+        values, squares = [], 0.0
+        with torch.inference_mode():
+            for part in target.split(CHUNK):
+                found, left = self.solver.solve(part.to(self.device))
+                values.append(found.float().cpu().numpy())
+                squares += float(left.square().sum())
+        residual = (squares / (len(moved) * len(self.vertices))) ** 0.5
+        return Motion(np.concatenate(values), fps=fps, space="flame"), residual
+
+
+def person_shape(flame: FlameHead, rest: Tensor) -> tuple[Tensor, Tensor]:
+    """Shape components [S] of a resting face [V, 3], and where it lies [3], by ridge regression."""
+    basis = 1000 * flame.shape_basis.T.double()
+    places = 1000 * torch.eye(3, dtype=torch.float64).repeat(len(rest), 1)
+    columns = torch.cat([basis, places], dim=1)
+    target = 1000 * (rest - flame.template).flatten().double()
+    ridge = torch.full((columns.shape[1],), SHAPE_RIDGE_MM2, dtype=torch.float64)
+    ridge[-3:] = 1e-9
+    solved = torch.linalg.solve(columns.T @ columns + torch.diag(ridge), columns.T @ target)
+    return solved[:-3].float(), solved[-3:].float()
