@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli.audio.log_mel import (
     ACTIVITY,
@@ -30,6 +29,7 @@ from dimcli.audio.log_mel import (
     silence,
 )
 from dimcli.core.errors import InputError
+from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
 
 __all__ = [
@@ -56,8 +56,6 @@ __all__ = [
     "mel_rows",
     "silence",
 ]
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from dimcli.core.motion import Floats
 
 FOLDER = "features"
 LARGEST = 2 * 2**30

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output, existing_file
-
-Floats = NDArray[np.float32]
+from dimcli.core.motion import Floats
 
 _UNREADABLE = (
     *(ValueError, TypeError, OSError, EOFError, KeyError, MemoryError, RuntimeError),

@@ -17,19 +17,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli.audio import AudioEncoder
 from dimcli.audio.cache import cached_features
 from dimcli.audio.hubert_files import find_hubert, load_model
 from dimcli.audio.sound import checked_sound, to_frames
 from dimcli.core.errors import InputError
+from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Floats = NDArray[np.float32]
 
 SAMPLE_RATE = 16000
 HOP = 320

@@ -9,11 +9,9 @@ and in synthetic speech.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli.audio.sound import checked_sound
-
-Floats = NDArray[np.float32]
+from dimcli.core.motion import Floats
 
 NUM_MELS = 28
 LEVEL, ACTIVITY, VOICING, PITCH = range(NUM_MELS, NUM_MELS + 4)

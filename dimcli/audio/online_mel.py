@@ -10,12 +10,10 @@ on the sound up to the frame's end and on nothing later.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli.audio.log_mel import HOP, MEL_DIM, SAMPLE_RATE, WINDOW, analyse, normalise, silence
 from dimcli.core.errors import InputError
-
-Floats = NDArray[np.float32]
+from dimcli.core.motion import Floats
 
 HISTORY_S = 30.0
 SETTLING_S = 0.5

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError
-
-Floats = NDArray[np.float32]
+from dimcli.core.motion import Floats
 
 _BLOCK = 2000  # output rows made at a time, so that double precision costs little memory
 

@@ -26,13 +26,19 @@ from numpy.typing import NDArray
 from dimcli.core.errors import InputError
 from dimcli.core.files import existing_file
 
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
 NUM_POSE = 6
 NUM_EXPRESSION = 50
 MOTION_DIM = NUM_POSE + NUM_EXPRESSION
 SPACES = ("arkit", "flame")
 
-HEAD = slice(0, 3)
-JAW = slice(3, 6)
+PITCH, YAW, ROLL, JAW_PITCH, JAW_YAW, JAW_ROLL = range(NUM_POSE)
+"""Columns of the pose: rotations about x, y and z. The jaw opens by :data:`JAW_PITCH`."""
+
+HEAD = slice(PITCH, JAW_PITCH)
+JAW = slice(JAW_PITCH, NUM_POSE)
 EXPRESSION = slice(NUM_POSE, MOTION_DIM)
 
 JAW_OPEN_RAD = 0.4
@@ -65,8 +71,6 @@ _UNREADABLE = (
 )
 """What numpy and zipfile raise on a file that is no archive of arrays, or a broken one."""
 
-Floats = NDArray[np.float32]
-
 
 def expression_index(name: str) -> int:
     """Column of an ARKit expression in a motion's ``values`` (6..55). Raises KeyError."""
@@ -90,7 +94,7 @@ class Motion:
     values: Floats
     fps: float
     space: str = "arkit"
-    valid: NDArray[np.bool_] = field(default=None)  # type: ignore[arg-type]
+    valid: Bools = field(default=None)  # type: ignore[arg-type]
     camera: Floats | None = None
     shape: Floats | None = None
     meta: dict[str, Any] = field(default_factory=dict)
@@ -149,7 +153,7 @@ class Motion:
         """One named ARKit expression over time, float32 [T]. ``jawOpen`` is read off the jaw."""
         self.require_space("arkit")
         if name == "jawOpen":
-            return self.values[:, 3] / JAW_OPEN_RAD
+            return self.values[:, JAW_PITCH] / JAW_OPEN_RAD
         return self.values[:, expression_index(name)]
 
     def require_space(self, space: str) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dimcli._version import __version__
 from dimcli.core.errors import DimError, InputError
 from dimcli.core.files import atomic_output, check_output, existing_file
+from dimcli.core.motion import Floats
 from dimcli.media.ffmpeg import Child, command, fill, pour, rate_text, reading, run
 from dimcli.media.probe import VideoInfo, has_audio, probe_video
 
@@ -110,7 +111,7 @@ def _stream_frames(
         raise InputError(f"{path}: no frame can be decoded ({complaint or 'the file is broken'})")
 
 
-def read_audio(path: Path, rate: int = 16000, *, channel: int | None = None) -> NDArray[np.float32]:
+def read_audio(path: Path, rate: int = 16000, *, channel: int | None = None) -> Floats:
     """Sound of a video or sound file, mono float32 [N] in -1..1 at ``rate`` Hz.
 
     Of several channels the mean, or ``channel`` (0 is left) where one person has it alone.

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from numpy.typing import NDArray
 
 from dimcli.core.errors import DimError
+from dimcli.core.motion import Floats
 from weights.canonical_face import BUNDLE
 
 NUM_LANDMARKS = 478
-
-Floats = NDArray[np.float32]
 
 
 def sigmoid(logits: Floats) -> Floats:

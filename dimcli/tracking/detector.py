@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.tracking.bundle import Bundle, Floats, sigmoid
+from dimcli.core.motion import Floats
+from dimcli.tracking.bundle import Bundle, sigmoid
 from dimcli.tracking.geometry import REGION_SCALE, Region, eye_angle
 
 SIDE = 128

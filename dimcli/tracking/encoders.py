@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
-from dimcli.core.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Motion
+from dimcli.core.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Floats, Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames
 from dimcli.tracking.bundle import Bundle
@@ -26,8 +26,6 @@ from dimcli.tracking.landmarks import check_seen
 from dimcli.tracking.smirk import Smirk
 from dimcli.tracking.smoothing import smooth_motion
 from weights.importing import imported
-
-Floats = NDArray[np.float32]
 
 TRACKERS = ("emoca", "deca", "smirk")
 _BATCH = 16  # crops that go through the network together

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.core.motion import ARKIT_EXPRESSIONS
-from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, Floats, sigmoid
+from dimcli.core.motion import ARKIT_EXPRESSIONS, Floats
+from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, sigmoid
 from dimcli.tracking.geometry import Region
 
 SIDE = 256

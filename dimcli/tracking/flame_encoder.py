@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Floats = NDArray[np.float32]
+from dimcli.core.motion import Floats
+
 Picture = NDArray[np.uint8]
 
 SIDE = 224

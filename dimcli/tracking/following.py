@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.tracking.bundle import Bundle, Floats
+from dimcli.core.motion import Floats
+from dimcli.tracking.bundle import Bundle
 from dimcli.tracking.detector import Detection, FaceDetector
 from dimcli.tracking.face_mesh import MIN_PRESENCE, BlendshapeNetwork, FaceMesh
 from dimcli.tracking.geometry import Region, region_of_landmarks

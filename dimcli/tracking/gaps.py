@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.core.motion import HEAD, JAW, MOTION_DIM
+from dimcli.core.motion import HEAD, JAW, MOTION_DIM, Floats
 from dimcli.core.rotations import slerp_axis_angle
-
-Floats = NDArray[np.float32]
 
 
 def finite_rows(table: Floats) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.tracking.bundle import Floats
+from dimcli.core.motion import Floats
 from weights.canonical_face import NUM_MESH, CanonicalFace
 
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263

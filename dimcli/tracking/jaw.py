@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dimcli.tracking.bundle import Floats
+from dimcli.core.motion import Floats
 from dimcli.tracking.geometry import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 UPPER_LIP_INNER, LOWER_LIP_INNER = 13, 14

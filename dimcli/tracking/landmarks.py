@@ -10,10 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, JAW_OPEN_RAD, MOTION_DIM, NUM_POSE, Motion
+from dimcli.core.motion import (
+    ARKIT_EXPRESSIONS,
+    HEAD,
+    JAW_OPEN_RAD,
+    MOTION_DIM,
+    NUM_POSE,
+    Floats,
+    Motion,
+)
 from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames
-from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle, Floats
+from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle
 from dimcli.tracking.detector import FaceDetector
 from dimcli.tracking.face_mesh import (
     BLENDSHAPES,
