@@ -1,1 +1,1 @@
-"""Methods against the truth: figures, intervals, protocols and the paper's tables."""
+"""Methods against the truth: figures, intervals, protocols, score tables and the report."""
