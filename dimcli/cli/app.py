@@ -14,7 +14,6 @@ from dimcli.cli import (
     generate,
     motion,
     prepare,
-    speak,
     train,
     train_renderer,
     weights,
@@ -32,7 +31,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from dimcli import __version__
+        from dimcli._version import __version__
 
         print(f"dim {__version__}")
         raise typer.Exit
@@ -48,7 +47,7 @@ def _options(
 
 
 for _group in (
-    *(generate, speak, motion, convert, export, prepare, train, train_renderer),
+    *(generate, motion, convert, export, prepare, train, train_renderer),
     *(evaluate, weights, doctor),
 ):
     _group.register(app)

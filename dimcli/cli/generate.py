@@ -1,4 +1,4 @@
-"""``dim generate-listener``: a clip of somebody talking in, a video of somebody listening out."""
+"""``dim generate-listener``, ``dim generate-speaker`` and ``dim generate-dyad``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +21,25 @@ from dimcli.cli.options import (
     Tracker,
 )
 
+SpeakerWeights = Annotated[str, typer.Option("--weights", help="Bundled name or run directory.")]
+StyleOption = Annotated[
+    str, typer.Option(help="Way of talking, one of the weights' own; any other word lists them.")
+]
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        max=2.0,
+        help="Variety of head, brows and eyes; 0 is the surest. Default: the model's.",
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add this group's commands to the app."""
     app.command("generate-listener")(generate_listener)
+    app.command("generate-speaker")(generate_speaker)
+    app.command("generate-dyad")(generate_dyad)
 
 
 def generate_listener(
@@ -73,11 +88,12 @@ def generate_listener(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Watch a speaker and make the video of a listener who reacts."""
-    from dimcli.jobs.listening import generate_listener_videos
+    """Generate the video of a listener who reacts to a speaker."""
+    from dimcli.jobs.generate import generate_videos
 
     with console.progress_display() as progress:
-        videos = generate_listener_videos(
+        videos = generate_videos(
+            "listener",
             speaker,
             ref,
             output,
@@ -99,3 +115,98 @@ def generate_listener(
             progress=progress,
         )
     console.report_videos(videos, as_json=as_json)
+
+
+def generate_speaker(
+    speech: Annotated[Path, typer.Argument(help="Speech: a sound file, or a video's sound.")],
+    ref: Annotated[
+        Path | None,
+        typer.Option(help="Picture of the speaker; not needed with --renderer mesh."),
+    ] = None,
+    output: OutputOption = None,
+    weights: SpeakerWeights = "speaker-small",
+    renderer: RendererOption = "portrait",
+    style: StyleOption = "unknown",
+    seed: SeedOption = 0,
+    temperature: TemperatureOption = None,
+    size: SizeOption = None,
+    save_motion: Annotated[
+        Path | None, typer.Option(help="Keep the speaker's motion in this .npz.")
+    ] = None,
+    online: Annotated[
+        bool, typer.Option("--online", help="As a stream: hearing no more than 0.24 s ahead.")
+    ] = False,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Generate a talking face from speech."""
+    from dimcli.jobs.generate import generate_videos
+
+    with console.progress_display() as progress:
+        videos = generate_videos(
+            "speaker",
+            speech,
+            ref,
+            output,
+            weights=weights,
+            renderer=renderer,
+            style=style,
+            seed=seed,
+            temperature=temperature,
+            size=size,
+            save_motion=save_motion,
+            online=online,
+            device=device.value,
+            force=force,
+            progress=progress,
+        )
+    console.report_videos(videos, as_json=as_json)
+
+
+def generate_dyad(
+    speech_a: Annotated[Path, typer.Argument(help="Sound of one person, shown on the left.")],
+    speech_b: Annotated[Path, typer.Argument(help="Sound of the other, recorded beside it.")],
+    ref_a: Annotated[Path | None, typer.Option(help="Picture of the one on the left.")] = None,
+    ref_b: Annotated[Path | None, typer.Option(help="Picture of the other.")] = None,
+    output: OutputOption = None,
+    weights: Annotated[
+        str, typer.Option(help="Speaker: bundled name or run directory.")
+    ] = "speaker-small",
+    listener: Annotated[
+        str, typer.Option(help="Listener: bundled name or run directory.")
+    ] = "listener-small",
+    renderer: RendererOption = "portrait",
+    style_a: StyleOption = "unknown",
+    style_b: StyleOption = "unknown",
+    seed: SeedOption = 0,
+    temperature: TemperatureOption = None,
+    size: SizeOption = None,
+    save_motion: Annotated[
+        Path | None, typer.Option(help="Keep the motions in NAME-a.npz and NAME-b.npz.")
+    ] = None,
+    device: DeviceOption = Device.auto,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Generate both faces of a conversation from its two tracks."""
+    from dimcli.jobs.dyad import generate_dyad_video
+
+    with console.progress_display() as progress:
+        video = generate_dyad_video(
+            (speech_a, speech_b),
+            (ref_a, ref_b),
+            output,
+            speaker_weights=weights,
+            listener_weights=listener,
+            renderer=renderer,
+            styles=(style_a, style_b),
+            seed=seed,
+            temperature=temperature,
+            size=size,
+            save_motion=save_motion,
+            device=device.value,
+            force=force,
+            progress=progress,
+        )
+    console.report_videos([video], as_json=as_json)

@@ -152,7 +152,7 @@ def visualize(
     as_json: JsonOption = False,
 ) -> None:
     """Show motion on a head: motion to mesh video."""
-    from dimcli.jobs.visualize import MeshStyle, visualize_motions
+    from dimcli.jobs.render import MeshStyle, visualize_motions
 
     style = MeshStyle(
         head=head.value,

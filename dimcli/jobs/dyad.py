@@ -1,7 +1,7 @@
 """Two tracks of a conversation in, one video of both faces out.
 
-Each face is a speaker (:mod:`dimcli.jobs.speaking`) of its own track and a listener
-(:mod:`dimcli.jobs.listening`) of the other's face and voice. Whose turn it is follows the tracks:
+Each face is a speaker of its own track and a listener of the other's face and voice
+(:mod:`dimcli.jobs.generate`). Whose turn it is follows the tracks:
 where a track's voice is heard its face talks, else it listens, and it goes over from one to the
 other in a fraction of a second.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,20 +22,26 @@ from dimcli.core.errors import DimError, InputError
 from dimcli.core.motion import JAW, Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import UNKNOWN_STYLE
-from dimcli.jobs.listening import SOUND_RATE, Listener, anchored
+from dimcli.jobs.generate import (
+    SOUND_RATE,
+    Listener,
+    Source,
+    Speaker,
+    check_video_output,
+    load_listener,
+    load_speaker,
+    read_speech,
+    save_generated,
+)
 from dimcli.jobs.render import (
     Picture,
     VideoResult,
+    anchored,
     check_motion_output,
     check_renderer,
     read_reference,
-    write_video,
-)
-from dimcli.jobs.speaking import (
-    Speaker,
-    check_speaker_output,
-    read_speech,
     renderer_for,
+    write_video,
 )
 from dimcli.media.ffmpeg import command, reading, run
 from dimcli.models.dim.vqvae import part_columns
@@ -172,42 +178,59 @@ def mix(tracks: tuple[Path, Path], output: Path) -> None:
         raise DimError(f"{tracks[0]} and {tracks[1]}: cannot be mixed ({done.stderr!r:.200})")
 
 
-@dataclass(frozen=True)
-class _Voice:
-    """One of the two: the track's path, its sound [N] at SOUND_RATE and the way of talking."""
+def converse(
+    track_a: Path | str,
+    track_b: Path | str,
+    *,
+    speaker: Speaker | None = None,
+    listener: Listener | None = None,
+    styles: tuple[str, str] = (UNKNOWN_STYLE, UNKNOWN_STYLE),
+    seed: int = 0,
+    temperature: float | None = None,
+) -> tuple[Motion, Motion]:
+    """The motion of both people of a conversation that was recorded on two tracks.
 
-    path: Path
-    samples: Floats
-    style: str
+    Each talks on their own track and listens to the other's; both motions are as long as the
+    longer track. ``speaker`` and ``listener`` are by default the bundled ones. Raises InputError.
+    """
+    tracks = read_speech(Path(track_a)), read_speech(Path(track_b))
+    conversation = _conversation(
+        speaker or load_speaker(),
+        listener or load_listener(),
+        tracks,
+        styles,
+        seed=seed,
+        temperature=temperature,
+    )
+    return blended(*conversation[0]), blended(*conversation[1])
 
 
-def conversation(
+def _conversation(
     speaker: Speaker,
     listener: Listener,
-    voices: tuple[_Voice, _Voice],
+    tracks: tuple[Source, Source],
+    styles: tuple[str, str],
     *,
     seed: int,
     temperature: float | None,
     progress: Progress = silent,
-) -> tuple[list[Motion], list[Motion]]:
-    """Each voice's motion while it talks, and each one's while it listens to the other."""
+) -> list[tuple[Motion, Motion, Bools]]:
+    """Of both people: the motion of talking, that of listening to the other, and when each talks,
+    bool [T]."""
+    longest = max(len(track.samples) for track in tracks)
+    padded = [np.pad(track.samples, (0, longest - len(track.samples))) for track in tracks]
     talking = [
-        speaker.say(
-            voice.samples,
-            SOUND_RATE,
-            seed=seed + index,
-            style=voice.style,
-            temperature=temperature,
-            progress=progress,
+        speaker.speak(
+            samples, seed=seed + i, style=styles[i], temperature=temperature, progress=progress
         )
-        for index, voice in enumerate(voices)
+        for i, samples in enumerate(padded)
     ]
     listening = []
-    for index in range(2):
-        other = 1 - index
-        listener.watch(voices[other].path, talking[other], progress)
-        listening.append(listener.react(seed + index, None, None))
-    return talking, listening
+    for i in range(2):
+        other = Source(tracks[1 - i].samples, talking[1 - i])
+        listening.append(listener.answer(listener.perceive(other, progress), seed=seed + i))
+    talks = turns((padded[0], padded[1]), talking[0].fps, len(talking[0]))
+    return list(zip(talking, listening, talks, strict=True))
 
 
 def generate_dyad_video(
@@ -239,7 +262,7 @@ def generate_dyad_video(
 
     started = time.monotonic()
     output = output or Path(f"{tracks[0].stem}-{tracks[1].stem}-dyad.mp4")
-    check_speaker_output(output, *tracks, force=force)
+    check_video_output(output, *tracks, what="the speech itself", force=force)
     kept = [save_motion and save_motion.with_stem(f"{save_motion.stem}-{n}") for n in NAMES]
     for path in filter(None, kept):
         check_motion_output(path, force=force)
@@ -259,41 +282,36 @@ def generate_dyad_video(
     remarks: tuple[str, ...] = ()
     sounds, fitted, ready = [], [], []
     for track, reference in zip(tracks, references, strict=True):
-        samples, told = read_speech(track)
-        found, told_too = read_reference(reference) if reference else (None, ())
-        ready.append(renderer_for(spaces[0], renderer, found, size, device))
-        sounds.append(samples)
-        fitted.append(found)
-        remarks += (*told, *told_too, *ready[-1].remarks)
-    lengths = [len(samples) / SOUND_RATE for samples in sounds]
+        sounds.append(read_speech(track))
+        picture, picture_remarks = read_reference(reference) if reference else (None, ())
+        ready.append(renderer_for(spaces[0], renderer, picture, size, device))
+        fitted.append(picture)
+        remarks += (*sounds[-1].remarks, *picture_remarks, *ready[-1].remarks)
+    lengths = [len(sound.samples) / SOUND_RATE for sound in sounds]
     if abs(lengths[0] - lengths[1]) > 1.0:
         remarks += (f"the tracks are {lengths[0]:.1f} and {lengths[1]:.1f} s long",)
-    longest = max(map(len, sounds))
-    sounds = [np.pad(samples, (0, longest - len(samples))) for samples in sounds]
     speaker, listener = loading.result()
-    voices = (
-        _Voice(tracks[0], sounds[0], styles[0]),
-        _Voice(tracks[1], sounds[1], styles[1]),
+    conversation = _conversation(
+        speaker,
+        listener,
+        (sounds[0], sounds[1]),
+        styles,
+        seed=seed,
+        temperature=temperature,
+        progress=progress,
     )
-    talking, listening = conversation(
-        speaker, listener, voices, seed=seed, temperature=temperature, progress=progress
-    )
-    fps, length = talking[0].fps, len(talking[0])
     motions = []
-    for index, talks in enumerate(turns((sounds[0], sounds[1]), fps, length)):
-        pair = [talking[index], listening[index]]
-        picture = fitted[index]
-        if picture is not None and spaces[0] == "arkit":
-            pair = [anchored(motion, picture) for motion in pair]
-        motions.append(blended(pair[0], pair[1], talks))
+    for (*pair, talks), picture in zip(conversation, fitted, strict=True):
+        talking, listening = (
+            anchored(motion, picture) if picture is not None and spaces[0] == "arkit" else motion
+            for motion in pair
+        )
+        motions.append(blended(talking, listening, talks))
     frames = side_by_side(ready[0].render(motions[0].values), ready[1].render(motions[1].values))
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "both.wav"
         mix(tracks, sound)
         result = write_video(output, motions[0], frames, sound, force, progress, started, remarks)
     for where, motion, track in zip(kept, motions, tracks, strict=True):
-        if where is not None:
-            replace(motion, meta=motion.meta | {"source": str(track.resolve())}).save(
-                where, force=force
-            )
+        save_generated(motion, where, track, force=force)
     return result

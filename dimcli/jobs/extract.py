@@ -100,6 +100,36 @@ def space_of(tracker: str) -> str:
     return "arkit" if tracker == BUILT_IN else "flame"
 
 
+def tracker_for(space: str, tracker: str | None, weights: str) -> str:
+    """The tracker for a model of ``space``: ``tracker``, by default the built-in one or EMOCA.
+
+    Raises InputError where that one measures in another space; ``weights`` names the model.
+    """
+    if tracker is None:
+        return BUILT_IN if space == "arkit" else "emoca"
+    if space_of(tracker) != space:
+        raise InputError(
+            f"--tracker {tracker}: measures in the '{space_of(tracker)}' space and {weights} "
+            f"is of '{space}'; leave --tracker out, or take other --weights"
+        )
+    return tracker
+
+
+def track(
+    video: Path | str,
+    *,
+    tracker: str = BUILT_IN,
+    checkpoint: Path | None = None,
+    smooth: bool = False,
+    region: str | None = None,
+    device: str = "auto",
+) -> Motion:
+    """The motion of the face in a video; see :func:`extract_motion`. Raises InputError."""
+    return face_tracker(
+        Path(video), tracker, checkpoint, smooth=smooth, region=region, device=device
+    )(silent)
+
+
 def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
     """``x,y,width,height`` in pixels as four numbers. Raises InputError."""
     if text is None:

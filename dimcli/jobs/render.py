@@ -1,10 +1,11 @@
-"""Video to motion and motion to video, from files to files: what tracking and renderers share."""
+"""Motion to video by every renderer: ``dim render``, ``dim visualize``, and what jobs share."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from dimcli.core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from renderers.base import Reference, Renderer
+    from renderers.heads.open_head import Head
+    from renderers.mesh.mesh import MeshRenderer
     from renderers.portrait.portrait import PortraitRenderer
     from renderers.trained.renderer import TrainedRenderer
 
@@ -26,6 +29,10 @@ Picture = NDArray[np.uint8]
 
 MESH_SIZE = 512
 RENDERERS = ("portrait", "mesh")
+HEAD_SPACES = {"open": "arkit", "flame": "flame"}
+"""The motion that each head shows."""
+LABEL_SHARE = 1 / 22
+"""Height of a label's letters as a share of the picture."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ def render_motion(
     check_renderer(renderer)
     motion, sound, remarks = load_motion(motion_path, audio, smooth)
     fitted, more_remarks = read_reference(reference)
-    ready = make_renderer(renderer, fitted, size, device)
+    ready = renderer_for("arkit", renderer, fitted, size, device)
     return write_video(
         output,
         motion,
@@ -132,37 +139,120 @@ def check_renderer(kind: str) -> None:
         read_config(Path(kind))
 
 
-def make_renderer(
-    kind: str, reference: Reference | None, size: int | None, device: str = "auto"
+def renderer_for(
+    space: str, kind: str, reference: Reference | None, size: int | None, device: str = "auto"
 ) -> Renderer:
-    """A renderer that is ready to render: ``portrait``, ``mesh``, or a run of a trained one.
+    """What renders motion of ``space``, ready: ``portrait``, ``mesh``, or a run of a trained one.
 
-    ``size`` is the picture's longer side in pixels. Raises InputError as :func:`check_renderer`
-    does, and where a picture is needed.
+    Motion in ``arkit`` moves pictures and the open head, motion in ``flame`` the imported FLAME
+    head only. ``size`` is the picture's longer side in pixels. Raises InputError where ``kind``
+    is unknown or cannot show the space, and where a picture is needed.
     """
     if kind == "mesh":
-        from renderers.mesh.mesh import MeshRenderer
+        if space == "arkit":
+            from renderers.mesh.mesh import MeshRenderer
 
-        return MeshRenderer(size=size or MESH_SIZE)
+            return MeshRenderer(size=size or MESH_SIZE)
+        from renderers.heads.flame import load_head
+
+        return mesh_renderer(load_head("flame"), 1.0, MeshStyle(size=size))
+    if space != "arkit":
+        raise InputError(
+            f"--renderer {kind}: moves pictures by motion in the 'arkit' space, and these "
+            "--weights are of 'flame'; expected --renderer mesh"
+        )
     check_renderer(kind)
     if reference is None:
-        raise InputError(f"--ref: --renderer {kind} needs a picture of the listener")
+        raise InputError(f"--ref: --renderer {kind} needs a picture of the face")
     height, width = reference.image.shape[:2]
     scale = (size or max(width, height)) / max(width, height)
     sides = (round(width * scale), round(height * scale))
-    made: PortraitRenderer | TrainedRenderer
+    ready: PortraitRenderer | TrainedRenderer
     if kind == "portrait":
         from renderers.portrait.portrait import PortraitRenderer
 
-        made = PortraitRenderer(sides)
+        ready = PortraitRenderer(sides)
     else:
         from dimcli.core.device import choose_device
         from renderers.trained.renderer import TrainedRenderer
         from renderers.trained.run import read_run
 
-        made = TrainedRenderer(read_run(Path(kind), choose_device(device)), sides)
-    made.prepare(reference)
-    return made
+        ready = TrainedRenderer(read_run(Path(kind), choose_device(device)), sides)
+    ready.prepare(reference)
+    return ready
+
+
+@dataclass(frozen=True)
+class LoadedRenderer:
+    """A renderer that is ready to draw motion of ``space``, and the picture that it draws."""
+
+    renderer: Renderer
+    reference: Reference | None
+    space: str
+
+    def frames(self, motion: Motion, *, anchor: bool | None = None) -> Iterator[Picture]:
+        """Frames of ``motion``, one at a time: uint8 [H, W, 3], RGB.
+
+        ``anchor`` moves the face about the picture's own pose and expression instead of about
+        zero; by default motion that a model generated. Raises InputError where the motion is in
+        another space.
+        """
+        motion.require_space(self.space)
+        if anchor is None:
+            anchor = bool(motion.meta.get("generated"))
+        if anchor and self.reference is not None:
+            motion = anchored(motion, self.reference)
+        return self.renderer.render(motion.values)
+
+
+def load_renderer(
+    kind: str | Path = "portrait",
+    reference: Path | str | None = None,
+    *,
+    size: int | None = None,
+    device: str = "auto",
+    space: str = "arkit",
+) -> LoadedRenderer:
+    """A renderer of motion: ``portrait`` or ``mesh``, or a run of ``dim train-renderer``.
+
+    ``reference`` is a picture of the face, which ``mesh`` does not need; ``size`` the longer side
+    of the frames in pixels; ``space`` that of the motion (``flame`` is for ``mesh`` only). Raises
+    InputError.
+    """
+    fitted = read_reference(Path(reference))[0] if reference is not None else None
+    return LoadedRenderer(renderer_for(space, str(kind), fitted, size, device), fitted, space)
+
+
+def render(
+    motion: Motion,
+    reference: Path | str | None,
+    output: Path | str,
+    *,
+    renderer: str | Path = "portrait",
+    audio: Path | str | None = None,
+    size: int | None = None,
+    device: str = "auto",
+    force: bool = False,
+) -> VideoResult:
+    """Write the video of ``motion`` on the picture ``reference``, with the sound of ``audio``.
+
+    See :func:`load_renderer` and :meth:`LoadedRenderer.frames`. Raises InputError.
+    """
+    started = time.monotonic()
+    output = media.check_video_output(Path(output), force=force)
+    ready = load_renderer(renderer, reference, size=size, device=device, space=motion.space)
+    sound = Path(audio) if audio is not None else None
+    frames = ready.frames(motion)
+    return write_video(
+        output, motion, frames, sound, force, silent, started, ready.renderer.remarks
+    )
+
+
+def anchored(motion: Motion, reference: Reference) -> Motion:
+    """Generated motion about the picture's own pose and face, instead of about zero."""
+    from renderers.anchor import anchor
+
+    return replace(motion, values=anchor(motion.values, reference.values))
 
 
 def write_video(
@@ -182,3 +272,121 @@ def write_video(
             writer.write(frame)
             progress(stage, done, len(motion))
     return VideoResult(output, motion.duration_s, len(motion), time.monotonic() - started, remarks)
+
+
+@dataclass(frozen=True)
+class MeshStyle:
+    """How a mesh video looks: ``size`` of a tile in pixels, ``head``, ``look`` and ``rasteriser``
+    by name, ``turntable_s`` the seconds of a full turn of the head (0 for none)."""
+
+    head: str = "auto"
+    size: int | None = None
+    look: str | None = None
+    turntable_s: float = 0.0
+    rasteriser: str = "auto"
+    device: str = "auto"
+
+
+def visualize_motions(
+    paths: Sequence[Path],
+    output: Path | None = None,
+    style: MeshStyle = MeshStyle(),
+    *,
+    audio: Path | None = None,
+    smooth: bool | None = None,
+    force: bool = False,
+    progress: Progress = silent,
+) -> VideoResult:
+    """Show motion files on heads, by default in ``<first motion>.mp4`` in this folder.
+
+    Several are shown side by side under their files' names, at the first one's frame rate, for as
+    long as the shortest; the sound is the first one's.
+    """
+    started = time.monotonic()
+    output = output or Path(f"{paths[0].stem}.mp4")
+    media.check_video_output(output, force=force)
+    loaded = [
+        load_motion(path, audio if not index else None, smooth, space=None)
+        for index, path in enumerate(paths)
+    ]
+    head_names = [
+        head_of(motion.space, style.head, path)
+        for path, (motion, _, _) in zip(paths, loaded, strict=True)
+    ]
+    remarks = loaded[0][2]
+    first = loaded[0][0]
+    motions = [motion.resampled(first.fps) for motion, _, _ in loaded]
+    frames = min(map(len, motions))
+    shown = [Motion(one.values[:frames], fps=one.fps, space=one.space) for one in motions]
+    if frames < max(map(len, motions)):
+        remarks += (f"cut to the shortest of the motions, {frames / first.fps:.1f} s",)
+    labels = [path.stem for path in paths] if len(paths) > 1 else []
+    from renderers.heads.flame import load_head
+
+    renderers = [
+        mesh_renderer(load_head(name, motion.shape), motion.fps, style)
+        for name, motion in zip(head_names, motions, strict=True)
+    ]
+    pictures = tiles(renderers, shown, labels)
+    return write_video(output, shown[0], pictures, loaded[0][1], force, progress, started, remarks)
+
+
+def head_of(space: str, wanted: str, path: Path) -> str:
+    """Which head shows motion of ``space``: ``open`` or ``flame``. InputError where the ``wanted``
+    one can't; ``path`` is the motion's file.
+    """
+    suited = {"arkit": "open", "flame": "flame"}[space]
+    if wanted not in ("auto", *HEAD_SPACES):
+        raise InputError(f"--head {wanted}: unknown; known: auto, {', '.join(HEAD_SPACES)}")
+    if wanted not in ("auto", suited):
+        raise InputError(
+            f"--head {wanted}: {path} is in the '{space}' space, which --head {suited} shows; "
+            f"convert it with `dim convert {path} --to {HEAD_SPACES[wanted]}`"
+        )
+    return suited
+
+
+def mesh_renderer(head: Head, fps: float, style: MeshStyle) -> MeshRenderer:
+    """A renderer of ``head`` for motion of ``fps`` frames a second."""
+    from dimcli.core.device import choose_device
+    from renderers.mesh.mesh import MeshRenderer
+    from renderers.mesh.raster import Camera, make_rasteriser
+
+    camera = Camera()
+    turn = 2 * math.pi / (style.turntable_s * fps) if style.turntable_s else 0.0
+    return MeshRenderer(
+        style.size or MESH_SIZE,
+        head=head,
+        camera=camera,
+        rasteriser=make_rasteriser(style.rasteriser, camera, choose_device(style.device)),
+        look=style.look,
+        turn_rad=turn,
+    )
+
+
+def tiles(
+    renderers: Sequence[MeshRenderer], motions: Sequence[Motion], labels: Sequence[str] = ()
+) -> Iterator[Picture]:
+    """Frames of several heads side by side: uint8 [H, W x heads, 3], with ``labels`` above."""
+    streams = [
+        renderer.render(motion.values) for renderer, motion in zip(renderers, motions, strict=True)
+    ]
+    for pictures in zip(*streams, strict=True):
+        for picture, label in zip(pictures, labels, strict=False):
+            _write(picture, label)
+        yield np.hstack(pictures) if len(pictures) > 1 else pictures[0]
+
+
+def _write(picture: Picture, text: str) -> None:
+    """Write ``text`` at the top left of ``picture``, in place, small enough to fit."""
+    import cv2
+
+    height, width = picture.shape[:2]
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    scale = cv2.getFontScaleFromHeight(font, round(height * LABEL_SHARE), 1)
+    margin = round(height * LABEL_SHARE)
+    (length, _), _ = cv2.getTextSize(text, font, scale, 1)
+    scale *= min(1.0, (width - 2 * margin) / max(length, 1))
+    thickness = max(1, round(height / 360))
+    white = (250, 250, 250)
+    cv2.putText(picture, text, (margin, 2 * margin), font, scale, white, thickness, cv2.LINE_AA)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from dimcli.core.motion import Motion
-from dimcli.jobs.listening import generate_listener_videos
+from dimcli.jobs.generate import generate_videos
 from dimcli.media import read_frames
 from renderers.mesh.mesh import MeshRenderer
 from weights import DEFAULT_LISTENER
@@ -41,7 +41,8 @@ def tile(frame: np.ndarray) -> np.ndarray:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         video, kept = Path(name) / "out.mp4", Path(name) / "motion.npz"
-        generate_listener_videos(
+        generate_videos(
+            "listener",
             HERE / "speaker.mp4",
             HERE / "listener.png",
             video,

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from dimcli import media
 from dimcli.audio import load_encoder
 from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
-from dimcli.jobs.listening import Listener
+from dimcli.jobs.generate import SOUND_RATE, Listener, Source
 from dimcli.models.checkpoint import write_run
 from dimcli.models.dim.dim import DIM
 from dimcli.models.presets import preset
@@ -34,10 +35,11 @@ def test_a_model_trained_on_hubert_hears_with_hubert(run, examples, tmp_path):
     name = f"hubert:{tmp_path / 'small'}"
     listener = Listener.load(run(name, WIDTH), "cpu")
     speaker = Motion(np.zeros((40, 56), np.float32), fps=25.0)
-    listener.watch(examples / "speaker.mp4", speaker)
-    made = listener.react(seed=0, temperature=None, steps=1)
+    sound = media.read_audio(examples / "speaker.mp4", SOUND_RATE)
+    perceived = listener.perceive(Source(sound, speaker))
+    made = listener.answer(perceived, steps=1)
     assert len(made) == 40
-    assert listener._heard.shape == (40, WIDTH)
+    assert perceived.stimulus.audio.shape == (40, WIDTH)
     assert list((tmp_path / "home").rglob("*.npy"))  # the model ran; mel keeps nothing
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dimcli import media
 from dimcli.core.motion import expression_index
 from dimcli.data.clip import ATTITUDES
-from dimcli.jobs.listening import Listener
+from dimcli.jobs.generate import SOUND_RATE, Listener, Source
 from dimcli.tracking.landmarks import track_video
 from weights import DEFAULT_LISTENER, resolve
 
@@ -25,12 +26,12 @@ def main() -> None:
     listener = Listener.load(resolve(WEIGHTS), "cpu")
     print(f"{'speaker':32} " + " ".join(f"{name:>14}" for name in ATTITUDES))
     for clip in [REPOSITORY / "examples" / "speaker.mp4", *sorted(CLIPS.glob("*.mp4"))]:
-        listener.watch(clip, track_video(clip))
+        watched = Source(media.read_audio(clip, SOUND_RATE), track_video(clip))
+        perceived = listener.perceive(watched)
         cells = []
         for attitude in ATTITUDES:
-            smiles = [
-                listener.react(seed, None, None, attitude).values[:, SMILE].mean() for seed in SEEDS
-            ]
+            motions = (listener.answer(perceived, seed=i, attitude=attitude) for i in SEEDS)
+            smiles = [motion.values[:, SMILE].mean() for motion in motions]
             cells.append(f"{np.mean(smiles):.2f} (sd {np.std(smiles):.2f})")
         print(f"{clip.name:32} " + " ".join(f"{cell:>14}" for cell in cells), flush=True)
 

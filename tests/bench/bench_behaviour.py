@@ -20,7 +20,7 @@ from dimcli.evaluation.behaviour import (
     find_nods,
     measure,
 )
-from dimcli.jobs.listening import generate_listener_videos
+from dimcli.jobs.generate import generate_videos
 from dimcli.tracking.landmarks import track_video
 from tests.coupling import Coupling, couple, find_pauses, medians
 
@@ -101,7 +101,7 @@ def main() -> None:
             for portrait in portraits:
                 draws = []
                 for seed in SEEDS:
-                    generate_listener_videos(
+                    generate_videos("listener", 
                         speaker, portrait, out, weights=WEIGHTS, seed=seed,
                         save_motion=kept, force=True,
                     )  # fmt: skip

@@ -130,12 +130,12 @@ def compare(clips: Path, speaker: Speaker) -> list[Row]:
 
 def main() -> None:
     """Print the table."""
-    from dimcli.jobs.speaking import speak
+    from dimcli.jobs.generate import load_speaker
 
-    weights = os.environ.get("DIM_SPEAKER", "speaker-small")
+    model = load_speaker(os.environ.get("DIM_SPEAKER", "speaker-small"))
 
     def speaker(samples: Floats, rate: int, fps: float, frames: int) -> Motion:
-        return speak(samples, rate, weights=weights).resampled(fps, frames)
+        return model.speak(samples, rate=rate).resampled(fps, frames)
 
     rows = compare(CLIPS, speaker)
     titles = "  ".join(f"{f'{name} made/real':>16}" for name in ("mean", "spread", "rest"))

@@ -10,7 +10,7 @@ import pytest
 from dimcli import media
 from dimcli.core.motion import Motion
 from dimcli.evaluation.lips import lip_opening
-from dimcli.jobs.speaking import speak
+from dimcli.jobs.generate import load_speaker
 from tests.cli.test_bad_input import refused
 
 RATE = 16000
@@ -130,7 +130,7 @@ def test_a_portrait_needs_a_picture_and_an_unknown_style_is_named(dim, said, tmp
 @pytest.mark.parametrize("noise", [0.0, 3e-4])
 def test_silence_gives_a_quiet_living_face(noise):
     sound = noise * np.random.default_rng(0).standard_normal(12 * RATE)
-    motion = speak(sound.astype(np.float32), RATE, seed=1)
+    motion = load_speaker().speak(sound.astype(np.float32), rate=RATE, seed=1)
     assert (lip_opening(motion) < 0.02).mean() > 0.95
     assert np.degrees(motion.values[:, :3]).std(axis=0).max() > 0.2
     blink = motion.column("eyeBlinkLeft")
@@ -140,7 +140,7 @@ def test_silence_gives_a_quiet_living_face(noise):
 def test_the_jaw_rests_in_pauses_and_moves_in_speech(said):
     sound = np.concatenate([said[: 2 * RATE], np.zeros(2 * RATE, np.float32), said[: 2 * RATE]])
     sound += 3e-4 * np.random.default_rng(0).standard_normal(len(sound)).astype(np.float32)
-    opening = lip_opening(speak(sound, RATE, seed=1))
+    opening = lip_opening(load_speaker().speak(sound, rate=RATE, seed=1))
     assert opening[56:94].mean() < 0.01
     assert opening[:50].max() > 0.03
 

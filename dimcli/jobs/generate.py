@@ -1,0 +1,497 @@
+"""A clip of a speaker to videos of a listener who reacts, and speech to a video of a talking face.
+
+The listener and the speaker are two roles of one program. A role takes in a file (a listener
+watches and hears a clip, a speaker hears speech), its model answers with motion, and the motion is
+rendered. What differs between the two is in :data:`ROLES`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+import weights as bundled
+from dimcli import media
+from dimcli.core.background import Background
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.core.progress import Progress, silent
+from dimcli.data.clip import UNKNOWN_STYLE, Stimulus
+from dimcli.jobs.extract import face_tracker, track, tracker_for
+from dimcli.jobs.render import (
+    Picture,
+    VideoResult,
+    anchored,
+    check_motion_output,
+    check_renderer,
+    read_reference,
+    renderer_for,
+    write_video,
+)
+
+if TYPE_CHECKING:
+    from dimcli.audio import LoadedEncoder
+
+Floats = NDArray[np.float32]
+
+SOUND_RATE = 16000
+SILENT_PEAK = 10 ** (-60 / 20)
+"""Sound that never gets louder than -60 dB of full scale has nothing to say."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a role takes in: mono ``samples`` [N] at SOUND_RATE, the ``motion`` of the speaker whom
+    a listener watches, and remarks worth telling."""
+
+    samples: Floats
+    motion: Motion | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Perceived:
+    """A source as a model takes it, and the rate and length that the answer is to have."""
+
+    stimulus: Stimulus
+    samples: Floats
+    fps: float
+    frames: int
+
+
+class Generator:
+    """A trained model of one role with the audio encoder that it was trained with."""
+
+    role: ClassVar[str]
+
+    def __init__(self, model: Any, encoder: LoadedEncoder, online: bool = False) -> None:
+        """``online`` answers as a stream would, without waiting for what comes later."""
+        self._model, self._encoder, self._online = model, encoder, online
+
+    @classmethod
+    def load(cls, run: Path, device: str = "auto", *, online: bool = False) -> Self:
+        """The model of a run directory, and the audio encoder that the run names.
+
+        Raises InputError where the run cannot generate this role, its encoder isn't here, or one
+        of the two cannot work ``online``.
+        """
+        from dimcli.audio import load_encoder
+
+        model = cls._load_model(run, device, online)
+        data = model.config.data
+        encoder = load_encoder(data.audio_encoder, device)
+        if encoder.encoder.dim != data.audio_dim:
+            raise InputError(
+                f"{run}: was trained on {data.audio_dim} features of '{data.audio_encoder}', which "
+                f"gives {encoder.encoder.dim} here; expected the model that it was trained with"
+            )
+        if online:
+            cls._check_online(run, data.audio_encoder)
+        return cls(model, encoder, online)
+
+    @classmethod
+    def _load_model(cls, run: Path, device: str, online: bool) -> Any:
+        raise NotImplementedError
+
+    @classmethod
+    def _check_online(cls, run: Path, encoder: str) -> None:
+        raise NotImplementedError
+
+    @property
+    def space(self) -> str:
+        """The space of the motion that comes out."""
+        return str(self._model.config.data.space)
+
+    def perceive(self, source: Source, progress: Progress = silent) -> Perceived:
+        """Compute the audio features of ``source``, at the model's frame rate."""
+        raise NotImplementedError
+
+    def answer(
+        self,
+        perceived: Perceived,
+        *,
+        seed: int = 0,
+        temperature: float | None = None,
+        steps: int | None = None,
+        attitude: str = "unknown",
+        style: str = UNKNOWN_STYLE,
+    ) -> Motion:
+        """Motion for ``perceived``, of its rate and length; the same seed gives the same motion.
+
+        ``temperature`` and ``steps`` default to the run's; a role or method that has no use for
+        an option ignores it.
+        """
+        raise NotImplementedError
+
+    def _stimulus(self, audio: Floats, speaker: Motion | None = None) -> Stimulus:
+        data = self._model.config.data
+        return Stimulus("", audio, data.audio_encoder, data.fps, data.space, speaker)
+
+
+class Listener(Generator):
+    """A trained listener."""
+
+    role = "listener"
+
+    @classmethod
+    def _load_model(cls, run: Path, device: str, online: bool) -> Any:
+        from dimcli.models.methods import load_trained
+
+        return load_trained(run, device, online=online)
+
+    @classmethod
+    def _check_online(cls, run: Path, encoder: str) -> None:
+        if encoder != "mel":
+            raise InputError(
+                f"--online: the audio encoder of {run} is '{encoder}', which needs whole clips; "
+                "expected weights that were trained on 'mel'"
+            )
+
+    @property
+    def attitude_conditioned(self) -> bool:
+        """Whether an attitude makes a difference to this model."""
+        return bool(self._model.config.told_attitudes)
+
+    def perceive(self, source: Source, progress: Progress = silent) -> Perceived:
+        """Compute the audio features of ``source`` and resample its motion."""
+        assert source.motion is not None
+        rate = self._model.config.data.fps
+        speaker = source.motion.resampled(rate)
+        if self._online:
+            from dimcli.audio.online_mel import online_mel
+
+            audio = online_mel(source.samples, rate, len(speaker))
+        else:
+            audio = self._encoder(source.samples, SOUND_RATE, rate, len(speaker), progress)
+        stimulus = self._stimulus(audio, speaker)
+        return Perceived(stimulus, source.samples, source.motion.fps, len(source.motion))
+
+    def answer(
+        self,
+        perceived: Perceived,
+        *,
+        seed: int = 0,
+        temperature: float | None = None,
+        steps: int | None = None,
+        attitude: str = "unknown",
+        style: str = UNKNOWN_STYLE,
+    ) -> Motion:
+        """See :meth:`Generator.answer`; a listener has no style."""
+        stimulus = perceived.stimulus
+        motion: Motion = self._model.generate(
+            stimulus.seen,
+            stimulus.audio,
+            seed=seed,
+            temperature=temperature,
+            steps=steps,
+            attitude=attitude,
+        )
+        return motion.resampled(perceived.fps, frames=perceived.frames)
+
+    def listen(
+        self,
+        speaker: Motion | Path | str,
+        audio: Floats | Path | str | None = None,
+        *,
+        rate: int = SOUND_RATE,
+        seed: int = 0,
+        attitude: str = "unknown",
+        temperature: float | None = None,
+        steps: int | None = None,
+    ) -> Motion:
+        """A listener's motion for a speaker, at the speaker's frame rate and length.
+
+        ``speaker`` is a video, or motion that was tracked in one; ``audio`` is the speaker's sound:
+        a file, or mono samples [N] at ``rate`` Hz; by default the video's. Raises InputError.
+        """
+        if not isinstance(speaker, Motion):
+            audio = speaker if audio is None else audio
+            speaker = track(speaker)
+        if audio is None:
+            raise InputError("audio: is missing; motion has no sound, so name the speaker's")
+        perceived = self.perceive(Source(_samples(audio, rate), speaker))
+        return self.answer(
+            perceived, seed=seed, temperature=temperature, steps=steps, attitude=attitude
+        )
+
+
+class Speaker(Generator):
+    """A trained speaker."""
+
+    role = "speaker"
+
+    @classmethod
+    def _load_model(cls, run: Path, device: str, online: bool) -> Any:
+        from dimcli.models.dim.speaker import load_speaker
+
+        return load_speaker(run, device)
+
+    @classmethod
+    def _check_online(cls, run: Path, encoder: str) -> None:
+        from dimcli.models.dim.online_speaker import require_online_encoder
+
+        require_online_encoder(encoder)
+
+    def perceive(self, source: Source, progress: Progress = silent) -> Perceived:
+        """Compute the audio features of ``source``; its last frame begins before the sound ends."""
+        from dimcli.models.dim.speaker import advanced
+
+        fps = self._model.fps
+        frames = max(1, int(np.ceil(len(source.samples) / SOUND_RATE * fps - 1e-6)))
+        audio = np.zeros((frames, 0), np.float32)  # a stream computes its own, step by step
+        if not self._online:
+            audio = advanced(self._encoder(source.samples, SOUND_RATE, fps, frames, progress), fps)
+        return Perceived(self._stimulus(audio), source.samples, fps, frames)
+
+    def answer(
+        self,
+        perceived: Perceived,
+        *,
+        seed: int = 0,
+        temperature: float | None = None,
+        steps: int | None = None,
+        attitude: str = "unknown",
+        style: str = UNKNOWN_STYLE,
+    ) -> Motion:
+        """See :meth:`Generator.answer`; a speaker has no attitude."""
+        from dimcli.models.dim.online_speaker import speak_online
+        from dimcli.models.dim.speaker import generate_speaker
+
+        chosen: dict[str, Any] = {"seed": seed, "temperature": temperature, "style": style}
+        if self._online:
+            return speak_online(self._model, perceived.samples, SOUND_RATE, **chosen)
+        return generate_speaker(self._model, perceived.stimulus.audio, steps=steps, **chosen)
+
+    def speak(
+        self,
+        speech: Floats | Path | str,
+        *,
+        rate: int = SOUND_RATE,
+        seed: int = 0,
+        style: str = UNKNOWN_STYLE,
+        temperature: float | None = None,
+        progress: Progress = silent,
+    ) -> Motion:
+        """The motion of a face that says ``speech``: a file, or mono samples [N] at ``rate`` Hz.
+
+        It is as long as the sound, at the model's frame rate. Raises InputError.
+        """
+        perceived = self.perceive(Source(_samples(speech, rate)), progress)
+        return self.answer(perceived, seed=seed, temperature=temperature, style=style)
+
+
+def load_listener(
+    name: str | Path = bundled.DEFAULT_LISTENER, device: str = "auto", *, online: bool = False
+) -> Listener:
+    """A trained listener by bundled name or run directory. Raises InputError."""
+    return Listener.load(bundled.resolve(str(name)), device, online=online)
+
+
+def load_speaker(
+    name: str | Path = bundled.DEFAULT_SPEAKER, device: str = "auto", *, online: bool = False
+) -> Speaker:
+    """A trained speaker by bundled name or run directory. Raises InputError."""
+    return Speaker.load(bundled.resolve(str(name)), device, online=online)
+
+
+def _samples(sound: Floats | Path | str, rate: int = SOUND_RATE) -> Floats:
+    if not isinstance(sound, np.ndarray):
+        return media.read_audio(Path(sound), SOUND_RATE)
+    from dimcli.audio.sound import checked_sound
+
+    return checked_sound(sound, rate, SOUND_RATE)
+
+
+def read_speech(path: Path) -> Source:
+    """The sound of a sound or video file, and remarks worth telling.
+
+    Raises InputError where there is none, or less than a frame of it.
+    """
+    samples = media.read_audio(path, SOUND_RATE)
+    if len(samples) < SOUND_RATE // 25:
+        raise InputError(f"{path}: has no sound; expected speech, in wav, mp3, m4a, mp4, ...")
+    if not np.isfinite(samples).all():
+        raise InputError(f"{path}: its sound has NaN or infinite samples; write it anew")
+    quiet = float(np.abs(samples).max()) < SILENT_PEAK
+    return Source(samples, None, (f"{path} is silent: the face stays quiet",) if quiet else ())
+
+
+def _open_speech(path: Path, *_: Any) -> Callable[[Progress], Source]:
+    speech = read_speech(path)
+    return lambda progress: speech
+
+
+def _open_clip(
+    path: Path, space: str, tracker: str | None, checkpoint: Path | None, weights: str, device: str
+) -> Callable[[Progress], Source]:
+    """What tracks the speaker of a clip, with everything checked that can be wrong from the start.
+    The tracker measures in ``space``, that of ``weights``."""
+    tracker = tracker_for(space, tracker, weights)
+    media.probe_video(path)
+    track_face = face_tracker(path, tracker, checkpoint, device=device)
+
+    def take_in(progress: Progress) -> Source:
+        motion = track_face(progress)
+        remarks: tuple[str, ...] = ()
+        if not motion.valid.all():
+            missing = 1 - float(motion.valid.mean())
+            remarks += (f"{path} shows no face in {missing:.1%} of its frames",)
+        if motion.meta.get("most_faces", 1) > 1:
+            remarks += (f"{path} shows several faces; the largest was followed",)
+        return Source(media.read_audio(path, SOUND_RATE), motion, remarks)
+
+    return take_in
+
+
+@dataclass(frozen=True)
+class Role:
+    """What the jobs of the two roles differ in."""
+
+    load: Callable[..., Generator]
+    """The model of a run."""
+    open: Callable[..., Callable[[Progress], Source]]
+    """Checks a source file; what it returns takes the file in."""
+    weights: str
+    """The default weights."""
+    source: str
+    """What the source file is called in error messages."""
+
+
+ROLES = {
+    "listener": Role(
+        Listener.load, _open_clip, bundled.DEFAULT_LISTENER, "the speaker's clip itself"
+    ),
+    "speaker": Role(Speaker.load, _open_speech, bundled.DEFAULT_SPEAKER, "the speech itself"),
+}
+
+
+def generate_videos(
+    role: str,
+    source: Path,
+    reference: Path | None,
+    output: Path | None = None,
+    *,
+    weights: str | None = None,
+    renderer: str = "portrait",
+    side_by_side: bool = False,
+    samples: int = 1,
+    seed: int = 0,
+    temperature: float | None = None,
+    steps: int | None = None,
+    attitude: str = "unknown",
+    style: str = UNKNOWN_STYLE,
+    online: bool = False,
+    size: int | None = None,
+    save_motion: Path | None = None,
+    tracker: str | None = None,
+    checkpoint: Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    progress: Progress = silent,
+) -> list[VideoResult]:
+    """Generate the ``role`` that answers ``source``, and render it on the picture ``reference``.
+
+    A ``listener`` answers the video of a speaker; a ``speaker`` says speech: a sound file, or a
+    video's sound. Writes ``samples`` videos (by default ``<source>-<role>.mp4`` in this folder)
+    with the sound of ``source``; a listener's has the speaker's frame rate and number of frames,
+    and ``side_by_side`` the speaker on its left. Sample i is drawn with ``seed + i``. ``tracker``
+    and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by default those that measure
+    in the model's space. ``online`` answers as a stream would: a listener with causal masks and a
+    bounded look-back, a speaker with a bounded look-ahead. Every input is checked before long work
+    starts. Raises InputError for what is wrong with them.
+    """
+    from dimcli.models.config import read_config
+
+    started = time.monotonic()
+    facts = ROLES[role]
+    weights = weights or facts.weights
+    output = output or Path(f"{source.stem}-{role}.mp4")
+    outputs = [numbered(output, i, samples) for i in range(samples)]
+    kept = [numbered(save_motion, i, samples) if save_motion else None for i in range(samples)]
+    for path in outputs:
+        check_video_output(path, source, what=facts.source, force=force)
+    for motion_path in filter(None, kept):
+        check_motion_output(motion_path, force=force)
+    check_renderer(renderer)
+    run = bundled.resolve(weights)
+    space = read_config(run / "config.yaml").data.space
+
+    # The model's library takes seconds to import: it comes up while the source is taken in.
+    loading = Background(lambda: facts.load(run, device, online=online))
+    take_in = facts.open(source, space, tracker, checkpoint, weights, device)
+    fitted, remarks = read_reference(reference) if reference else (None, ())
+    ready = renderer_for(space, renderer, fitted, size, device)
+    remarks += ready.remarks
+
+    def taking_in(stage: str, done: int, total: int | None) -> None:
+        # a model that cannot be loaded is told at once, not when a long clip is tracked
+        loading.raise_if_failed()
+        progress(stage, done, total)
+
+    taken_in = take_in(taking_in)
+    remarks += taken_in.remarks
+    generator = loading.result()
+    if attitude != "unknown" and not getattr(generator, "attitude_conditioned", False):
+        remarks += (f"{weights} was trained without attitudes: --attitude {attitude} is ignored",)
+    perceived = generator.perceive(taken_in, progress)
+
+    results = []
+    for i, path in enumerate(outputs):
+        motion = generator.answer(
+            perceived,
+            seed=seed + i,
+            temperature=temperature,
+            steps=steps,
+            attitude=attitude,
+            style=style,
+        )
+        if fitted is not None and space == "arkit":
+            motion = anchored(motion, fitted)
+        frames = ready.render(motion.values)
+        if side_by_side:
+            frames = beside(source, frames, motion.fps)
+        stage = "rendering" if samples == 1 else f"rendering {i + 1} of {samples}"
+        results.append(
+            write_video(path, motion, frames, source, force, progress, started, remarks, stage)
+        )
+        save_generated(motion, kept[i], source, force=force)
+        started = time.monotonic()
+    return results
+
+
+def check_video_output(output: Path, *sources: Path, what: str, force: bool) -> Path:
+    """``output``, if a video may be written there. Raises InputError where it is a source."""
+    media.check_video_output(output, force=force)
+    for source in sources:
+        if output.exists() and source.exists() and output.samefile(source):
+            raise InputError(f"--output {output}: is {what}; name another file")
+    return output
+
+
+def save_generated(motion: Motion, path: Path | None, source: Path, *, force: bool) -> None:
+    """Write generated motion to ``path``, if there is one; ``source`` is the file of its sound."""
+    if path is not None:
+        meta = motion.meta | {"source": str(source.resolve())}
+        replace(motion, meta=meta).save(path, force=force)
+
+
+def beside(speaker: Path, frames: Iterator[Picture], fps: float) -> Iterator[Picture]:
+    """Each frame with the speaker's frame of the same moment on its left, equally high."""
+    import cv2
+
+    for right, left in zip(frames, media.read_frames(speaker, fps=fps), strict=False):
+        height = right.shape[0]
+        width = max(1, round(left.shape[1] * height / left.shape[0]))
+        how = cv2.INTER_AREA if height < left.shape[0] else cv2.INTER_CUBIC
+        yield np.hstack([cv2.resize(left, (width, height), interpolation=how), right])
+
+
+def numbered(path: Path, index: int, count: int) -> Path:
+    """``out.mp4`` as it is when only one is made, else ``out-1.mp4``, ``out-2.mp4``, ..."""
+    return path if count == 1 else path.with_stem(f"{path.stem}-{index + 1}")
