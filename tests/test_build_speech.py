@@ -7,8 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from dimcli.data.synthetic.phones import letters_of
-from dimcli.data.synthetic.textgrid import Phone
+from dimcli.data.synthetic.phones import Phone, letters_of
 from examples.recipes.build_speech import RATE, assemble, settle_closures
 from examples.recipes.speech_kokoro import LATE_S, phones_of_tokens
 from examples.recipes.speech_sentences import PATTERNS, WORDS, draw_passage, draw_sentence

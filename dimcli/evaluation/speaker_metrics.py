@@ -42,7 +42,7 @@ from numpy.typing import NDArray
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.clip import Clip
-from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
+from dimcli.data.corpora.scans import ScanMesh, true_regions
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.spoken import CLOSURES, KINDS, closures_of
 from dimcli.evaluation.lips import MAX_LAG, FlameLips, closure_hits, lip_agreement, lip_opening

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import weights
-from dimcli.data.synthetic.textgrid import Phone
+from dimcli.data.synthetic.phones import Phone
 from dimcli.media.ffmpeg import command, run
 from examples.recipes.build_speech import (
     HELD_OUT,

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from dimcli.data.synthetic.textgrid import Phone, write_textgrid
+from dimcli.data.synthetic.phones import Phone, write_textgrid
 from examples.recipes.speech_espeak import ACCENTS, VARIANTS, Setting, espeak
 from examples.recipes.speech_kokoro import RATE as NATURAL_RATE
 from examples.recipes.speech_kokoro import Kokoro, draw_blend

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.data.synthetic.textgrid import Phone
+from dimcli.data.synthetic.phones import Phone
 
 Floats = NDArray[np.float32]
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from dimcli.audio import HUBERT, MEL
-from dimcli.data.arrays import conversation_path
 from dimcli.data.clip import ClipRecord
+from dimcli.data.store import conversation_path
 from dimcli.data.writer import StoreWriter
 
 FPS = 25.0

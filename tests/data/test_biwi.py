@@ -12,8 +12,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.corpora.biwi import NUM_VERTICES, biwi, read_emoca_biwi
 from dimcli.data.corpora.preparing import prepare
-from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
-from dimcli.data.corpora.scans import RESIDUAL
+from dimcli.data.corpora.scans import RESIDUAL, ScanMesh, true_regions
 from dimcli.data.store import ClipStore
 from tests.corpora import Bomb, moving
 from tests.scan_files import BIWI_FRAMES, biwi_truth, write_biwi

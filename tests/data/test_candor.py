@@ -8,7 +8,7 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.data.corpora.candor import TurnOptions, candor
 from dimcli.data.corpora.preparing import prepare
-from dimcli.data.corpora.transcripts import read_turns
+from dimcli.data.corpora.tables import read_turns
 from dimcli.data.store import ClipStore
 from tests import corpora
 

@@ -16,8 +16,8 @@ from dimcli.audio import SAMPLE_RATE
 from dimcli.cli.app import app
 from dimcli.data.corpora.held_out import FITTED, SPEECH, VOICE_KINDS, held_out_speech
 from dimcli.data.store import ClipStore
+from dimcli.data.synthetic.phones import Phone, read_textgrid
 from dimcli.data.synthetic.spoken import closures_of
-from dimcli.data.synthetic.textgrid import Phone, read_textgrid
 from dimcli.evaluation.lips import closure_hits, lip_opening
 from dimcli.media import read_audio
 from examples.recipes.build_held_out_speech import LENGTH_S, TRAINED, VOICES, taken_names

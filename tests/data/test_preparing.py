@@ -16,9 +16,9 @@ import pytest
 
 from dimcli.audio import AudioEncoder
 from dimcli.core.errors import DimError, InputError
-from dimcli.data.corpora.dyads import Dyads, Span
 from dimcli.data.corpora.preparing import Corpus, Job, Shard, file_name, prepare
 from dimcli.data.store import ClipStore
+from dimcli.data.writer import Dyads, Span
 from tests import corpora
 
 

@@ -14,11 +14,10 @@ from dimcli.cli.app import app
 from dimcli.core.errors import InputError
 from dimcli.core.motion import JAW
 from dimcli.data.store import ClipStore
-from dimcli.data.synthetic.rest_sounds import rest_sound
-from dimcli.data.synthetic.sound_changes import RATE, Changes, changed, stretched
+from dimcli.data.synthetic.phones import Phone, write_textgrid
+from dimcli.data.synthetic.sound_changes import RATE, Changes, changed, rest_sound, stretched
 from dimcli.data.synthetic.speech import Syllables, Voice, synthesise
 from dimcli.data.synthetic.spoken import SpokenOptions, closures_of, spoken
-from dimcli.data.synthetic.textgrid import Phone, write_textgrid
 from dimcli.evaluation.lips import closure_hits, lip_opening
 from tests import corpora
 

@@ -8,9 +8,8 @@ import pytest
 import yaml
 
 from dimcli.core.errors import InputError
-from dimcli.data.arrays import conversation_path
 from dimcli.data.clip import ClipRecord
-from dimcli.data.store import ClipStore
+from dimcli.data.store import ClipStore, conversation_path
 from dimcli.data.writer import StoreWriter, split_conversations
 
 

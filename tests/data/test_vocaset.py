@@ -9,8 +9,7 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.data.corpora.preparing import prepare
-from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
-from dimcli.data.corpora.scans import RESIDUAL
+from dimcli.data.corpora.scans import RESIDUAL, ScanMesh, true_regions
 from dimcli.data.corpora.vocaset import SUBJECTS, vocaset
 from dimcli.data.store import ClipStore
 from renderers.heads.flame import FlameHead

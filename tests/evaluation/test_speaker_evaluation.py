@@ -14,7 +14,7 @@ from dimcli.core.motion import JAW, Motion
 from dimcli.data.clip import ClipRecord, Stimulus
 from dimcli.data.corpora.biwi import biwi
 from dimcli.data.corpora.preparing import prepare
-from dimcli.data.corpora.scan_mesh import ScanMesh, true_regions
+from dimcli.data.corpora.scans import ScanMesh, true_regions
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.spoken import CLOSURES
 from dimcli.data.writer import StoreWriter

@@ -22,34 +22,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli.audio import SAMPLE_RATE, AudioEncoder
 from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, NUM_POSE, Motion
-from dimcli.data.corpora.dyads import Dyads
-from dimcli.data.corpora.orders import numbers
 from dimcli.data.corpora.preparing import Corpus, Job
-from dimcli.data.corpora.scan_mesh import ScanMesh, save_true_regions
 from dimcli.data.corpora.scans import (
     Scan,
+    ScanMesh,
     displacements,
     names_in,
     open_vertices,
     region_lists,
     same_length,
+    save_true_regions,
     scans,
     speech_encoder,
     spoken_clip,
     template_of,
 )
+from dimcli.data.corpora.sources import numbers
+from dimcli.data.writer import Dyads
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
 from dimcli.tracking.gaps import fill_motion, finite_rows
 from renderers.heads.vertex_converter import VertexConverter
-
-Floats = NDArray[np.float32]
 
 BIWI_FPS = 25.0
 NUM_VERTICES = 23_370

@@ -20,32 +20,30 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli.audio import HUBERT, SAMPLE_RATE
 from dimcli.audio.sound import to_frames
 from dimcli.core.errors import InputError
-from dimcli.core.motion import MOTION_DIM, Motion
-from dimcli.data.corpora.dyads import MIN_SEEN, Dyads, Skipped, Span, joined
-from dimcli.data.corpora.orders import POSE_FIRST, motion_of, numbers
+from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
-from dimcli.data.corpora.sounds import (
+from dimcli.data.corpora.sources import (
     HUBERT_FIRST_S,
     HUBERT_FPS,
+    POSE_FIRST,
     SoundPlan,
     encoded,
     encoded_piece,
     feature_rows,
+    motion_of,
     no_sound,
+    numbers,
 )
-from dimcli.data.corpora.transcripts import TURN_KINDS, Turn, read_turns
-from dimcli.data.writer import split_conversations
+from dimcli.data.corpora.tables import TURN_KINDS, Turn, read_turns
+from dimcli.data.writer import MIN_SEEN, Dyads, Skipped, Span, joined, split_conversations
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
 from dimcli.tracking.gaps import fill_motion
 from dimcli.tracking.landmarks import track_video
-
-Floats = NDArray[np.float32]
 
 VIDEO_FPS = 30.0
 PICKLE_FPS = 5.0

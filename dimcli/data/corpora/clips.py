@@ -28,22 +28,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dimcli.audio import SAMPLE_RATE
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.clip import SPLITS
-from dimcli.data.corpora.dyads import Dyads, Skipped, Span, joined, paired
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
-from dimcli.data.corpora.sounds import SoundPlan, encoded, encoded_piece, no_sound
+from dimcli.data.corpora.sources import SoundPlan, encoded, encoded_piece, no_sound
 from dimcli.data.corpora.tables import Row, attitude_of, carved, read_table
-from dimcli.data.writer import split_conversations
+from dimcli.data.writer import Dyads, Skipped, Span, joined, paired, split_conversations
 from dimcli.media import probe_video, read_audio
 from dimcli.tracking.landmarks import track_video
-
-Floats = NDArray[np.float32]
 
 TABLE = "clips.csv"
 LAYOUTS = ("speaker-left", "speaker-right")

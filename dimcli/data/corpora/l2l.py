@@ -21,14 +21,19 @@ from numpy.typing import NDArray
 
 from dimcli.audio import AudioEncoder
 from dimcli.core.errors import InputError
-from dimcli.data.corpora.dyads import Dyads, Skipped, Span, joined
-from dimcli.data.corpora.orders import EXPRESSION_FIRST, motion_of, numbers
+from dimcli.core.motion import Floats
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
-from dimcli.data.corpora.sounds import SoundPlan, no_sound, resampled_rows
+from dimcli.data.corpora.sources import (
+    EXPRESSION_FIRST,
+    SoundPlan,
+    motion_of,
+    no_sound,
+    numbers,
+    resampled_rows,
+)
 from dimcli.data.corpora.tables import carved
+from dimcli.data.writer import Dyads, Skipped, Span, joined
 from dimcli.pickles import read_npy
-
-Floats = NDArray[np.float32]
 
 L2L_FPS = 30.0
 ROWS_A_FRAME = 4

@@ -17,27 +17,26 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli.audio import HUBERT, SAMPLE_RATE
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Motion
+from dimcli.core.motion import Floats, Motion
 from dimcli.data.clip import SPLITS
-from dimcli.data.corpora.dyads import Dyads, Skipped, Span, joined
-from dimcli.data.corpora.orders import POSE_FIRST, motion_of, numbers
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
-from dimcli.data.corpora.sounds import (
+from dimcli.data.corpora.sources import (
+    POSE_FIRST,
     SoundPlan,
     encoded,
     encoded_piece,
     hubert_rows,
+    motion_of,
     no_sound,
+    numbers,
     sound_file,
 )
+from dimcli.data.writer import Dyads, Skipped, Span, joined
 from dimcli.media import read_audio
 from dimcli.pickles import read_torch
-
-Floats = NDArray[np.float32]
 
 LM_FPS = 30.0
 MIN_FRAMES = 24

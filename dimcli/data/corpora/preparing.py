@@ -22,10 +22,9 @@ from dimcli.audio import AudioEncoder
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import SPLITS, ClipRecord
-from dimcli.data.corpora.dyads import Dyads, Skipped, clips_of_notes
 from dimcli.data.store import DatasetInfo, replace_text
 from dimcli.data.workers import each_done
-from dimcli.data.writer import StoreWriter
+from dimcli.data.writer import Dyads, Skipped, StoreWriter, clips_of_notes
 
 SHARDS = "shards"
 RECIPE_VERSION = 1

@@ -1,9 +1,16 @@
-"""Comma-separated tables that come with corpora, read by column name."""
+"""Tables that come with corpora: csv files read by column name, and CANDOR's turn tables.
+
+Some rows of CANDOR's ``transcript_{cliffhanger,audiophile,backbiter}.csv`` have unbalanced quotes,
+which an ordinary csv reader lets swallow the rows that follow.
+"""
 
 from __future__ import annotations
 
 import csv
+import math
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +97,69 @@ def linked_groups(members: Iterable[Sequence[str]]) -> list[str]:
             first, second = sorted((find(names[0]), find(name)))
             leader[second] = first
     return [find(names[0]) for names in members]
+
+
+TURN_KINDS = ("cliffhanger", "audiophile", "backbiter")
+
+_ROW = re.compile(r"\d+(?:\.0)?,")
+"""Rows begin with the turn's number; lines that do not go on with the row before."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one person says: when it starts and stops, in seconds of the recording."""
+
+    number: int
+    speaker: str
+    start_s: float
+    stop_s: float
+
+
+def read_turns(path: Path) -> tuple[list[Turn], int]:
+    """The turns of a table, and how many rows are damaged. Raises InputError without any turn."""
+    path = existing_file(path, "transcript")
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    header = next(csv.reader(lines[:1]), [])
+    missing = {"turn_id", "speaker", "start", "stop"} - set(header)
+    if missing:
+        raise InputError(f"{path}: lacks {', '.join(sorted(missing))}")
+    rows: list[str] = []
+    for line in lines[1:]:
+        if _ROW.match(line) or not rows:
+            rows.append(line)
+        else:
+            rows[-1] += "\n" + line
+    turns = []
+    damaged = 0
+    for row in rows:
+        turn = _turn(header, row)
+        if turn is None:
+            damaged += bool(row.strip())
+        else:
+            turns.append(turn)
+    if not turns:
+        raise InputError(f"{path}: has no turn that can be read ({damaged} damaged rows)")
+    return turns, damaged
+
+
+def _turn(header: list[str], row: str) -> Turn | None:
+    """A row as a turn; None where it has another number of columns or no times."""
+    try:
+        (cells,) = csv.reader([row])
+    except (ValueError, csv.Error):
+        return None
+    if len(cells) != len(header):
+        return None
+    named = dict(zip(header, cells, strict=True))
+    try:
+        turn = Turn(
+            number=int(float(named["turn_id"])),
+            speaker=named["speaker"].strip(),
+            start_s=float(named["start"]),
+            stop_s=float(named["stop"]),
+        )
+    except ValueError:
+        return None
+    times = (turn.start_s, turn.stop_s)
+    whole = all(map(math.isfinite, times)) and 0 <= turn.start_s < turn.stop_s
+    return turn if whole and turn.speaker else None

@@ -28,22 +28,24 @@ from numpy.typing import NDArray
 from dimcli.audio import SAMPLE_RATE, AudioEncoder
 from dimcli.audio.sound import checked_sound
 from dimcli.core.errors import InputError
-from dimcli.data.corpora.dyads import Dyads, Skipped
+from dimcli.core.motion import Floats
 from dimcli.data.corpora.preparing import Corpus, Job
-from dimcli.data.corpora.scan_mesh import ScanMesh, save_true_regions
 from dimcli.data.corpora.scans import (
     Scan,
+    ScanMesh,
     displacements,
     names_in,
     open_vertices,
     region_lists,
+    save_true_regions,
     scans,
     speech_encoder,
     spoken_clip,
     state_of,
     template_of,
 )
-from dimcli.data.corpora.sounds import check_sound
+from dimcli.data.corpora.sources import check_sound
+from dimcli.data.writer import Dyads, Skipped
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
 from renderers.heads.fitting import FlameFitter
@@ -51,8 +53,6 @@ from renderers.heads.flame import NUM_SKIN, FlameHead, read_arrays
 from renderers.heads.flame_files import NUM_VERTICES
 from renderers.heads.regions import FLAME_LIPS, FLAME_UPPER, flame_mask
 from weights.importing import find_imported, imported
-
-Floats = NDArray[np.float32]
 
 VOCASET_FPS = 30.0
 CAPTURED_FPS = 60.0

@@ -36,8 +36,7 @@ from dimcli.data.synthetic.signals import (
     renewal_times,
     smooth_noise,
 )
-from dimcli.data.synthetic.speaker_events import SpeakerEvents
-from dimcli.data.synthetic.speaker_rule import add_lids
+from dimcli.data.synthetic.speaker_rule import SpeakerEvents, add_lids
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.core.motion import JAW, JAW_OPEN_RAD, expression_index
+from dimcli.core.motion import JAW, JAW_OPEN_RAD, Floats, expression_index
 from dimcli.data.synthetic.phones import (
     CONTROLS,
     OPENING,
@@ -31,8 +31,6 @@ from dimcli.data.synthetic.phones import (
     targets,
 )
 from dimcli.data.synthetic.signals import add, sides_of
-
-Floats = NDArray[np.float32]
 
 STEP_S = 0.01
 """Controls are computed this often, then read at the frames' times."""

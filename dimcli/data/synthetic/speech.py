@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from dimcli.core.motion import Floats
 
 RATE = 16000
 """Samples a second of everything this module makes."""
