@@ -13,7 +13,7 @@ from renderers.base import Reference
 from renderers.portrait.portrait import PortraitRenderer
 
 REPOSITORY = Path(__file__).parent.parent
-SIDE, FPS = 240, 20.0
+SIDE, FPS = 240, 10.0
 
 
 def write_clip(path: Path, frames: Iterable[np.ndarray], fps: float = FPS) -> Path:

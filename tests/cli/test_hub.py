@@ -11,6 +11,7 @@ from safetensors.numpy import save
 
 import weights
 from dimcli.core.errors import InputError
+from tests.cli.conftest import Dim
 from tests.hub_server import Hub, serving
 
 pytest.importorskip("huggingface_hub")
@@ -26,7 +27,8 @@ def run_files() -> dict[str, bytes]:
     return {**files, "README.md": b"# A listener\n", "setup.py": b"raise SystemExit\n"}
 
 
-def dim(home: Path, hub: Hub, *arguments: str) -> subprocess.CompletedProcess[str]:
+def dim_with_hub(home: Path, hub: Hub, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own, as huggingface_hub reads its environment when it is imported."""
     return subprocess.run(
         [sys.executable, "-m", "dimcli", *arguments],
         env={
@@ -44,22 +46,22 @@ def dim(home: Path, hub: Hub, *arguments: str) -> subprocess.CompletedProcess[st
 
 @pytest.mark.slow
 def test_a_run_is_fetched_verified_and_found_by_its_name(
-    run_files: dict[str, bytes], tmp_path: Path
+    run_files: dict[str, bytes], tmp_path: Path, dim: Dim, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(Hub(NAME, dict(run_files))) as hub:
-        ended = dim(tmp_path, hub, "weights", "fetch", NAME)
-        assert ended.returncode == 0, ended.stderr
-        assert "MB, verified" in ended.stderr
-        folder = tmp_path / "runs" / "somebody--listener"
-        assert (folder / "model.safetensors").read_bytes() == run_files["model.safetensors"]
-        assert not (folder / "setup.py").exists()
-        listed = dim(tmp_path, hub, "weights", "list")
-        assert f"ok  {NAME}" in listed.stdout
-        assert dim(tmp_path, hub, "weights", "verify").returncode == 0
-        (folder / "model.safetensors").write_bytes(b"broken")
-        ended = dim(tmp_path, hub, "weights", "verify")
-        assert ended.returncode == 2
-        assert "model.safetensors: changed; import or fetch it again" in ended.stderr
+        fetched = dim_with_hub(tmp_path, hub, "weights", "fetch", NAME)
+    assert fetched.returncode == 0, fetched.stderr
+    assert "MB, verified" in fetched.stderr
+    folder = tmp_path / "runs" / "somebody--listener"
+    assert (folder / "model.safetensors").read_bytes() == run_files["model.safetensors"]
+    assert not (folder / "setup.py").exists()
+    monkeypatch.setenv("DIM_HOME", str(tmp_path))
+    assert f"ok  {NAME}" in dim("weights", "list").out
+    assert dim("weights", "verify").code == 0
+    (folder / "model.safetensors").write_bytes(b"broken")
+    ended = dim("weights", "verify")
+    assert ended.code == 2
+    assert "model.safetensors: changed; import or fetch it again" in ended.err
 
 
 @pytest.mark.slow
@@ -68,9 +70,9 @@ def test_an_interrupted_download_goes_on_where_it_stopped(tmp_path: Path) -> Non
     config = weights.resolve(weights.DEFAULT_LISTENER) / "config.yaml"
     files = {"config.yaml": config.read_bytes(), "model.safetensors": tensors}
     with serving(Hub(NAME, files, cut=30_000_000)) as hub:
-        ended = dim(tmp_path, hub, "weights", "fetch", NAME)
+        ended = dim_with_hub(tmp_path, hub, "weights", "fetch", NAME)
         if ended.returncode:  # the library may leave the second try to us
-            ended = dim(tmp_path, hub, "weights", "fetch", NAME)
+            ended = dim_with_hub(tmp_path, hub, "weights", "fetch", NAME)
         assert ended.returncode == 0, ended.stderr
         assert any(int(asked[6:].split("-")[0]) >= 1_000_000 for asked in hub.ranges)
     model = tmp_path / "runs" / "somebody--listener" / "model.safetensors"
@@ -83,21 +85,21 @@ def test_what_does_not_hash_to_what_the_hub_states_is_thrown_away(
 ) -> None:
     wrong = {"model.safetensors": "0" * 64}
     with serving(Hub(NAME, dict(run_files), stated=wrong)) as hub:
-        ended = dim(tmp_path, hub, "weights", "fetch", NAME)
+        ended = dim_with_hub(tmp_path, hub, "weights", "fetch", NAME)
     assert ended.returncode == 2
     assert "model.safetensors arrived damaged" in ended.stderr
     assert not (tmp_path / "runs" / "somebody--listener" / "model.safetensors").exists()
 
 
 @pytest.mark.slow
-def test_an_unknown_repository_is_one_line(tmp_path: Path) -> None:
+def test_an_unknown_repository_is_one_line(tmp_path: Path, dim: Dim) -> None:
     with serving(Hub(NAME, {})) as hub:
-        ended = dim(tmp_path, hub, "weights", "fetch", "nobody/nothing")
+        ended = dim_with_hub(tmp_path, hub, "weights", "fetch", "nobody/nothing")
         assert ended.returncode == 2
         assert len(ended.stderr.strip().splitlines()) == 1
         assert "nobody/nothing: cannot be fetched" in ended.stderr
-        ended = dim(tmp_path, hub, "weights", "fetch", "huber")
-        assert "huber: neither owner/name of a run on the hub nor one of: hubert" in ended.stderr
+    refused = dim("weights", "fetch", "huber")
+    assert "huber: neither owner/name of a run on the hub nor one of: hubert" in refused.err
 
 
 def test_push_sends_the_run_and_its_card_and_nothing_else(

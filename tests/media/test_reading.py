@@ -144,7 +144,7 @@ def test_a_file_without_sound_or_picture_is_refused_as_sound(tmp_path):
 
 
 def test_a_reader_that_is_closed_early_ends_its_process(tmp_path):
-    path = make(tmp_path / "long.mp4", *source(size="640x480", seconds=20))
+    path = make(tmp_path / "long.mp4", *source(size="640x480", seconds=4))
     reader = media.read_frames(path)
     next(reader)
     assert any(str(path) in line for _, line in children())

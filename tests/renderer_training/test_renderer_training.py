@@ -27,7 +27,7 @@ from renderers.trained.run import read_run
 from tests.cli.conftest import Dim, dim  # noqa: F401 - a fixture
 from tests.renderer_clips import somebody_else, talker, write_clip
 
-FRAMES = 64
+FRAMES = 32
 OPTIONS = RendererOptions(preset="tiny", steps=6, held_out=0.2)
 
 
@@ -53,6 +53,7 @@ def weights_of(run: Path) -> dict[str, np.ndarray]:
     return load_file(run / "model.safetensors")
 
 
+@pytest.mark.slow
 def test_a_run_holds_what_is_needed_and_tells_how_good_it_is(run: Path) -> None:
     names = {path.name for path in run.iterdir()}
     assert names == {
@@ -64,11 +65,12 @@ def test_a_run_holds_what_is_needed_and_tells_how_good_it_is(run: Path) -> None:
     assert 5 < lines[-1]["held_out_psnr"] < 50
     card = (run / "README.md").read_text()
     for what in ("zero-shot", "placed", "trained"):
-        assert f"| ann | 13 | {what} |" in card
+        assert f"| ann | 6 | {what} |" in card
     sheet = cv2.imread(str(run / "preview-ann.jpg"))
     assert sheet.shape == (24 + 4 * 64, 4 * 64, 3)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(run: Path, clips: Path) -> None:
     def stop(look: Look) -> None:
         if look.step == 4:  # the state of step 2 is the last that was written
@@ -87,6 +89,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(run: Path, clips: Path) -> Non
     assert same[0] == same[1]
 
 
+@pytest.mark.slow
 def test_time_that_is_up_ends_a_run_that_can_be_resumed(clips: Path) -> None:
     people = {"ann": [clips / "talk.mp4"]}
     result = train_renderer(people, clips / "timed", replace(OPTIONS, minutes=1e-6))
@@ -98,6 +101,7 @@ def test_time_that_is_up_ends_a_run_that_can_be_resumed(clips: Path) -> None:
         train_renderer(people, clips / "timed", replace(more, seed=4))
 
 
+@pytest.mark.slow
 def test_a_run_that_no_longer_gained_does_not_go_on(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +127,7 @@ def test_a_run_without_a_state_is_resumed_only_if_it_holds_nothing_yet(clips: Pa
         train_renderer(people, begun, again)
 
 
+@pytest.mark.slow
 def test_a_run_of_two_people_knows_whom_a_picture_shows(clips: Path) -> None:
     remarks: list[str] = []
     people = named_sources(None, [f"ann={clips / 'talk.mp4'}", f"bob={clips / 'other.mp4'}"])
@@ -134,6 +139,7 @@ def test_a_run_of_two_people_knows_whom_a_picture_shows(clips: Path) -> None:
     assert renderer.person == "bob"
 
 
+@pytest.mark.slow
 def test_a_stranger_is_warned_of_in_training_and_in_rendering(
     run: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,6 +160,7 @@ def test_a_stranger_is_warned_of_in_training_and_in_rendering(
     assert "may show somebody else than ann" in remark
 
 
+@pytest.mark.slow
 def test_the_papers_networks_train_in_the_same_loop_and_render(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,12 +34,12 @@ def test_a_cut_is_found_and_motion_is_none() -> None:
 
 
 def test_a_clip_with_a_cut_is_split_there_and_its_end_is_held_out(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "cut.mp4", [*talker(40), *somebody_else(40)])
+    clip = write_clip(tmp_path / "cut.mp4", [*talker(32), *somebody_else(32)])
     found = read_takes(clip, size=64)
-    assert [len(take) for take in found.takes] == [40, 40]
+    assert [len(take) for take in found.takes] == [32, 32]
     assert "1 cut(s)" in found.remarks[0]
     held_out = np.concatenate([take.held_out for take in found.takes])
-    assert held_out.tolist() == [False] * 60 + [True] * 20
+    assert held_out.tolist() == [False] * 48 + [True] * 16
     eyes = found.takes[0].landmarks[:, [33, 263], :2]
     assert (eyes > 8).all()
     assert (eyes < 56).all()
@@ -48,7 +48,7 @@ def test_a_clip_with_a_cut_is_split_there_and_its_end_is_held_out(tmp_path: Path
 def test_tracking_is_kept_under_the_hash_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clip = write_clip(tmp_path / "talk.mp4", talker(64))
+    clip = write_clip(tmp_path / "talk.mp4", talker(32))
     first = read_takes(clip, size=64).takes[0]
     moved = clip.rename(tmp_path / "renamed.mp4")
     monkeypatch.setattr("dimcli.tracking.landmarks.track_face", None)
@@ -57,7 +57,7 @@ def test_tracking_is_kept_under_the_hash_of_the_file(
 
 
 def test_two_people_are_told_and_one_is_followed(tmp_path: Path) -> None:
-    pairs = zip(talker(64), somebody_else(64), strict=True)
+    pairs = zip(talker(32), somebody_else(32), strict=True)
     clip = write_clip(tmp_path / "pair.mp4", (np.hstack(pair) for pair in pairs))
     found = read_takes(clip, size=64)
     assert "several faces" in found.remarks[0]
@@ -68,7 +68,7 @@ def test_a_vertical_clip_is_cropped_about_the_face(tmp_path: Path) -> None:
     def tall(frame: np.ndarray) -> np.ndarray:
         return cv2.copyMakeBorder(frame, 60, 130, 0, 0, cv2.BORDER_REPLICATE)
 
-    clip = write_clip(tmp_path / "tall.mp4", map(tall, talker(64)))
+    clip = write_clip(tmp_path / "tall.mp4", map(tall, talker(32)))
     (take,) = read_takes(clip, size=64).takes
     centre = take.landmarks[:, :, :2].mean(axis=(0, 1))
     assert np.abs(centre - 32).max() < 8
@@ -80,16 +80,16 @@ def test_a_4k_clip_gives_the_same_square_as_a_small_one(tmp_path: Path) -> None:
         wide = cv2.copyMakeBorder(frame, 0, 0, 93, 93, cv2.BORDER_REPLICATE)
         return cv2.resize(wide, (3840, 2160), interpolation=cv2.INTER_LINEAR)
 
-    frames = talker(64)[::4]
-    small = read_takes(write_clip(tmp_path / "small.mp4", frames, fps=5), size=64).takes[0]
-    large_clip = write_clip(tmp_path / "large.mp4", map(large, frames), fps=5)
+    frames = talker(32)[::4]
+    small = read_takes(write_clip(tmp_path / "small.mp4", frames, fps=2.5), size=64).takes[0]
+    large_clip = write_clip(tmp_path / "large.mp4", map(large, frames), fps=2.5)
     big = read_takes(large_clip, size=64).takes[0]
     assert np.abs(big.landmarks - small.landmarks)[..., :2].mean() < 1.5
     assert np.abs(big.frames.astype(float) - small.frames).mean() < 8
 
 
 def test_what_cannot_be_used_is_told_in_a_line(tmp_path: Path) -> None:
-    short = write_clip(tmp_path / "short.mp4", talker(30))
+    short = write_clip(tmp_path / "short.mp4", talker(15))
     with pytest.raises(InputError, match=r"shows a face for 1\.5 s; expected 3 s or more"):
         read_takes(short)
     empty = [np.full((SIDE, SIDE, 3), 90, np.uint8)] * 64
@@ -104,7 +104,7 @@ def test_what_cannot_be_used_is_told_in_a_line(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_pictures_is_a_take_each(tmp_path: Path) -> None:
-    for number, frame in enumerate(talker(40)[::5]):
+    for number, frame in enumerate(talker(32)[::4]):
         cv2.imwrite(str(tmp_path / f"{number}.png"), frame[..., ::-1])
     cv2.imwrite(str(tmp_path / "z.png"), np.zeros((SIDE, SIDE, 3), np.uint8))
     found = read_takes(tmp_path, size=64)

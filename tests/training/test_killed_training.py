@@ -60,7 +60,7 @@ def test_killing_training_at_random_moments_and_repeating_it_changes_no_byte(
 def test_killing_train_renderer_at_random_moments_and_resuming_changes_no_byte(
     tmp_path: Path,
 ) -> None:
-    write_clip(tmp_path / "talk.mp4", talker(64))
+    write_clip(tmp_path / "talk.mp4", talker(32))
     whole, runs = killed("renderer", tmp_path, 3)
     assert {"model.safetensors", "training_state.safetensors", "preview-person.jpg"} <= set(whole)
     for run in runs:

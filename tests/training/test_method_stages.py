@@ -14,18 +14,9 @@ from dimcli.models.methods import load_predictor
 from dimcli.training.loop import Progress
 from dimcli.training.method_stages import MethodOptions, train_method
 from tests.stores import make_store
+from tests.training.runs import InterruptedRunError, files_of, options, train_and_kill
 
 TRAINED = ("rlhg", "l2l", "elp", "dim")
-FILES = ("model.safetensors", "metrics.jsonl", "config.yaml", "training_state.safetensors")
-
-
-class InterruptedRunError(Exception):
-    pass
-
-
-def options(**settings: object) -> MethodOptions:
-    often = {"training.validate_every": 2, "training.batch_size": 2}
-    return MethodOptions(preset="tiny", device="cpu", steps=4, overrides=often, **settings)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +27,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for method in (*TRAINED, "nearest-audio", "nearest-motion"):
         train_method(folder / "data", folder / method, method, options())
     return folder
-
-
-def files_of(run: Path) -> dict[str, bytes]:
-    """Everything a run and the runs inside it leave behind, by path."""
-    found = [path for path in sorted(run.rglob("*")) if path.name in FILES]
-    return {str(path.relative_to(run)): path.read_bytes() for path in found}
 
 
 @pytest.mark.parametrize("method", [*TRAINED, "nearest-audio", "nearest-motion"])
@@ -61,18 +46,8 @@ def test_a_trained_methods_run_answers_a_stimulus(folder: Path, method: str) -> 
 def test_the_same_command_after_a_kill_ends_in_the_bytes_of_an_uninterrupted_run(
     folder: Path, tmp_path: Path, method: str, steps_before_the_kill: int
 ) -> None:
-    left = steps_before_the_kill
-
-    def kill(progress: Progress) -> None:
-        nonlocal left
-        if progress.split == "train":
-            left -= 2
-            if left < 0:
-                raise InterruptedRunError
-
     run = tmp_path / "run"
-    with pytest.raises(InterruptedRunError):
-        train_method(folder / "data", run, method, options(resume=True, progress=kill))
+    train_and_kill(folder / "data", run, method, steps_before_the_kill)
     assert files_of(run) != files_of(folder / method)
     train_method(folder / "data", run, method, options(resume=True))
     assert files_of(run) == files_of(folder / method)

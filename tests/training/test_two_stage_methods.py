@@ -16,15 +16,9 @@ from dimcli.models.kinds import TWO_STAGE
 from dimcli.models.methods import load_predictor
 from dimcli.models.speaker_methods import load_speaker_predictor
 from dimcli.models.speech_model import TwoStageSpeaker
-from dimcli.training.loop import Progress
 from dimcli.training.method_stages import MethodOptions, train_method
 from tests.stores import make_store
-from tests.training.test_method_stages import InterruptedRunError, files_of
-
-
-def options(**settings: object) -> MethodOptions:
-    often = {"training.validate_every": 2, "training.batch_size": 2}
-    return MethodOptions(preset="tiny", device="cpu", steps=4, overrides=often, **settings)  # type: ignore[arg-type]
+from tests.training.runs import files_of, options, train_and_kill
 
 
 @pytest.fixture(scope="module")
@@ -68,18 +62,8 @@ def test_neither_stage_listens_and_the_first_says_nothing(folder: Path, method: 
 def test_the_same_command_after_a_kill_ends_in_the_bytes_of_an_uninterrupted_run(
     folder: Path, tmp_path: Path, method: str, steps_before_the_kill: int
 ) -> None:
-    left = steps_before_the_kill
-
-    def kill(progress: Progress) -> None:
-        nonlocal left
-        if progress.split == "train":
-            left -= 2
-            if left < 0:
-                raise InterruptedRunError
-
     run = tmp_path / "run"
-    with pytest.raises(InterruptedRunError):
-        train_method(folder / "data", run, method, options(resume=True, progress=kill))
+    train_and_kill(folder / "data", run, method, steps_before_the_kill)
     assert files_of(run) != files_of(folder / method)
     train_method(folder / "data", run, method, options(resume=True))
     assert files_of(run) == files_of(folder / method)
