@@ -305,7 +305,6 @@ class Segments:
         return np.array([not letter for letter in self.letters], bool)
 
 
-SHORTEST_SILENCE_S = 0.04
 FIRST_PART = 0.5
 """Share of the first letter in a phone of two (diphthongs, affricates)."""
 

@@ -1,4 +1,8 @@
-"""Every number of the synthetic dyads, in one table, with its source.
+"""What a synthetic dyad's rates, sizes, chances and delays are, in one table, with their sources.
+
+The table holds what a recipe can change. How an event looks once it is drawn (the flanks of an
+episode, corners of noise, small spreads and couplings) stands beside the code that draws it, in
+``listener_rule.py`` and ``speaker_rule.py``, and is changed with ``RECIPE_VERSION``.
 
 Sources by short name:
 
