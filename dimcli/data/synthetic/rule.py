@@ -1,8 +1,9 @@
-"""What a synthetic dyad's rates, sizes, chances and delays are, in one table, with their sources.
+"""The main rates, sizes, chances and delays of the synthetic dyads, in one table, with sources.
 
-The table holds what a recipe can change. How an event looks once it is drawn (the flanks of an
-episode, corners of noise, small spreads and couplings) stands beside the code that draws it, in
-``listener_rule.py`` and ``speaker_rule.py``, and is changed with ``RECIPE_VERSION``.
+:class:`SpeakerRule` and :class:`ListenerRule` hold what a recipe can change, and the dictionaries
+what faces show at rest and couple. Not here: about 140 smaller numbers (flanks of episodes, corners
+of noise, further chances and spreads) stand where they are used, in ``listener_rule.py`` and
+``speaker_rule.py``; whoever changes one raises ``RECIPE_VERSION``.
 
 Sources by short name:
 
