@@ -88,7 +88,7 @@ KINDS: dict[str, Kind] = {
         page="https://emoca.is.tue.mpg.de",
         licence="research only, after registration; read the page",
         target="emoca.safetensors",
-        function="dimcli.tracking.encoder_import:import_emoca",
+        function="dimcli.tracking.encoders:import_emoca",
     ),
     "deca": Kind(
         what="dim extract --tracker deca",
@@ -96,7 +96,7 @@ KINDS: dict[str, Kind] = {
         page="https://github.com/yfeng95/DECA",
         licence="research only; read the page",
         target="deca.safetensors",
-        function="dimcli.tracking.encoder_import:import_deca",
+        function="dimcli.tracking.encoders:import_deca",
     ),
     "smirk": Kind(
         what="dim extract --tracker smirk",
@@ -104,7 +104,7 @@ KINDS: dict[str, Kind] = {
         page="https://github.com/georgeretsi/smirk",
         licence="MIT for the code; read the page for the weights",
         target="smirk.safetensors",
-        function="dimcli.tracking.encoder_import:import_smirk",
+        function="dimcli.tracking.encoders:import_smirk",
     ),
 }
 """Every kind by the name that ``dim weights import`` takes."""

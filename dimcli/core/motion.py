@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError
-from dimcli.core.files import existing_file
+from dimcli.core.files import atomic_output, existing_file
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -170,8 +170,6 @@ class Motion:
 
         ``frames`` fixes the length (the last value is held); by default the duration is kept.
         """
-        from dimcli.core.rotations import slerp_axis_angle
-
         count = max(1, round(len(self) * fps / self.fps)) if frames is None else frames
         if fps == self.fps and count == len(self):
             return self
@@ -192,8 +190,6 @@ class Motion:
 
     def save(self, path: Path, force: bool = False) -> None:
         """Write as ``.npz``: values, fps, space, valid, meta, and camera and shape if known."""
-        from dimcli.core.files import atomic_output
-
         arrays: dict[str, Any] = {
             "values": self.values,
             "fps": np.float64(self.fps),
@@ -278,3 +274,14 @@ def _check_extra(name: str, array: Floats | None, wanted: tuple[int | None, ...]
         raise InputError(f"motion {name} is {array.dtype} {array.shape}; expected numbers {shape}")
     if not np.isfinite(array).all():
         raise InputError(f"motion {name} has NaN or infinite values")
+
+
+def slerp_axis_angle(start: Floats, end: Floats, weight: Floats) -> Floats:
+    """Shortest way between rotations ``start`` and ``end`` [N, 3] (axis-angle, radians);
+    ``weight`` [N] in 0..1.
+    """
+    from scipy.spatial.transform import Rotation
+
+    first = Rotation.from_rotvec(start)
+    step = (first.inv() * Rotation.from_rotvec(end)).as_rotvec()
+    return (first * Rotation.from_rotvec(step * weight[:, None])).as_rotvec().astype(np.float32)

@@ -97,7 +97,7 @@ def _ffmpeg() -> str:
 
 
 def _tracker() -> str:
-    from dimcli.tracking.bundle import Bundle
+    from dimcli.tracking.networks import Bundle
 
     bundle = Bundle.shipped()
     bundle.detector(1), bundle.landmarks(1), bundle.blendshapes()

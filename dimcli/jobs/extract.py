@@ -225,7 +225,7 @@ def _read_motion(source: Path, fps: float | None, smooth: bool, progress: Progre
 
         motion = read_emoca_folder(source, fps, progress=progress)
     if smooth:
-        from dimcli.tracking.smoothing import smooth_motion
+        from dimcli.tracking.postprocessing import smooth_motion
 
         motion = smooth_motion(motion)
     return motion

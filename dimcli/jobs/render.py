@@ -92,7 +92,7 @@ def load_motion(
     ``smooth`` None smooths what a tracker measured and leaves alone what is smooth already. The
     sound is ``audio``, else that of the clip which the motion came from, if it is still there.
     """
-    from dimcli.tracking.smoothing import smooth_motion
+    from dimcli.tracking.postprocessing import smooth_motion
 
     motion = Motion.load(path)
     try:

@@ -20,7 +20,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.files import check_output
 from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, NUM_POSE, Floats, Motion
 from dimcli.core.progress import Progress, silent
-from dimcli.tracking.gaps import fill_motion, finite_rows
+from dimcli.tracking.postprocessing import fill_motion, finite_rows
 
 _FRAME = re.compile(r"(\d{4,})(?:_(\d+))?")
 _LARGEST_FRAME = 10_000_000

@@ -10,21 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
+from dimcli.core.files import atomic_output
 from dimcli.core.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Floats, Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames
-from dimcli.tracking.bundle import Bundle
 from dimcli.tracking.checkpoints import find_checkpoint, load_exactly, read_tensors
-from dimcli.tracking.emoca import Deca, Emoca
-from dimcli.tracking.flame_encoder import FlameEncoder, Picture, Square
+from dimcli.tracking.flame_encoders import Deca, Emoca, FlameEncoder, Picture, Smirk, Square
 from dimcli.tracking.following import Face, Follower
-from dimcli.tracking.gaps import fill_columns, fill_motion, finite_rows
 from dimcli.tracking.landmarks import check_seen
-from dimcli.tracking.smirk import Smirk
-from dimcli.tracking.smoothing import smooth_motion
+from dimcli.tracking.networks import Bundle
+from dimcli.tracking.postprocessing import fill_columns, fill_motion, finite_rows, smooth_motion
 from weights.importing import imported
 
 TRACKERS = ("emoca", "deca", "smirk")
@@ -70,7 +69,7 @@ def track_video(
 
     The built-in tracker finds the face; the encoder sees the crop that it was trained on.
     ``region`` (x, y, width, height px) looks at a part of the picture only; ``smooth`` applies
-    :func:`dimcli.tracking.smoothing.smooth_motion`. The motion's ``camera`` [T, 3] says where
+    :func:`dimcli.tracking.postprocessing.smooth_motion`. The motion's ``camera`` [T, 3] says where
     FLAME's origin is in the picture and how long a metre (see :meth:`Square.picture_camera`), its
     ``shape`` is the mean over the frames with a face. Frames without one are marked in ``valid``
     and interpolated. Memory holds a few frames, a batch of crops and some sixty numbers a frame.
@@ -179,3 +178,26 @@ def _encode(
     numbers[[pair is not None for pair in batch]] = rows
     shapes.add(codes.shape.cpu().numpy())
     return numbers
+
+
+def import_emoca(checkpoint: Path, folder: Path) -> Path:
+    """Convert EMOCA's checkpoint or model folder into ``folder``; the file that was written."""
+    return _import("emoca", checkpoint, folder)
+
+
+def import_deca(checkpoint: Path, folder: Path) -> Path:
+    """Convert ``deca_model.tar`` into ``folder``; the file that was written."""
+    return _import("deca", checkpoint, folder)
+
+
+def import_smirk(checkpoint: Path, folder: Path) -> Path:
+    """Convert ``SMIRK_em1.pt`` into ``folder``; the file that was written."""
+    return _import("smirk", checkpoint, folder)
+
+
+def _import(tracker: str, checkpoint: Path, folder: Path) -> Path:
+    encoder = load_encoder(tracker, checkpoint, device="cpu")
+    target = folder / f"{tracker}.safetensors"
+    with atomic_output(target, force=True) as temporary:
+        save_file(encoder.state_dict(), temporary)
+    return target

@@ -13,10 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.motion import Floats
-from dimcli.tracking.bundle import Bundle
-from dimcli.tracking.detector import Detection, FaceDetector
-from dimcli.tracking.face_mesh import MIN_PRESENCE, BlendshapeNetwork, FaceMesh
 from dimcli.tracking.geometry import Region, region_of_landmarks
+from dimcli.tracking.networks import (
+    MIN_PRESENCE,
+    BlendshapeNetwork,
+    Bundle,
+    Detection,
+    FaceDetector,
+    FaceMesh,
+)
 
 SAME_FACE = 0.2
 """Regions of one face in two frames overlap at least this much (intersection over union)."""

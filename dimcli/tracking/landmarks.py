@@ -12,29 +12,36 @@ from numpy.typing import NDArray
 from dimcli.core.errors import InputError
 from dimcli.core.motion import (
     ARKIT_EXPRESSIONS,
+    EXPRESSION,
     HEAD,
     JAW_OPEN_RAD,
+    JAW_PITCH,
     MOTION_DIM,
-    NUM_POSE,
     Floats,
     Motion,
 )
 from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames
-from dimcli.tracking.bundle import NUM_LANDMARKS, Bundle
-from dimcli.tracking.detector import FaceDetector
-from dimcli.tracking.face_mesh import (
+from dimcli.tracking.following import Face, Follower, enlarged
+from dimcli.tracking.geometry import head_rotations
+from dimcli.tracking.networks import (
     BLENDSHAPES,
     JAW_OPEN,
     MIN_PRESENCE,
+    NUM_LANDMARKS,
     BlendshapeNetwork,
+    Bundle,
+    FaceDetector,
     FaceMesh,
 )
-from dimcli.tracking.following import Face, Follower, enlarged
-from dimcli.tracking.gaps import bridge_rotations, fill_columns
-from dimcli.tracking.geometry import head_rotations
-from dimcli.tracking.jaw import ignores_lips, jaw_open_of_lips, lip_gap
-from dimcli.tracking.smoothing import smooth_motion
+from dimcli.tracking.postprocessing import (
+    bridge_rotations,
+    fill_columns,
+    ignores_lips,
+    jaw_open_of_lips,
+    lip_gap,
+    smooth_motion,
+)
 from weights.canonical_face import CanonicalFace, canonical_face
 
 TRACKER = "mediapipe-face-landmarker"
@@ -51,7 +58,7 @@ class FaceObservation:
     """The largest face of one picture.
 
     ``landmarks`` float32 [478, 3] px (x right, y down, z depth at the same scale); ``blendshapes``
-    float32 [52] in 0..1 (names: ``face_mesh.BLENDSHAPES``); ``rotation`` float32 [3] axis-angle
+    float32 [52] in 0..1 (names: ``networks.BLENDSHAPES``); ``rotation`` float32 [3] axis-angle
     radians in the frame of :mod:`dimcli.core.motion`; ``presence`` 0..1; ``faces`` how many there
     are.
     """
@@ -90,8 +97,8 @@ def motion_values(rotations: Floats, blendshapes: Floats, jaw_open: Floats) -> F
     """
     values = np.zeros((len(rotations), MOTION_DIM), np.float32)
     values[:, HEAD] = rotations
-    values[:, HEAD.stop] = jaw_open * JAW_OPEN_RAD
-    values[:, NUM_POSE:] = blendshapes[:, _EXPRESSION_COLUMNS]
+    values[:, JAW_PITCH] = jaw_open * JAW_OPEN_RAD
+    values[:, EXPRESSION] = blendshapes[:, _EXPRESSION_COLUMNS]
     return values
 
 
@@ -142,7 +149,7 @@ def track_face(
     """Follow the largest face of a video, streamed: memory holds some hundred numbers a frame.
 
     ``region`` (x, y, width, height px) looks at a part of the picture only, as one half of a pair.
-    ``smooth`` applies :func:`dimcli.tracking.smoothing.smooth_motion`. The motion's ``camera``
+    ``smooth`` applies :func:`dimcli.tracking.postprocessing.smooth_motion`. The motion's ``camera``
     [T, 3] is the face's centre x, y and its size (the mean of width and height), relative to the
     picture's width, height and the mean of the two. Frames without a face are marked in ``valid``
     and interpolated (rotation by slerp). Raises InputError where the video cannot be read or more

@@ -5,8 +5,8 @@ the lips' inside as far as the sealing of the lips shows it. **Upper face**: the
 of the nose that brows, lids or cheeks move by a tenth or more of the most that they move any.
 On FLAME they are the owners' masks, which the user imports; on other meshes the user's own lists.
 The gap between the lips (:func:`lip_gap`) is the distance of the inner lips (MediaPipe's landmarks
-13 and 14) over that of the outer eye corners (33 and 263), as :func:`dimcli.tracking.jaw.lip_gap`
-measures it in pictures.
+13 and 14) over that of the outer eye corners (33 and 263), as the tracker measures it in pictures
+(:func:`dimcli.tracking.postprocessing.lip_gap`).
 
 Legend: T frames, L lip vertices, U vertices of the upper face. Lengths are metres on the heads.
 """

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Motion
-from dimcli.core.rotations import slerp_axis_angle
+from dimcli.core.motion import Motion, slerp_axis_angle
 from dimcli.tracking.emoca_folder import (
     is_emoca_folder,
     read_emoca_folder,

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from dimcli.tracking import following
-from dimcli.tracking.bundle import Bundle
-from dimcli.tracking.face_mesh import FaceMesh
 from dimcli.tracking.following import Follower, enlarged
+from dimcli.tracking.networks import Bundle, FaceMesh
 
 
 def follow(frames):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dimcli.tracking.jaw import (
+from dimcli.tracking.postprocessing import (
     CLOSED_GAP,
     JAW_OPEN_PER_GAP,
     ignores_lips,

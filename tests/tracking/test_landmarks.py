@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.media import read_frames, read_picture
-from dimcli.tracking.face_mesh import BLENDSHAPES
 from dimcli.tracking.landmarks import observe_picture, track_face, track_video
+from dimcli.tracking.networks import BLENDSHAPES
 
 
 def on_canvas(width, height, *placed):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dimcli.core.motion import MOTION_DIM, Motion, expression_index
-from dimcli.tracking.smoothing import smooth_motion
+from dimcli.tracking.postprocessing import smooth_motion
 
 
 def motion_of(column, track, fps, space="arkit"):

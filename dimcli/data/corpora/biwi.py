@@ -46,7 +46,7 @@ from dimcli.data.corpora.sources import numbers
 from dimcli.data.writer import Dyads
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
-from dimcli.tracking.gaps import fill_motion, finite_rows
+from dimcli.tracking.postprocessing import fill_motion, finite_rows
 from renderers.heads.vertex_converter import VertexConverter
 
 BIWI_FPS = 25.0

@@ -42,8 +42,8 @@ from dimcli.data.corpora.tables import TURN_KINDS, Turn, read_turns
 from dimcli.data.writer import MIN_SEEN, Dyads, Skipped, Span, joined, split_conversations
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
-from dimcli.tracking.gaps import fill_motion
 from dimcli.tracking.landmarks import track_video
+from dimcli.tracking.postprocessing import fill_motion
 
 VIDEO_FPS = 30.0
 PICKLE_FPS = 5.0
