@@ -89,9 +89,11 @@ def _timeless(found: object) -> object:
 
 
 def of_folder(folder: Path) -> dict[str, str]:
-    """Hashes of a data set's files."""
+    """Hashes of a data set's files; of tensors without their notes, which have file times."""
     return {
-        str(path.relative_to(folder)): of_file(path)
+        str(path.relative_to(folder)): (of_tensors if path.suffix == ".safetensors" else of_file)(
+            path
+        )
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in (".safetensors", ".jsonl", ".yaml", ".json")
     }
