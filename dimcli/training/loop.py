@@ -1,4 +1,4 @@
-"""One training loop for every trainable thing.
+"""The training loop of all models of motion; renderers have theirs in ``training/renderer``.
 
 Everything random in step n comes from the seed and n alone, so a run that was stopped and resumed
 writes the same bytes as one that was not. Wall-clock times go to the progress callback and never

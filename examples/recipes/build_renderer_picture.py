@@ -17,9 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from dimcli.core.motion import JAW, YAW
 from dimcli.training.renderer.card import psnr, trained
-from dimcli.training.renderer.takes import read_takes
-from renderers.trained.material import HELD_OUT, Material
+from dimcli.training.renderer.footage import read_shots
+from dimcli.training.renderer.training_set import HELD_OUT, TrainingSet
 from renderers.trained.run import read_run
 
 HERE = Path(__file__).parent.parent
@@ -31,14 +32,14 @@ def rows(run: Path) -> tuple[np.ndarray, list[str]]:
     loaded = read_run(run)
     (name,) = loaded.people
     with tempfile.TemporaryDirectory() as folder:
-        material = Material(name, read_takes(HERE / "speaker.mp4").takes, Path(folder))
-        frames = material.frames(HELD_OUT)
-        truth = material.pictures(frames)
-        zero_shot = material.zero_shot(frames)
-        drawn = trained(loaded.network, material, frames)
-        home = material.reference.image
-    jaw = material.values[frames, 3]
-    turn = np.abs(material.values[frames, 1] - np.median(material.values[frames, 1]))
+        training_set = TrainingSet(name, read_shots(HERE / "speaker.mp4").shots, Path(folder))
+        frames = training_set.frames(HELD_OUT)
+        truth = training_set.pictures(frames)
+        zero_shot = training_set.zero_shot(frames)
+        drawn = trained(loaded.network, training_set, frames)
+        home = training_set.reference.image
+    jaw = training_set.values[frames, JAW.start]
+    turn = np.abs(training_set.values[frames, YAW] - np.median(training_set.values[frames, YAW]))
     chosen = [int(np.argmax(jaw)), int(np.argmin(jaw)), int(np.argmax(turn))]
     sheet = [np.hstack([home, truth[n], zero_shot[n], drawn[n]]) for n in chosen]
     levels = [float(psnr(pictures, truth).mean()) for pictures in (zero_shot, drawn)]

@@ -1,1 +1,1 @@
-"""Heads that motion poses: the open head, FLAME, and the way between them."""
+"""Heads that motion poses: the open head, FLAME, and the conversion between them."""

@@ -1,1 +1,1 @@
-"""Heads drawn as meshes."""
+"""Heads drawn as shaded meshes."""

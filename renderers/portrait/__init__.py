@@ -1,1 +1,1 @@
-"""One picture of a face, moved."""
+"""The zero-shot portrait: one picture of a face, moved."""

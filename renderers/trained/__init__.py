@@ -1,1 +1,1 @@
-"""Renderers that learned one person."""
+"""Renderers that have learned one person from clips, and how they draw."""

@@ -27,13 +27,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import HEAD, MOTION_DIM
-from renderers.trained.losses import RegionConfig, region_weights
+from renderers.heads.contours import EYES, FACE_OVAL, OUTER_LIP_LOWER, OUTER_LIP_UPPER
 from renderers.trained.start import MAP_STRIDE
 
 WARP_REACH, EDIT_REACH = 0.1, 0.15
@@ -54,6 +55,34 @@ SKULL = 1.25
 
 POSE_DIM = 6
 """The head's rotation, then its place as the coefficients have it."""
+
+
+MOUTH = np.concatenate([OUTER_LIP_UPPER, OUTER_LIP_LOWER])
+EYE_CONTOURS = tuple(np.concatenate([eye.upper, eye.lower]) for eye in EYES.values())
+
+REACH = 1.5
+"""Size of the ellipses of mouth and eyes over their contours': some skin around counts as well."""
+
+THINNEST = 0.12
+"""Half-axis of the thinnest ellipse over the distance of the eyes' centres: a closed eye or mouth
+keeps a region."""
+
+
+@dataclass(frozen=True)
+class RegionConfig:
+    """How much more than the background the parts of a face count; 0 for no more than it."""
+
+    face: float = 1.0
+    """Within the face's outline: whose face it is shows there, not in the background."""
+    mouth: float = 4.0
+    """The lips and what is between them, on top of ``face``."""
+    eyes: float = 4.0
+    """Each eye, on top of ``face``."""
+
+    def __post_init__(self) -> None:
+        for name in ("face", "mouth", "eyes"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise InputError(f"region {name} is {getattr(self, name)}; expected 0 to 100")
 
 
 @dataclass(frozen=True)
@@ -103,6 +132,55 @@ def pose_of(window: Tensor) -> Tensor:
     """Coefficients [B, T, 59] to the pose [B, 6] at the middle of the window."""
     now = window[:, window.shape[1] // 2]
     return torch.cat([now[:, HEAD], now[:, MOTION_DIM:]], 1)
+
+
+def _ellipse(
+    contour: Tensor, size: tuple[int, int], thinnest: Tensor, reach: float, softness: float
+) -> Tensor:
+    """Soft ellipse [B, H, W] around points [B, N, 2]: 1 inside, falling to 0 beyond its rim.
+
+    ``thinnest`` [B] is the least half-axis in pixels; the others are ``reach`` times the contour's;
+    ``softness`` is the rim's width over the radius.
+    """
+    height, width = size
+    centre = contour.mean(1)
+    away = contour - centre[:, None]
+    # points on an ellipse's rim spread by half its squared half-axis
+    spread = 2 * reach**2 * away.transpose(1, 2) @ away / contour.shape[1]
+    least = thinnest.square()[:, None, None] * torch.eye(2, device=contour.device)
+    inverse = torch.linalg.inv(spread + least)
+    down = torch.arange(height, device=contour.device, dtype=contour.dtype) + 0.5
+    across = torch.arange(width, device=contour.device, dtype=contour.dtype) + 0.5
+    y = (down[None] - centre[:, 1:])[:, :, None]
+    x = (across[None] - centre[:, :1])[:, None, :]
+    squared = (
+        inverse[:, 0, 0, None, None] * x.square()
+        + inverse[:, 1, 1, None, None] * y.square()
+        + 2 * inverse[:, 0, 1, None, None] * x * y
+    )
+    return torch.sigmoid((1 - squared.sqrt()) / softness)
+
+
+def region_weights(
+    landmarks: Tensor, size: tuple[int, int], regions: RegionConfig | None = None
+) -> Tensor:
+    """How much each place counts [B, 1, H, W]: 1 in the background, more in face, mouth and eyes.
+
+    ``landmarks`` [B, 478, 2 or 3] in pixels of a picture of ``size`` (height, width).
+    """
+    regions = regions or RegionConfig()
+    points = landmarks[..., :2].float()
+    eyes = [points[:, contour] for contour in EYE_CONTOURS]
+    apart = (eyes[0].mean(1) - eyes[1].mean(1)).norm(dim=1)
+    thinnest = THINNEST * apart
+    weight = torch.ones(len(points), *size, device=points.device)
+    if regions.face:
+        weight += regions.face * _ellipse(points[:, FACE_OVAL], size, thinnest, 1.0, 0.08)
+    if regions.mouth:
+        weight += regions.mouth * _ellipse(points[:, MOUTH], size, thinnest, REACH, 0.15)
+    for eye in eyes if regions.eyes else ():
+        weight += regions.eyes * _ellipse(eye, size, thinnest, REACH, 0.15)
+    return weight[:, None]
 
 
 class Maps(nn.Module):

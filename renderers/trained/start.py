@@ -1,28 +1,29 @@
-"""Where a trained renderer starts: the zero-shot portrait, and where its mesh is.
+"""Where a trained renderer starts: the zero-shot portrait, and where its mesh is, in its square.
 
 For each frame, the portrait renderer's picture of a reference, moved as the tracked head did, and
 a map that says which place of the identity's home picture each pixel shows. The network learns the
-rest (:mod:`renderers.trained.lite`).
+rest (:mod:`renderers.trained.lite`). Legend: T frames, H W picture, S the square's side in pixels
+(256), B batch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from dimcli.core.motion import PITCH, YAW
 from renderers.base import Reference
 from renderers.portrait.mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, Shift
 from renderers.portrait.portrait import PortraitRenderer
-from renderers.trained.framing import Crop
 from weights.canonical_face import canonical_face
 
 Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
-
-PITCH, YAW = 0, 1
-"""Columns of a motion."""
 
 COEFFICIENTS = 59
 """Motion 56, then where the head is: log of its scale, right, down (shares of the square)."""
@@ -35,6 +36,46 @@ ASIDE = 0.3
 other side (of its top) than its tracked rotation says: that one is told against the camera's axis.
 A camera as the tracker thinks of it would give 1.2; fits of the mesh to four clips gave 0.1 to 0.3.
 """
+
+
+WINDOW = 27
+"""Frames of motion about the one that is drawn (PIRenderer's)."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of a picture: its corner ``left``, ``top`` and ``side``, whole px. It may reach
+    beyond the picture, which goes on there as its border."""
+
+    left: int
+    top: int
+    side: int
+
+    def cut(self, image: Picture, size: int) -> Picture:
+        """The square [size, size, 3] of ``image`` [H, W, 3]."""
+        part = self.part(image)
+        if size == self.side:
+            return part
+        how = cv2.INTER_AREA if size < self.side else cv2.INTER_CUBIC
+        return np.asarray(cv2.resize(part, (size, size), interpolation=how), np.uint8)
+
+    def part(self, image: Picture) -> Picture:
+        """The square [side, side, 3] of ``image`` [H, W, 3] as it is."""
+        height, width = image.shape[:2]
+        right, bottom = self.left + self.side, self.top + self.side
+        beyond = (-self.top, bottom - height, -self.left, right - width)
+        inside = image[max(0, self.top) : bottom, max(0, self.left) : right]
+        if max(beyond) <= 0:
+            return inside
+        above, below, before, after = (max(0, int(missing)) for missing in beyond)
+        how = cv2.BORDER_REPLICATE
+        part = cv2.copyMakeBorder(inside, above, below, before, after, how)
+        return np.asarray(part, np.uint8)
+
+    def points(self, landmarks: Floats, size: int) -> NDArray[np.float32]:
+        """``landmarks`` [..., 3] px of the picture as px of the cut square."""
+        corner = np.array([self.left, self.top, 0], np.float32)
+        return ((landmarks - corner) * np.float32(size / self.side)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -145,3 +186,25 @@ def coefficients(values: Floats, shifts: list[Shift], side: int) -> NDArray[np.f
     """Motion [T, 56] and where the head is, as the network takes them, [T, 59]."""
     places = np.stack([place_of(shift, side) for shift in shifts])
     return np.concatenate([values, places], axis=1).astype(np.float32)
+
+
+def windows(numbers: NDArray[np.float32], take: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The window about each frame [T, 27, 59] of ``numbers`` [T, 59]; it never leaves its take,
+    whose first and last frame it repeats instead."""
+    spread = np.arange(WINDOW) - WINDOW // 2
+    starts = np.searchsorted(take, take)
+    ends = np.searchsorted(take, take, side="right") - 1
+    frames = np.arange(len(take))[:, None] + spread
+    return numbers[frames.clip(starts[:, None], ends[:, None])]
+
+
+def as_tensor(pictures: NDArray[np.generic]) -> Tensor:
+    """Pictures [B, H, W, 3] as [B, 3, H, W] in -1..1."""
+    channels_first = np.ascontiguousarray(np.moveaxis(pictures, -1, 1))
+    return torch.from_numpy(channels_first).float() / 127.5 - 1
+
+
+def as_pictures(tensor: Tensor) -> NDArray[np.uint8]:
+    """[B, 3, H, W] in -1..1 as pictures uint8 [B, H, W, 3]."""
+    scaled = ((tensor.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()

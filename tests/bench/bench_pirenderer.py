@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from dimcli.training.renderer.objective import PerceptualLoss
 from renderers.trained.backbones import Lite0
-from renderers.trained.perceptual import PerceptualLoss
 from renderers.trained.pirenderer.networks import PRESETS, PIRenderer
 
 SIZE = 256

@@ -24,10 +24,10 @@ from dimcli.core.motion import HEAD, expression_index
 from dimcli.media import VideoWriter
 from dimcli.tracking.landmarks import track_video
 from dimcli.training.renderer.card import judge
+from dimcli.training.renderer.footage import Region, read_shots
 from dimcli.training.renderer.run import RendererOptions, train_renderer
-from dimcli.training.renderer.takes import Region, read_takes
+from dimcli.training.renderer.training_set import HELD_OUT, TrainingSet
 from renderers.trained.backbones import choose_backbone
-from renderers.trained.material import HELD_OUT, Material
 from renderers.trained.renderer import TrainedRenderer
 from renderers.trained.run import read_config, read_run
 
@@ -81,10 +81,10 @@ def measure(name: str, clip: Path, region: Region | None, run: Path, minutes: fl
     (person,) = read_config(run)["people"]
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        material = Material(person, read_takes(clip, region=region).takes, folder)
-        frames = material.frames(HELD_OUT)
+        training_set = TrainingSet(person, read_shots(clip, region=region).shots, folder)
+        frames = training_set.frames(HELD_OUT)
         found = judge(
-            loaded.network, material, frames[:: max(1, len(frames) // 60)], choose_backbone()
+            loaded.network, training_set, frames[:: max(1, len(frames) // 60)], choose_backbone()
         )
         print(f"{name}: {len(frames)} held-out frames; {_steps(run)}")
         for what, psnr, distance in (
@@ -93,16 +93,16 @@ def measure(name: str, clip: Path, region: Region | None, run: Path, minutes: fl
             ("trained", found.psnr, found.distance),
         ):
             print(f"  {what:<9} PSNR {psnr:.2f} dB, distance {distance:.3f}")
-        values = material.values[frames]
+        values = training_set.values[frames]
         renderer = TrainedRenderer(loaded)
-        renderer.prepare(material.reference)
+        renderer.prepare(training_set.reference)
         next(renderer.render(values))
         started = time.perf_counter()
         drawn = np.stack(list(renderer.render(values)))
         rate = len(values) / (time.perf_counter() - started)
         for what, pictures in (
-            ("real", material.pictures(frames)),
-            ("zero-shot", material.zero_shot(frames)),
+            ("real", training_set.pictures(frames)),
+            ("zero-shot", training_set.zero_shot(frames)),
             ("trained", drawn),
         ):
             print(f"  {what:<9} {correlations(pictures, values, folder)}", flush=True)

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dimcli.core.files import atomic_output
+from dimcli.training.renderer.objective import PerceptualLoss, draw
+from dimcli.training.renderer.training_set import (
+    TrainingSet,
+)
 from renderers.trained.backbones import Backbone
-from renderers.trained.material import Material, as_pictures, as_tensor
-from renderers.trained.objective import draw
-from renderers.trained.perceptual import PerceptualLoss
+from renderers.trained.start import as_pictures, as_tensor
 
 Picture = NDArray[np.uint8]
 
@@ -50,13 +52,13 @@ def psnr(pictures: Picture, truth: Picture) -> NDArray[np.floating]:
 
 
 @torch.inference_mode()
-def trained(network: nn.Module, material: Material, frames: NDArray[np.int64]) -> Picture:
+def trained(network: nn.Module, training_set: TrainingSet, frames: NDArray[np.int64]) -> Picture:
     """The network's pictures of ``frames``, uint8 [N, S, S, 3]."""
     network.eval()
     device = next(network.parameters()).device
     made = []
     for first in range(0, len(frames), BATCH):
-        batch = material.batch(frames[first : first + BATCH]).to(device)
+        batch = training_set.batch(frames[first : first + BATCH]).to(device)
         picture = draw(network, batch).picture
         assert picture is not None
         made.append(as_pictures(picture))
@@ -75,15 +77,15 @@ def distance(pictures: Picture, truth: Picture, loss: PerceptualLoss) -> float:
 
 
 def judge(
-    network: nn.Module, material: Material, frames: NDArray[np.int64], backbone: Backbone
+    network: nn.Module, training_set: TrainingSet, frames: NDArray[np.int64], backbone: Backbone
 ) -> Figures:
     """Figures of ``frames``."""
     loss = PerceptualLoss(backbone, scales=1)
-    truth = material.pictures(frames)
+    truth = training_set.pictures(frames)
     shown = {
-        "": trained(network, material, frames),
-        "_zero_shot": material.zero_shot(frames),
-        "_placed": material.starts(frames),
+        "": trained(network, training_set, frames),
+        "_zero_shot": training_set.zero_shot(frames),
+        "_placed": training_set.starts(frames),
     }
     figures: dict[str, float] = {}
     for name, pictures in shown.items():
@@ -92,16 +94,16 @@ def judge(
     return Figures(frames=len(frames), **figures)
 
 
-def preview(network: nn.Module, material: Material, frames: NDArray[np.int64]) -> Picture:
+def preview(network: nn.Module, training_set: TrainingSet, frames: NDArray[np.int64]) -> Picture:
     """A sheet with a row for each of some frames: reference, truth, zero-shot, trained."""
     some = frames[np.linspace(0, len(frames) - 1, ROWS).round().astype(int)]
     parts = zip(
-        material.pictures(some),
-        material.zero_shot(some),
-        trained(network, material, some),
+        training_set.pictures(some),
+        training_set.zero_shot(some),
+        trained(network, training_set, some),
         strict=True,
     )
-    home = material.reference.image
+    home = training_set.reference.image
     rows = [np.hstack([home, truth, zero_shot, made]) for truth, zero_shot, made in parts]
     header = np.full((24, rows[0].shape[1], 3), 255, np.uint8)
     for number, name in enumerate(COLUMNS):

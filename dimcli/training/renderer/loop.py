@@ -1,6 +1,7 @@
-"""The steps of training a renderer, one after the other, so that they can be stopped and resumed.
+"""The training loop of renderers; motion has its own, :mod:`dimcli.training.loop`.
 
-Everything random in step n comes from the seed and n alone.
+Everything random in step n comes from the seed and n alone, so a run that was stopped and resumed
+writes the same bytes as one that was not.
 """
 
 from __future__ import annotations
@@ -21,9 +22,14 @@ from dimcli.core.files import atomic_output
 from dimcli.core.progress import Progress, silent
 from dimcli.models.checkpoint import METRICS, load_training_state, save_training_state
 from dimcli.training.renderer.card import preview, psnr, trained, write_preview
+from dimcli.training.renderer.objective import (
+    Objective,
+    RendererTraining,
+    jittered,
+    with_moved_camera,
+)
+from dimcli.training.renderer.training_set import HELD_OUT, STOP, TRAIN, TrainingSet
 from renderers.trained import run as runs
-from renderers.trained.material import HELD_OUT, STOP, TRAIN, Material
-from renderers.trained.objective import Objective, RendererTraining, jittered, shaken
 
 LOOKED_AT = 24
 """Frames of each part that are looked at while training."""
@@ -69,7 +75,7 @@ class Loop:
     def __init__(
         self,
         network: nn.Module,
-        materials: list[Material],
+        training_sets: list[TrainingSet],
         config: RendererTraining,
         run: Path,
         *,
@@ -78,7 +84,8 @@ class Loop:
         progress: Progress = silent,
         look: Callable[[Look], None] = lambda _: None,
     ) -> None:
-        self.network, self.materials, self.config, self.run = network, materials, config, run
+        self.network, self.config, self.run = network, config, run
+        self.training_sets = training_sets
         self.objective, self._progress, self._tell = objective, progress, look
         self.device = next(network.parameters()).device
         self.average = copy.deepcopy(network).requires_grad_(False)
@@ -89,7 +96,7 @@ class Loop:
         self.both = nn.ModuleDict({"network": self.network, "average": self.average})
         self.spread = {
             m.person: torch.from_numpy(m.coefficients[m.frames(TRAIN)].std(axis=0))
-            for m in materials
+            for m in training_sets
         }
         if resume:
             self.state = _State(**load_training_state(run, self.both, self.optimizer))
@@ -132,11 +139,11 @@ class Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        material = self.materials[step % len(self.materials)]
-        batch = material.random_batch(config.batch_size, generator)
-        spread = self.spread[material.person]
+        training_set = self.training_sets[step % len(self.training_sets)]
+        batch = training_set.random_batch(config.batch_size, generator)
+        spread = self.spread[training_set.person]
         batch = jittered(batch, config, spread, generator)
-        batch = shaken(batch, config, spread, generator)
+        batch = with_moved_camera(batch, config, spread, generator)
         self.network.train()
         terms = self.objective(self.network, batch.to(self.device), edit=step >= config.warp_only)
         loss = torch.stack(list(terms.values())).sum()
@@ -162,14 +169,15 @@ class Loop:
 
     def _stop_loss(self) -> float:
         """Mean loss of the frames to stop by; NaN where there are none."""
-        losses = [self._loss_of(m, some_of(m.frames(STOP), LOOKED_AT)) for m in self.materials]
+        losses = [self._loss_of(m, some_of(m.frames(STOP), LOOKED_AT)) for m in self.training_sets]
         return math.nan if np.isnan(losses).all() else float(np.nanmean(losses))
 
     def _look(self, seconds: float) -> None:
         """Look at frames that are not learned from; keep the best weights; tell."""
         state = self.state
         stop_loss = self._stop_loss()
-        found = [self._psnr_of(m, some_of(m.frames(HELD_OUT), LOOKED_AT)) for m in self.materials]
+        sets = self.training_sets
+        found = [self._psnr_of(m, some_of(m.frames(HELD_OUT), LOOKED_AT)) for m in sets]
         level = float(np.nanmean(found)) if not np.isnan(found).all() else math.nan
         if math.isnan(stop_loss) or state.best_loss is None or stop_loss < state.best_loss:
             state.best_loss = None if math.isnan(stop_loss) else stop_loss
@@ -190,28 +198,28 @@ class Loop:
         }
         with (self.run / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        for material in self.materials:
-            if len(held_out := material.frames(HELD_OUT)):
-                sheet = preview(self.average, material, held_out)
-                write_preview(sheet, self.run / f"preview-{material.person}.jpg")
+        for training_set in self.training_sets:
+            if len(held_out := training_set.frames(HELD_OUT)):
+                sheet = preview(self.average, training_set, held_out)
+                write_preview(sheet, self.run / f"preview-{training_set.person}.jpg")
         self._tell(look)
 
-    def _loss_of(self, material: Material, frames: np.ndarray) -> float:
+    def _loss_of(self, training_set: TrainingSet, frames: np.ndarray) -> float:
         """Mean loss of the kept weights on ``frames``; NaN where there are none."""
         losses = []
         self.average.eval()
         with torch.inference_mode():
             for frame in frames:
-                batch = material.batch(np.array([frame])).to(self.device)
+                batch = training_set.batch(np.array([frame])).to(self.device)
                 terms = self.objective(self.average, batch)
                 losses.append(float(sum(terms.values(), torch.zeros(()))))
         return float(np.mean(losses)) if losses else math.nan
 
-    def _psnr_of(self, material: Material, frames: np.ndarray) -> float:
+    def _psnr_of(self, training_set: TrainingSet, frames: np.ndarray) -> float:
         if not len(frames):
             return math.nan
-        made = trained(self.average, material, frames)
-        return float(psnr(made, material.pictures(frames)).mean())
+        made = trained(self.average, training_set, frames)
+        return float(psnr(made, training_set.pictures(frames)).mean())
 
     def _trim_metrics(self) -> None:
         """Drop the lines that will be written again."""

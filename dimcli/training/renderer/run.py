@@ -23,16 +23,21 @@ from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.models.checkpoint import STATE
 from dimcli.training.renderer.card import Figures, judge, preview, write_card, write_preview
+from dimcli.training.renderer.footage import Region, read_shots
 from dimcli.training.renderer.loop import Look, Loop, some_of
-from dimcli.training.renderer.takes import Region, read_takes
+from dimcli.training.renderer.objective import PRESETS, Objective, RendererTraining
+from dimcli.training.renderer.training_set import (
+    HELD_OUT,
+    TRAIN,
+    TrainingSet,
+)
 from renderers.trained import run as runs
 from renderers.trained.backbones import Lite0, choose_backbone
 from renderers.trained.likeness import CLIPS_APART, apart, likeness
 from renderers.trained.lite import LiteConfig, LiteNet, pose_of
-from renderers.trained.material import HELD_OUT, TRAIN, Material, as_tensor
-from renderers.trained.objective import PRESETS, Objective, RendererTraining
 from renderers.trained.pirenderer.networks import PIRenderer
 from renderers.trained.pirenderer.published import published_config, start_from_published
+from renderers.trained.start import as_tensor
 
 MATERIAL = ".material-"
 """Begins the name of the folder, in the run directory, of what goes with the training's end."""
@@ -102,13 +107,13 @@ def train_renderer(
     device = choose_device(options.device)
     _check_run(run, options)
     backbone = choose_backbone().to(device)
-    with _materials(people, run, network_config, options) as materials:
+    with _training_sets(people, run, network_config, options) as training_sets:
         torch.manual_seed(config.seed)
-        network = _started(network_config, materials, options)
-        looks = {name: _likeness(material) for name, material in materials.items()}
+        network = _started(network_config, training_sets, options)
+        looks = {name: _likeness(training_set) for name, training_set in training_sets.items()}
         known = {
-            name: runs.Person(material.reference, looks[name])
-            for name, material in materials.items()
+            name: runs.Person(training_set.reference, looks[name])
+            for name, training_set in training_sets.items()
         }
         runs.write_people(run, known)
         description = {"preset": options.preset, **asdict(config), "sources": _names(people)}
@@ -116,10 +121,10 @@ def train_renderer(
         begun = options.resume and (run / STATE).is_file()
         if begun:
             _check_same(run, description)
-        runs.write_config(run, network_config, list(materials), description)
+        runs.write_config(run, network_config, list(training_sets), description)
         loop = Loop(
             network.to(device),
-            list(materials.values()),
+            list(training_sets.values()),
             config,
             run,
             objective=Objective(config, backbone),
@@ -130,12 +135,12 @@ def train_renderer(
         reason = loop.train(started)
         runs.load_network(network, run / runs.MODEL)
         figures: dict[str, Figures] = {}
-        for name, material in materials.items():
-            held_out = some_of(material.frames(HELD_OUT), JUDGED)
+        for name, training_set in training_sets.items():
+            held_out = some_of(training_set.frames(HELD_OUT), JUDGED)
             if len(held_out):
-                options.progress("judging", len(figures) + 1, len(materials))
-                figures[name] = judge(network, material, held_out, backbone)
-                write_preview(preview(network, material, held_out), run / f"preview-{name}.jpg")
+                options.progress("judging", len(figures) + 1, len(training_sets))
+                figures[name] = judge(network, training_set, held_out, backbone)
+                write_preview(preview(network, training_set, held_out), run / f"preview-{name}.jpg")
     taken = time.monotonic() - started
     state = loop.state
     write_card(
@@ -215,16 +220,16 @@ def _names(people: dict[str, list[Path]]) -> dict[str, list[str]]:
 
 
 @contextmanager
-def _materials(
+def _training_sets(
     people: dict[str, list[Path]], run: Path, network: Any, options: RendererOptions
-) -> Iterator[dict[str, Material]]:
-    """Everybody's material, in files that go with the block."""
+) -> Iterator[dict[str, TrainingSet]]:
+    """Everybody's training set, in files that go with the block."""
     size = network.size if isinstance(network, LiteConfig) else 256
     taken = {}
     for name, paths in people.items():
         several = []
         for path in paths:
-            found = read_takes(
+            found = read_shots(
                 path,
                 size=size,
                 held_out=options.held_out,
@@ -233,7 +238,7 @@ def _materials(
             )
             for remark in found.remarks:
                 options.remark(remark)
-            several.append((path, found.takes))
+            several.append((path, found.shots))
         taken[name] = several
     _warn_of_strangers(taken, options)
     run.mkdir(exist_ok=True)
@@ -243,9 +248,9 @@ def _materials(
             (run / name).unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=run, prefix=MATERIAL) as folder:
         yield {
-            name: Material(
+            name: TrainingSet(
                 name,
-                [take for _, takes in several for take in takes],
+                [shot for _, shots in several for shot in shots],
                 Path(folder),
                 any_source=not isinstance(network, LiteConfig),
                 progress=options.progress,
@@ -255,14 +260,14 @@ def _materials(
 
 
 def _warn_of_strangers(taken: dict[str, list[Any]], options: RendererOptions) -> None:
-    """Tell where a take shows somebody else than the first one of the same name."""
+    """Tell where a shot shows somebody else than the first one of the same name."""
     backbone = Lite0.installed()
     for name, several in taken.items():
         first = None
-        for path, takes in several:
-            for take in takes:
-                valid = np.flatnonzero(take.valid)
-                look = likeness(take.frames[valid], take.landmarks[valid], backbone)
+        for path, shots in several:
+            for shot in shots:
+                valid = np.flatnonzero(shot.valid)
+                look = likeness(shot.frames[valid], shot.landmarks[valid], backbone)
                 if first is None:
                     first = look
                 elif (how_far := apart(first, look)) > CLIPS_APART:
@@ -272,19 +277,22 @@ def _warn_of_strangers(taken: dict[str, list[Any]], options: RendererOptions) ->
                     )
 
 
-def _likeness(material: Material) -> np.ndarray:
-    train = material.frames(TRAIN)
-    return likeness(material.pictures(train), material.landmarks[train], Lite0.installed())
+def _likeness(training_set: TrainingSet) -> np.ndarray:
+    train = training_set.frames(TRAIN)
+    return likeness(training_set.pictures(train), training_set.landmarks[train], Lite0.installed())
 
 
-def _started(network: Any, materials: dict[str, Material], options: RendererOptions) -> nn.Module:
+def _started(
+    network: Any, training_sets: dict[str, TrainingSet], options: RendererOptions
+) -> nn.Module:
     """The network before its first step."""
-    made = runs.build(network, list(materials))
+    made = runs.build(network, list(training_sets))
     if isinstance(made, LiteNet):
-        for name, material in materials.items():
-            poses = pose_of(torch.from_numpy(material.coefficients[material.frames(TRAIN), None]))
-            room = as_tensor(material.room()[None])[0]
-            made.memory(name).fit(poses, room, torch.from_numpy(material.reference.landmarks))
+        for name, training_set in training_sets.items():
+            seen = training_set.coefficients[training_set.frames(TRAIN), None]
+            poses = pose_of(torch.from_numpy(seen))
+            room = as_tensor(training_set.room()[None])[0]
+            made.memory(name).fit(poses, room, torch.from_numpy(training_set.reference.landmarks))
         return made
     published = _published(options)
     if published is not None and isinstance(made, PIRenderer):

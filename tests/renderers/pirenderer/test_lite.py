@@ -10,18 +10,20 @@ import torch
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
+from dimcli.training.renderer.footage import Footage, crop_of
+from dimcli.training.renderer.objective import RendererTraining, with_moved_camera
+from dimcli.training.renderer.training_set import (
+    TRAIN,
+    TrainingSet,
+)
 from renderers.base import Reference
 from renderers.heads.contours import FACE_OVAL
 from renderers.portrait.mesh import HeadMesh, Shift
 from renderers.portrait.portrait import PortraitRenderer
 from renderers.trained import run as runs
-from renderers.trained.drawing import FromHome
-from renderers.trained.framing import Crop, Footage, crop_of
 from renderers.trained.lite import LiteConfig, LiteNet, framed, pose_of
-from renderers.trained.material import TRAIN, Material, windows
-from renderers.trained.objective import RendererTraining, shaken
-from renderers.trained.renderer import TrainedRenderer
-from renderers.trained.start import ASIDE, COEFFICIENTS, Starter
+from renderers.trained.renderer import FromHome, TrainedRenderer
+from renderers.trained.start import ASIDE, COEFFICIENTS, Crop, Starter, windows
 from tests.renderers.faces import drawn_face
 
 CONFIG = LiteConfig(size=64, width=8, mixtures=4, face=4, room=4)
@@ -36,7 +38,7 @@ def face() -> Reference:
 
 
 @pytest.fixture(scope="module")
-def material(face: Reference, tmp_path_factory: pytest.TempPathFactory) -> Material:
+def material(face: Reference, tmp_path_factory: pytest.TempPathFactory) -> TrainingSet:
     """A take of the face: frames of the portrait renderer, shifted as a head would be."""
     crop = Crop(0, 0, 128)
     small = Reference(crop.cut(face.image, 64), crop.points(face.landmarks, 64), face.values)
@@ -51,10 +53,10 @@ def material(face: Reference, tmp_path_factory: pytest.TempPathFactory) -> Mater
     for frame, placement in enumerate(placed):
         landmarks[frame, :468, :2] = placement.points[:468]
     take = Footage(frames, landmarks, values, np.ones(TAKE, bool), np.arange(TAKE) >= 9)
-    return Material("ann", [take], tmp_path_factory.mktemp("material"))
+    return TrainingSet("ann", [take], tmp_path_factory.mktemp("material"))
 
 
-def network(material: Material, seed: int = 0) -> LiteNet:
+def network(material: TrainingSet, seed: int = 0) -> LiteNet:
     torch.manual_seed(seed)
     made = LiteNet(CONFIG, [material.person])
     known = torch.from_numpy(material.coefficients)
@@ -71,7 +73,7 @@ def stirred(made: LiteNet) -> LiteNet:
     return made
 
 
-def test_the_gradient_reaches_every_parameter(material: Material) -> None:
+def test_the_gradient_reaches_every_parameter(material: TrainingSet) -> None:
     made = stirred(network(material))
     batch = material.batch(np.arange(3))
     rendering = made("ann", batch.start, batch.place, pose_of(batch.window))
@@ -80,7 +82,7 @@ def test_the_gradient_reaches_every_parameter(material: Material) -> None:
     assert idle == []
 
 
-def test_one_batch_is_learned_by_heart(material: Material) -> None:
+def test_one_batch_is_learned_by_heart(material: TrainingSet) -> None:
     made = network(material)
     batch = material.batch(np.arange(2))
     optimizer = torch.optim.Adam(made.parameters(), lr=3e-3)
@@ -93,7 +95,7 @@ def test_one_batch_is_learned_by_heart(material: Material) -> None:
     assert loss < 0.03  # 4 grey levels
 
 
-def test_people_share_the_network_but_not_the_memory(material: Material) -> None:
+def test_people_share_the_network_but_not_the_memory(material: TrainingSet) -> None:
     torch.manual_seed(0)
     made = stirred(LiteNet(CONFIG, ["ann", "bob"]))
     batch = material.batch(np.arange(1))
@@ -104,10 +106,12 @@ def test_people_share_the_network_but_not_the_memory(material: Material) -> None
     assert all(parameter.grad is None for parameter in made.memory("bob").parameters())
 
 
-def test_a_moved_camera_sees_everything_moved(material: Material) -> None:
+def test_a_moved_camera_sees_everything_moved(material: TrainingSet) -> None:
     config = RendererTraining(shake=0.2, elsewhere=0.0)
     batch = material.batch(material.frames(TRAIN)[:4])
-    moved = shaken(batch, config, torch.ones(COEFFICIENTS), torch.Generator().manual_seed(1))
+    moved = with_moved_camera(
+        batch, config, torch.ones(COEFFICIENTS), torch.Generator().manual_seed(1)
+    )
     pixels = (batch.landmarks - moved.landmarks)[:, 0, :2].long()
     assert moved.frame is not None and pixels.abs().max() > 0
     room = framed(batch.target, moved.frame)
@@ -124,18 +128,18 @@ def test_a_moved_camera_sees_everything_moved(material: Material) -> None:
     assert torch.allclose(room, moved.target, atol=1e-5), "the room goes along"
 
 
-def test_a_head_elsewhere_in_the_room_is_judged_alone(material: Material) -> None:
+def test_a_head_elsewhere_in_the_room_is_judged_alone(material: TrainingSet) -> None:
     config = RendererTraining(shake=0.2, elsewhere=1.0)
     batch = material.batch(material.frames(TRAIN)[:4])
     spread = torch.ones(COEFFICIENTS)
-    moved = shaken(batch, config, spread, torch.Generator().manual_seed(1))
+    moved = with_moved_camera(batch, config, spread, torch.Generator().manual_seed(1))
     assert moved.frame is not None and moved.certain is not None
     assert not torch.allclose(framed(batch.target, moved.frame), moved.target, atol=0.1)
     assert torch.equal(moved.window[..., :MOTION_DIM], batch.window[..., :MOTION_DIM])
     assert moved.certain.amin() < 0.1 < 0.9 < moved.certain.amax()
 
 
-def test_the_room_is_unseen_where_the_head_is(material: Material) -> None:
+def test_the_room_is_unseen_where_the_head_is(material: TrainingSet) -> None:
     made, batch = network(material), material.batch(material.frames(TRAIN)[:1])
     place = batch.place.clone()
     place[..., 2] = 1.0
@@ -147,7 +151,7 @@ def test_the_room_is_unseen_where_the_head_is(material: Material) -> None:
     assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
 
 
-def test_the_face_does_what_the_start_shows_whatever_the_pose(material: Material) -> None:
+def test_the_face_does_what_the_start_shows_whatever_the_pose(material: TrainingSet) -> None:
     made, batch = stirred(network(material)), material.batch(np.array([material.home]))
     memory, place = made.memory(material.person), batch.place.clone()
     place[..., 2] = 1.0
@@ -175,7 +179,7 @@ def test_windows_stay_in_their_take() -> None:
     assert found[6, 12:15, 0].tolist() == [5.0, 6.0, 7.0]
 
 
-def test_a_shift_is_found_again(material: Material) -> None:
+def test_a_shift_is_found_again(material: TrainingSet) -> None:
     starter = material.starter
     frame = material.frames(TRAIN)[3]
     values, landmarks = material.values[frame], material.landmarks[frame].copy()
@@ -186,7 +190,7 @@ def test_a_shift_is_found_again(material: Material) -> None:
     assert (shift.right, shift.down) == (pytest.approx(4, abs=0.3), pytest.approx(-2, abs=0.3))
 
 
-def test_a_head_that_stands_aside_is_seen_from_the_side(material: Material) -> None:
+def test_a_head_that_stands_aside_is_seen_from_the_side(material: TrainingSet) -> None:
     values, aside = material.values[0], Shift(1.0, 8.0, 0.0)
     turned = values.copy()
     turned[1] -= ASIDE * aside.right / 64
@@ -213,7 +217,7 @@ def test_the_square_fits_the_home_face_in_a_larger_picture(face: Reference) -> N
 
 
 @pytest.fixture(scope="module")
-def trained(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(material: TrainingSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose network does something visible."""
     folder = tmp_path_factory.mktemp("run")
     runs.write_config(folder, CONFIG, ["ann"], {})

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dimcli.core.errors import InputError
-from renderers.trained.losses import LossConfig, RenderingLoss
+from dimcli.training.renderer.objective import LossConfig, RenderingLoss
 from renderers.trained.pirenderer.networks import (
     PRESETS,
     PIRenderer,

@@ -1,6 +1,6 @@
-"""Films and pictures of one person, cut into takes that a renderer can be trained on.
+"""Films and pictures of one person, cut into shots that a renderer can be trained on.
 
-A take is a continuous piece of film without a cut in it, or a single picture, cropped to a square
+A shot is a continuous piece of film without a cut in it, or a single picture, cropped to a square
 about the face. Tracking is the slow part; it is kept in the user's folder under the hash of the
 file, so that it happens once.
 """
@@ -21,13 +21,13 @@ from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
 from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames, read_picture
-from renderers.trained.framing import Footage, crop_of
+from renderers.trained.start import Crop
 
 LEAST_S = 3.0
-"""Film of less than this, in all takes together, is too short to learn a person from."""
+"""Film of less than this, in all shots together, is too short to learn a person from."""
 
-LEAST_TAKE_S = 0.5
-"""Takes shorter than this are left out."""
+SHORTEST_SHOT_S = 0.5
+"""Shots shorter than this are left out."""
 
 LONGEST_S = 120.0
 """Of longer films the beginning is used: more than this teaches a small network no more."""
@@ -43,13 +43,63 @@ CUT_SIDE, CUT_AROUND = 32, 12
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
+FACES_WIDE = 2.3
+"""Side of the square in face sizes (mean of the width and height that landmarks span): room for
+hair and shoulders."""
+
+ABOVE = 0.47
+"""Height of the face's middle in the square, as a share from the top: hair is above it."""
+
+STRAY = 1.25
+"""The square also holds every face of the clip, each this much enlarged."""
+
+
 Region = tuple[int, int, int, int]
+
+
+def crop_of(landmarks: NDArray[np.floating], width: int, height: int) -> Crop:
+    """The square that holds the face of ``landmarks`` [T, 478, 3] px (NaN where none was seen) in
+    all frames of a clip of this size: whole pixels, inside the picture."""
+    seen = landmarks[~np.isnan(landmarks[:, 0, 0]), :, :2]
+    low, high = seen.min(axis=1), seen.max(axis=1)
+    centres, sizes = (low + high) / 2, (high - low).mean(axis=1)
+    side = FACES_WIDE * np.median(sizes)
+    reach = np.ptp(centres, axis=0).max() + STRAY * sizes.max()
+    side = int(min(width, height, max(side, reach)))
+    middle = (centres.min(axis=0) + centres.max(axis=0)) / 2
+    left = np.clip(round(middle[0] - side / 2), 0, width - side)
+    top = np.clip(round(middle[1] - ABOVE * side), 0, height - side)
+    return Crop(int(left), int(top), side)
+
+
+@dataclass(frozen=True)
+class Footage:
+    """A continuous piece of film of one person, cut to the square, and what a tracker saw in it.
+
+    ``frames`` uint8 [T, S, S, 3]; ``landmarks`` float32 [T, 478, 3] px of the square; ``values``
+    float32 [T, 56], arkit; ``valid`` bool [T], a face was seen; ``held_out`` bool [T], kept for
+    judging.
+    """
+
+    frames: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def size(self) -> int:
+        """Side of the square, px."""
+        return int(self.frames.shape[1])
 
 
 @dataclass(frozen=True)
 class Track:
     """What is kept of a film: ``values`` [T, 56], ``landmarks`` [T, 478, 3] px (NaN where no face
-    was seen), ``valid`` bool [T], ``cuts`` (numbers of the frames that a take begins with), the
+    was seen), ``valid`` bool [T], ``cuts`` (numbers of the frames that a shot begins with), the
     most ``faces`` at once, and ``fps``."""
 
     values: NDArray[np.float32]
@@ -61,7 +111,7 @@ class Track:
 
 
 def find_cuts(small: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Frames that a take begins with, from small copies [T, h, w, 3] of all; the first one too."""
+    """Frames that a shot begins with, from small copies [T, h, w, 3] of all; the first one too."""
     change = np.abs(np.diff(small.astype(np.float32), axis=0)).mean(axis=(1, 2, 3))
     cuts = [0]
     for frame, level in enumerate(change, start=1):
@@ -109,22 +159,22 @@ def track(clip: Path, region: Region | None = None, progress: Progress = silent)
 
 
 @dataclass(frozen=True)
-class Takes:
-    """The takes of one source, and remarks worth telling."""
+class Shots:
+    """The shots of one source, and remarks worth telling."""
 
-    takes: list[Footage]
+    shots: list[Footage]
     remarks: tuple[str, ...] = ()
 
 
-def read_takes(
+def read_shots(
     source: Path,
     *,
     size: int = 256,
     held_out: float = 0.25,
     region: Region | None = None,
     progress: Progress = silent,
-) -> Takes:
-    """The takes of a clip or a folder of pictures, the last ``held_out`` of it kept for judging.
+) -> Shots:
+    """The shots of a clip or a folder of pictures, the last ``held_out`` of it kept for judging.
 
     Raises InputError where it is too short or shows no face.
     """
@@ -136,7 +186,7 @@ def read_takes(
 
 def _read_clip(
     clip: Path, size: int, held_out: float, region: Region | None, progress: Progress
-) -> Takes:
+) -> Shots:
     found = track(clip, region, progress)
     info = probe_video(clip)
     width, height = (info.width, info.height) if region is None else region[2:]
@@ -149,7 +199,7 @@ def _read_clip(
     spans = [
         (int(first), int(end))
         for first, end in zip(found.cuts, [*found.cuts[1:], length], strict=True)
-        if found.valid[first:end].sum() >= LEAST_TAKE_S * found.fps
+        if found.valid[first:end].sum() >= SHORTEST_SHOT_S * found.fps
     ]
     seen_s = sum(int(found.valid[first:end].sum()) for first, end in spans) / found.fps
     if seen_s < LEAST_S:
@@ -173,10 +223,10 @@ def _read_clip(
             progress("reading", number + 1, max(length, number + 1))
     counted = np.concatenate([np.arange(first, end) for first, end in spans])
     judged_from = counted[round((1 - held_out) * len(counted))] if held_out else length
-    takes = []
+    shots = []
     for (first, end), crop, cut in zip(spans, crops, frames, strict=True):
         part = slice(first, end)
-        takes.append(
+        shots.append(
             Footage(
                 frames=cut,
                 landmarks=crop.points(_bridged(found.landmarks[part]), size),
@@ -185,7 +235,7 @@ def _read_clip(
                 held_out=np.arange(first, end) >= judged_from,
             )
         )
-    return Takes(takes, tuple(remarks))
+    return Shots(shots, tuple(remarks))
 
 
 def _beginning(spans: list[tuple[int, int]], frames: int) -> list[tuple[int, int]]:
@@ -204,11 +254,11 @@ def _bridged(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     return landmarks[known[np.searchsorted(known, np.arange(len(landmarks)), "right").clip(1) - 1]]
 
 
-def _read_pictures(folder: Path, size: int, held_out: float, progress: Progress) -> Takes:
+def _read_pictures(folder: Path, size: int, held_out: float, progress: Progress) -> Shots:
     from dimcli.tracking.landmarks import observe_picture
 
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
-    takes: list[Footage] = []
+    shots: list[Footage] = []
     remarks = []
     judged = int(held_out * len(paths))
     for number, path in enumerate(paths):
@@ -220,7 +270,7 @@ def _read_pictures(folder: Path, size: int, held_out: float, progress: Progress)
             remarks.append(f"{path} shows no face; it was left out")
             continue
         crop = crop_of(seen.landmarks[None], image.shape[1], image.shape[0])
-        takes.append(
+        shots.append(
             Footage(
                 frames=crop.cut(image, size)[None],
                 landmarks=crop.points(seen.landmarks[None], size),
@@ -229,9 +279,9 @@ def _read_pictures(folder: Path, size: int, held_out: float, progress: Progress)
                 held_out=np.full(1, number >= len(paths) - judged),
             )
         )
-    if len(takes) < LEAST_PICTURES:
+    if len(shots) < LEAST_PICTURES:
         raise InputError(
-            f"{folder}: has {len(takes)} pictures with a face; expected a clip, or a folder of "
+            f"{folder}: has {len(shots)} pictures with a face; expected a clip, or a folder of "
             f"{LEAST_PICTURES} or more pictures of one person"
         )
-    return Takes(takes, tuple(remarks))
+    return Shots(shots, tuple(remarks))

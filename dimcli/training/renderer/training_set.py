@@ -1,6 +1,6 @@
 """What a renderer trains on: one person's footage, its starts worked out once and kept on disk.
 
-Legend: T frames of all takes in a row, S side of the square, B batch.
+Legend: T frames of all shots in a row, S side of the square, B batch.
 """
 
 from __future__ import annotations
@@ -16,12 +16,9 @@ from torch import Tensor
 
 from dimcli.core.motion import MOTION_DIM, expression_index
 from dimcli.core.progress import Progress, silent
+from dimcli.training.renderer.footage import Footage
 from renderers.base import Reference
-from renderers.trained.framing import Footage
-from renderers.trained.start import MAP_STRIDE, Starter, coefficients
-
-WINDOW = 27
-"""Frames of motion about the one that is drawn (PIRenderer's)."""
+from renderers.trained.start import MAP_STRIDE, Starter, as_tensor, coefficients, windows
 
 SPREAD_FLOOR = 0.02
 """Added to a coefficient's standard deviation when frames are compared."""
@@ -44,7 +41,7 @@ PLACE_COUNTS = 3.0
 BLINKS = [expression_index(f"eyeBlink{side}") for side in ("Left", "Right")]
 
 STOP_SHARE = 0.08
-"""Share of the frames to learn from that says when to stop: the last ones of each take."""
+"""Share of the frames to learn from that says when to stop: the last ones of each shot."""
 
 
 @dataclass(frozen=True)
@@ -73,28 +70,6 @@ class Batch:
         return replace(self, **moved)
 
 
-def as_tensor(pictures: NDArray[np.generic]) -> Tensor:
-    """Pictures [B, H, W, 3] as [B, 3, H, W] in -1..1."""
-    channels_first = np.ascontiguousarray(np.moveaxis(pictures, -1, 1))
-    return torch.from_numpy(channels_first).float() / 127.5 - 1
-
-
-def as_pictures(tensor: Tensor) -> NDArray[np.uint8]:
-    """[B, 3, H, W] in -1..1 as pictures uint8 [B, H, W, 3]."""
-    scaled = ((tensor.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-
-
-def windows(numbers: NDArray[np.float32], take: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The window about each frame [T, 27, 59] of ``numbers`` [T, 59]; it never leaves its take,
-    whose first and last frame it repeats instead."""
-    spread = np.arange(WINDOW) - WINDOW // 2
-    starts = np.searchsorted(take, take)
-    ends = np.searchsorted(take, take, side="right") - 1
-    frames = np.arange(len(take))[:, None] + spread
-    return numbers[frames.clip(starts[:, None], ends[:, None])]
-
-
 def different_frames(
     values: NDArray[np.float32],
     landmarks: NDArray[np.float32],
@@ -119,31 +94,31 @@ def different_frames(
     return [int(usable[awake[key]]) for key in keys]
 
 
-class Material:
+class TrainingSet:
     """One person's frames with everything that the network sees of them."""
 
     def __init__(
         self,
         person: str,
-        takes: list[Footage],
+        shots: list[Footage],
         folder: Path,
         *,
         any_source: bool = False,
         progress: Progress = silent,
     ) -> None:
-        """``takes``: continuous pieces of film. ``folder`` takes files of about 0.5 MB a frame.
+        """``shots``: continuous pieces of film. ``folder`` receives files of about 0.5 MB a frame.
         ``any_source``: every frame can be the source picture, not home alone."""
         self.person = person
         self.any_source = any_source
-        self.values = np.concatenate([take.values for take in takes])
-        self.landmarks = np.concatenate([take.landmarks for take in takes])
-        self.take = np.repeat(np.arange(len(takes)), [len(take) for take in takes])
-        self.parts = np.concatenate([_parts(take) for take in takes])
-        self.size = takes[0].size
-        lengths = np.cumsum([0, *(len(take) for take in takes)])
+        self.values = np.concatenate([shot.values for shot in shots])
+        self.landmarks = np.concatenate([shot.landmarks for shot in shots])
+        self.shot = np.repeat(np.arange(len(shots)), [len(shot) for shot in shots])
+        self.parts = np.concatenate([_parts(shot) for shot in shots])
+        self.size = shots[0].size
+        lengths = np.cumsum([0, *(len(shot) for shot in shots)])
         self._frames = _on_disk(folder / f"{person}-frames", (lengths[-1], self.size, self.size, 3))
-        for take, first in zip(takes, lengths[:-1], strict=True):
-            self._frames[first : first + len(take)] = take.frames
+        for shot, first in zip(shots, lengths[:-1], strict=True):
+            self._frames[first : first + len(shot)] = shot.frames
         train = self.frames(TRAIN)
         keys = different_frames(self.values, self.landmarks, train, CANDIDATES)
         keys.sort(key=self._misses)
@@ -166,7 +141,7 @@ class Material:
             self._starts[frame], self._places[frame] = start.picture, start.place
             progress(f"preparing {person}", frame + 1, len(self.values))
         self.coefficients = coefficients(self.values, shifts, self.size)
-        self._windows = windows(self.coefficients, self.take)
+        self._windows = windows(self.coefficients, self.shot)
 
     @property
     def reference(self) -> Reference:
@@ -232,13 +207,13 @@ class Material:
         return self.batch(drawn[:-1], int(drawn[-1]) if self.any_source else None)
 
 
-def _parts(take: Footage) -> NDArray[np.str_]:
-    """Which part each frame of a take is of; frames without a face are of none."""
-    parts = np.full(len(take), TRAIN, dtype="U8")
-    train = np.flatnonzero(~take.held_out & take.valid)
+def _parts(shot: Footage) -> NDArray[np.str_]:
+    """Which part each frame of a shot is of; frames without a face are of none."""
+    parts = np.full(len(shot), TRAIN, dtype="U8")
+    train = np.flatnonzero(~shot.held_out & shot.valid)
     parts[train[len(train) - int(STOP_SHARE * len(train)) :]] = STOP
-    parts[take.held_out] = HELD_OUT
-    parts[~take.valid] = ""
+    parts[shot.held_out] = HELD_OUT
+    parts[~shot.valid] = ""
     return parts
 
 

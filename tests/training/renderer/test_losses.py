@@ -6,14 +6,15 @@ import torch
 from torch import Tensor
 
 from dimcli.core.errors import InputError
-from renderers.trained.losses import (
+from dimcli.training.renderer.objective import (
     LossConfig,
-    RegionConfig,
+    PerceptualLoss,
     RenderingLoss,
+    gram,
     pixel_loss,
-    region_weights,
+    weighted_mean,
 )
-from renderers.trained.perceptual import PerceptualLoss, gram, weighted_mean
+from renderers.trained.lite import RegionConfig, region_weights
 from weights.canonical_face import canonical_face
 
 SIZE = (64, 64)

@@ -1,4 +1,4 @@
-"""Films and pictures as takes: cuts, frames, and what cannot be used."""
+"""Films and pictures as shots: cuts, frames, and what cannot be used."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ import pytest
 from scipy.io import wavfile
 
 from dimcli.core.errors import InputError
-from dimcli.training.renderer import takes
-from dimcli.training.renderer.takes import find_cuts, read_takes
+from dimcli.training.renderer import footage
+from dimcli.training.renderer.footage import find_cuts, read_shots
 from tests.renderer_clips import SIDE, somebody_else, talker, write_clip
 
 
@@ -35,12 +35,12 @@ def test_a_cut_is_found_and_motion_is_none() -> None:
 
 def test_a_clip_with_a_cut_is_split_there_and_its_end_is_held_out(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "cut.mp4", [*talker(32), *somebody_else(32)])
-    found = read_takes(clip, size=64)
-    assert [len(take) for take in found.takes] == [32, 32]
+    found = read_shots(clip, size=64)
+    assert [len(shot) for shot in found.shots] == [32, 32]
     assert "1 cut(s)" in found.remarks[0]
-    held_out = np.concatenate([take.held_out for take in found.takes])
+    held_out = np.concatenate([shot.held_out for shot in found.shots])
     assert held_out.tolist() == [False] * 48 + [True] * 16
-    eyes = found.takes[0].landmarks[:, [33, 263], :2]
+    eyes = found.shots[0].landmarks[:, [33, 263], :2]
     assert (eyes > 8).all()
     assert (eyes < 56).all()
 
@@ -49,19 +49,19 @@ def test_tracking_is_kept_under_the_hash_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = write_clip(tmp_path / "talk.mp4", talker(32))
-    first = read_takes(clip, size=64).takes[0]
+    first = read_shots(clip, size=64).shots[0]
     moved = clip.rename(tmp_path / "renamed.mp4")
     monkeypatch.setattr("dimcli.tracking.landmarks.track_face", None)
-    second = read_takes(moved, size=64).takes[0]
+    second = read_shots(moved, size=64).shots[0]
     np.testing.assert_array_equal(first.landmarks, second.landmarks)
 
 
 def test_two_people_are_told_and_one_is_followed(tmp_path: Path) -> None:
     pairs = zip(talker(32), somebody_else(32), strict=True)
     clip = write_clip(tmp_path / "pair.mp4", (np.hstack(pair) for pair in pairs))
-    found = read_takes(clip, size=64)
+    found = read_shots(clip, size=64)
     assert "several faces" in found.remarks[0]
-    assert len(found.takes) == 1
+    assert len(found.shots) == 1
 
 
 def test_a_vertical_clip_is_cropped_about_the_face(tmp_path: Path) -> None:
@@ -69,8 +69,8 @@ def test_a_vertical_clip_is_cropped_about_the_face(tmp_path: Path) -> None:
         return cv2.copyMakeBorder(frame, 60, 130, 0, 0, cv2.BORDER_REPLICATE)
 
     clip = write_clip(tmp_path / "tall.mp4", map(tall, talker(32)))
-    (take,) = read_takes(clip, size=64).takes
-    centre = take.landmarks[:, :, :2].mean(axis=(0, 1))
+    (shot,) = read_shots(clip, size=64).shots
+    centre = shot.landmarks[:, :, :2].mean(axis=(0, 1))
     assert np.abs(centre - 32).max() < 8
 
 
@@ -81,9 +81,9 @@ def test_a_4k_clip_gives_the_same_square_as_a_small_one(tmp_path: Path) -> None:
         return cv2.resize(wide, (3840, 2160), interpolation=cv2.INTER_LINEAR)
 
     frames = talker(32)[::4]
-    small = read_takes(write_clip(tmp_path / "small.mp4", frames, fps=2.5), size=64).takes[0]
+    small = read_shots(write_clip(tmp_path / "small.mp4", frames, fps=2.5), size=64).shots[0]
     large_clip = write_clip(tmp_path / "large.mp4", map(large, frames), fps=2.5)
-    big = read_takes(large_clip, size=64).takes[0]
+    big = read_shots(large_clip, size=64).shots[0]
     assert np.abs(big.landmarks - small.landmarks)[..., :2].mean() < 1.5
     assert np.abs(big.frames.astype(float) - small.frames).mean() < 8
 
@@ -91,27 +91,27 @@ def test_a_4k_clip_gives_the_same_square_as_a_small_one(tmp_path: Path) -> None:
 def test_what_cannot_be_used_is_told_in_a_line(tmp_path: Path) -> None:
     short = write_clip(tmp_path / "short.mp4", talker(15))
     with pytest.raises(InputError, match=r"shows a face for 1\.5 s; expected 3 s or more"):
-        read_takes(short)
+        read_shots(short)
     empty = [np.full((SIDE, SIDE, 3), 90, np.uint8)] * 64
     with pytest.raises(InputError, match="show no face"):
-        read_takes(write_clip(tmp_path / "wall.mp4", empty))
+        read_shots(write_clip(tmp_path / "wall.mp4", empty))
     wavfile.write(tmp_path / "sound.wav", 16000, np.zeros(16000, np.int16))
     with pytest.raises(InputError, match="has no picture, only sound"):
-        read_takes(tmp_path / "sound.wav")
+        read_shots(tmp_path / "sound.wav")
     (tmp_path / "pictures").mkdir()
     with pytest.raises(InputError, match="has 0 pictures with a face"):
-        read_takes(tmp_path / "pictures")
+        read_shots(tmp_path / "pictures")
 
 
 def test_a_folder_of_pictures_is_a_take_each(tmp_path: Path) -> None:
     for number, frame in enumerate(talker(32)[::4]):
         cv2.imwrite(str(tmp_path / f"{number}.png"), frame[..., ::-1])
     cv2.imwrite(str(tmp_path / "z.png"), np.zeros((SIDE, SIDE, 3), np.uint8))
-    found = read_takes(tmp_path, size=64)
-    assert len(found.takes) == 8
-    assert [bool(take.held_out[0]) for take in found.takes] == [False] * 7 + [True]
+    found = read_shots(tmp_path, size=64)
+    assert len(found.shots) == 8
+    assert [bool(shot.held_out[0]) for shot in found.shots] == [False] * 7 + [True]
     assert "z.png shows no face" in found.remarks[0]
 
 
 def test_long_films_are_used_from_their_beginning() -> None:
-    assert takes._beginning([(0, 50), (50, 80), (80, 90)], 60) == [(0, 50), (50, 60)]
+    assert footage._beginning([(0, 50), (50, 80), (80, 90)], 60) == [(0, 50), (50, 60)]

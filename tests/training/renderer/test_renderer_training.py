@@ -14,14 +14,13 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.media import read_frames
 from dimcli.tracking.landmarks import observe_picture
+from dimcli.training.renderer.objective import PRESETS, LossConfig, Preset, RendererTraining
 from dimcli.training.renderer.run import (
     Look,
     RendererOptions,
     named_sources,
     train_renderer,
 )
-from renderers.trained.losses import LossConfig
-from renderers.trained.objective import PRESETS, Preset, RendererTraining
 from renderers.trained.pirenderer.networks import PIRendererConfig
 from renderers.trained.run import read_run
 from tests.cli.conftest import Dim, dim  # noqa: F401 - a fixture
@@ -240,7 +239,7 @@ def test_bad_input_gives_the_promised_line(
         ("nothing", "nothing: unknown renderer; expected portrait, mesh, or a run of"),
         ("there", "there: no run directory (it lacks config.yaml)"),
     ):
-        picture = Path(__file__).parents[2] / "examples" / "listener.png"
+        picture = Path(__file__).parents[3] / "examples" / "listener.png"
         ended = dim("render", "m.npz", "--ref", picture, "--renderer", renderer)
         assert ended.code == 2
         assert line in ended.err

@@ -1,10 +1,17 @@
 """What a training step of a per-identity renderer minimises, for both networks alike.
 
-Legend: B batch, S side of the square.
+Pixels and perception, with the face's busy parts weighing more. The perceptual distance is L1
+between the features of a frozen image network (:mod:`renderers.trained.backbones`): PIRenderer (Ren
+et al., ICCV 2021) compares VGG-19's at four sizes of the picture, for the warped and the final
+picture, and the style of the final one by Gram matrices (Johnson et al., ECCV 2016).
+
+Pictures are [B, 3, H, W], RGB in [-1, 1]; landmarks [B, 478, 2 or 3] in pixels of those pictures.
+Legend: B batch, C channels, H W picture, h w features, S side of the square.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -13,18 +20,161 @@ from torch import Tensor, nn
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
+from dimcli.training.renderer.training_set import Batch
 from renderers.trained.backbones import Backbone
-from renderers.trained.lite import LiteConfig, LiteNet, framed, pose_of
-from renderers.trained.losses import (
-    LossConfig,
+from renderers.trained.lite import (
+    LiteConfig,
+    LiteNet,
     RegionConfig,
-    RenderingLoss,
-    pixel_loss,
+    framed,
+    pose_of,
     region_weights,
 )
-from renderers.trained.material import Batch
 from renderers.trained.pirenderer.networks import PIRenderer, PIRendererConfig
 from renderers.trained.start import MAP_STRIDE
+
+
+def weighted_mean(error: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of ``error`` [B, C, h, w], each place counting as ``weight`` [B, 1, H, W] says.
+
+    The weights are averaged down to the error's size and divided by their mean, so that they move
+    attention about and leave the loss as large as it was. None weighs all places alike.
+    """
+    if weight is None:
+        return error.mean()
+    weight = F.adaptive_avg_pool2d(weight, (error.shape[-2], error.shape[-1]))
+    return (error.mean(1, keepdim=True) * weight).sum() / weight.sum()
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrices [B, C, C] of ``features`` [B, C, h, w], divided by their C h w numbers."""
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2) / flat[0].numel()
+
+
+class PerceptualLoss(nn.Module):
+    """L1 between features at halving sizes of the picture, and between Gram matrices if asked."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        scales: int = 4,
+        finest: int = 0,
+        style: float = 0.0,
+        layer_weights: Sequence[float] | None = None,
+    ) -> None:
+        """``scales``: how many sizes, each half the one before (the paper: 4).
+        ``finest``: how often the first of them is halved; 1 costs a quarter of 0.
+        ``style``: weight of the Gram term, which looks at the first size only (the paper: 250 for
+        the final picture).
+        ``layer_weights``: one for each of the backbone's feature maps, all 1 when None.
+        """
+        super().__init__()
+        self.backbone = backbone
+        self.scales = scales
+        self.finest = finest
+        self.style = style
+        self.layer_weights = layer_weights
+
+    def forward(self, picture: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Distance (a scalar) of ``picture`` and ``target`` [B, 3, H, W] in [-1, 1].
+
+        ``weight`` [B, 1, H, W]: how much places count (:func:`~dimcli.training.renderer.objective.
+        region_weights`). The gradient reaches ``picture`` only.
+        """
+        total = picture.new_zeros(())
+        if self.finest:
+            picture = F.avg_pool2d(picture, 2**self.finest)
+            target = F.avg_pool2d(target, 2**self.finest)
+        for scale in range(self.scales):
+            if scale:
+                picture, target = F.avg_pool2d(picture, 2), F.avg_pool2d(target, 2)
+            seen = self.backbone(picture)
+            with torch.no_grad():
+                wanted = self.backbone(target)
+            shares = self.layer_weights or [1.0] * len(seen)
+            for ours, theirs, share in zip(seen, wanted, shares, strict=True):
+                total = total + share * weighted_mean((ours - theirs).abs(), weight)
+                if self.style and not scale:
+                    total = total + self.style * (gram(ours) - gram(theirs)).abs().mean()
+        return total
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms. The defaults are PIRenderer's; it has no pixel term and no regions."""
+
+    pixel: float = 0.0
+    """L1 of the final picture."""
+    warp_pixel: float = 0.0
+    """L1 of the warped picture."""
+    warp: float = 2.5
+    """Perceptual distance of the warped picture."""
+    final: float = 4.0
+    """Perceptual distance of the final picture."""
+    style: float = 250.0
+    """Gram term inside the final picture's perceptual distance."""
+    scales: int = 4
+    """Sizes of the picture that the perceptual distance looks at, each half the one before."""
+    finest: int = 0
+    """How often the first of those sizes is halved; 1 takes a quarter of the time of 0."""
+
+    def __post_init__(self) -> None:
+        for name in ("pixel", "warp_pixel", "warp", "final", "style"):
+            if getattr(self, name) < 0:
+                raise InputError(f"loss {name} is {getattr(self, name)}; expected 0 or more")
+        if not 1 <= self.scales <= 6:
+            raise InputError(f"loss scales is {self.scales}; expected 1 to 6")
+        if not 0 <= self.finest <= 3:
+            raise InputError(f"loss finest is {self.finest}; expected 0 to 3")
+
+
+def pixel_loss(picture: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """L1 of pictures [B, 3, H, W]; ``weight`` [B, 1, H, W] as :func:`region_weights` gives it."""
+    return weighted_mean((picture - target).abs(), weight)
+
+
+class RenderingLoss(nn.Module):
+    """All terms of one training step, for the warped and the final picture."""
+
+    def __init__(self, config: LossConfig, backbone: Backbone | None) -> None:
+        """``backbone`` may be None where ``config`` weighs no perceptual term."""
+        super().__init__()
+        self.config = config
+        self.warp: PerceptualLoss | None = None
+        self.final: PerceptualLoss | None = None
+        if config.warp or config.final:
+            if backbone is None:
+                raise ValueError("a perceptual term needs a backbone")
+            scales, finest = config.scales, config.finest
+            self.warp = PerceptualLoss(backbone, scales=scales, finest=finest)
+            self.final = PerceptualLoss(backbone, scales=scales, finest=finest, style=config.style)
+
+    def forward(
+        self,
+        target: Tensor,
+        *,
+        warped: Tensor | None = None,
+        final: Tensor | None = None,
+        weight: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The weighted terms by name (scalars; their sum is the loss) of the ``warped`` and the
+        ``final`` picture [B, 3, H, W]; None leaves one out, as PIRenderer's first stage does with
+        the final one. ``weight`` [B, 1, H, W] as :func:`region_weights` gives it.
+        """
+        config, terms = self.config, {}
+        if warped is not None:
+            if config.warp_pixel:
+                terms["warp pixel"] = config.warp_pixel * pixel_loss(warped, target, weight)
+            if config.warp and self.warp is not None:
+                terms["warp"] = config.warp * self.warp(warped, target, weight)
+        if final is not None:
+            if config.pixel:
+                terms["pixel"] = config.pixel * pixel_loss(final, target, weight)
+            if config.final and self.final is not None:
+                terms["final"] = config.final * self.final(final, target, weight)
+        return terms
 
 
 @dataclass(frozen=True)
@@ -163,7 +313,7 @@ def jittered(
     return replace(batch, window=batch.window + config.jitter * noise * spread)
 
 
-def shaken(
+def with_moved_camera(
     batch: Batch, config: RendererTraining, spread: Tensor, generator: torch.Generator
 ) -> Batch:
     """``batch`` as a camera sees it that is moved by up to ``config.shake`` of the square's side.
