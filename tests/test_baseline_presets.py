@@ -7,13 +7,19 @@ import pytest
 import torch
 
 from dimcli.core.config import with_overrides, write_config
-from dimcli.models.baseline_presets import METHODS, baseline_preset, prior_preset
-from dimcli.models.checkpoint import build_model
-from dimcli.models.config import RunConfig, read_config
-from dimcli.models.kinds import TWO_STAGE
-from dimcli.models.presets import PRESETS, preset
+from dimcli.models.config import PRESETS, RunConfig
+from dimcli.models.dim.config import preset
+from dimcli.models.registry import build_model, methods, read_config
+from dimcli.models.registry import method as method_named
+from dimcli.training.methods import prior_preset
 
+TWO_STAGE = ("codetalker", "meshtalk")
+METHODS = [name for name in methods(trained=True) if name != "dim"]
 TRAINED = ("rlhg", "l2l", "elp", "faceformer", "codetalker", "meshtalk")
+
+
+def baseline_preset(preset_name: str, name: str) -> RunConfig:
+    return method_named(name).preset(preset_name)
 
 
 def size(config: RunConfig) -> tuple[int, int]:
@@ -79,7 +85,7 @@ def test_outside_the_papers_sizes_codes_are_those_of_dims_own_vq_vae(
     assert baseline_preset(name, method).vq == preset(name, "train-vq").vq
 
 
-@pytest.mark.parametrize("method", METHODS[1:])
+@pytest.mark.parametrize("method", METHODS)
 def test_a_runs_file_has_the_methods_settings_and_no_others(method: str, tmp_path: Path) -> None:
     config = baseline_preset("small", method)
     write_config(config, tmp_path / "config.yaml")

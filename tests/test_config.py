@@ -5,9 +5,20 @@ import torch
 
 from dimcli.core.config import with_overrides, write_config
 from dimcli.core.errors import InputError
-from dimcli.models.checkpoint import build_model
-from dimcli.models.config import read_config
-from dimcli.models.presets import PARAMETERS, PRESETS, preset
+from dimcli.models.config import PRESETS
+from dimcli.models.dim.config import preset
+from dimcli.models.registry import build_model, read_config
+
+PARAMETERS = {
+    "paper": (19_151_288, 114_842_096, 95_297_080),
+    "official": (21_502_904, 101_143_664, 79_050_424),
+    "small": (563_048, 3_138_620, 2_296_174),
+    "speaker": (632_128, 2_765_470, 2_471_959),
+    "table": (157_432, 823_772, 572_542),
+    "tiny": (41_088, 116_812, 70_734),
+}
+"""Parameters of one role's VQ-VAE, of the pre-trained and of the fine-tuned model (both with the
+VQ-VAEs they need), for audio features of width 32."""
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from dimcli.core.errors import InputError
+from dimcli.core.tensors import read_tensors, save_tensors
 from dimcli.data.store import ClipStore
-from dimcli.models.checkpoint import read_tensors, save_tensors
-from dimcli.models.methods import UNTRAINED, load_predictor
-from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.models.answers import load_predictor
+from dimcli.models.registry import methods
+from dimcli.training.methods import MethodOptions, train_method
 from dimcli.training.stages import train_vq
 from tests.stores import make_store
 
@@ -18,7 +19,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     return make_store(tmp_path_factory.mktemp("made") / "data")
 
 
-@pytest.mark.parametrize("name", [name for name in UNTRAINED if name != "oracle"])
+@pytest.mark.parametrize("name", sorted({*methods("listener", untrained=True)} - {"oracle"}))
 def test_untrained_methods_answer_by_name(store: ClipStore, name: str) -> None:
     clip = store.load(store.clips("test")[0])
     answer = load_predictor(name, store).predict(clip.stimulus(), 0)

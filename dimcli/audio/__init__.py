@@ -119,6 +119,28 @@ class MelEncoder:
 
 
 @dataclass(frozen=True)
+class OnlineMelEncoder(MelEncoder):
+    """``mel`` or ``mel4`` of a whole sound as a stream would have had them."""
+
+    def __call__(
+        self,
+        samples: Floats,
+        rate: int,
+        fps: float,
+        frames: int,
+        progress: Progress = silent,
+        *,
+        keep: bool = True,
+    ) -> Floats:
+        """See :func:`encode`."""
+        from dimcli.audio.online_mel import online_mel
+        from dimcli.audio.sound import checked_sound
+
+        sound = checked_sound(samples, rate, SAMPLE_RATE)
+        return online_mel(sound, fps, frames, self.encoder.dim // MEL_DIM)
+
+
+@dataclass(frozen=True)
 class NoSoundEncoder:
     """Hears nothing, for models that were trained without sound."""
 
@@ -170,15 +192,20 @@ def encoder_here(name: str) -> AudioEncoder:
 
 
 @lru_cache(maxsize=2)
-def load_encoder(name: str, device: str = "auto") -> LoadedEncoder:
+def load_encoder(name: str, device: str = "auto", *, online: bool = False) -> LoadedEncoder:
     """The encoder called ``name``, ready to run; a network runs on ``device``.
 
-    Raises InputError where the name is unknown or the model isn't here, MissingDependencyError
-    where a package isn't.
+    ``online`` makes the features of a stream. Raises InputError where the name is unknown, the
+    model isn't here or it needs whole sounds, MissingDependencyError where a package isn't.
     """
     known = encoder(name)
     if known in (MEL, MEL4):
-        return MelEncoder(known)
+        return OnlineMelEncoder(known) if online else MelEncoder(known)
+    if online:
+        raise InputError(
+            f"--online: these weights need the audio encoder '{name}', which hears whole sounds "
+            "only; expected weights that were trained on mel or mel4"
+        )
     if known == NO_SOUND:
         return NoSoundEncoder()
     from dimcli.audio.hubert import HubertEncoder

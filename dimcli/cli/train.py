@@ -92,7 +92,7 @@ def train(
         str,
         typer.Option(
             help="dim, rlhg, l2l, elp, nearest-audio or nearest-motion; of speakers: faceformer, "
-            "codetalker or meshtalk."
+            "codetalker or meshtalk; any other word lists all."
         ),
     ],
     output: RunOption,
@@ -125,16 +125,16 @@ def train(
     """
     from dataclasses import fields
 
-    from dimcli.training import method_stages
+    from dimcli.training import methods
     from dimcli.training.stages import StageOptions
 
     def stages(options: StageOptions) -> TrainingResult:
         given = {field.name: getattr(options, field.name) for field in fields(StageOptions)}
-        return method_stages.train_method(
+        return methods.train_method(
             data,
             output,
             method,
-            method_stages.MethodOptions(
+            methods.MethodOptions(
                 **given,
                 vq_speaker=vq_speaker,
                 vq_listener=vq_listener,

@@ -36,14 +36,8 @@ def with_overrides(config: Section, overrides: dict[str, Any]) -> Section:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain dictionaries, in field order, less unused ``sections``."""
-    document = dataclasses.asdict(config)
-    sections = getattr(config, "sections", None)
-    if sections is not None:
-        unused = {key for key, value in document.items() if isinstance(value, dict)}
-        for key in unused - set(sections):
-            del document[key]
-    return document
+    """A configuration as plain dictionaries, in field order."""
+    return dataclasses.asdict(config)
 
 
 def from_dict(section: type[Section], document: Any, source: str) -> Section:
@@ -87,15 +81,14 @@ def write_config(config: Any, path: Path) -> None:
         temporary.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
 
 
-def read_config(section: type[Section], path: Path) -> Section:
-    """Read a configuration file. Raises InputError that names the file and the fault."""
+def read_document(path: Path) -> Any:
+    """What a YAML file holds. Raises InputError that names the file and the fault."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; a run directory has {path.name}")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
-    return from_dict(section, document, str(path))
 
 
 def require_range(name: str, value: float, low: float, high: float) -> None:

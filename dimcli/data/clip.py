@@ -31,6 +31,11 @@ class DataConfig:
     styles: str = ""
     """Names of the ways of speaking in the data set, with commas between; empty for none."""
 
+    @property
+    def style_names(self) -> tuple[str, ...]:
+        """The ways of speaking that a model of this data knows, the unknown one first."""
+        return (UNKNOWN_STYLE, *filter(None, self.styles.split(",")))
+
 
 Floats = NDArray[np.float32]
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from dimcli.core import distributed
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
-from dimcli.data.clip import ATTITUDES, ROLES, UNKNOWN_STYLE
+from dimcli.data.clip import ATTITUDES, ROLES
 from dimcli.data.store import ClipStore, data_config
 
 Floats = NDArray[np.float32]
@@ -80,7 +80,7 @@ class WindowSampler:
         conversations: int = 0,
     ) -> None:
         self.store = store
-        self._styles = [UNKNOWN_STYLE, *filter(None, data_config(store).styles.split(","))]
+        self._styles = data_config(store).style_names
         self.records = store.clips(split, conversations)
         if not self.records:
             raise InputError(f"{store.root}: the {split} split is empty; prepare more data")

@@ -13,9 +13,9 @@ from safetensors import safe_open
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.core.progress import Progress, silent
+from dimcli.core.tensors import save_tensors
 from dimcli.data.clip import Predictor, Stimulus
 from dimcli.data.store import INDEX, ClipStore
-from dimcli.models.checkpoint import save_tensors
 
 _ORIGIN = "made_from"
 

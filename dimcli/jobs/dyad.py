@@ -258,7 +258,7 @@ def generate_dyad_video(
     """
     import weights as bundled
     from dimcli.core.background import Background
-    from dimcli.models.config import read_config
+    from dimcli.models.config import read_data_config
 
     started = time.monotonic()
     output = output or Path(f"{tracks[0].stem}-{tracks[1].stem}-dyad.mp4")
@@ -268,7 +268,7 @@ def generate_dyad_video(
         check_motion_output(path, force=force)
     check_renderer(renderer)
     runs = bundled.resolve(speaker_weights), bundled.resolve(listener_weights)
-    spaces = [read_config(directory / "config.yaml").data.space for directory in runs]
+    spaces = [read_data_config(directory).space for directory in runs]
     if spaces[0] != spaces[1]:
         raise InputError(
             f"--listener {listener_weights}: lives in the '{spaces[1]}' space and "

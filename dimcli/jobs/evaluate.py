@@ -11,7 +11,7 @@ from pathlib import Path
 import weights
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
-from dimcli.data.clip import Predictor
+from dimcli.data.clip import ROLES
 from dimcli.data.corpora.held_out import held_out_speech, held_out_synthetic
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.metrics import PARTS
@@ -22,8 +22,8 @@ from dimcli.evaluation.score_table import ScoreTable, difference_table, score_ta
 from dimcli.evaluation.scores import Evaluation
 from dimcli.evaluation.speaker_metrics import SpeakerMeasures
 from dimcli.evaluation.writing import EvaluationFiles
-from dimcli.models.methods import UNTRAINED, load_predictor
-from dimcli.models.speaker_methods import UNTRAINED_SPEAKERS, load_speaker_predictor
+from dimcli.models.answers import load_predictor
+from dimcli.models.registry import methods, untrained
 
 DATASETS = ("vico", "lm_listener", "candor", "biwi", "vocaset", "synthetic")
 TASKS = ("listener", "speaker")
@@ -98,7 +98,10 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
     store = open_store(options.dataset, options.data, progress, task=options.task)
     measures = SpeakerMeasures.of(store) if speakers else None
     names = named_methods(options, store)
-    predictors = {label: _load(name, store, options) for label, name in names.items()}
+    predictors = {
+        label: load_predictor(name, store, options.task, options.device, online=options.online)
+        for label, name in names.items()
+    }
     evaluation = evaluate(
         store,
         options.split,
@@ -137,12 +140,6 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
     return EvaluationResult(evaluation, tables, tuple(written))
 
 
-def _load(name: str, store: ClipStore, options: EvaluationOptions) -> Predictor:
-    if options.task == "speaker":
-        return load_speaker_predictor(name, store, options.device)
-    return load_predictor(name, store, options.device, online=options.online)
-
-
 def open_store(
     dataset: str | None, data: Path | None, progress: Progress = silent, *, task: str = "listener"
 ) -> ClipStore:
@@ -175,29 +172,29 @@ def open_store(
 def named_methods(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
     """Labels of methods to names or run directories, in the order they were given."""
     given = [*options.weights, *options.baselines]
-    untrained = UNTRAINED_SPEAKERS if options.task == "speaker" else UNTRAINED
+    untrained_names = methods(options.task, untrained=True)
     if not given and options.task == "speaker":
         fits = store.info.space == "arkit" and store.info.audio_encoder == "mel4"
-        given = [*([weights.DEFAULT_SPEAKER] if fits else []), *UNTRAINED_SPEAKERS]
+        given = [*([weights.DEFAULT_SPEAKER] if fits else []), *untrained_names]
     if not given:
-        known = [name for name in UNTRAINED if name != ORACLE]
+        known = [name for name in untrained_names if name != ORACLE]
         given = [weights.DEFAULT_LISTENER, *known, *([ORACLE] if _is_synthetic(store) else [])]
-    methods: dict[str, str] = {}
+    named: dict[str, str] = {}
     for one in given:
         label, equals, name = one.partition("=")
         # A path may hold an equals sign; a label holds no slash.
         if not equals or "/" in label:
             label, name = one.rstrip("/"), one
-        label = label if label in untrained else Path(label).name or label
-        if label in methods:
+        label = label if label in untrained_names else Path(label).name or label
+        if label in named:
             raise InputError(f"two methods are called '{label}'; write LABEL={name} for one")
-        methods[label] = name
-    return methods
+        named[label] = name
+    return named
 
 
 def describe(name: str) -> str:
     """What a method is, for the record: weights by their hash."""
-    if name in UNTRAINED or name in UNTRAINED_SPEAKERS:
+    if any(untrained(name, role) for role in ROLES):
         return "needs no training"
     model = weights.resolve(name) / "model.safetensors"
     return f"{name}, sha256 {hashlib.sha256(model.read_bytes()).hexdigest()[:16]}"

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 import weights as bundled
 from dimcli import media
 from dimcli.core.background import Background
+from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Motion
+from dimcli.core.motion import Floats, Motion
 from dimcli.core.progress import Progress, silent
-from dimcli.data.clip import UNKNOWN_STYLE, Stimulus
+from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
 from dimcli.jobs.extract import face_tracker, track, tracker_for
 from dimcli.jobs.render import (
     Picture,
@@ -37,12 +37,15 @@ from dimcli.jobs.render import (
 
 if TYPE_CHECKING:
     from dimcli.audio import LoadedEncoder
-
-Floats = NDArray[np.float32]
+    from dimcli.models.registry import Model
 
 SOUND_RATE = 16000
 SILENT_PEAK = 10 ** (-60 / 20)
 """Sound that never gets louder than -60 dB of full scale has nothing to say."""
+LEAD_S = 0.12
+"""Recorded speech is heard so much early. The lips of four real talkers agree best with lips made
+0.01, 0.08, 0.21 and 0.24 s early (published clips have their picture ahead of their sound), and
+sound that is late by less than 0.125 s is not noticed (ITU-R BT.1359)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,6 @@ class Perceived:
     """A source as a model takes it, and the rate and length that the answer is to have."""
 
     stimulus: Stimulus
-    samples: Floats
     fps: float
     frames: int
 
@@ -70,47 +72,57 @@ class Generator:
 
     role: ClassVar[str]
 
-    def __init__(self, model: Any, encoder: LoadedEncoder, online: bool = False) -> None:
-        """``online`` answers as a stream would, without waiting for what comes later."""
-        self._model, self._encoder, self._online = model, encoder, online
+    def __init__(self, model: Model, encoder: LoadedEncoder) -> None:
+        self._model, self._encoder = model, encoder
 
     @classmethod
     def load(cls, run: Path, device: str = "auto", *, online: bool = False) -> Self:
         """The model of a run directory, and the audio encoder that the run names.
 
-        Raises InputError where the run cannot generate this role, its encoder isn't here, or one
-        of the two cannot work ``online``.
+        ``online`` answers as a stream would, without waiting for what comes later. Raises
+        InputError where the run cannot generate this role, its encoder isn't here, or one of the
+        two cannot work ``online``.
         """
         from dimcli.audio import load_encoder
+        from dimcli.models.answers import load_model
 
-        model = cls._load_model(run, device, online)
+        model = load_model(run, cls.role, device, online=online)
         data = model.config.data
-        encoder = load_encoder(data.audio_encoder, device)
+        encoder = load_encoder(data.audio_encoder, device, online=online)
         if encoder.encoder.dim != data.audio_dim:
             raise InputError(
                 f"{run}: was trained on {data.audio_dim} features of '{data.audio_encoder}', which "
                 f"gives {encoder.encoder.dim} here; expected the model that it was trained with"
             )
-        if online:
-            cls._check_online(run, data.audio_encoder)
-        return cls(model, encoder, online)
-
-    @classmethod
-    def _load_model(cls, run: Path, device: str, online: bool) -> Any:
-        raise NotImplementedError
-
-    @classmethod
-    def _check_online(cls, run: Path, encoder: str) -> None:
-        raise NotImplementedError
+        return cls(model, encoder)
 
     @property
     def space(self) -> str:
         """The space of the motion that comes out."""
-        return str(self._model.config.data.space)
+        return self._model.config.data.space
+
+    @property
+    def attitude_conditioned(self) -> bool:
+        """Whether an attitude makes a difference to this model."""
+        return self.role == "listener" and self._model.config.attitude_conditioned
 
     def perceive(self, source: Source, progress: Progress = silent) -> Perceived:
-        """Compute the audio features of ``source``, at the model's frame rate."""
-        raise NotImplementedError
+        """Compute the audio features of ``source``, and resample its motion, at the model's rate.
+
+        A speaker's last frame begins before the sound ends.
+        """
+        data = self._model.config.data
+        seen = source.motion and source.motion.resampled(data.fps)
+        if seen is None or source.motion is None:
+            frames = max(1, int(np.ceil(len(source.samples) / SOUND_RATE * data.fps - 1e-6)))
+            fps, answered = data.fps, frames
+        else:
+            frames, fps, answered = len(seen), source.motion.fps, len(source.motion)
+        audio = self._encoder(source.samples, SOUND_RATE, data.fps, frames, progress)
+        if seen is None:
+            audio = advanced(audio, data.fps)
+        stimulus = Stimulus("", audio, data.audio_encoder, data.fps, data.space, seen)
+        return Perceived(stimulus, fps, answered)
 
     def answer(
         self,
@@ -125,74 +137,20 @@ class Generator:
         """Motion for ``perceived``, of its rate and length; the same seed gives the same motion.
 
         ``temperature`` and ``steps`` default to the run's; a role or method that has no use for
-        an option ignores it.
+        an option ignores it. Raises InputError for a ``style`` that the model does not know.
         """
-        raise NotImplementedError
-
-    def _stimulus(self, audio: Floats, speaker: Motion | None = None) -> Stimulus:
-        data = self._model.config.data
-        return Stimulus("", audio, data.audio_encoder, data.fps, data.space, speaker)
+        require_choice("--attitude", attitude, ATTITUDES)
+        if self.role == "speaker":
+            require_choice("--style", style, self._model.config.data.style_names)
+        stimulus = replace(perceived.stimulus, attitude=attitude, style=style)
+        motion = self._model.answer(stimulus, seed=seed, temperature=temperature, steps=steps)
+        return motion.resampled(perceived.fps, frames=perceived.frames)
 
 
 class Listener(Generator):
     """A trained listener."""
 
     role = "listener"
-
-    @classmethod
-    def _load_model(cls, run: Path, device: str, online: bool) -> Any:
-        from dimcli.models.methods import load_trained
-
-        return load_trained(run, device, online=online)
-
-    @classmethod
-    def _check_online(cls, run: Path, encoder: str) -> None:
-        if encoder != "mel":
-            raise InputError(
-                f"--online: the audio encoder of {run} is '{encoder}', which needs whole clips; "
-                "expected weights that were trained on 'mel'"
-            )
-
-    @property
-    def attitude_conditioned(self) -> bool:
-        """Whether an attitude makes a difference to this model."""
-        return bool(self._model.config.told_attitudes)
-
-    def perceive(self, source: Source, progress: Progress = silent) -> Perceived:
-        """Compute the audio features of ``source`` and resample its motion."""
-        assert source.motion is not None
-        rate = self._model.config.data.fps
-        speaker = source.motion.resampled(rate)
-        if self._online:
-            from dimcli.audio.online_mel import online_mel
-
-            audio = online_mel(source.samples, rate, len(speaker))
-        else:
-            audio = self._encoder(source.samples, SOUND_RATE, rate, len(speaker), progress)
-        stimulus = self._stimulus(audio, speaker)
-        return Perceived(stimulus, source.samples, source.motion.fps, len(source.motion))
-
-    def answer(
-        self,
-        perceived: Perceived,
-        *,
-        seed: int = 0,
-        temperature: float | None = None,
-        steps: int | None = None,
-        attitude: str = "unknown",
-        style: str = UNKNOWN_STYLE,
-    ) -> Motion:
-        """See :meth:`Generator.answer`; a listener has no style."""
-        stimulus = perceived.stimulus
-        motion: Motion = self._model.generate(
-            stimulus.seen,
-            stimulus.audio,
-            seed=seed,
-            temperature=temperature,
-            steps=steps,
-            attitude=attitude,
-        )
-        return motion.resampled(perceived.fps, frames=perceived.frames)
 
     def listen(
         self,
@@ -226,48 +184,6 @@ class Speaker(Generator):
 
     role = "speaker"
 
-    @classmethod
-    def _load_model(cls, run: Path, device: str, online: bool) -> Any:
-        from dimcli.models.dim.speaker import load_speaker
-
-        return load_speaker(run, device)
-
-    @classmethod
-    def _check_online(cls, run: Path, encoder: str) -> None:
-        from dimcli.models.dim.online_speaker import require_online_encoder
-
-        require_online_encoder(encoder)
-
-    def perceive(self, source: Source, progress: Progress = silent) -> Perceived:
-        """Compute the audio features of ``source``; its last frame begins before the sound ends."""
-        from dimcli.models.dim.speaker import advanced
-
-        fps = self._model.fps
-        frames = max(1, int(np.ceil(len(source.samples) / SOUND_RATE * fps - 1e-6)))
-        audio = np.zeros((frames, 0), np.float32)  # a stream computes its own, step by step
-        if not self._online:
-            audio = advanced(self._encoder(source.samples, SOUND_RATE, fps, frames, progress), fps)
-        return Perceived(self._stimulus(audio), source.samples, fps, frames)
-
-    def answer(
-        self,
-        perceived: Perceived,
-        *,
-        seed: int = 0,
-        temperature: float | None = None,
-        steps: int | None = None,
-        attitude: str = "unknown",
-        style: str = UNKNOWN_STYLE,
-    ) -> Motion:
-        """See :meth:`Generator.answer`; a speaker has no attitude."""
-        from dimcli.models.dim.online_speaker import speak_online
-        from dimcli.models.dim.speaker import generate_speaker
-
-        chosen: dict[str, Any] = {"seed": seed, "temperature": temperature, "style": style}
-        if self._online:
-            return speak_online(self._model, perceived.samples, SOUND_RATE, **chosen)
-        return generate_speaker(self._model, perceived.stimulus.audio, steps=steps, **chosen)
-
     def speak(
         self,
         speech: Floats | Path | str,
@@ -284,6 +200,12 @@ class Speaker(Generator):
         """
         perceived = self.perceive(Source(_samples(speech, rate)), progress)
         return self.answer(perceived, seed=seed, temperature=temperature, style=style)
+
+
+def advanced(audio: Floats, fps: float) -> Floats:
+    """Features [T, D] of a recording, ``LEAD_S`` early; the last row is held at the end."""
+    frames = min(round(LEAD_S * fps), len(audio) - 1)
+    return np.concatenate([audio[frames:], np.repeat(audio[-1:], frames, axis=0)])
 
 
 def load_listener(
@@ -406,7 +328,7 @@ def generate_videos(
     bounded look-back, a speaker with a bounded look-ahead. Every input is checked before long work
     starts. Raises InputError for what is wrong with them.
     """
-    from dimcli.models.config import read_config
+    from dimcli.models.config import read_data_config
 
     started = time.monotonic()
     facts = ROLES[role]
@@ -420,7 +342,7 @@ def generate_videos(
         check_motion_output(motion_path, force=force)
     check_renderer(renderer)
     run = bundled.resolve(weights)
-    space = read_config(run / "config.yaml").data.space
+    space = read_data_config(run).space
 
     # The model's library takes seconds to import: it comes up while the source is taken in.
     loading = Background(lambda: facts.load(run, device, online=online))
@@ -437,7 +359,7 @@ def generate_videos(
     taken_in = take_in(taking_in)
     remarks += taken_in.remarks
     generator = loading.result()
-    if attitude != "unknown" and not getattr(generator, "attitude_conditioned", False):
+    if attitude != "unknown" and not generator.attitude_conditioned:
         remarks += (f"{weights} was trained without attitudes: --attitude {attitude} is ignored",)
     perceived = generator.perceive(taken_in, progress)
 

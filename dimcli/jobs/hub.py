@@ -15,7 +15,7 @@ import weights
 from dimcli.core import manifest
 from dimcli.core.errors import InputError, MissingDependencyError
 from dimcli.models.checkpoint import CONFIG, METRICS, MODEL
-from dimcli.models.config import read_config
+from dimcli.models.registry import read_config
 
 CARD = "README.md"
 RUN_FILES = (CONFIG, MODEL, CARD, METRICS)

@@ -38,13 +38,13 @@ from dimcli.evaluation.score_table import (
 from dimcli.evaluation.scores import TRUTH, Evaluation, Figure
 from dimcli.evaluation.writing import EvaluationFiles, to_markdown
 from dimcli.jobs.evaluate import ORACLE, EvaluationResult, open_store, protocol_notes
+from dimcli.models.answers import load_predictor
 from dimcli.models.checkpoint import MODEL, is_finished
-from dimcli.models.methods import load_predictor
-from dimcli.models.presets import preset
+from dimcli.models.dim.config import preset
+from dimcli.models.registry import method
 from dimcli.training.ablations import ABLATIONS, ONLINE, ablation
-from dimcli.training.baseline_stages import CODED
 from dimcli.training.loop import Progress as Training
-from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.training.methods import MethodOptions, train_method
 from dimcli.training.stages import StageOptions, pretrain, train_vq
 
 SETTINGS = "experiment.json"
@@ -267,7 +267,7 @@ class TableTrainer:
                 pieces["pretrained"] = self._pretrained()
             return pieces
         pieces = {}
-        if entry.method in CODED:
+        if method(entry.method).coded:
             alone = self._apart and not entry.init
             pieces["vq_listener"] = self._vq_alone() if alone else self._vq("listener")
         if entry.init:
@@ -338,7 +338,7 @@ def _predictor(
     if stored is not None:
         return stored
     predictor = load_predictor(
-        run or entry.method, store, options.device, online=online, steps=entry.steps
+        run or entry.method, store, device=options.device, online=online, steps=entry.steps
     )
     return store_predictions(
         path,

@@ -12,94 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
 from torch import Tensor, nn
 
-from dimcli.core.config import write_config
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output
-from dimcli.models.base import Baseline
-from dimcli.models.codetalker import CodeTalker
-from dimcli.models.config import RunConfig, read_config
+from dimcli.core.tensors import read_tensors, save_tensors
+from dimcli.models.config import RunConfig
+from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.vqvae import VQVAE
-from dimcli.models.elp import ELP
-from dimcli.models.expression_space import ExpressionSpace
-from dimcli.models.faceformer import FaceFormer
-from dimcli.models.kinds import PRIOR
-from dimcli.models.l2l import L2L
-from dimcli.models.meshtalk import MeshTalk
-from dimcli.models.motion_prior import MotionPrior
-from dimcli.models.nearest import Nearest
-from dimcli.models.rlhg import RLHG
+from dimcli.models.registry import build_model, method_of_kind, read_config
 
 CONFIG = "config.yaml"
 MODEL = "model.safetensors"
 METRICS = "metrics.jsonl"
 STATE = "training_state.safetensors"
 _INFO = "info"
-
-
-def build_model(config: RunConfig) -> VQVAE | DIM | Baseline:
-    """The untrained model that a run's configuration describes."""
-    if config.kind == "vq":
-        return VQVAE(config.vq, config.data.space)
-    if config.kind == "dim":
-        return DIM(config)
-    if config.stage == PRIOR:
-        priors: dict[str, type[MotionPrior | ExpressionSpace]] = {
-            "codetalker": MotionPrior,
-            "meshtalk": ExpressionSpace,
-        }
-        return priors[config.kind](config)
-    baselines: dict[str, type[RLHG | L2L | ELP | FaceFormer | CodeTalker | MeshTalk]] = {
-        "rlhg": RLHG,
-        "l2l": L2L,
-        "elp": ELP,
-        "faceformer": FaceFormer,
-        "codetalker": CodeTalker,
-        "meshtalk": MeshTalk,
-    }
-    return baselines[config.kind](config)
-
-
-def save_tensors(
-    tensors: dict[str, Tensor],
-    path: Path,
-    half: bool = False,
-    notes: dict[str, str] | None = None,
-) -> None:
-    """Write tensors as safetensors, whole or not at all; ``half`` stores floats in 16 bits.
-
-    ``notes`` are texts kept in the same file.
-    """
-    prepared = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
-        .detach()
-        .cpu()
-        .contiguous()
-        for name, tensor in tensors.items()
-    }
-    with atomic_output(path, force=True) as temporary:
-        save_file(prepared, temporary, metadata=notes)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read safetensors. Raises InputError that names the file when it is missing or broken."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; a run directory has {MODEL}")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from None
-
-
-def write_run(config: RunConfig, model: nn.Module, directory: Path, half: bool = False) -> None:
-    """Write ``config.yaml`` and ``model.safetensors`` into ``directory``, which is made."""
-    directory.mkdir(parents=True, exist_ok=True)
-    write_config(config, directory / CONFIG)
-    save_tensors(model.state_dict(), directory / MODEL, half)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -128,7 +56,7 @@ class Run:
     """A loaded run: its configuration and its model, in eval mode."""
 
     config: RunConfig
-    model: VQVAE | DIM | Baseline | Nearest
+    model: nn.Module
 
 
 def load_run(directory: Path, device: torch.device | None = None) -> Run:
@@ -137,35 +65,42 @@ def load_run(directory: Path, device: torch.device | None = None) -> Run:
     if not directory.is_dir():
         raise InputError(f"{directory}: no such run directory")
     config = read_config(directory / CONFIG)
-    model: VQVAE | DIM | Baseline | Nearest
-    if config.kind == "nearest":
-        try:
-            model = Nearest(config, read_tensors(directory / MODEL))
-        except InputError as error:
-            raise InputError(f"{directory / MODEL}: {error}") from None
+    found = method_of_kind(config.kind)
+    if found.load is not None:
+        model = found.load(config, directory / MODEL)
     else:
         model = build_model(config)
         load_weights(model, directory / MODEL)
     return Run(config, model.to(device or torch.device("cpu")).eval())
 
 
-def load_vq(directory: Path, role: str) -> tuple[RunConfig, VQVAE]:
+def load_vq(directory: Path, role: str) -> tuple[DIMRun, VQVAE]:
     """A VQ-VAE run of ``role``; InputError when the run is something else."""
-    run = load_run(directory)
+    return as_vq(load_run(directory), directory, role)
+
+
+def as_vq(run: Run, directory: Path, role: str) -> tuple[DIMRun, VQVAE]:
+    """``run``, of ``directory``, as a VQ-VAE of ``role``; InputError when it is something else."""
     if not isinstance(run.model, VQVAE) or run.config.role != role:
         what = f"a {run.config.role} {run.config.kind} run"
         raise InputError(f"{directory}: {what}; expected a {role} VQ-VAE run (dim train-vq)")
+    assert isinstance(run.config, DIMRun)
     return run.config, run.model
 
 
-def load_dim(directory: Path, device: torch.device | None = None) -> tuple[RunConfig, DIM]:
+def load_dim(directory: Path, device: torch.device | None = None) -> tuple[DIMRun, DIM]:
     """A dyadic run (pre-trained or fine-tuned); InputError when the run is something else."""
-    run = load_run(directory, device)
+    return as_dim(load_run(directory, device), directory)
+
+
+def as_dim(run: Run, directory: Path) -> tuple[DIMRun, DIM]:
+    """``run``, of ``directory``, as a dyadic one; InputError when it is something else."""
     if not isinstance(run.model, DIM):
         what = f"a {run.config.role} VQ-VAE" if run.config.kind == "vq" else f"an {run.config.kind}"
         raise InputError(
             f"{directory}: {what} run; expected a run of `dim pretrain` or `dim finetune`"
         )
+    assert isinstance(run.config, DIMRun)
     return run.config, run.model
 
 

@@ -6,22 +6,53 @@ Axes: B batch, T frames, N steps (T / stride), P parts (codes a step).
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
-from dimcli.models.base import Baseline
-from dimcli.models.config import RunConfig
+from dimcli.models.baseline import BaselineRun, ListenerBaseline
+from dimcli.models.config import GenerationConfig
+from dimcli.models.dim.config import VQConfig
 from dimcli.models.dim.vqvae import VQVAE
 from dimcli.models.windows import Track, windows
 
 
-class CodedBaseline(Baseline):
+@dataclass(frozen=True)
+class CodedRun(BaselineRun):
+    """A run of a method with the listener's VQ-VAE."""
+
+    vq: VQConfig = field(default_factory=VQConfig)
+    """The listener's VQ-VAE."""
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    """Sampling defaults."""
+
+    @property
+    def stride(self) -> int:
+        """Frames that a code stands for."""
+        return self.vq.stride
+
+    @property
+    def sampling(self) -> GenerationConfig:
+        """How the model is sampled, where nothing else is asked for."""
+        return self.generation
+
+
+PAPER_VQ = VQConfig(
+    width=256, layers=12, heads=8, feedforward=384, codebook_size=200, code_dim=256, stride=8,
+    reconstruction="l1", standardise=False,
+)  # fmt: skip  # fmt: skip
+"""The codebook of L2L as published."""
+
+
+class CodedBaseline(ListenerBaseline):
     """A baseline with the listener's VQ-VAE inside, which does not train."""
 
-    def __init__(self, config: RunConfig) -> None:
+    config: CodedRun
+
+    def __init__(self, config: CodedRun) -> None:
         super().__init__(config)
         self.vq = VQVAE(config.vq, config.data.space)
         self.vq.requires_grad_(False)
@@ -32,6 +63,10 @@ class CodedBaseline(Baseline):
         super().train(mode)
         self.vq.eval()
         return self
+
+    def adopt(self, first: nn.Module) -> None:
+        """Take over the listener's trained VQ-VAE."""
+        self.vq.load_state_dict(first.state_dict())
 
     @torch.no_grad()
     def true_codes(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

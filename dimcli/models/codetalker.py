@@ -1,11 +1,16 @@
 """CodeTalker (Xing et al., CVPR 2023, arXiv 2301.02379) at motion-parameter output.
 
-The first stage (:mod:`dimcli.models.motion_prior`) makes a space of codes. In the second,
-FaceFormer's decoder with more layers predicts each frame's code features from the frames before it,
-the same frame of the speech and an embedding of who speaks; each component is replaced by its
-nearest code, and the first stage's decoder, which stays frozen, makes the motion. It is trained
-with the true past (teacher forcing) on squared errors of the motion and, as regularisation, of the
-features to the true motion's quantised ones (its section 3.3). It is deterministic.
+The first stage (its section 3.2) is a VQ-VAE. A frame of motion becomes ``components`` codes of one
+shared codebook (the paper's H face components at temporal unit P = 1, its best setting). Encoder
+and decoder are a convolution over time with instance norm each, then a transformer that reads the
+whole window. Loss: mean absolute error of the motion, codebook and commitment terms.
+``warmup_steps`` and ``revive_after``, which DIM's VQ-VAE has too, keep the codebook alive in short
+trainings (0 for the paper's). In the second, FaceFormer's decoder with more layers predicts each
+frame's code features from the frames before it, the same frame of the speech and an embedding of
+who speaks; each component is replaced by its nearest code, and the first stage's decoder, which
+stays frozen, makes the motion. It is trained with the true past (teacher forcing) on squared errors
+of the motion and, as regularisation, of the features to the true motion's quantised ones (its
+section 3.3). It is deterministic.
 
 What differs from the paper: it writes the 56 numbers of motion, standardised, where the paper
 writes vertices; speech arrives as the data set's features, and ``encoder_layers`` of a transformer
@@ -20,33 +25,235 @@ Axes: B batch, T frames, D features, F = components * code width, A audio featur
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.core import distributed
+from dimcli.core.config import require_range
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
-from dimcli.models.base import Figures
-from dimcli.models.config import RunConfig
-from dimcli.models.dim.losses import masked_mean
-from dimcli.models.motion_prior import MotionPrior
-from dimcli.models.speech_decoder import (
+from dimcli.models.baseline import (
+    SMALL_TRAINING,
+    SPEAKER_INPUTS,
+    TABLE_TRAINING,
+    TINY_GENERATION,
+    TINY_TRAINING,
+    BaselineRun,
+    Figures,
+)
+from dimcli.models.config import GenerationConfig, TrainingConfig, require_divisible
+from dimcli.models.dim.layers import Transformer, sinusoidal_positions
+from dimcli.models.dim.losses import masked_mean, reconstruction_loss
+from dimcli.models.dim.quantizer import Quantized, Quantizer
+from dimcli.models.registry import Method, register
+from dimcli.models.speaker_baseline import (
     Past,
     SpeechEncoder,
+    SpeechModel,
+    TwoStageSpeaker,
     WritingLayer,
     periodic_positions,
 )
-from dimcli.models.speech_model import TwoStageSpeaker
 from dimcli.models.windows import Track, windows
+
+KERNEL = 5
+SLOPE = 0.2
+"""Of the leaky rectifiers, as in the released code."""
+
+
+@dataclass(frozen=True)
+class CodeTalkerConfig:
+    """CodeTalker (arXiv 2301.02379): a speaker's motion codes, frame after frame, from speech."""
+
+    prior_width: int = 1024
+    """First stage: width of the transformers."""
+    prior_layers: int = 6
+    """First stage: layers of the encoder, and again of the decoder."""
+    prior_heads: int = 8
+    """First stage: attention heads."""
+    prior_feedforward: int = 1536
+    """First stage: width inside the feed-forward blocks."""
+    components: int = 8
+    """Codes a frame, all of one codebook."""
+    codebook_size: int = 256
+    """Codes in the codebook."""
+    code_dim: int = 128
+    """Width of a code vector."""
+    commitment: float = 0.25
+    """Weight of the commitment term."""
+    warmup_steps: int = 0
+    """First stage: steps without quantisation at the start; the codebook is then set by k-means."""
+    revive_after: int = 0
+    """First stage: steps without use after which a code is moved onto a current feature; 0 for
+    never."""
+    width: int = 1024
+    """Second stage: width of the encoder and of the decoder."""
+    encoder_layers: int = 2
+    """Layers that encode the speech, on the data set's features."""
+    layers: int = 12
+    """Layers of the decoder."""
+    heads: int = 4
+    """Attention heads of the second stage."""
+    period: int = 25
+    """Frames after which positions repeat, and attention falls off."""
+    dropout: float = 0.1
+    """Dropout in training, in the encoder of the speech."""
+    motion_weight: float = 1.0
+    """Second stage: weight of the motion's error."""
+    feature_weight: float = 1.0
+    """Second stage: weight of the features' distance to the true motion's codes."""
+    own_past: float = 0.0
+    """Second stage, training only: share of samples that don't see the true past (0 for the paper's
+    teacher forcing) but none, or what the model writes with none. A short training otherwise learns
+    to go on as before, and not to listen."""
+
+    def __post_init__(self) -> None:
+        require_range("codetalker.prior_width", self.prior_width, 1, 4096)
+        require_range("codetalker.prior_layers", self.prior_layers, 0, 32)
+        require_range("codetalker.components", self.components, 1, 256)
+        require_range("codetalker.codebook_size", self.codebook_size, 2, 65536)
+        require_range("codetalker.code_dim", self.code_dim, 1, 4096)
+        require_range("codetalker.width", self.width, 1, 4096)
+        require_range("codetalker.encoder_layers", self.encoder_layers, 0, 32)
+        require_range("codetalker.layers", self.layers, 1, 32)
+        require_range("codetalker.period", self.period, 1, 1000)
+        require_range("codetalker.dropout", self.dropout, 0, 0.9)
+        require_range("codetalker.motion_weight", self.motion_weight, 0, 1000)
+        require_range("codetalker.feature_weight", self.feature_weight, 0, 1000)
+        require_range("codetalker.own_past", self.own_past, 0, 1)
+        require_divisible(self, "codetalker", "prior_heads", "prior_width")
+        require_divisible(self, "codetalker", "heads", "width")
+
+
+@dataclass(frozen=True)
+class CodeTalkerRun(BaselineRun):
+    """A run of CodeTalker."""
+
+    kind: str = "codetalker"
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    """Sampling defaults."""
+    codetalker: CodeTalkerConfig = field(default_factory=CodeTalkerConfig)
+    """The method's own settings."""
+
+    @property
+    def sampling(self) -> GenerationConfig:
+        """How the model is sampled, where nothing else is asked for."""
+        return self.generation
+
+
+class TemporalConvolution(nn.Module):
+    """Convolution over time that replicates the ends, leaky rectifier, instance norm."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(
+            width, width, KERNEL, padding=KERNEL // 2, padding_mode="replicate"
+        )
+
+    def forward(self, features: Tensor, present: Tensor) -> Tensor:
+        """Features [B, T, D] -> [B, T, D]; padding (``present`` bool [B, T] false, at the end) is
+        to the last frame before it what the end of a clip is."""
+        count = present.sum(dim=1, keepdim=True)
+        frame = torch.arange(features.shape[1], device=features.device)
+        source = frame.minimum((count - 1).clamp(min=0))
+        held = features.gather(1, source[..., None].expand_as(features))
+        mixed = F.leaky_relu(self.convolution(held.mT).mT, SLOPE)
+        weight = present[..., None].to(mixed.dtype)
+        mean = (mixed * weight).sum(dim=1, keepdim=True) / count[..., None].clamp(min=1)
+        spread = ((mixed - mean).square() * weight).sum(dim=1, keepdim=True)
+        return (mixed - mean) / (spread / count[..., None].clamp(min=1) + 1e-5).sqrt()
+
+
+class MotionPrior(SpeechModel):
+    """Motion -> codes -> motion."""
+
+    config: CodeTalkerRun
+
+    def __init__(self, config: CodeTalkerRun) -> None:
+        super().__init__(config)
+        settings = config.codetalker
+        width, self.components = settings.prior_width, settings.components
+
+        def transformer() -> Transformer:
+            return Transformer(
+                width,
+                layers=settings.prior_layers,
+                heads=settings.prior_heads,
+                feedforward=settings.prior_feedforward,
+            )
+
+        self.features = settings.components * settings.code_dim
+        self.embed = nn.Linear(MOTION_DIM, width)
+        self.squash = TemporalConvolution(width)
+        self.encoder = transformer()
+        self.to_codes = nn.Linear(width, self.features)
+        self.quantizer = Quantizer(settings.codebook_size, settings.code_dim, settings.commitment)
+        self.from_codes = nn.Linear(self.features, width)
+        self.expand = TemporalConvolution(width)
+        self.decoder = transformer()
+        self.to_motion = nn.Linear(width, MOTION_DIM, bias=False)
+
+    def encode(self, motion: Tensor, present: Tensor) -> Tensor:
+        """Standardised motion [B, T, 56] -> features [B, T, F] that are not quantised yet."""
+        features = self.squash(F.leaky_relu(self.embed(motion), SLOPE), present)
+        features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
+        return self.to_codes(self.encoder(features, present))
+
+    def quantise(self, features: Tensor, present: Tensor) -> Quantized:
+        """Features [B, T, F] -> their components' nearest codes long [B, T, components] and those
+        codes' vectors [B, T, F], straight-through."""
+        parts = features.unflatten(2, (self.components, -1)).flatten(1, 2)
+        found = self.quantizer(parts, present.repeat_interleave(self.components, dim=1))
+        return Quantized(
+            codes=found.codes.unflatten(1, (-1, self.components)),
+            vectors=found.vectors.unflatten(1, (-1, self.components)).flatten(2),
+            loss=found.loss,
+            perplexity=found.perplexity,
+        )
+
+    def decode(self, vectors: Tensor, present: Tensor) -> Tensor:
+        """Code vectors [B, T, F] -> standardised motion [B, T, 56]."""
+        features = self.expand(self.from_codes(vectors), present)
+        features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
+        return self.to_motion(self.decoder(features, present))
+
+    def objective(
+        self, batch: Batch, step: int, generator: torch.Generator, training: bool
+    ) -> tuple[Tensor, Figures]:
+        """Motion and codebook terms; ``loss``, which validation compares, is the motion's alone."""
+        del generator
+        settings = self.config.codetalker
+        motion = self.standardise_speaker(batch.motion["speaker"])
+        latent = self.encode(motion, batch.mask)
+        quantised = self.quantise(latent, batch.mask)
+        coded = step >= settings.warmup_steps
+        written = self.decode(quantised.vectors if coded else latent, batch.mask)
+        ones = motion.new_ones(MOTION_DIM)
+        error = reconstruction_loss(motion, written, batch.mask, ones, "l1")
+        if training:
+            self._keep_alive(latent.detach()[batch.mask].unflatten(1, (self.components, -1)), step)
+        figures = {"loss": error, "perplexity": quantised.perplexity}
+        return (error + quantised.loss if coded else error), figures
+
+    def _keep_alive(self, latent: Tensor, step: int) -> None:
+        settings, rows = self.config.codetalker, latent.flatten(0, 1)
+        if step + 1 == settings.warmup_steps:
+            self.quantizer.initialise(rows)
+        elif step >= settings.warmup_steps and settings.revive_after:
+            self.quantizer.revive(rows, settings.revive_after)
 
 
 class CodeTalker(TwoStageSpeaker):
     """An encoder of speech and an autoregressive decoder into the codes of a motion prior."""
 
+    config: CodeTalkerRun
+
     prior: MotionPrior
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: CodeTalkerRun) -> None:
         prior = MotionPrior(config)
         super().__init__(config, prior)
         settings = config.codetalker
@@ -164,3 +371,40 @@ class CodeTalker(TwoStageSpeaker):
 def _all(features: Tensor) -> Tensor:
     """A mask bool [B, T] for features [B, T, ...] without padding."""
     return torch.ones(features.shape[:2], dtype=torch.bool, device=features.device)
+
+
+PRESETS = {
+    "paper": CodeTalkerRun(  # sizes for BIWI; one clip a step, of 4.7 s on average
+        training=TrainingConfig(batch_size=1, window_s=4.7, learning_rate=1e-4, weight_decay=0.002),
+    ),
+    "small": CodeTalkerRun(
+        inputs=SPEAKER_INPUTS,
+        codetalker=CodeTalkerConfig(
+            prior_width=96, prior_layers=2, prior_heads=4, prior_feedforward=192, code_dim=16,
+            warmup_steps=120, revive_after=100, width=128, layers=3, dropout=0.0, own_past=0.75,
+        ),
+        training=replace(SMALL_TRAINING, window_s=2.56),
+        generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
+    ),
+    "table": CodeTalkerRun(
+        inputs=SPEAKER_INPUTS,
+        codetalker=CodeTalkerConfig(
+            prior_width=64, prior_layers=1, prior_heads=4, prior_feedforward=128, code_dim=16,
+            warmup_steps=100, revive_after=100, width=96, layers=2, dropout=0.0, own_past=0.75,
+        ),
+        training=replace(TABLE_TRAINING, window_s=2.56),
+        generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
+    ),
+    "tiny": CodeTalkerRun(
+        inputs=SPEAKER_INPUTS,
+        codetalker=CodeTalkerConfig(
+            prior_width=16, prior_layers=1, prior_heads=2, prior_feedforward=32, components=4,
+            codebook_size=16, code_dim=4, warmup_steps=5, revive_after=10, width=16,
+            encoder_layers=1, layers=2, heads=2, period=5, dropout=0.0,
+        ),
+        training=TINY_TRAINING,
+        generation=TINY_GENERATION,
+    ),
+}  # fmt: skip  # fmt: skip
+
+register(Method("codetalker", ("speaker",), presets=PRESETS, build=CodeTalker, prior=MotionPrior))

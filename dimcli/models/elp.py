@@ -16,24 +16,77 @@ Axes: B batch, T frames, N steps (T / stride), D features, P codewords a step, K
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 import torch
 from torch import Tensor, nn
 
+from dimcli.core.config import require_range
+from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
-from dimcli.models.base import Figures, motion_loss
-from dimcli.models.coded import CodedBaseline
-from dimcli.models.config import RunConfig
+from dimcli.models.baseline import (
+    PAPER_INPUTS,
+    SMALL_INPUTS,
+    SMALL_TRAINING,
+    TABLE_GENERATION,
+    TABLE_TRAINING,
+    TINY_GENERATION,
+    TINY_TRAINING,
+    Figures,
+    motion_loss,
+)
+from dimcli.models.coded import PAPER_VQ, CodedBaseline, CodedRun
+from dimcli.models.config import GenerationConfig, TrainingConfig
+from dimcli.models.dim.config import preset
 from dimcli.models.dim.layers import Transformer, sinusoidal_positions
 from dimcli.models.dim.losses import code_loss, masked_mean
-from dimcli.models.draws import draw
+from dimcli.models.dim.sampling import draw
+from dimcli.models.registry import Method, register
+
+
+@dataclass(frozen=True)
+class ELPConfig:
+    """Emotional Listener Portrait (arXiv 2310.00068): motion composed of codewords, whose chances
+    depend on the speaker and the emotion."""
+
+    width: int = 256
+    """Width of the transformers."""
+    layers: int = 4
+    """Layers of each of the two transformers: speaker, adaptive space."""
+    heads: int = 8
+    """Attention heads."""
+    feedforward: int = 512
+    """Width inside the feed-forward blocks."""
+    dropout: float = 0.1
+    """Dropout in training."""
+    velocity_weight: float = 1.0
+    """Weight of the loss on frame-to-frame differences."""
+
+    def __post_init__(self) -> None:
+        require_range("elp.width", self.width, 1, 4096)
+        require_range("elp.dropout", self.dropout, 0, 0.9)
+        require_range("elp.velocity_weight", self.velocity_weight, 0, 1000)
+        if self.width % self.heads:
+            raise InputError(f"elp.heads is {self.heads}; it must divide elp.width {self.width}")
+
+
+@dataclass(frozen=True)
+class ELPRun(CodedRun):
+    """A run of ELP."""
+
+    kind: str = "elp"
+    elp: ELPConfig = field(default_factory=ELPConfig)
+    """The method's own settings."""
 
 
 class ELP(CodedBaseline):
     """The speaker's network of chances and the adaptive space encoder."""
 
-    def __init__(self, config: RunConfig) -> None:
+    config: ELPRun
+
+    def __init__(self, config: ELPRun) -> None:
         super().__init__(config)
         elp, vq = config.elp, config.vq
 
@@ -114,3 +167,36 @@ class ELP(CodedBaseline):
         """By the adaptive space."""
         there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
         return self.vq.unstandardise(self.adapt(codes[None], attitude, there))[0]
+
+
+PRESETS = {
+    "paper": ELPRun(  # pieces of 64 frames
+        vq=replace(PAPER_VQ, layers=4, parts="face"),
+        inputs=PAPER_INPUTS,
+        training=TrainingConfig(window_s=2.56, learning_rate=1e-4),
+        generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
+    ),
+    "small": ELPRun(
+        vq=preset("small", "train-vq").vq,
+        inputs=SMALL_INPUTS,
+        elp=ELPConfig(width=144, layers=3, heads=6, feedforward=384, dropout=0.0),
+        training=SMALL_TRAINING,
+        generation=GenerationConfig(temperature=0.9, overlap_s=1.28),
+    ),
+    "table": ELPRun(
+        vq=preset("table", "train-vq").vq,
+        inputs=SMALL_INPUTS,
+        elp=ELPConfig(width=96, layers=2, heads=4, feedforward=192, dropout=0.0),
+        training=TABLE_TRAINING,
+        generation=TABLE_GENERATION,
+    ),
+    "tiny": ELPRun(
+        vq=preset("tiny", "train-vq").vq,
+        inputs=SMALL_INPUTS,
+        elp=ELPConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.0),
+        training=TINY_TRAINING,
+        generation=TINY_GENERATION,
+    ),
+}
+
+register(Method("elp", ("listener",), presets=PRESETS, build=ELP, coded=True, resumes_from=True))

@@ -8,34 +8,79 @@ speaks. It is trained on what it wrote itself, with squared errors, and is deter
 What differs from the paper: it writes the 56 numbers of motion, standardised, where the paper
 writes vertices; speech arrives as the data set's features, and ``encoder_layers`` of a transformer
 stand for the part of wav2vec 2.0 that the paper fine-tunes; the subjects are the data's styles,
-with one more for a stranger. Its layer is in :mod:`dimcli.models.speech_decoder`.
+with one more for a stranger. Its layer is in :mod:`dimcli.models.speaker_baseline`.
 
 Axes: B batch, T frames, A audio features.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 import torch
 from torch import Tensor, nn
 
+from dimcli.core.config import require_range
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
-from dimcli.models.base import Figures
-from dimcli.models.config import RunConfig
+from dimcli.models.baseline import (
+    SMALL_TRAINING,
+    SPEAKER_INPUTS,
+    TABLE_TRAINING,
+    TINY_TRAINING,
+    BaselineRun,
+    Figures,
+)
+from dimcli.models.config import TrainingConfig, require_divisible
 from dimcli.models.dim.losses import masked_mean
-from dimcli.models.speech_decoder import (
+from dimcli.models.registry import Method, register
+from dimcli.models.speaker_baseline import (
     Past,
+    SpeakerBaseline,
     SpeechEncoder,
     WritingLayer,
     periodic_positions,
 )
-from dimcli.models.speech_model import SpeakerBaseline
+
+
+@dataclass(frozen=True)
+class FaceFormerConfig:
+    """FaceFormer (arXiv 2112.05329): a speaker's motion, frame after frame, from speech."""
+
+    width: int = 128
+    """Width of the encoder and of the decoder layer."""
+    encoder_layers: int = 2
+    """Layers that encode the speech, on the data set's features."""
+    heads: int = 4
+    """Attention heads."""
+    period: int = 25
+    """Frames after which positions repeat, and attention falls off."""
+    dropout: float = 0.1
+    """Dropout in training, in the encoder."""
+
+    def __post_init__(self) -> None:
+        require_range("faceformer.width", self.width, 1, 4096)
+        require_range("faceformer.encoder_layers", self.encoder_layers, 0, 32)
+        require_range("faceformer.period", self.period, 1, 1000)
+        require_range("faceformer.dropout", self.dropout, 0, 0.9)
+        require_divisible(self, "faceformer", "heads", "width")
+
+
+@dataclass(frozen=True)
+class FaceFormerRun(BaselineRun):
+    """A run of FaceFormer."""
+
+    kind: str = "faceformer"
+    faceformer: FaceFormerConfig = field(default_factory=FaceFormerConfig)
+    """The method's own settings."""
 
 
 class FaceFormer(SpeakerBaseline):
     """An encoder of speech and one autoregressive decoder layer."""
 
-    def __init__(self, config: RunConfig) -> None:
+    config: FaceFormerRun
+
+    def __init__(self, config: FaceFormerRun) -> None:
         super().__init__(config)
         settings = config.faceformer
         width = settings.width
@@ -89,3 +134,27 @@ class FaceFormer(SpeakerBaseline):
         present = torch.ones(audio.shape[:2], dtype=torch.bool, device=audio.device)
         written: Tensor = self(audio, style, present)
         return written
+
+
+PRESETS = {
+    "paper": FaceFormerRun(  # one clip a step; BIWI's are 4.7 s long on average
+        training=TrainingConfig(batch_size=1, window_s=4.7, learning_rate=1e-4, weight_decay=0.0),
+    ),
+    "small": FaceFormerRun(
+        inputs=SPEAKER_INPUTS,
+        faceformer=FaceFormerConfig(dropout=0.0),
+        training=replace(SMALL_TRAINING, window_s=2.56),
+    ),
+    "table": FaceFormerRun(
+        inputs=SPEAKER_INPUTS,
+        faceformer=FaceFormerConfig(width=96, dropout=0.0),
+        training=replace(TABLE_TRAINING, window_s=2.56),
+    ),
+    "tiny": FaceFormerRun(
+        inputs=SPEAKER_INPUTS,
+        faceformer=FaceFormerConfig(width=16, encoder_layers=1, heads=2, period=5, dropout=0.0),
+        training=TINY_TRAINING,
+    ),
+}
+
+register(Method("faceformer", ("speaker",), presets=PRESETS, build=FaceFormer))

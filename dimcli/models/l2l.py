@@ -10,30 +10,83 @@ Nothing here may see it, so a clip starts from a learned token and goes on from 
 past. The paper's codebook is that of the preset ``paper``; with several codes a step
 (``vq.parts``) those of one step are drawn independently given the past.
 
-Axes: B batch, T frames, N steps (T / stride), D features, P parts (codes a step), K codes.
+Axes: B batch, T frames, N steps (T / stride), D features, P parts (codes a step), K codes,
+M steps of the sequence that a layer also reads.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dimcli.core.config import require_range
+from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
-from dimcli.models.base import Figures
-from dimcli.models.coded import CodedBaseline
-from dimcli.models.config import RunConfig
-from dimcli.models.cross_modal import CrossBlock
+from dimcli.models.baseline import (
+    SMALL_INPUTS,
+    SMALL_TRAINING,
+    TABLE_GENERATION,
+    TABLE_TRAINING,
+    TINY_GENERATION,
+    TINY_TRAINING,
+    Figures,
+)
+from dimcli.models.coded import PAPER_VQ, CodedBaseline, CodedRun
+from dimcli.models.config import GenerationConfig, TrainingConfig
+from dimcli.models.dim.config import preset
 from dimcli.models.dim.layers import attention_mask, sinusoidal_positions
 from dimcli.models.dim.losses import code_loss, masked_mean
-from dimcli.models.draws import draw
+from dimcli.models.dim.sampling import draw
+from dimcli.models.registry import Method, register
+
+
+@dataclass(frozen=True)
+class L2LConfig:
+    """Learning to Listen (arXiv 2204.08451): autoregression over the listener's motion codes."""
+
+    width: int = 200
+    """Width of the predictor and of the cross-modal transformer."""
+    speaker_layers: int = 2
+    """Layers in which the speaker's motion reads the speaker's audio."""
+    layers: int = 5
+    """Layers of the predictor, each reading its own past and the speaker."""
+    heads: int = 10
+    """Attention heads."""
+    feedforward: int = 800
+    """Width inside the feed-forward blocks."""
+    dropout: float = 0.1
+    """Dropout in training."""
+    top_p: float = 0.9
+    """Nucleus sampling: the likeliest codes that together have this chance are drawn from."""
+
+    def __post_init__(self) -> None:
+        require_range("l2l.width", self.width, 1, 4096)
+        require_range("l2l.dropout", self.dropout, 0, 0.9)
+        require_range("l2l.top_p", self.top_p, 0.01, 1)
+        if self.width % self.heads:
+            raise InputError(f"l2l.heads is {self.heads}; it must divide l2l.width {self.width}")
+
+
+@dataclass(frozen=True)
+class L2LRun(CodedRun):
+    """A run of L2L."""
+
+    kind: str = "l2l"
+    l2l: L2LConfig = field(default_factory=L2LConfig)
+    """The method's own settings."""
 
 
 class L2L(CodedBaseline):
     """The cross-modal transformer, the predictor, and the frozen VQ-VAE whose codes it predicts."""
 
-    def __init__(self, config: RunConfig) -> None:
+    config: L2LRun
+
+    def __init__(self, config: L2LRun) -> None:
         super().__init__(config)
         l2l, vq = config.l2l, config.vq
 
@@ -136,3 +189,117 @@ class L2L(CodedBaseline):
         del attitude
         there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
         return self.vq.unstandardise(self.vq.decode(self.vq.vectors(codes[None]), there))[0]
+
+
+@dataclass
+class Memory:
+    """Keys and values [B, heads, N, D / heads] of the steps so far, and of the other sequence."""
+
+    key: Tensor
+    value: Tensor
+    other_key: Tensor
+    other_value: Tensor
+
+
+class CrossBlock(nn.Module):
+    """Pre-norm self-attention, attention to another sequence, and feed-forward."""
+
+    def __init__(self, width: int, *, heads: int, feedforward: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.own_norm = nn.LayerNorm(width)
+        self.own = nn.Linear(width, 3 * width)
+        self.own_out = nn.Linear(width, width)
+        self.query_norm = nn.LayerNorm(width)
+        self.other_norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.cross_out = nn.Linear(width, width)
+        self.feedforward_norm = nn.LayerNorm(width)
+        self.feedforward = nn.Sequential(
+            nn.Linear(width, feedforward), nn.GELU(), nn.Linear(feedforward, width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor, other: Tensor, own_mask: Tensor, mask: Tensor) -> Tensor:
+        """One layer over ``features`` [B, N, D] that also reads ``other`` [B, M, D].
+
+        ``own_mask`` bool [B, 1, N, N] and ``mask`` bool [B, 1, N, M] say which step reads which.
+        """
+        query, key, value = self._split(self.own(self.own_norm(features)), 3)
+        features = self._own(features, query, key, value, own_mask)
+        other_key, other_value = self._split(self.key_value(self.other_norm(other)), 2)
+        return self._rest(features, other_key, other_value, mask)
+
+    def remember(self, other: Tensor) -> Memory:
+        """What :meth:`step` needs of the sequence ``other`` [B, M, D]."""
+        other_key, other_value = self._split(self.key_value(self.other_norm(other)), 2)
+        nothing = other_key[:, :, :0]
+        return Memory(nothing, nothing, other_key, other_value)
+
+    def step(self, feature: Tensor, memory: Memory) -> Tensor:
+        """The next step's ``feature`` [B, 1, D] through the layer under causal masks: it reads the
+        steps that ``memory`` has seen, and the other sequence up to the same step. It is then in
+        ``memory`` too."""
+        query, key, value = self._split(self.own(self.own_norm(feature)), 3)
+        memory.key = torch.cat([memory.key, key], dim=2)
+        memory.value = torch.cat([memory.value, value], dim=2)
+        feature = self._own(feature, query, memory.key, memory.value, None)
+        so_far = slice(memory.key.shape[2])
+        other_key, other_value = memory.other_key[:, :, so_far], memory.other_value[:, :, so_far]
+        return self._rest(feature, other_key, other_value, None)
+
+    def _own(
+        self, features: Tensor, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return features + self.dropout(self.own_out(mixed.transpose(1, 2).flatten(2)))
+
+    def _rest(
+        self, features: Tensor, other_key: Tensor, other_value: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        (query,) = self._split(self.query(self.query_norm(features)), 1)
+        mixed = F.scaled_dot_product_attention(query, other_key, other_value, attn_mask=mask)
+        features = features + self.dropout(self.cross_out(mixed.transpose(1, 2).flatten(2)))
+        return features + self.dropout(self.feedforward(self.feedforward_norm(features)))
+
+    def _split(self, parts: Tensor, count: int) -> tuple[Tensor, ...]:
+        """[B, N, count * D] -> ``count`` of [B, heads, N, D / heads]."""
+        split = parts.unflatten(-1, (count, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return split.unbind()
+
+
+PRESETS = {
+    "paper": L2LRun(
+        vq=PAPER_VQ,
+        training=TrainingConfig(window_s=2.56, learning_rate=1e-4, ramp_steps=4000),
+        generation=GenerationConfig(temperature=0.7, window_s=2.56, overlap_s=1.28),
+    ),
+    "small": L2LRun(
+        vq=preset("small", "train-vq").vq,
+        inputs=replace(SMALL_INPUTS, attitudes=False),
+        l2l=L2LConfig(
+            width=144, speaker_layers=2, layers=3, heads=6, feedforward=384, dropout=0.0, top_p=1.0
+        ),
+        training=SMALL_TRAINING,
+        generation=GenerationConfig(temperature=0.9, overlap_s=1.28),
+    ),
+    "table": L2LRun(
+        vq=preset("table", "train-vq").vq,
+        inputs=replace(SMALL_INPUTS, attitudes=False),
+        l2l=L2LConfig(
+            width=96, speaker_layers=1, layers=2, heads=4, feedforward=192, dropout=0.0, top_p=1.0
+        ),
+        training=TABLE_TRAINING,
+        generation=TABLE_GENERATION,
+    ),
+    "tiny": L2LRun(
+        vq=preset("tiny", "train-vq").vq,
+        inputs=replace(SMALL_INPUTS, attitudes=False),
+        l2l=L2LConfig(width=16, speaker_layers=1, layers=1, heads=2, feedforward=32, dropout=0.0),
+        training=TINY_TRAINING,
+        generation=TINY_GENERATION,
+    ),
+}
+
+register(Method("l2l", ("listener",), presets=PRESETS, build=L2L, coded=True, resumes_from=True))

@@ -12,16 +12,57 @@ Axes: F frames of training data, M its steps, L steps of a piece, D features, A 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dimcli.core.config import require_choice, require_range
 from dimcli.core.errors import InputError
-from dimcli.core.motion import MOTION_DIM
-from dimcli.data.store import ClipStore
+from dimcli.core.motion import MOTION_DIM, Motion
+from dimcli.core.tensors import read_tensors
+from dimcli.data.clip import Predictor, Stimulus
+from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import rest
-from dimcli.models.config import RunConfig
+from dimcli.models.baseline import (
+    BaselineRun,
+    InputsConfig,
+    listener_of,
+)
+from dimcli.models.registry import Method, ModelPredictor, register
 from dimcli.models.windows import Track, windows
+
+
+@dataclass(frozen=True)
+class NearestConfig:
+    """Nearest Audio and Nearest Motion: which training listener is borrowed."""
+
+    by: str = "audio"
+    """What is compared: the speakers' ``audio`` or ``motion``."""
+    segment_s: float = 2.56
+    """Length of the pieces that are looked up one after another, in seconds (64 frames at 25)."""
+    step_s: float = 0.16
+    """Speakers are compared by their mean over steps of so many seconds."""
+    fade_s: float = 0.32
+    """Seconds over which one borrowed piece goes over into the next."""
+
+    def __post_init__(self) -> None:
+        require_choice("nearest.by", self.by, ("audio", "motion"))
+        require_range("nearest.segment_s", self.segment_s, 0.1, 60)
+        require_range("nearest.step_s", self.step_s, 0.01, self.segment_s)
+        require_range("nearest.fade_s", self.fade_s, 0, self.segment_s / 2)
+
+
+@dataclass(frozen=True)
+class NearestRun(BaselineRun):
+    """A run of Nearest Audio or Nearest Motion."""
+
+    kind: str = "nearest"
+    nearest: NearestConfig = field(default_factory=NearestConfig)
+    """The method's own settings."""
 
 
 class Nearest(nn.Module):
@@ -39,7 +80,7 @@ class Nearest(nn.Module):
     std: Tensor
     squares: Tensor
 
-    def __init__(self, config: RunConfig, tensors: dict[str, Tensor]) -> None:
+    def __init__(self, config: NearestRun, tensors: dict[str, Tensor]) -> None:
         super().__init__()
         self.config = config
         for name in ("listener", "features", "clip", "mean", "std"):
@@ -49,7 +90,7 @@ class Nearest(nn.Module):
         self.register_buffer("squares", self.features.square().sum(dim=1), persistent=False)
 
     @classmethod
-    def fit(cls, store: ClipStore, config: RunConfig) -> Nearest:
+    def fit(cls, store: ClipStore, config: NearestRun) -> Nearest:
         """Take in the train split. Raises InputError when it has no clip of a step or more."""
         by, stride = config.nearest.by, step_frames(config)
         figures = store.statistics()["audio" if by == "audio" else "speaker"]
@@ -81,6 +122,41 @@ class Nearest(nn.Module):
                 "mean": torch.from_numpy(mean.astype(np.float32)),
                 "std": torch.from_numpy(std.astype(np.float32)),
             },
+        )
+
+    @classmethod
+    def load(cls, config: NearestRun, path: Path) -> Nearest:
+        """The model in a weights file. Raises InputError that names the file."""
+        tensors = read_tensors(path)
+        try:
+            return cls(config, tensors)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+    @classmethod
+    def untrained(cls, method: str, store: ClipStore, role: str) -> Predictor:
+        """What answers from a data set's train split, by the preset ``small``."""
+        del role
+        config = replace(_presets(method.partition("-")[2])["small"], stage="train")
+        return ModelPredictor(cls.fit(store, replace(config, data=data_config(store))))
+
+    def answer(
+        self,
+        stimulus: Stimulus,
+        *,
+        seed: int,
+        temperature: float | None = None,
+        steps: int | None = None,
+    ) -> Motion:
+        """A listener for a whole clip; nothing is drawn."""
+        del steps
+        return listener_of(
+            self,
+            self.config,
+            stimulus,
+            lambda motion, audio, _: self.respond(motion, audio),
+            seed,
+            temperature,
         )
 
     def respond(self, motion: Tensor, audio: Tensor) -> Tensor:
@@ -115,6 +191,26 @@ class Nearest(nn.Module):
         return int(distance.masked_fill(broken, torch.inf).argmin())
 
 
-def step_frames(config: RunConfig) -> int:
+def step_frames(config: NearestRun) -> int:
     """Frames that speakers are averaged over."""
     return max(1, round(config.nearest.step_s * config.data.fps))
+
+
+def _presets(by: str) -> dict[str, NearestRun]:
+    found = NearestRun(nearest=NearestConfig(by=by))
+    centred = replace(found, inputs=InputsConfig(speaker_centering=True))
+    return {"paper": found, "small": centred, "table": centred, "tiny": centred}
+
+
+for _by in ("audio", "motion"):
+    register(
+        Method(
+            f"nearest-{_by}",
+            ("listener",),
+            kind="nearest",
+            presets=_presets(_by),
+            fit=Nearest.fit,
+            load=Nearest.load,
+            untrained=partial(Nearest.untrained, f"nearest-{_by}"),
+        )
+    )

@@ -14,21 +14,68 @@ Axes: B batch, T frames, H width of the LSTM, A audio features.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dimcli.core.config import require_range
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
-from dimcli.models.base import Baseline, Figures, motion_loss
-from dimcli.models.config import RunConfig
+from dimcli.models.baseline import (
+    PAPER_INPUTS,
+    SMALL_INPUTS,
+    SMALL_TRAINING,
+    TABLE_TRAINING,
+    TINY_TRAINING,
+    BaselineRun,
+    Figures,
+    ListenerBaseline,
+    motion_loss,
+)
+from dimcli.models.config import TrainingConfig
+from dimcli.models.registry import Method, register
 
 
-class RLHG(Baseline):
+@dataclass(frozen=True)
+class RLHGConfig:
+    """Responsive Listening Head Generation (arXiv 2112.13548): recurrent regression."""
+
+    fusion: int = 192
+    """Width that audio and speaker motion are fused to."""
+    hidden: int = 96
+    """Width of the LSTM."""
+    layers: int = 2
+    """Layers of the LSTM."""
+    dropout: float = 0.1
+    """Dropout between the LSTM's layers."""
+    velocity_weight: float = 1.0
+    """Weight of the loss on frame-to-frame differences."""
+
+    def __post_init__(self) -> None:
+        require_range("rlhg.fusion", self.fusion, 1, 4096)
+        require_range("rlhg.hidden", self.hidden, 1, 4096)
+        require_range("rlhg.layers", self.layers, 1, 16)
+        require_range("rlhg.dropout", self.dropout, 0, 0.9)
+
+
+@dataclass(frozen=True)
+class RLHGRun(BaselineRun):
+    """A run of RLHG."""
+
+    kind: str = "rlhg"
+    rlhg: RLHGConfig = field(default_factory=RLHGConfig)
+    """The method's own settings."""
+
+
+class RLHG(ListenerBaseline):
     """Fusion, a causal LSTM and a linear read-out."""
 
-    def __init__(self, config: RunConfig) -> None:
+    config: RLHGRun
+
+    def __init__(self, config: RLHGRun) -> None:
         super().__init__(config)
         rlhg = config.rlhg
         width = config.data.audio_dim + MOTION_DIM
@@ -80,3 +127,28 @@ class RLHG(Baseline):
         del generator, temperature
         predicted = self(motion[None], audio[None], self.attitude_inputs(attitude[None]))
         return self.unstandardise(predicted[0])
+
+
+PRESETS = {
+    "paper": RLHGRun(
+        inputs=PAPER_INPUTS,
+        training=TrainingConfig(  # clips of 90 frames; batches of 4 on each of 4 processes
+            batch_size=16, window_s=3.6, learning_rate=2e-3, weight_decay=0.05
+        ),
+    ),
+    "small": RLHGRun(
+        inputs=SMALL_INPUTS,
+        rlhg=RLHGConfig(fusion=256, hidden=256, dropout=0.0),
+        training=replace(SMALL_TRAINING, window_s=3.6),
+    ),
+    "table": RLHGRun(
+        inputs=SMALL_INPUTS, rlhg=RLHGConfig(fusion=160, hidden=160), training=TABLE_TRAINING
+    ),
+    "tiny": RLHGRun(
+        inputs=SMALL_INPUTS,
+        rlhg=RLHGConfig(fusion=16, hidden=16, dropout=0.0),
+        training=TINY_TRAINING,
+    ),
+}
+
+register(Method("rlhg", ("listener",), presets=PRESETS, build=RLHG, resumes_from=True))

@@ -11,24 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.audio import LEVEL, MEL, MEL_DIM
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Motion
-from dimcli.data.clip import ClipRecord, Stimulus
+from dimcli.core.motion import MOTION_DIM, Floats, Motion
+from dimcli.data.clip import ROLES, ClipRecord, Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.synthetic import Recipe, conversation_index, redraw_listener
-from dimcli.models.listener_io import plausible
+from dimcli.models.registry import Method, register
+from dimcli.models.windows import clip_to_range
 
 
 @dataclass(frozen=True)
 class MeanPredictor:
-    """The mean listener frame of the train split, held still."""
+    """The mean frame of a role in the train split, held still."""
 
-    mean: NDArray[np.float32]
+    mean: Floats
 
     @classmethod
-    def fit(cls, store: ClipStore) -> MeanPredictor:
+    def fit(cls, store: ClipStore, role: str) -> MeanPredictor:
         """Take the mean from a data set."""
-        return cls(store.statistics()["listener"].mean)
+        return cls(store.statistics()[role].mean)
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """The mean, for as long as the stimulus."""
@@ -38,35 +40,40 @@ class MeanPredictor:
 
 @dataclass(frozen=True)
 class RandomPredictor:
-    """A listener from a random clip of the train split, slightly disturbed (the paper's Random).
+    """The same role in a random clip of the train split (the paper's Random).
 
-    ``perturbation`` is the standard deviation of the normal noise on every frame, as a share of
-    the standard deviation ``std`` [56] that each column has in the train split.
+    A listener is slightly disturbed: ``perturbation`` is the standard deviation of the normal noise
+    on every frame, as a share of the standard deviation ``std`` [56] that each column has in the
+    train split. A speaker is somebody saying something else, as it is.
     """
 
     store: ClipStore
     records: tuple[ClipRecord, ...]
-    std: NDArray[np.float32]
+    role: str
+    std: Floats
     perturbation: float = 0.05
 
     @classmethod
-    def fit(cls, store: ClipStore) -> RandomPredictor:
+    def fit(cls, store: ClipStore, role: str) -> RandomPredictor:
         """Draw from the train split of a data set."""
         records = store.clips("train")
         if not records:
             raise InputError(f"{store.root}: the train split is empty")
-        return cls(store, tuple(records), store.statistics()["listener"].std)
+        return cls(store, tuple(records), role, store.statistics()[role].std)
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
-        """Another clip's listener, from its start, repeated forwards and back where too short."""
+        """Another clip's motion, from its start, repeated forwards and back where too short."""
         random = np.random.default_rng([seed, _key(stimulus)])
         record = self.records[random.integers(len(self.records))]
-        values = self.store.load(record, 0, min(len(record), len(stimulus))).listener.values
+        clip = self.store.load(record, 0, min(len(record), len(stimulus)))
+        values = clip.motion(self.role).values
         there_and_back = np.concatenate([values, values[::-1]])
         repeats = -(-len(stimulus) // len(there_and_back))
         values = np.tile(there_and_back, (repeats, 1))[: len(stimulus)]
+        if self.role == "speaker":
+            return stimulus.motion(values)
         noise = self.perturbation * self.std * random.standard_normal(values.shape, np.float32)
-        return stimulus.motion(plausible(values + noise, stimulus.space))
+        return stimulus.motion(clip_to_range(values + noise, stimulus.space))
 
 
 @dataclass(frozen=True)
@@ -124,5 +131,52 @@ class Oracle:
         return stimulus.motion(values[first : first + len(stimulus)])
 
 
+@dataclass(frozen=True)
+class LoudnessPredictor:
+    """A face that follows the volume: every number of a frame is linear in the sound's level there
+    (``weights`` [2, 56], of the level and of a one). What lip sync has to beat.
+    """
+
+    weights: Floats
+
+    @classmethod
+    def fit(cls, store: ClipStore) -> LoudnessPredictor:
+        """By least squares on the train split. Raises InputError for features without a level."""
+        name = store.info.audio_encoder
+        if not name.startswith(MEL.name):
+            raise InputError(f"{store.root}: features of '{name}' do not say how loud it is")
+        products, pulls = np.zeros((2, 2)), np.zeros((2, MOTION_DIM))
+        for record in store.clips("train"):
+            clip = store.load(record)
+            rows = _level(clip.speaker_audio)
+            products += rows.T @ rows
+            pulls += rows.T @ clip.speaker.values
+        if not products.any():
+            raise InputError(f"{store.root}: the train split is empty")
+        solved = np.linalg.solve(products + 1e-6 * np.eye(2), pulls)
+        return cls(solved.astype(np.float32))
+
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+        """Louder is wider."""
+        del seed
+        values = (_level(stimulus.audio) @ self.weights).astype(np.float32)
+        return stimulus.motion(clip_to_range(values, stimulus.space))
+
+
 def _key(stimulus: Stimulus) -> int:
     return zlib.crc32(stimulus.id.encode())
+
+
+def _level(audio: Floats) -> NDArray[np.float64]:
+    """Level and one, [T, 2], of features ``mel`` or ``mel4``."""
+    level = audio[:, LEVEL::MEL_DIM].mean(axis=1, dtype=np.float64)
+    return np.stack([level, np.ones_like(level)], axis=1)
+
+
+register(Method("mean", ROLES, untrained=MeanPredictor.fit))
+register(Method("random", ROLES, untrained=RandomPredictor.fit))
+register(Method("mirror", ("listener",), untrained=lambda store, role: MirrorPredictor()))
+register(Method("oracle", ("listener",), untrained=lambda store, role: Oracle.fit(store)))
+register(
+    Method("loudness", ("speaker",), untrained=lambda store, role: LoudnessPredictor.fit(store))
+)

@@ -1,15 +1,22 @@
-"""Long clips in overlapping windows, joined without a seam.
+"""Whole clips through a model: what it takes, overlapping windows, what may come out.
 
-Axes: N steps of a window, S frames a step, D features.
+Axes: N steps of a window, S frames a step, D features, T frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from dimcli.core.errors import InputError
+from dimcli.core.motion import EXPRESSION, JAW, Floats, Motion
+from dimcli.data.clip import ATTITUDES, DataConfig, Stimulus
+from dimcli.data.windows import rest
 
 
 @dataclass(frozen=True)
@@ -50,3 +57,64 @@ class Track:
         old = self.frames[first : first + shared]
         self.frames[first : first + shared] = old * (1 - fade) + fresh[:shared] * fade
         self.frames[first + shared : last] = fresh[shared:]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for what happens inside.
+
+    Steps this small lose more to threads that wait for each other than they win by them: a
+    little other work on the machine makes two threads twenty times slower than one.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_stimulus(data: DataConfig, stimulus: Stimulus) -> None:
+    """Raise InputError unless a model trained on ``data`` can answer ``stimulus``."""
+    audio, speaker = stimulus.audio, stimulus.speaker
+    if speaker is not None:
+        speaker.require_space(data.space)
+        if abs(speaker.fps - data.fps) > 1e-6:
+            raise InputError(
+                f"speaker motion runs at {speaker.fps:g} fps and the model at {data.fps:g}; "
+                "resample it first"
+            )
+        if len(speaker) == 0:
+            raise InputError("speaker motion is empty; expected at least one frame")
+    frames = len(audio) if speaker is None else len(speaker)
+    if audio.shape != (frames, data.audio_dim):
+        raise InputError(
+            f"audio features have shape {audio.shape}; expected ({frames}, "
+            f"{data.audio_dim}) of the '{data.audio_encoder}' encoder, a row a frame"
+        )
+    if frames == 0:
+        raise InputError("speech is empty; expected at least one frame")
+    if not np.isfinite(audio).all():
+        raise InputError("audio features have NaN or infinite values")
+    if stimulus.attitude not in ATTITUDES:
+        raise InputError(
+            f"attitude is '{stimulus.attitude}'; expected one of {', '.join(ATTITUDES)}"
+        )
+
+
+def speaker_values(speaker: Motion, centred: bool) -> Floats:
+    """The speaker's motion [T, 56]; ``centred`` about its median where a face was seen."""
+    if not centred:
+        return speaker.values
+    return speaker.values - rest(
+        speaker.values[speaker.valid] if speaker.valid.any() else speaker.values
+    )
+
+
+def clip_to_range(values: Floats, space: str) -> Floats:
+    """``values`` [T, 56], changed in place: ARKit expressions are shares, and the jaw does not
+    close past its rest."""
+    if space == "arkit":
+        values[:, EXPRESSION] = values[:, EXPRESSION].clip(0.0, 1.0)
+        values[:, JAW.start] = values[:, JAW.start].clip(0.0)
+    return values

@@ -22,15 +22,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dimcli.core import distributed
+from dimcli.core.tensors import save_tensors
 from dimcli.data.windows import Batch, ReadAhead
-from dimcli.models.checkpoint import (
-    METRICS,
-    MODEL,
-    STATE,
-    load_training_state,
-    save_tensors,
-    save_training_state,
-)
+from dimcli.models.checkpoint import METRICS, MODEL, STATE, load_training_state, save_training_state
 from dimcli.models.config import TrainingConfig
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from dimcli.core import distributed
 from dimcli.core.config import with_overrides, write_config
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
+from dimcli.core.motion import NUM_POSE
 from dimcli.data.clip import ROLES
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import Batch, WindowSampler, statistics
@@ -23,19 +24,23 @@ from dimcli.models.checkpoint import (
     CONFIG,
     MODEL,
     STATE,
+    as_dim,
+    as_vq,
     is_finished,
-    load_dim,
     load_run,
     load_vq,
     training_info,
 )
-from dimcli.models.config import RunConfig, read_config
+from dimcli.models.config import RunConfig
+from dimcli.models.dim.config import DIMRun, preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.layers import causal_kernel
 from dimcli.models.dim.objectives import finetune_objective, pretrain_objective, vq_objective
 from dimcli.models.dim.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD, VQVAE
-from dimcli.models.presets import preset
+from dimcli.models.registry import read_config
 from dimcli.training.loop import Objective, Progress, TrainingResult, train
+
+Config = TypeVar("Config", bound=RunConfig)
 
 
 @dataclass(frozen=True)
@@ -184,8 +189,9 @@ def _finetune(
         raise InputError(f"--task is '{task}'; expected one of {', '.join(ROLES)}")
     store = ClipStore(data)
     base = preset(options.preset, "finetune", task)
-    from_vq = load_run(init).config.kind == "vq"
-    source_config, source = load_vq(init, task) if from_vq else load_dim(init)
+    loaded = load_run(init)
+    from_vq = loaded.config.kind == "vq"
+    source_config, source = as_vq(loaded, init, task) if from_vq else as_dim(loaded, init)
     if not from_vq and task not in source_config.dim.output_roles:
         raise InputError(f"{init}: was made for the {source_config.role} task, not for {task}")
     config = replace(base, vq=source_config.vq, dim=base.dim if from_vq else source_config.dim)
@@ -219,9 +225,7 @@ def _finetune(
     return train_run(model, objective, samplers, config, run=run, options=options)
 
 
-def _as_causal(
-    tensors: dict[str, Tensor], source: RunConfig, config: RunConfig
-) -> dict[str, Tensor]:
+def _as_causal(tensors: dict[str, Tensor], source: DIMRun, config: DIMRun) -> dict[str, Tensor]:
     """A dyadic model's tensors with their convolutions turned to the past, where ``config`` asks
     for causal masks and ``source`` was trained without."""
     dim = config.dim.causal and not source.dim.causal
@@ -280,12 +284,12 @@ def require_same_data(config: RunConfig, source: RunConfig, path: Path | None) -
             raise InputError(f"{path}: trained at {name} {wanted}, the data set has {found}")
 
 
-def prepare_run(config: RunConfig, run: Path, options: StageOptions) -> RunConfig:
+def prepare_run(config: Config, run: Path, options: StageOptions) -> Config:
     """Make the run directory, or check that it is the same run that resumes."""
     return distributed.on_first(lambda: _prepared_run(config, run, options))
 
 
-def _prepared_run(config: RunConfig, run: Path, options: StageOptions) -> RunConfig:
+def _prepared_run(config: Config, run: Path, options: StageOptions) -> Config:
     if options.resume:
         if not run.is_dir() or ((run / MODEL).exists() and not (run / STATE).exists()):
             raise InputError(f"{run}: nothing to resume; train without --resume first")
@@ -297,7 +301,7 @@ def _prepared_run(config: RunConfig, run: Path, options: StageOptions) -> RunCon
                     f"{run}: --resume with other settings or data than in {CONFIG}; "
                     "give the same ones"
                 )
-            return stored
+            return config
     elif run.exists() and not options.force:
         raise InputError(f"{run}: exists; give another --output, --resume or --force")
     if not run.parent.is_dir():
@@ -339,7 +343,7 @@ def _fit_statistics(model: DIM, sampler: WindowSampler) -> None:
     if not model.config.vq.standardise:
         return
     floor = torch.full_like(figures.std["speaker"], STD_FLOOR_EXPRESSION)
-    floor[:6] = STD_FLOOR_RAD
+    floor[:NUM_POSE] = STD_FLOOR_RAD
     for index, role in enumerate(ROLES):
         model.motion_mean[index] = figures.mean[role]
         model.motion_std[index] = figures.std[role].maximum(floor)

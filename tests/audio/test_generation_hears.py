@@ -9,9 +9,9 @@ from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.jobs.generate import SOUND_RATE, Listener, Source
-from dimcli.models.checkpoint import write_run
+from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
-from dimcli.models.presets import preset
+from tests.answers import write_run
 from tests.audio.test_hubert import WIDTH, small_model
 
 

@@ -66,7 +66,7 @@ from dimcli.data.windows import WindowSampler
 from dimcli.core.device import choose_device
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.objectives import pretrain_objective
-from dimcli.models.presets import preset
+from dimcli.models.dim.config import preset
 from pathlib import Path
 
 store = ClipStore(Path(sys.argv[1]))

@@ -21,9 +21,9 @@ from dimcli.core.config import with_overrides
 from dimcli.core.device import choose_device
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import ReadAhead
+from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.objectives import pretrain_objective
-from dimcli.models.presets import preset
 from dimcli.training.loop import take_step
 from dimcli.training.stages import windows_of
 from tests.bench.bench_data import make_hour

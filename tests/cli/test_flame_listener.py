@@ -10,10 +10,10 @@ from dimcli.audio import load_encoder
 from dimcli.core.config import with_overrides
 from dimcli.core.motion import Motion
 from dimcli.media import VideoWriter
-from dimcli.models.checkpoint import write_run
+from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
-from dimcli.models.presets import preset
 from renderers.mesh.mesh import MeshRenderer
+from tests.answers import write_run
 from tests.audio.test_hubert import WIDTH, small_model
 from tests.cli.conftest import Dim
 from tests.flame_files import flame_arrays, model_pickle

@@ -23,7 +23,7 @@ from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.scores import Evaluation, Figure
 from dimcli.evaluation.speaker_metrics import SpeakerMeasures, lip_vertex_error, released_lip_errors
 from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
-from dimcli.models.speaker_methods import LoudnessSpeaker, MeanSpeaker, RandomSpeaker
+from dimcli.models.simple import LoudnessPredictor, MeanPredictor, RandomPredictor
 from renderers.heads.regions import regions_of_space
 from tests.scan_files import write_biwi
 
@@ -170,12 +170,12 @@ def test_untrained_speakers_stand_still_say_something_else_or_follow_the_volume(
     store: ClipStore,
 ) -> None:
     clip = store.load(store.clips("test")[0])
-    mean = MeanSpeaker.fit(store).predict(clip.stimulus("speaker"), 0)
+    mean = MeanPredictor.fit(store, "speaker").predict(clip.stimulus("speaker"), 0)
     assert np.ptp(mean.values, axis=0).max() == 0
-    drawn = RandomSpeaker.fit(store)
+    drawn = RandomPredictor.fit(store, "speaker")
     one, other = (drawn.predict(clip.stimulus("speaker"), seed).values for seed in (0, 0))
     np.testing.assert_array_equal(one, other)
-    loud = LoudnessSpeaker.fit(store).predict(clip.stimulus("speaker"), 0)
+    loud = LoudnessPredictor.fit(store).predict(clip.stimulus("speaker"), 0)
     agreement = lip_agreement(lip_opening(loud), lip_opening(clip.speaker))
     assert agreement.correlation > 0.95
 

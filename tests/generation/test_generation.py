@@ -7,11 +7,11 @@ import torch
 from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
+from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
-from dimcli.models.dim.listener import generate_listener, window_inputs
-from dimcli.models.dim.sampling import Chances, fill_order
-from dimcli.models.draws import draw
-from dimcli.models.presets import preset
+from dimcli.models.dim.generate import load_generator, window_inputs
+from dimcli.models.dim.sampling import Chances, draw, fill_order
+from tests.answers import generate_listener
 from tests.stores import AUDIO_DIM, smooth
 
 
@@ -115,10 +115,8 @@ def test_inputs_of_another_kind_are_refused_with_the_reason() -> None:
 
 
 def test_loading_a_run_that_is_not_there_says_so(tmp_path: Path) -> None:
-    from dimcli.models.dim.listener import load_listener
-
     with pytest.raises(InputError, match="no such run directory"):
-        load_listener(tmp_path / "none", "cpu")
+        load_generator(tmp_path / "none", "listener", "cpu")
 
 
 @torch.inference_mode()

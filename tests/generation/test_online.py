@@ -7,9 +7,10 @@ from dimcli.audio.online_mel import OnlineMel, online_mel
 from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
+from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
-from dimcli.models.dim.online_listener import OnlineListener, generate_online
-from dimcli.models.presets import preset
+from dimcli.models.dim.online import OnlineListener
+from tests.answers import generate_online
 from tests.stores import AUDIO_DIM, smooth
 
 CAUSAL = {"dim.causal": True, "vq.causal": True}

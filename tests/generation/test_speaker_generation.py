@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from dimcli.audio import MEL4
+from dimcli.audio import MEL4, load_encoder
 from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import JAW
+from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
-from dimcli.models.dim.online_speaker import OnlineSpeaker, require_online_encoder
-from dimcli.models.dim.speaker import decode_speaker, generate_speaker, speech_inputs
-from dimcli.models.presets import preset
+from dimcli.models.dim.generate import decode, window_inputs
+from dimcli.models.dim.online import OnlineSpeaker
+from tests.answers import generate_speaker
 from tests.stores import smooth
 
 SPEAKER = {
@@ -103,11 +104,11 @@ def test_offsets_average_the_mouth_over_where_its_steps_begin_and_leave_the_rest
     assert not np.array_equal(plain[:-1, mouth], both[:-1, mouth])
     assert np.array_equal(plain[-1, mouth], both[-1, mouth])
     model = make()
-    still = speech_inputs(model, np.repeat(speech(1), 24, axis=0), 0)
+    still = window_inputs(model, None, np.repeat(speech(1), 24, axis=0), "unknown", 0)
     codes = torch.zeros(12, model.parts, dtype=torch.long)
-    once = decode_speaker(model, still, codes)
+    once = decode(model, "speaker", still, codes)
     model.config = with_overrides(model.config, {"generation.offsets": 2})
-    twice = decode_speaker(model, still, codes)
+    twice = decode(model, "speaker", still, codes)
     assert torch.allclose(twice[:-1, JAW], (once[:-1, JAW] + once[1:, JAW]) / 2, atol=1e-6)
 
 
@@ -143,10 +144,10 @@ def test_what_a_stream_says_does_not_depend_on_what_comes_after_its_look_ahead()
 
 
 def test_an_encoder_that_needs_the_whole_sound_is_refused_online() -> None:
-    with pytest.raises(InputError, match=r"hears by mel or mel4, .* 'hubert'"):
-        require_online_encoder("hubert")
+    with pytest.raises(InputError, match=r"hubert.*whole sounds only; expected .* mel or mel4"):
+        load_encoder("hubert", online=True)
 
 
 def test_speech_of_another_encoder_is_refused() -> None:
-    with pytest.raises(InputError, match=r"expected \(frames, 128\) of the 'mel4' encoder"):
+    with pytest.raises(InputError, match=r"expected \(90, 128\) of the 'mel4' encoder"):
         generate_speaker(make(), speech()[:, :32], seed=0)

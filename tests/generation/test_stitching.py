@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dimcli.models.draws import draw
+from dimcli.models.dim.sampling import draw
 from dimcli.models.windows import Track, windows
 
 

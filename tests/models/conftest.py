@@ -4,11 +4,10 @@ import torch
 from dimcli.core.config import with_overrides
 from dimcli.data.clip import DataConfig
 from dimcli.data.windows import Batch
-from dimcli.models.config import RunConfig
-from dimcli.models.presets import preset
+from dimcli.models.dim.config import DIMRun, preset
 
 
-def tiny_config(**settings: object) -> RunConfig:
+def tiny_config(**settings: object) -> DIMRun:
     """The tiny fine-tuning preset with an audio width, and dotted ``settings``."""
     config = with_overrides(preset("tiny", "finetune"), {"data.audio_dim": 5, **settings})
     assert isinstance(config.data, DataConfig)

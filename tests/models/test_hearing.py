@@ -3,9 +3,9 @@ import torch
 
 from dimcli.audio import MEL4, MEL_DIM
 from dimcli.core.config import with_overrides
+from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM, Dyad
-from dimcli.models.dim.hearing import RowConvolutions
-from dimcli.models.presets import preset
+from dimcli.models.dim.layers import RowConvolutions
 
 
 def ear(audio_dim: int, stride: int, *, causal: bool = False) -> RowConvolutions:

@@ -22,7 +22,7 @@ Training = Callable[[str], None]
 
 def dim_training(folder: Path) -> Training:
     """A whole method, its stages one after the other, on ``FOLDER/data``."""
-    from dimcli.training.method_stages import MethodOptions, train_method
+    from dimcli.training.methods import MethodOptions, train_method
 
     options = MethodOptions(
         preset="tiny",

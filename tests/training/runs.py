@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dimcli.training.loop import Progress
-from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.training.methods import MethodOptions, train_method
 
 FILES = ("model.safetensors", "metrics.jsonl", "config.yaml", "training_state.safetensors")
 

@@ -7,10 +7,10 @@ from dimcli.core.errors import InputError
 from dimcli.data.clip import Clip
 from dimcli.data.store import ClipStore
 from dimcli.models.checkpoint import load_dim, load_vq
-from dimcli.models.dim.listener import generate_listener
 from dimcli.training.ablations import ABLATIONS
-from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.training.methods import MethodOptions, train_method
 from dimcli.training.stages import StageOptions, finetune, pretrain, train_vq
+from tests.answers import generate_listener
 from tests.stores import make_store
 
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from dimcli.core import distributed
-from dimcli.models.checkpoint import read_tensors, training_info
-from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.core.tensors import read_tensors
+from dimcli.models.checkpoint import training_info
+from dimcli.training.methods import MethodOptions, train_method
 from dimcli.training.stages import StageOptions, train_vq
 from tests.stores import make_store
 

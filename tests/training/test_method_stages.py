@@ -10,9 +10,9 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.data.store import ClipStore
-from dimcli.models.methods import load_predictor
+from dimcli.models.answers import load_predictor
 from dimcli.training.loop import Progress
-from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.training.methods import MethodOptions, train_method
 from tests.stores import make_store
 from tests.training.runs import InterruptedRunError, files_of, options, train_and_kill
 

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from dimcli.core.errors import InputError
-from dimcli.models.checkpoint import load_dim, load_run, load_vq, write_run
+from dimcli.models.checkpoint import load_dim, load_run, load_vq
 from dimcli.models.config import TrainingConfig
 from dimcli.training.loop import Progress, TrainingResult, learning_rate
 from dimcli.training.stages import StageOptions, finetune, pretrain, train_vq
+from tests.answers import write_run
 from tests.stores import make_store
 
 FILES = ("model.safetensors", "metrics.jsonl", "config.yaml", "training_state.safetensors")

@@ -10,15 +10,15 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.data.store import ClipStore
+from dimcli.models.answers import load_predictor
 from dimcli.models.checkpoint import load_run
-from dimcli.models.config import read_config
-from dimcli.models.kinds import TWO_STAGE
-from dimcli.models.methods import load_predictor
-from dimcli.models.speaker_methods import load_speaker_predictor
-from dimcli.models.speech_model import TwoStageSpeaker
-from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.models.registry import read_config
+from dimcli.models.speaker_baseline import TwoStageSpeaker
+from dimcli.training.methods import MethodOptions, train_method
 from tests.stores import make_store
 from tests.training.runs import files_of, options, train_and_kill
+
+TWO_STAGE = ("codetalker", "meshtalk")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_one_command_trains_both_stages_and_the_run_says_speech(folder: Path, method: str) -> None:
     store = ClipStore(folder / "data")
     clip = store.load(store.clips("test")[0])
-    predictor = load_speaker_predictor(folder / method, store, "cpu")
+    predictor = load_predictor(folder / method, store, "speaker", "cpu")
     one, other = (predictor.predict(clip.stimulus("speaker"), seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.values, other.values)
     assert (len(one), one.fps, one.space) == (len(clip), 25.0, "arkit")
@@ -51,9 +51,9 @@ def test_neither_stage_listens_and_the_first_says_nothing(folder: Path, method: 
     store = ClipStore(folder / "data")
     for run in (folder / method, folder / method / "prior"):
         with pytest.raises(InputError, match="generates speakers, not listeners"):
-            load_predictor(run, store, "cpu")
+            load_predictor(run, store, "listener", "cpu")
     with pytest.raises(InputError, match=f"the first stage of {method}; give the run"):
-        load_speaker_predictor(folder / method / "prior", store, "cpu")
+        load_predictor(folder / method / "prior", store, "speaker", "cpu")
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,9 @@ from torch import Tensor, nn
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
-from dimcli.data.clip import ATTITUDES, ROLES, UNKNOWN_STYLE
-from dimcli.models.config import RunConfig
-from dimcli.models.dim.hearing import hearing
-from dimcli.models.dim.layers import Transformer, sinusoidal_positions
+from dimcli.data.clip import ATTITUDES, ROLES
+from dimcli.models.dim.config import DIMRun
+from dimcli.models.dim.layers import Transformer, audio_encoder, sinusoidal_positions
 from dimcli.models.dim.vqvae import VQVAE, mouth_part, part_columns
 
 OTHER = {"speaker": "listener", "listener": "speaker"}
@@ -79,7 +78,7 @@ class DIM(nn.Module):
     motion_std: Tensor
     fed_parts: Tensor
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: DIMRun) -> None:
         super().__init__()
         self.config = config
         dim, vq = config.dim, config.vq
@@ -130,7 +129,7 @@ class DIM(nn.Module):
         self.absent_token = tokens(width)
         self.mask_token = tokens(width)
         self.decoder_role_token = tokens(width)
-        self.audio = hearing(config, decoder_width - width)
+        self.audio = audio_encoder(config, decoder_width - width)
         autoregressive = dim.decoder == "autoregressive"
         self.decoder = transformer(decoder_width, dim.decoder_layers, autoregressive or dim.causal)
         code_width = parts * vq.code_dim
@@ -175,7 +174,7 @@ class DIM(nn.Module):
     @property
     def styles(self) -> tuple[str, ...]:
         """The ways of speaking that the model knows, the unknown one first."""
-        return (UNKNOWN_STYLE, *filter(None, self.config.data.styles.split(",")))
+        return self.config.data.style_names
 
     @property
     def expects_mouth(self) -> bool:

@@ -13,13 +13,33 @@ import itertools
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dimcli.core.errors import InputError
 from dimcli.data.clip import ATTITUDES
-from dimcli.models.config import RunConfig
+from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM, OTHER, Dyad
-from dimcli.models.draws import draw
+
+
+def draw(
+    logits: Tensor, temperature: float, generator: torch.Generator, *, top_p: float = 1.0
+) -> Tensor:
+    """Codes [...] drawn from ``logits`` [..., K]; the likeliest at temperature 0.
+
+    With ``top_p`` below 1, out of the likeliest that together have that chance (nucleus sampling,
+    arXiv 1904.09751).
+    """
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    chances = (logits / temperature).softmax(dim=-1)
+    if top_p < 1:
+        ranked, order = chances.sort(dim=-1, descending=True)
+        before = F.pad(ranked.cumsum(dim=-1)[..., :-1], (1, 0))
+        kept = ranked * (before < top_p)
+        chances = torch.zeros_like(chances).scatter(-1, order, kept)
+    flat = torch.multinomial(chances.flatten(0, -2), 1, generator=generator)
+    return flat.view(logits.shape[:-1])
 
 
 @dataclass(frozen=True)
@@ -33,7 +53,7 @@ class Sampling:
     overlap: int
 
     @classmethod
-    def of(cls, config: RunConfig, temperature: float | None, steps: int | None) -> Sampling:
+    def of(cls, config: DIMRun, temperature: float | None, steps: int | None) -> Sampling:
         """What is None is as the run has it. Raises InputError for what can't be."""
         settings, fps, stride = config.generation, config.data.fps, config.vq.stride
         temperature = settings.temperature if temperature is None else temperature
@@ -121,9 +141,9 @@ class Chances:
     def logits(self, codes: Tensor, visible: Tensor, wanted: Tensor) -> Tensor:
         """Logits [M, P, K] of the steps ``wanted`` long [M], from ``codes`` long [N, P] where
         ``visible`` bool [N]."""
-        return self.everything(codes, visible, wanted)[0]
+        return self.logits_and_residual(codes, visible, wanted)[0]
 
-    def everything(
+    def logits_and_residual(
         self, codes: Tensor, visible: Tensor, wanted: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """:meth:`logits`, and what is added to an expected mouth ([M * stride, C] or None)."""

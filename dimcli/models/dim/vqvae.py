@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.core.motion import ARKIT_EXPRESSIONS, JAW, MOTION_DIM, expression_index
-from dimcli.models.config import VQConfig
+from dimcli.models.dim.config import VQConfig
 from dimcli.models.dim.layers import Transformer, sinusoidal_positions
 from dimcli.models.dim.losses import reconstruction_loss, velocity_loss, vq_loss
 from dimcli.models.dim.quantizer import Quantizer

@@ -5,17 +5,16 @@ import torch
 
 from dimcli.core.config import with_overrides
 from dimcli.data.windows import Batch
-from dimcli.models.base import Baseline
-from dimcli.models.baseline_presets import baseline_preset
-from dimcli.models.checkpoint import build_model
+from dimcli.models.baseline import Baseline
 from dimcli.models.coded import CodedBaseline
+from dimcli.models.registry import build_model, method
 from tests.stores import AUDIO_DIM, smooth
 
 
-def make(method: str, **settings: object) -> Baseline:
+def make(name: str, **settings: object) -> Baseline:
     """An untrained tiny baseline without augmentation; codebooks spread out."""
     plain = {"data.audio_dim": AUDIO_DIM, "inputs.noise_std": 0.0, "inputs.modality_dropout": 0.0}
-    config = with_overrides(baseline_preset("tiny", method), {**plain, **settings})
+    config = with_overrides(method(name).preset("tiny"), {**plain, **settings})
     torch.manual_seed(0)
     model = build_model(config)
     assert isinstance(model, Baseline)

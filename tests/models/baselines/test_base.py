@@ -10,8 +10,8 @@ import torch
 
 from dimcli.core.motion import Motion
 from dimcli.data.windows import Batch, Statistics
-from dimcli.models.base import Baseline
-from dimcli.models.baseline_listener import BaselineListener
+from dimcli.models.baseline import Baseline
+from tests.answers import answer
 from tests.models.baselines.conftest import make, smooth_batch, untouched
 from tests.stores import AUDIO_DIM, smooth
 
@@ -63,8 +63,8 @@ def test_the_answer_is_as_long_as_the_speaker_and_the_same_for_the_same_seed(
     random = np.random.default_rng(1)
     speaker = Motion(smooth(random, frames, 56), fps=25.0)
     audio = smooth(random, frames, AUDIO_DIM)
-    listener = BaselineListener(make(method))
-    first, again, other = (listener.generate(speaker, audio, seed=s) for s in (1, 1, 2))
+    listener = make(method)
+    first, again, other = (answer(listener, speaker, audio, seed=s) for s in (1, 1, 2))
     assert first.values.shape == (frames, 56)
     assert bool(np.isfinite(first.values).all())
     np.testing.assert_array_equal(first.values, again.values)
@@ -79,10 +79,10 @@ def test_where_the_speaker_rests_does_not_matter_to_a_centred_model(method: str)
     random = np.random.default_rng(1)
     values, audio = smooth(random, 40, 56), smooth(random, 40, AUDIO_DIM)
     for centred in (True, False):
-        listener = BaselineListener(make(method, **{"inputs.speaker_centering": centred}))
+        listener = make(method, **{"inputs.speaker_centering": centred})
         moved = Motion(values + np.float32(0.5), fps=25.0)
-        first = listener.generate(Motion(values, fps=25.0), audio, seed=0, temperature=0)
-        second = listener.generate(moved, audio, seed=0, temperature=0)
+        first = answer(listener, Motion(values, fps=25.0), audio, seed=0, temperature=0)
+        second = answer(listener, moved, audio, seed=0, temperature=0)
         assert np.allclose(first.values, second.values, atol=1e-4) == centred
 
 

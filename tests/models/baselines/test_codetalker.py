@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dimcli.data.windows import Batch
-from dimcli.models.codetalker import CodeTalker
-from dimcli.models.motion_prior import MotionPrior, TemporalConvolution
+from dimcli.models.codetalker import CodeTalker, MotionPrior, TemporalConvolution
 from tests.models.baselines.conftest import make, overfit, smooth_batch, untouched
 
 STYLES = {"data.styles": "calm,lively"}

@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from dimcli.core.errors import InputError
+from dimcli.models.answers import load_predictor
 from dimcli.models.faceformer import FaceFormer
-from dimcli.models.methods import load_predictor
-from dimcli.models.speaker_methods import load_speaker_predictor
-from dimcli.training.method_stages import MethodOptions, train_method
+from dimcli.training.methods import MethodOptions, train_method
 from tests.models.baselines.conftest import make, overfit, smooth_batch, untouched
 from tests.stores import make_store
 
@@ -101,10 +100,10 @@ def test_a_trained_run_says_speech_and_does_not_listen(tmp_path: Path) -> None:
     overrides = {"training.steps": 4, "training.validate_every": 2}
     options = MethodOptions(preset="tiny", overrides=overrides)
     train_method(tmp_path / "data", tmp_path / "run", "faceformer", options)
-    predictor = load_speaker_predictor(tmp_path / "run", store, "cpu")
+    predictor = load_predictor(tmp_path / "run", store, "speaker", "cpu")
     clip = store.load(store.clips("test")[0])
     one, other = (predictor.predict(clip.stimulus("speaker"), seed=3) for _ in range(2))
     np.testing.assert_array_equal(one.values, other.values)
     assert (len(one), one.fps, one.space) == (len(clip), 25.0, "arkit")
     with pytest.raises(InputError, match="generates speakers"):
-        load_predictor(tmp_path / "run", store, "cpu")
+        load_predictor(tmp_path / "run", store, "listener", "cpu")

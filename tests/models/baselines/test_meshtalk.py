@@ -9,9 +9,8 @@ from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import expression_index
 from dimcli.data.windows import Batch
-from dimcli.models.baseline_presets import prior_preset
-from dimcli.models.expression_space import ExpressionSpace, exchanged, one_hot
-from dimcli.models.meshtalk import MeshTalk
+from dimcli.models.meshtalk import ExpressionSpace, MeshTalk, exchanged, one_hot
+from dimcli.training.methods import prior_preset
 from tests.models.baselines.conftest import make, overfit, smooth_batch, untouched
 
 STYLES = {"data.styles": "calm,lively"}

@@ -8,8 +8,8 @@ import torch
 
 from dimcli.core.config import with_overrides
 from dimcli.data.store import ClipStore, data_config
-from dimcli.models.baseline_presets import baseline_preset
 from dimcli.models.nearest import Nearest
+from dimcli.models.registry import method
 from tests.stores import make_store
 
 
@@ -19,7 +19,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 
 
 def fit(store: ClipStore, by: str, **settings: object) -> Nearest:
-    config = with_overrides(baseline_preset("paper", f"nearest-{by}"), settings)
+    config = with_overrides(method(f"nearest-{by}").preset("paper"), settings)
     return Nearest.fit(store, replace(config, data=data_config(store)))
 
 

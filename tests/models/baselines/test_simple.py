@@ -28,8 +28,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
 
 def predictors(store: ClipStore) -> dict[str, Predictor]:
     return {
-        "mean": MeanPredictor.fit(store),
-        "random": RandomPredictor.fit(store),
+        "mean": MeanPredictor.fit(store, "listener"),
+        "random": RandomPredictor.fit(store, "listener"),
         "mirror": MirrorPredictor(),
         "oracle": Oracle.fit(store),
     }

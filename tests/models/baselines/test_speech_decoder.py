@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from dimcli.models.speech_decoder import Past, WritingLayer, periodic_positions
+from dimcli.models.speaker_baseline import Past, WritingLayer, periodic_positions
 
 
 def test_a_layer_is_torchs_decoder_layer_under_faceformers_two_masks() -> None:

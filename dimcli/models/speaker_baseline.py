@@ -1,6 +1,7 @@
-"""What FaceFormer and CodeTalker share: encoded speech, and layers that write a face from its past.
+"""What baselines that generate speakers share: speech in, the speaker's own motion out.
 
-A layer (FaceFormer, section 3.2) lets a frame read those before it, whose weight falls off by the
+FaceFormer and CodeTalker also share encoded speech, and layers that write a face from its past. A
+layer (FaceFormer, section 3.2) lets a frame read those before it, whose weight falls off by the
 period (biased causal attention; positions repeat with the period, too), then the same frame of the
 speech, and ends in a feed-forward block; norms come after each. The alignment mask leaves attention
 to the speech a single frame, so that it is a linear map, and is written as one.
@@ -11,13 +12,105 @@ Axes: B batch, T frames, D features, H heads, A audio features.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dimcli.core.motion import Motion
+from dimcli.data.clip import Stimulus
+from dimcli.data.windows import Batch
+from dimcli.models.baseline import Baseline, BaselineRun
 from dimcli.models.dim.layers import Transformer, sinusoidal_positions
+from dimcli.models.windows import check_stimulus, clip_to_range, one_thread
+
+
+class SpeechModel(Baseline):
+    """A model of speakers: one that says a speech, or the first stage of one."""
+
+    def __init__(self, config: BaselineRun) -> None:
+        super().__init__(config)
+        self.styles = config.data.style_names
+
+    def speech_inputs(self, audio: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Audio [B, T, A] in its units -> standardised; noisy where a ``generator`` is given."""
+        nothing = audio.new_zeros(*audio.shape[:2], len(self.speaker_mean))
+        return self.speaker_inputs(nothing, audio, generator)[1]
+
+    def style_inputs(self, batch: Batch) -> Tensor:
+        """Who speaks in each sample, long [B]."""
+        if batch.style is None:
+            return torch.zeros(len(batch.audio), dtype=torch.long, device=batch.audio.device)
+        return batch.style
+
+    def standardise_speaker(self, motion: Tensor) -> Tensor:
+        """Speaker motion [..., 56] in its units -> in standard deviations of training data."""
+        return (motion - self.speaker_mean) / self.speaker_std
+
+
+class SpeakerBaseline(SpeechModel):
+    """A model that says a speech with a face; of the motion it is shown nothing."""
+
+    @abstractmethod
+    def write(self, audio: Tensor, style: Tensor, generator: torch.Generator) -> Tensor:
+        """Standardised audio [1, T, A] and style long [1] -> standardised motion [1, T, 56]."""
+
+    def say(self, audio: Tensor, style: str, generator: torch.Generator) -> Tensor:
+        """Motion [T, 56] in its units for audio [T, A] in its units; strangers are ``unknown``."""
+        who = self.styles.index(style) if style in self.styles else 0
+        told = torch.tensor([who], device=audio.device)
+        written = self.write(self.speech_inputs(audio[None]), told, generator)[0]
+        return written * self.speaker_std + self.speaker_mean
+
+    def answer(
+        self,
+        stimulus: Stimulus,
+        *,
+        seed: int,
+        temperature: float | None = None,
+        steps: int | None = None,
+    ) -> Motion:
+        """A speaker for a whole clip in one go; see :class:`dimcli.models.registry.Model`."""
+        del temperature, steps
+        data = self.config.data
+        check_stimulus(data, stimulus)
+        device = next(self.buffers()).device
+        audio = torch.from_numpy(np.ascontiguousarray(stimulus.audio, np.float32)).to(device)
+        generator = torch.Generator().manual_seed(seed)
+        with one_thread(), torch.inference_mode():
+            values = self.say(audio, stimulus.style, generator).float().cpu().numpy()
+        return Motion(
+            clip_to_range(values, data.space),
+            fps=data.fps,
+            space=data.space,
+            meta={"generated": self.config.kind, "seed": seed, "style": stimulus.style},
+        )
+
+
+class TwoStageSpeaker(SpeakerBaseline):
+    """A speaker in the space of a first stage (``prior``), which no longer trains."""
+
+    prior: SpeechModel
+
+    def __init__(self, config: BaselineRun, prior: SpeechModel) -> None:
+        super().__init__(config)
+        self.prior = prior
+        self.prior.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> TwoStageSpeaker:
+        """Training mode; the frozen first stage stays in eval."""
+        super().train(mode)
+        self.prior.eval()
+        return self
+
+    def adopt(self, first: nn.Module) -> None:
+        """Take over the trained first stage, and with it what data is standardised by."""
+        self.prior.load_state_dict(first.state_dict())
+        for name, values in self.named_buffers(recurse=False):
+            values.copy_(getattr(first, name))
 
 
 class SpeechEncoder(nn.Module):

@@ -1,0 +1,421 @@
+"""Settings of the paper's model and its presets.
+
+``paper`` and ``official`` state what the paper and the released code say; where they say nothing
+the fields' defaults stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from dimcli.core.config import require_choice, require_range
+from dimcli.core.errors import InputError
+from dimcli.data.clip import ROLES
+from dimcli.models.config import PRESETS, STAGES, GenerationConfig, RunConfig, TrainingConfig
+
+
+@dataclass(frozen=True)
+class VQConfig:
+    """One role's VQ-VAE (section 3.2 of the paper, equations 1-3)."""
+
+    width: int = 384
+    """Width of the transformers."""
+    layers: int = 8
+    """Layers of the encoder, and again of the decoder."""
+    heads: int = 8
+    """Attention heads."""
+    feedforward: int = 768
+    """Width inside the feed-forward blocks."""
+    dropout: float = 0.1
+    """Dropout in training."""
+    codebook_size: int = 512
+    """Codes in a codebook."""
+    code_dim: int = 128
+    """Width of a code vector."""
+    stride: int = 1
+    """Frames a code stands for."""
+    parts: str = "whole"
+    """``whole``: one code a step for all 56 numbers. ``face``: one code a step for each of nod,
+    turn, lids, gaze, mouth and brows, each with its own small encoder, codebook and decoder.
+    ``speech``: the same with the smile apart from the mouth that speaks."""
+    local_kernel: int = 0
+    """Width of the depthwise convolution in each transformer block; 0 for none (the paper)."""
+    frame_kernel: int = 0
+    """Width of the convolutions after the decoder that run at the frame rate, so that the joints
+    between codes are smooth; 0 for none (the paper)."""
+    commitment: float = 0.25
+    """Weight beta of equation 2."""
+    codebook_weight: float = 1.0
+    """Weight gamma of equation 3."""
+    reconstruction: str = "l2"
+    """Reconstruction loss: ``l2`` (equation 1) or ``l1`` (the released code)."""
+    velocity_weight: float = 0.0
+    """Weight of the same loss on frame-to-frame differences."""
+    standardise: bool = True
+    """Divide each column by its standard deviation in the training data (with a floor)."""
+    warmup_steps: int = 0
+    """Steps without quantisation at the start; the codebooks are then set by k-means."""
+    revive_after: int = 200
+    """Steps without use after which a code is moved onto a current latent; 0 for never."""
+    causal: bool = False
+    """Whether the decoder's motion depends on no later code (for online use). The encoder reads the
+    whole window all the same: it makes the codes to learn from, and online generation needs none.
+    """
+
+    def __post_init__(self) -> None:
+        require_range("vq.width", self.width, 1, 4096)
+        require_range("vq.codebook_size", self.codebook_size, 2, 65536)
+        require_range("vq.stride", self.stride, 1, 64)
+        require_range("vq.dropout", self.dropout, 0, 0.9)
+        require_choice("vq.parts", self.parts, ("whole", "face", "speech"))
+        require_choice("vq.reconstruction", self.reconstruction, ("l1", "l2"))
+        if self.width % self.heads:
+            raise InputError(f"vq.heads is {self.heads}; it must divide vq.width {self.width}")
+
+
+@dataclass(frozen=True)
+class DIMConfig:
+    """Dyadic interaction modelling (section 3.3 of the paper, equations 4-10)."""
+
+    width: int = 384
+    """Width of the role encoders; the joint encoder and the joint decoder are wider by what they
+    concatenate."""
+    role_layers: int = 8
+    """Layers of each role-specific encoder."""
+    joint_layers: int = 8
+    """Layers of the joint encoder."""
+    decoder_layers: int = 8
+    """Layers of the joint decoder."""
+    heads: int = 8
+    """Attention heads."""
+    feedforward: int = 768
+    """Width inside the feed-forward blocks."""
+    dropout: float = 0.1
+    """Dropout in training."""
+    local_kernel: int = 0
+    """Width of the depthwise convolution in each transformer block; 0 for none (the paper)."""
+    targets: str = "codes"
+    """What is predicted: ``codes`` of the VQ-VAEs (the paper), or ``motion`` itself, by regression
+    (Table 3, without VQ)."""
+    branches: str = "two"
+    """``two``: an encoder a role, both roles modelled (the paper); ``speaker``: no listener branch,
+    only the listener is predicted and nothing is contrasted (Table 3, without S-L)."""
+    modalities: str = "both"
+    """What is read of the speaker: ``both``, or only ``motion`` or ``audio``, the other being all
+    zeros (supplement, Table 1)."""
+    freeze_vq_decoder: bool = False
+    """Whether the VQ decoders are frozen too (Table 3)."""
+    speaker_inputs: str = "motion"
+    """What the speaker's encoder reads: ``motion`` (the paper) or ``codes`` (code vectors)."""
+    listener_inputs: str = "motion"
+    """What the listener's encoder reads: ``motion`` (the paper) or ``codes``. With codes,
+    mask-predict sampling feeds back exactly what was sampled."""
+    joint: str = "feature"
+    """How the joint encoder fuses the roles: ``feature`` (equation 6) or ``time`` (released)."""
+    visible_targets: bool = False
+    """Whether the decoder also reads the target's visible codes directly, beside what reaches it
+    through the joint encoder. In the paper's fine-tuning none is visible; mask-predict sampling
+    needs neighbours to fit, and learns it far sooner this way."""
+    code_geometry: bool = False
+    """Whether the output also scores codes by where they lie in code space: codes that decode
+    alike then learn from each other."""
+    decoder: str = "parallel"
+    """``parallel`` (equation 7) or ``autoregressive`` (the released code, kept to compare)."""
+    audio_width: int = 0
+    """Width the audio features are projected to before the decoder; 0 for ``width``."""
+    audio_kernel: int = 0
+    """Width, in rows of ``mel`` features, of the convolutions that the audio goes through before it
+    is projected; 0 for none (the paper)."""
+    audio_channels: int = 64
+    """Channels of those convolutions."""
+    outputs: str = "both"
+    """Whose codes can be predicted: ``both``, ``listener`` or ``speaker``."""
+    mask_ratio: float = 0.75
+    """Share of each role's steps that is masked in pre-training."""
+    listener_visible: str = "none"
+    """Target frames visible in fine-tuning: ``none`` (the paper) or ``uniform`` (a uniformly drawn
+    share, none at all in a quarter of the samples; what mask-predict sampling meets)."""
+    temperature: float = 0.05
+    """Temperature tau of the contrastive loss."""
+    symmetric: bool = False
+    """Whether the contrastive loss also matches listeners to speakers."""
+    contrastive_weight: float = 1.0
+    """Weight lambda 1 of equation 10."""
+    masked_weight: float = 1.0
+    """Weight lambda 2 of equation 10."""
+    motion_weight: float = 1.0
+    """Weight of equation 9's second term, the motion decoded from the predicted codes."""
+    anchor_weight: float = 0.0
+    """Weight of the motion decoded from the true codes: keeps a VQ decoder that also trains on
+    predicted codes from blurring sampled ones."""
+    motion_share: float = 1.0
+    """Share of a batch that the two motion terms are computed on; they cost as much as all else."""
+    attitudes: bool = False
+    """Whether the decoder is told the listener's attitude (or that it is unknown)."""
+    attitude_dropout: float = 0.5
+    """Share of training samples whose attitude is replaced by unknown."""
+    styles: bool = False
+    """Whether the decoder is told the speaker's style (or that it is unknown)."""
+    style_dropout: float = 0.3
+    """Share of training samples whose style is replaced by unknown."""
+    mouth: str = "sampled"
+    """How the speaker's mouth comes out in the speaker task: ``sampled`` as every part is, or
+    ``expected``: the motion of the expected code vector. Lips follow the sound, and a sample's
+    noise is seen in them at once. Its codes are then never shown to the model again."""
+    mouth_residual: bool = False
+    """Whether a head adds to an expected mouth what means of code vectors cannot say: frame by
+    frame, lips that close between two vowels."""
+    lips_weight: float = 0.0
+    """Weight of a loss on the gap between the lips of an expected mouth; only in the arkit space,
+    where the open head says what it is."""
+    closed_weight: float = 0.0
+    """How much more a frame with closed lips counts in that loss than another one."""
+    speaker_centering: bool = False
+    """Subtract the clip's median from the speaker's motion, so that neither the camera nor the
+    tracker's resting values matter."""
+    clamp_std: float = 0.0
+    """Clamp standardised inputs to plus and minus this; 0 for never."""
+    noise_std: float = 0.0
+    """Training only: noise on the speaker's motion and audio, in standard deviations."""
+    modality_dropout: float = 0.0
+    """Training only: chance that the speaker's motion, or the audio, is zero in a sample."""
+    band_warp: float = 0.0
+    """Training only, for ``mel`` features: bands are read up to so much higher or lower (0.1: 10 %
+    in mel), as throats longer and shorter would shift them."""
+    causal: bool = False
+    """Whether no step reads later ones (for online use; needs ``vq.causal``)."""
+    look_back: int = 0
+    """Steps that attention reaches back; 0 for all."""
+
+    def __post_init__(self) -> None:
+        require_range("dim.width", self.width, 1, 4096)
+        require_range("dim.mask_ratio", self.mask_ratio, 0, 1)
+        require_range("dim.dropout", self.dropout, 0, 0.9)
+        require_range("dim.motion_share", self.motion_share, 0, 1)
+        require_range("dim.temperature", self.temperature, 1e-4, 100)
+        require_choice("dim.targets", self.targets, ("codes", "motion"))
+        require_range("dim.style_dropout", self.style_dropout, 0, 1)
+        require_range("dim.band_warp", self.band_warp, 0, 0.5)
+        require_choice("dim.mouth", self.mouth, ("sampled", "expected"))
+        require_range("dim.audio_kernel", self.audio_kernel, 0, 99)
+        require_range("dim.audio_channels", self.audio_channels, 1, 4096)
+        require_range("dim.lips_weight", self.lips_weight, 0, 1000)
+        require_range("dim.closed_weight", self.closed_weight, 0, 1000)
+        require_choice("dim.branches", self.branches, ("two", "speaker"))
+        require_choice("dim.modalities", self.modalities, ("both", "motion", "audio"))
+        require_choice("dim.speaker_inputs", self.speaker_inputs, ("motion", "codes"))
+        require_choice("dim.listener_inputs", self.listener_inputs, ("motion", "codes"))
+        require_choice("dim.joint", self.joint, ("feature", "time"))
+        require_choice("dim.decoder", self.decoder, ("parallel", "autoregressive"))
+        require_choice("dim.outputs", self.outputs, ("both", *ROLES))
+        require_choice("dim.listener_visible", self.listener_visible, ("none", "uniform"))
+        if self.width % self.heads:
+            raise InputError(f"dim.heads is {self.heads}; it must divide dim.width {self.width}")
+        if self.targets == "motion":
+            codes = "codes" in (self.speaker_inputs, self.listener_inputs)
+            if codes or self.visible_targets or self.code_geometry or self.decoder != "parallel":
+                raise InputError(
+                    "dim.targets is 'motion', which has no codes: dim.speaker_inputs and "
+                    "dim.listener_inputs must be motion, dim.decoder parallel, and "
+                    "dim.visible_targets and dim.code_geometry false"
+                )
+        if self.branches == "speaker" and self.contrastive_weight:
+            raise InputError(
+                f"dim.contrastive_weight is {self.contrastive_weight:g}; it must be 0 where "
+                "dim.branches is 'speaker': there is no listener to contrast with"
+            )
+
+    @property
+    def output_roles(self) -> tuple[str, ...]:
+        """The roles whose codes can be predicted."""
+        return ROLES if self.outputs == "both" else (self.outputs,)
+
+
+@dataclass(frozen=True)
+class DIMRun(RunConfig):
+    """A run of the paper's model: of one role's VQ-VAE (kind ``vq``), or dyadic (``dim``)."""
+
+    kind: str = "dim"
+    stage: str = "finetune"
+    vq: VQConfig = field(default_factory=VQConfig)
+    """The VQ-VAE, of both roles."""
+    dim: DIMConfig = field(default_factory=DIMConfig)
+    """The dyadic model."""
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    """Sampling defaults."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("kind", self.kind, ("vq", "dim"))
+        if self.generation.attitude_guidance != 1 and not self.dim.attitudes:
+            raise InputError(
+                f"generation.attitude_guidance is {self.generation.attitude_guidance:g}, which "
+                "needs a model trained with dim.attitudes"
+            )
+
+    @property
+    def stride(self) -> int:
+        """Frames that a code stands for."""
+        return self.vq.stride
+
+    @property
+    def centred(self) -> bool:
+        """Whether the model sees the speaker's motion about the clip's median."""
+        return self.dim.speaker_centering
+
+    @property
+    def attitude_conditioned(self) -> bool:
+        """Whether the model is told the listener's attitude."""
+        return self.kind == "dim" and self.dim.attitudes
+
+    @property
+    def sampling(self) -> GenerationConfig:
+        """How the model is sampled, where nothing else is asked for."""
+        return self.generation
+
+
+_SMALL_VQ = VQConfig(
+    width=48, layers=2, heads=4, feedforward=96, dropout=0.0, codebook_size=256, code_dim=16,
+    stride=4, parts="face", local_kernel=5, frame_kernel=5, velocity_weight=2.0, warmup_steps=250,
+    revive_after=100,
+)  # fmt: skip
+_SMALL_DIM = DIMConfig(
+    width=96, role_layers=2, joint_layers=2, decoder_layers=3, heads=4, feedforward=256,
+    dropout=0.0, local_kernel=5, listener_inputs="codes", audio_width=64,
+    listener_visible="uniform", contrastive_weight=0.1, motion_weight=0.05, anchor_weight=1.0,
+    motion_share=0.25, visible_targets=True, code_geometry=True,
+    attitudes=True, speaker_centering=True, clamp_std=4.0, noise_std=0.15, modality_dropout=0.05,
+)  # fmt: skip
+_TINY_VQ = replace(
+    _SMALL_VQ, width=16, layers=1, heads=2, feedforward=32, codebook_size=16, code_dim=4,
+    warmup_steps=5, revive_after=10,
+)  # fmt: skip
+_TINY_DIM = replace(
+    _SMALL_DIM, width=16, role_layers=1, joint_layers=1, decoder_layers=1, heads=2,
+    feedforward=32, audio_width=16, dropout=0.0,
+)  # fmt: skip
+_TABLE_VQ = replace(
+    _SMALL_VQ, width=32, layers=1, heads=2, feedforward=64, codebook_size=128, warmup_steps=150,
+)  # fmt: skip
+_TABLE_DIM = replace(
+    _SMALL_DIM, width=64, role_layers=1, joint_layers=1, decoder_layers=2, feedforward=128,
+    audio_width=32,
+)  # fmt: skip
+_SPEAKER_VQ = replace(_SMALL_VQ, stride=2, parts="speech", warmup_steps=120)
+_SPEAKER_DIM = replace(
+    _SMALL_DIM, width=48, role_layers=1, joint_layers=1, decoder_layers=4, feedforward=288,
+    audio_width=96, speaker_inputs="codes", listener_inputs="motion", mouth="expected",
+    motion_weight=4.0, motion_share=1.0, attitudes=False, styles=True, speaker_centering=False,
+    modality_dropout=0.0, band_warp=0.12, audio_kernel=5, mouth_residual=True, lips_weight=1.0,
+    closed_weight=2.0,
+)  # fmt: skip
+_SMALL_STAGES = {
+    "train-vq": TrainingConfig(
+        steps=1000, batch_size=16, window_s=5.12, learning_rate=2e-3, weight_decay=1e-4,
+        schedule="cosine", ramp_steps=100, validate_every=250,
+    ),
+    "pretrain": TrainingConfig(
+        steps=400, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
+        ramp_steps=100, validate_every=200,
+    ),
+    "finetune": TrainingConfig(
+        steps=3600, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
+        ramp_steps=100, validate_every=250,
+    ),
+}  # fmt: skip
+_TABLE_STAGES = {
+    "train-vq": replace(
+        _SMALL_STAGES["train-vq"], steps=500, window_s=2.56, learning_rate=3e-3, ramp_steps=50,
+        validate_every=200,
+    ),
+    "pretrain": replace(
+        _SMALL_STAGES["pretrain"], steps=300, window_s=5.12, learning_rate=2e-3, ramp_steps=50,
+        validate_every=100,
+    ),
+    "finetune": replace(
+        _SMALL_STAGES["finetune"], steps=600, window_s=5.12, learning_rate=2e-3, ramp_steps=50,
+        validate_every=100,
+    ),
+}  # fmt: skip
+_SPEAKER_STAGES = {
+    "train-vq": replace(
+        _SMALL_STAGES["train-vq"],
+        steps=450,
+        batch_size=12,
+        window_s=2.56,
+        validate_every=225,
+        validation_batches=4,
+    ),
+    "pretrain": replace(_SMALL_STAGES["pretrain"], window_s=3.84),
+    "finetune": replace(
+        _SMALL_STAGES["finetune"],
+        steps=12_500,
+        window_s=3.84,
+        learning_rate=3e-3,
+        ramp_steps=300,
+        validate_every=500,
+        validation_batches=16,
+    ),
+}
+_PAPER_VQ = VQConfig(reconstruction="l2", standardise=False)
+_PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], GenerationConfig]] = {
+    "paper": (_PAPER_VQ, DIMConfig(), dict.fromkeys(STAGES, TrainingConfig()), GenerationConfig()),
+    "official": (
+        replace(_PAPER_VQ, layers=6, feedforward=1536, reconstruction="l1"),
+        DIMConfig(
+            role_layers=4, joint_layers=4, decoder_layers=4, heads=12, feedforward=1536,
+            joint="time", decoder="autoregressive", audio_width=768, mask_ratio=0.15,
+        ),
+        dict.fromkeys(STAGES, TrainingConfig(learning_rate=1e-4)),
+        GenerationConfig(),
+    ),
+    "small": (
+        _SMALL_VQ,
+        _SMALL_DIM,
+        _SMALL_STAGES,
+        GenerationConfig(steps=6, temperature=0.9, overlap_s=1.28),
+    ),
+    "speaker": (
+        _SPEAKER_VQ,
+        _SPEAKER_DIM,
+        _SPEAKER_STAGES,
+        GenerationConfig(
+            steps=6, temperature=0.9, sharpening=0.4, offsets=2, window_s=3.84, overlap_s=0.96
+        ),
+    ),
+    "table": (
+        _TABLE_VQ,
+        _TABLE_DIM,
+        _TABLE_STAGES,
+        GenerationConfig(steps=6, temperature=0.9, window_s=5.12, overlap_s=1.28),
+    ),
+    "tiny": (
+        _TINY_VQ,
+        _TINY_DIM,
+        {
+            stage: TrainingConfig(
+                steps=30, batch_size=4, window_s=1.28, learning_rate=3e-3, validate_every=10,
+                validation_batches=1,
+            )
+            for stage in STAGES
+        },
+        GenerationConfig(steps=2, window_s=1.28, overlap_s=0.32),
+    ),
+}  # fmt: skip
+
+
+def preset(name: str, stage: str, role: str = "listener") -> DIMRun:
+    """The run configuration of one stage of a preset. Raises InputError that lists the presets."""
+    require_choice("preset", name, PRESETS)
+    require_choice("stage", stage, STAGES)
+    vq, dim, stages, generation = _PRESETS[name]
+    return DIMRun(
+        kind="vq" if stage == "train-vq" else "dim",
+        stage=stage,
+        role=role,
+        preset=name,
+        vq=vq,
+        dim=dim,
+        training=stages[stage],
+        generation=generation,
+    )

@@ -1,0 +1,38 @@
+"""The paper's model as a method; how its stages train is in :mod:`dimcli.training.stages`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from dimcli.data.clip import ROLES
+from dimcli.models.config import PRESETS
+from dimcli.models.dim.config import DIMRun, preset
+from dimcli.models.dim.dim import DIM
+from dimcli.models.dim.generate import DIMModel, load_generator
+from dimcli.models.dim.online import OnlineModel
+from dimcli.models.dim.vqvae import VQVAE
+from dimcli.models.registry import Method, Model, register
+
+
+def build(config: DIMRun) -> nn.Module:
+    """The VQ-VAE or the dyadic model that a configuration describes."""
+    return VQVAE(config.vq, config.data.space) if config.kind == "vq" else DIM(config)
+
+
+def open_run(run: Path, role: str, device: str, online: bool) -> Model:
+    """The model of a run that generates ``role``, as a stream if ``online``. InputError else."""
+    model = load_generator(run, role, device)
+    return OnlineModel(model, role) if online else DIMModel(model, role)
+
+
+register(
+    Method(
+        "dim",
+        ROLES,
+        presets={name: preset(name, "finetune") for name in PRESETS},
+        build=build,
+        open=open_run,
+    )
+)

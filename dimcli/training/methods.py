@@ -1,0 +1,280 @@
+"""Training a whole method with one call: DIM's three stages, or another method's one or two.
+
+Stages that a method needs first lie as runs inside its run. With ``resume`` a training goes on
+with whatever is there, also with nothing: the same call, made again after a kill, ends in the same
+bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dimcli.core import distributed
+from dimcli.core.config import with_overrides
+from dimcli.core.errors import InputError
+from dimcli.core.tensors import save_tensors
+from dimcli.data.clip import ROLES
+from dimcli.data.store import ClipStore, data_config
+from dimcli.data.windows import statistics
+from dimcli.models.baseline import Baseline
+from dimcli.models.checkpoint import CONFIG, MODEL, STATE, is_finished, load_run, load_vq
+from dimcli.models.coded import CodedRun
+from dimcli.models.config import PRIOR, RunConfig
+from dimcli.models.dim.config import preset
+from dimcli.models.registry import build_model, method, methods
+from dimcli.training.ablations import ablation
+from dimcli.training.loop import TrainingResult
+from dimcli.training.stages import (
+    StageOptions,
+    finetune,
+    finished_result,
+    prepare_run,
+    pretrain,
+    require_same_data,
+    together,
+    train_run,
+    train_vq,
+    windows_of,
+)
+
+
+def train_own_vq(data: Path, run: Path, name: str, options: StageOptions) -> TrainingResult:
+    """The listener's VQ-VAE of a method's preset, which may be another than DIM's."""
+    settings = {
+        key: value
+        for key, value in (options.overrides or {}).items()
+        if key.partition(".")[0] not in (name, "inputs")
+    }
+    config = method(name).preset(options.preset)
+    assert isinstance(config, CodedRun)
+    if config.vq != preset(options.preset, "train-vq").vq:
+        settings = {f"vq.{key}": value for key, value in asdict(config.vq).items()} | settings
+    return train_vq(data, run, "listener", replace(options, overrides=settings))
+
+
+def prior_preset(preset_name: str, name: str) -> RunConfig:
+    """The configuration of a method's own first stage, which trains for as long as DIM's VQ-VAE
+    where the paper's sizes are not asked for."""
+    config = replace(method(name).preset(preset_name), stage=PRIOR)
+    if preset_name in ("paper", "official"):
+        return config
+    steps = preset(preset_name, "train-vq").training.steps
+    return replace(config, training=replace(config.training, steps=steps))
+
+
+def train_prior(data: Path, run: Path, name: str, options: StageOptions) -> TrainingResult:
+    """The first stage of a two-stage method."""
+    config = with_overrides(prior_preset(options.preset, name), options.settings())
+    config = replace(config, data=data_config(ClipStore(data)))
+    return _train(data, config, run, None, None, options)
+
+
+def train_own(
+    data: Path,
+    run: Path,
+    name: str,
+    before: Path | None,
+    init: Path | None,
+    options: StageOptions,
+) -> TrainingResult:
+    """A method's own stage, which needs the run ``before`` where it has one: the listener's VQ-VAE,
+    or its own first stage.
+
+    ``init`` is a run of the same method to go on from.
+    """
+    store, found = ClipStore(data), method(name)
+    config = found.preset(options.preset)
+    settings = options.settings()
+    first: nn.Module | None = None
+    source: RunConfig | None = None
+    if found.coded and before is not None:
+        vq, first = load_vq(before, "listener")
+        source = vq
+        assert isinstance(config, CodedRun)
+        config = replace(config, vq=vq.vq)
+        # those of the VQ-VAE were its own stage's
+        settings = {key: value for key, value in settings.items() if not key.startswith("vq.")}
+    config = replace(with_overrides(config, settings), data=data_config(store))
+    if found.prior is not None and before is not None:
+        source, first = _load_prior(before)
+    if source is not None:
+        require_same_data(config, source, before)
+    if found.fit is not None:
+        config = prepare_run(config, run, replace(options, resume=False))
+        return _take_in(found.fit(store, config), run)
+    return _train(data, config, run, first, init, options)
+
+
+def _load_prior(run: Path) -> tuple[RunConfig, nn.Module]:
+    loaded = load_run(run)
+    if loaded.config.stage != PRIOR:
+        raise InputError(f"{run}: no first stage of a two-stage method; train it again (--force)")
+    return loaded.config, loaded.model
+
+
+def _train(
+    data: Path,
+    config: RunConfig,
+    run: Path,
+    first: nn.Module | None,
+    init: Path | None,
+    options: StageOptions,
+) -> TrainingResult:
+    config = prepare_run(config, run, options)
+    if options.resume and is_finished(run):
+        return finished_result(run)
+    windows = windows_of(ClipStore(data), config)
+    torch.manual_seed(config.training.seed)
+    model = build_model(config)
+    assert isinstance(model, Baseline)
+    model.fit_statistics(statistics(windows["train"]))
+    if first is not None:
+        model.adopt(first)
+    if init is not None:
+        before = load_run(init)
+        require_same_data(config, before.config, init)
+        if before.config.kind != config.kind:
+            raise InputError(f"--init {init}: a run of {before.config.kind}, not of {config.kind}")
+        model.load_state_dict(before.model.state_dict())
+    return train_run(model, model.objective, windows, config, run=run, options=options)
+
+
+def _take_in(model: nn.Module, run: Path) -> TrainingResult:
+    """A method that has nothing to learn: the data it keeps is its weights."""
+    distributed.on_first(lambda: save_tensors(dict(model.state_dict()), run / MODEL))
+    return TrainingResult(step=0, best_step=0, best_loss=0.0, reason="steps")
+
+
+Stage = Callable[[StageOptions], TrainingResult]
+
+
+@dataclass(frozen=True)
+class MethodOptions(StageOptions):
+    """What every method takes: a stage's options, which hold for each of its stages.
+
+    ``vq_speaker`` and ``vq_listener`` are trained VQ-VAE runs to use instead of training them (the
+    listener's also for ``l2l`` and ``elp``).
+    For ``dim``: ``ablation`` names what to leave out (:mod:`dimcli.training.ablations`),
+    ``pretrained`` is a run of ``pretrain`` to start from. ``init`` is a run of a baseline, on other
+    data, to go on from (the paper's L2L that was pre-trained too). ``pretrain_data`` is what
+    VQ-VAEs and pre-training learn from, where not from the data itself; ``training.conversations``
+    does not limit it.
+    """
+
+    vq_speaker: Path | None = None
+    vq_listener: Path | None = None
+    ablation: str | None = None
+    pretrained: Path | None = None
+    pretrain_data: Path | None = None
+    init: Path | None = None
+
+
+def train_method(data: Path, run: Path, name: str, options: MethodOptions) -> TrainingResult:
+    """Train the method ``name`` on the data set ``data`` into the run ``run``.
+
+    The result is the last stage's, or that of the stage in which the time ran out. Raises
+    InputError for unknown methods and settings.
+    """
+    found = method(name)
+    ClipStore(data)  # what is wrong with it is told before a folder is made
+    if name != "dim" and (options.ablation or options.pretrained):
+        flag = "--ablation" if options.ablation else "--pretrained"
+        raise InputError(f"{flag}: is of --method dim; {name} has none")
+    if options.init is not None and not found.resumes_from:
+        able = [each for each in methods(trained=True) if method(each).resumes_from]
+        raise InputError(f"--init: is of {', '.join(able)}; {name} has none (see --pretrained)")
+    if name == "dim":
+        with_overrides(preset(options.preset, "finetune"), options.settings())  # fails early
+        ablation(options.ablation)
+        return _in_order(_dim_stages(data, run, options), run, options)
+    with_overrides(found.preset(options.preset), options.settings())
+    stages: dict[str, Stage] = {}
+    before = options.vq_listener if found.coded else None
+    if found.coded and before is None:
+        before = run / "vq_listener"
+        stages["vq_listener"] = partial(train_own_vq, data, before, name)
+    elif found.prior is not None:
+        with_overrides(prior_preset(options.preset, name), options.settings())
+        before = run / PRIOR
+        stages[PRIOR] = partial(train_prior, data, before, name)
+    stages[""] = partial(train_own, data, run, name, before, options.init)
+    return _in_order(stages, run, options)
+
+
+def _dim_stages(data: Path, run: Path, options: MethodOptions) -> dict[str, Stage]:
+    """The stages of DIM, or of an ablation of it, that are not given as trained runs."""
+    chosen = ablation(options.ablation)
+    source = options.pretrain_data or data
+    whole = {"training.conversations": 0} if options.pretrain_data else {}
+    stages: dict[str, Stage] = {}
+    before = options.pretrained
+    if chosen.own_pretraining or not chosen.pretraining:
+        before = None  # the whole method's is of no use
+    if before is None:
+        given = {"speaker": options.vq_speaker, "listener": options.vq_listener}
+        needed = ROLES if chosen.pretraining else ("listener",)
+        vq = {role: given[role] or run / f"vq_{role}" for role in needed if chosen.codes}
+        for role, path in vq.items():
+            if given[role] is None:
+                stage = partial(train_vq, source, path, role)
+                stages[f"vq_{role}"] = _with_settings({}, stage, whole)
+        if chosen.pretraining:
+            before = run / "pretrain"
+            stage = partial(pretrain, source, before, vq.get("speaker"), vq.get("listener"))
+            stages["pretrain"] = _with_settings(chosen.model, stage, whole)
+        else:
+            before = vq["listener"]
+    last = partial(finetune, data, run, before, "listener")
+    stages[""] = _with_settings({**chosen.model, **chosen.finetuning}, last)
+    return stages
+
+
+def _with_settings(
+    settings: Mapping[str, Any], stage: Stage, fixed: Mapping[str, Any] | None = None
+) -> Stage:
+    """``stage`` with ``settings`` beneath those that its options give, and ``fixed`` above."""
+
+    def started(options: StageOptions) -> TrainingResult:
+        given = options.overrides or {}
+        return stage(replace(options, overrides={**settings, **given, **(fixed or {})}))
+
+    return started
+
+
+def _in_order(stages: dict[str, Stage], run: Path, options: MethodOptions) -> TrainingResult:
+    """Run ``stages``, each into its folder of ``run`` (the last into ``run`` itself)."""
+    started = time.monotonic()
+    with together(options):
+        distributed.on_first(lambda: _make_folder(run, list(stages), options))
+        for name, stage in stages.items():
+            left = options.max_minutes - (time.monotonic() - started) / 60
+            now = replace(
+                options,
+                resume=options.resume and (run / name / CONFIG).is_file(),
+                force=True,
+                max_minutes=max(left, 1e-6) if options.max_minutes else 0.0,
+            )
+            result = stage(now)
+            if result.reason == "minutes":
+                break
+    return result
+
+
+def _make_folder(run: Path, stages: list[str], options: MethodOptions) -> None:
+    if run.exists() and not (options.resume or options.force):
+        raise InputError(f"{run}: exists; give another --output, --resume or --force")
+    if not run.parent.is_dir():
+        raise InputError(f"{run.parent}: no such folder; make it first")
+    run.mkdir(exist_ok=True)
+    if not options.resume:  # nothing of the run that --force replaces may be gone on with
+        for stage in stages:
+            for name in (CONFIG, STATE, MODEL):
+                (run / stage / name).unlink(missing_ok=True)
