@@ -141,7 +141,9 @@ class Generator:
         """
         require_choice("--attitude", attitude, ATTITUDES)
         if self.role == "speaker":
-            require_choice("--style", style, self._model.config.data.style_names)
+            known = self._model.config.data.style_names
+            if style not in known:
+                raise InputError(f"--style {style}: expected one of {', '.join(known)}")
         stimulus = replace(perceived.stimulus, attitude=attitude, style=style)
         motion = self._model.answer(stimulus, seed=seed, temperature=temperature, steps=steps)
         return motion.resampled(perceived.fps, frames=perceived.frames)

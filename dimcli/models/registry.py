@@ -131,11 +131,13 @@ def methods(
     role: str | None = None, *, trained: bool | None = None, untrained: bool | None = None
 ) -> list[str]:
     """Names of the methods, those that are never trained first; only of those that generate
-    ``role``, or that are trained, or that answer without training."""
+    ``role``, that are (not) trained, or that (do not) answer without training."""
     _import_all(tuple(dimcli.models.__path__))
     return [
         name
-        for name, method in sorted(_METHODS.items(), key=lambda item: _is_trained(item[1]))
+        for name, method in sorted(
+            _METHODS.items(), key=lambda item: (_is_trained(item[1]), item[0])
+        )
         if (role is None or role in method.roles)
         and (trained is None or trained == _is_trained(method))
         and (untrained is None or untrained == (method.untrained is not None))
@@ -169,9 +171,13 @@ def read_config(path: Path) -> RunConfig:
     if not isinstance(kind, str):
         raise InputError(f"{path}: says no kind of run; expected a run's {path.name}")
     try:
-        config = next(iter(method_of_kind(kind).presets.values()))
+        found = method_of_kind(kind)
+        if document.get("stage") == PRIOR:
+            two_stage = (name for name in methods(trained=True) if _METHODS[name].prior)
+            require_choice("kind (of stage prior)", kind, tuple(two_stage))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    config = next(iter(found.presets.values()))
     return from_dict(type(config), document, str(path))
 
 

@@ -106,7 +106,7 @@ def test_settings_reach_the_stage_they_are_for(folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("method", "change", "message"),
     [
-        ("l3l", {}, "--method is 'l3l'; expected one of dim, "),
+        ("l3l", {}, "--method is 'l3l'; expected one of codetalker, dim, "),
         ("rlhg", {"preset": "huge"}, "preset is 'huge'; expected one of paper"),
         ("rlhg", {"overrides": {"elp.width": 3}}, "no section 'elp'"),
         ("elp", {"overrides": {"elp.width": 15}}, "elp.heads is 2; it must divide elp.width 15"),
