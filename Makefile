@@ -57,7 +57,7 @@ $(STAMP3D): pyproject.toml $(TORCH3D)
 
 test-pytorch3d: $(STAMP3D)
 	$(VENV3D)/bin/python -c "import pytorch3d.renderer"
-	$(VENV3D)/bin/python -m pytest -q tests/renderers/test_looks.py
+	$(VENV3D)/bin/python -m pytest -q tests/renderers/mesh/test_looks.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -9,10 +9,10 @@ import resource
 import time
 
 import numpy as np
+from dimcli.models.dim.listener import generate_listener, load_listener
 
 import weights
 from dimcli.core.motion import MOTION_DIM, Motion
-from dimcli.models.dim.listener import generate_listener, load_listener
 
 SECONDS = 60
 RUNS = 3

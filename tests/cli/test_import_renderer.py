@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.cli.conftest import Dim
-from tests.renderers.pirenderer.published_network import random_weights
+from tests.renderers.trained.published_network import random_weights
 
 
 def test_a_published_checkpoint_is_imported_once(

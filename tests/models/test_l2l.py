@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from dimcli.models.l2l import L2L
-from tests.models.baselines.conftest import make, overfit, smooth_batch
+from tests.models.tiny import make, overfit, smooth_batch
 
 
 def l2l(**settings: object) -> L2L:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from dimcli.models.elp import ELP
-from tests.models.baselines.conftest import make, overfit, smooth_batch
+from tests.models.tiny import make, overfit, smooth_batch
 
 
 def test_it_learns_one_batch_by_heart() -> None:

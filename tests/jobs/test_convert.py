@@ -11,7 +11,7 @@ from renderers.heads.correspondence import Correspondence, SurfacePoints, corres
 from renderers.heads.fitting import GAZE
 from renderers.heads.flame import FlameHead
 from renderers.heads.open_head import OpenHead
-from tests.renderers.test_flame import head_arrays
+from tests.renderers.heads.test_flame import head_arrays
 
 GAZE_COLUMNS = [expression_index(name) for name in GAZE]
 

@@ -10,7 +10,7 @@ from dimcli.core.errors import InputError
 from dimcli.models.answers import load_predictor
 from dimcli.models.faceformer import FaceFormer
 from dimcli.training.methods import MethodOptions, train_method
-from tests.models.baselines.conftest import make, overfit, smooth_batch, untouched
+from tests.models.tiny import make, overfit, smooth_batch, untouched
 from tests.stores import make_store
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from tests.models.baselines.conftest import make, overfit, smooth_batch
+from tests.models.tiny import make, overfit, smooth_batch
 
 
 def test_it_learns_one_batch_by_heart() -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from dimcli.data.windows import Batch
 from dimcli.models.codetalker import CodeTalker, MotionPrior, TemporalConvolution
-from tests.models.baselines.conftest import make, overfit, smooth_batch, untouched
+from tests.models.tiny import make, overfit, smooth_batch, untouched
 
 STYLES = {"data.styles": "calm,lively"}
 

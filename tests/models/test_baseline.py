@@ -12,7 +12,7 @@ from dimcli.core.motion import Motion
 from dimcli.data.windows import Batch, Statistics
 from dimcli.models.baseline import Baseline
 from tests.answers import answer
-from tests.models.baselines.conftest import make, smooth_batch, untouched
+from tests.models.tiny import make, smooth_batch, untouched
 from tests.stores import AUDIO_DIM, smooth
 
 METHODS = ("rlhg", "l2l", "elp")

@@ -16,7 +16,7 @@ from renderers.trained.pirenderer.published import (
     published_config,
     start_from_published,
 )
-from tests.renderers.pirenderer.published_network import plain, random_weights, shapes
+from tests.renderers.trained.published_network import plain, random_weights, shapes
 
 
 def load_published(path: Path) -> PIRenderer:
@@ -55,7 +55,7 @@ def test_imported_weights_give_the_published_networks_pictures(
     checkpoint: Path, weights: dict[str, Tensor], tmp_path: Path
 ) -> None:
     """Acceptance: flow, warped and final picture to 1e-4 of a plain implementation of the published
-    facts, which :mod:`tests.renderers.pirenderer.published_network` lists, at 256 px.
+    facts, which :mod:`tests.renderers.trained.published_network` lists, at 256 px.
     """
     network = load_published(import_pirender(checkpoint, tmp_path))
     generator = torch.Generator().manual_seed(7)

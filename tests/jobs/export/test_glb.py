@@ -49,7 +49,7 @@ def glb(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def node_modules() -> Path:
     """Where `make node` put three.js and the validator."""
-    folder = Path(os.environ.get("DIM_NODE", Path(__file__).parents[2] / ".node")) / "node_modules"
+    folder = Path(os.environ.get("DIM_NODE", Path(__file__).parents[3] / ".node")) / "node_modules"
     if not folder.is_dir() or not shutil.which("node"):
         pytest.skip("three.js and gltf-validator are not here: make node")
     return folder

@@ -6,7 +6,7 @@ from renderers.heads.correspondence import closest_on_triangles, correspond
 from renderers.heads.flame import FlameHead, FlameLandmarks
 from renderers.heads.open_head import OpenHead
 from tests.flame_files import NECK_JOINT, mediapipe_embedding
-from tests.renderers.test_flame import head_arrays
+from tests.renderers.heads.test_flame import head_arrays
 
 
 @pytest.fixture(scope="module")

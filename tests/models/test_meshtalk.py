@@ -11,7 +11,7 @@ from dimcli.core.motion import expression_index
 from dimcli.data.windows import Batch
 from dimcli.models.meshtalk import ExpressionSpace, MeshTalk, exchanged, one_hot
 from dimcli.training.methods import prior_preset
-from tests.models.baselines.conftest import make, overfit, smooth_batch, untouched
+from tests.models.tiny import make, overfit, smooth_batch, untouched
 
 STYLES = {"data.styles": "calm,lively"}
 
