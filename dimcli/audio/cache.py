@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from dimcli.core.errors import InputError
+from dimcli.core.files import atomic_output
 from dimcli.core.motion import Floats
 
 FOLDER = "features"
@@ -44,15 +45,10 @@ def cached_features(
     features = make()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{secrets.token_hex(4)}.part")
-        try:
-            with part.open("wb") as file:
-                np.save(file, features)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with atomic_output(path, force=True) as temporary:
+            np.save(temporary, features)
         _shrink(folder)
-    except OSError:  # a full or read-only disk costs time, not the result
+    except (OSError, InputError):  # a full or read-only disk costs time, not the result
         pass
     return features
 

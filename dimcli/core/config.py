@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output
+from dimcli.core.files import write_text
 
 Section = TypeVar("Section")
 
@@ -77,8 +77,7 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
 
 def write_config(config: Any, path: Path) -> None:
     """Write ``config`` as YAML."""
-    with atomic_output(path, force=True) as temporary:
-        temporary.write_text(yaml.safe_dump(to_dict(config), sort_keys=False), encoding="utf-8")
+    write_text(path, yaml.safe_dump(to_dict(config), sort_keys=False))
 
 
 def read_document(path: Path) -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,18 +59,50 @@ def check_output(path: Path, *, force: bool, kind: str = "", suffixes: Sequence[
 def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
     """A temporary path near ``path``, renamed to it when the block ends, removed if it raises.
 
-    It lies in a hidden folder of its own beside ``path``, which goes with all that is in it. So a
-    child process that starts to write only after an interruption finds no place to write to.
     Raises InputError as :func:`check_output` does.
     """
     path = check_output(path, force=force)
-    # names end at 255 bytes, and a letter takes up to four
-    folder = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}.part")
-    try:
-        folder.mkdir()
-        temporary = folder / f"whole{path.suffix}"
+    with temporary_beside(path) as temporary:
         yield temporary
         temporary.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file (UTF-8) so that readers see the old one or the new one, whole.
+
+    Raises InputError as :func:`check_output` does.
+    """
+    with atomic_output(path, force=True) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def remove_unfinished(paths: Iterable[Path]) -> None:
+    """Remove what :func:`temporary_beside` left beside ``paths`` when a process was killed."""
+    names: dict[Path, set[str]] = {}
+    for path in paths:
+        names.setdefault(path.parent, set()).add(_hidden_name(path))
+    for parent, ours in names.items():
+        for folder in parent.glob(".*.part"):
+            if folder.name.rpartition("-")[0] in ours:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _hidden_name(path: Path) -> str:
+    # names end at 255 bytes, and a letter takes up to four; the checksum tells long names apart
+    return f".{path.stem[:40]}.{zlib.crc32(path.name.encode()):08x}"
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """A temporary path for a file or a folder that is to become ``path``; gone after the block.
+
+    It lies in a hidden folder of its own beside ``path``, which goes with all that is in it. So a
+    child process that starts to write only after an interruption finds no place to write to.
+    """
+    folder = path.with_name(f"{_hidden_name(path)}-{secrets.token_hex(4)}.part")
+    try:
+        folder.mkdir()
+        yield folder / f"whole{path.suffix}"
     finally:
         for _ in range(3):  # again, if a child wrote while it was being emptied
             shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output
+from dimcli.core.files import write_text
 
 MANIFEST = "sha256.json"
 
@@ -23,8 +23,7 @@ def record(folder: Path, files: Iterable[Path]) -> None:
     """Note the hashes of ``files`` in ``folder``'s manifest, and forget files that are gone."""
     known = {name: digest for name, digest in read(folder).items() if (folder / name).is_file()}
     known |= {file.relative_to(folder).as_posix(): sha256(file) for file in files}
-    with atomic_output(folder / MANIFEST, force=True) as temporary:
-        temporary.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps(known, indent=1, sort_keys=True) + "\n")
 
 
 def read(folder: Path) -> dict[str, str]:

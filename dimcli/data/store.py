@@ -23,6 +23,7 @@ import yaml
 from safetensors import SafetensorError, safe_open
 
 from dimcli.core.errors import InputError
+from dimcli.core.files import write_text
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.data.clip import ROLES, SPLITS, UNKNOWN_STYLE, Clip, ClipRecord, DataConfig
 
@@ -248,7 +249,7 @@ class ClipStore:
         }
         # A data set on a read-only disk still works; it only counts again next time.
         if os.access(self.root, os.W_OK):
-            replace_text(path, json.dumps(as_lists))
+            write_text(path, json.dumps(as_lists))
         return found
 
     def _compute_statistics(self) -> dict[str, ColumnStatistics]:
@@ -334,10 +335,3 @@ def _read_index(root: Path) -> list[ClipRecord]:
 
 def _shared(key: str, value: Any) -> Any:
     return sys.intern(value) if isinstance(value, str) and key != "id" else value
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a small file so that readers see the old one or the new one, whole."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    temporary.write_text(text)
-    temporary.replace(path)

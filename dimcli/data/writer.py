@@ -7,7 +7,6 @@ folder without ``dataset.yaml`` is an unfinished data set, which the same comman
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from dimcli.core.errors import InputError
+from dimcli.core.files import atomic_output, remove_unfinished, write_text
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.data.clip import SPLITS, UNKNOWN_STYLE, ClipRecord
 from dimcli.data.store import (
@@ -29,7 +29,6 @@ from dimcli.data.store import (
     STATISTICS,
     DatasetInfo,
     conversation_path,
-    replace_text,
 )
 
 TOLERANCE_S = 0.5
@@ -197,13 +196,9 @@ class StoreWriter:
             if not np.isfinite(array).all():
                 raise InputError(f"conversation {conversation}: {key} has NaN or infinite values")
             tensors[key] = np.ascontiguousarray(array, dtype=np.float32)
-        temporary = path.with_suffix(f".{os.getpid()}.part")
-        try:
+        with atomic_output(path, force=True) as temporary:
             # One key, because safetensors writes several in a random order.
             save_file(tensors, temporary, metadata={"notes": json.dumps(dict(notes))})
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def notes(self, conversation: str) -> dict[str, str] | None:
         """The notes of a conversation that is there and whole, or None."""
@@ -218,10 +213,7 @@ class StoreWriter:
 
     def remove_leftovers(self, conversations: Collection[str]) -> None:
         """Remove half-written files of these conversations, left when something was killed."""
-        for path in (self.out / CONVERSATIONS).glob("*.part"):
-            conversation, _, _ = path.name.removesuffix(".part").rpartition(".")
-            if conversation in conversations:
-                path.unlink(missing_ok=True)
+        remove_unfinished(conversation_path(self.out, name) for name in conversations)
 
     def is_finished(self) -> bool:
         """Whether the data set is whole, though perhaps more can be added."""
@@ -248,14 +240,12 @@ class StoreWriter:
         if not records:
             raise InputError(f"{self.out}: no clip to write; the source gave none")
         # left when something was killed at this point
-        for name in (SKIPPED, INDEX, HEADER):
-            for leftover in self.out.glob(f"{name}.*.part"):
-                leftover.unlink(missing_ok=True)
+        remove_unfinished(self.out / name for name in (SKIPPED, INDEX, HEADER))
         if skipped:
-            replace_text(self.out / SKIPPED, _lines(skipped))
+            write_text(self.out / SKIPPED, _lines(skipped))
         else:
             (self.out / SKIPPED).unlink(missing_ok=True)
-        replace_text(self.out / INDEX, _lines(records))
+        write_text(self.out / INDEX, _lines(records))
         (self.out / STATISTICS).unlink(missing_ok=True)
         info = DatasetInfo(
             name=self.name,
@@ -268,7 +258,7 @@ class StoreWriter:
             hours=round(sum(map(len, records)) / self.fps / 3600.0, 4),
             made_by=made_by,
         )
-        replace_text(self.out / HEADER, yaml.safe_dump(asdict(info), sort_keys=False))
+        write_text(self.out / HEADER, yaml.safe_dump(asdict(info), sort_keys=False))
         return info
 
 

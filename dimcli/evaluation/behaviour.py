@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
+from dimcli.core.masks import runs
 from dimcli.core.motion import EXPRESSION, HEAD, JAW_OPEN_RAD, Motion
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore
@@ -127,12 +128,11 @@ def find_swings(angle: Floats, fps: float, *, smallest: float, swings: int) -> l
     sizes = np.abs(np.diff(band[turns]))
     lengths = np.diff(turns) / fps
     good = (sizes >= smallest) & (lengths <= NOD_LONGEST_SWING_S)
-    runs = []
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(int), [0]])))
-    for first, last in zip(edges[0::2], edges[1::2], strict=True):
+    found = []
+    for first, last in runs(good):
         if last - first >= swings:
             start, end = turns[first] / fps, turns[last] / fps
-            runs.append(
+            found.append(
                 Swings(
                     start=float(start),
                     end=float(end),
@@ -140,7 +140,7 @@ def find_swings(angle: Floats, fps: float, *, smallest: float, swings: int) -> l
                     hz=float((last - first) / 2.0 / (end - start)),
                 )
             )
-    return runs
+    return found
 
 
 def find_blinks(motion: Motion) -> tuple[Floats, Floats]:

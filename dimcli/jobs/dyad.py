@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dimcli.audio import ACTIVITY, LEVEL, mel
 from dimcli.core.errors import DimError, InputError
+from dimcli.core.masks import Bools, widened, with_gaps_filled, without_short_runs
 from dimcli.core.motion import JAW, Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import UNKNOWN_STYLE
@@ -48,7 +49,6 @@ from dimcli.models.dim.vqvae import part_columns
 from weights import DEFAULT_SPEAKER
 
 Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
 
 NAMES = ("a", "b")
 BLEED_LEVEL = 8.0 / 30.0
@@ -82,43 +82,13 @@ def turns(tracks: tuple[Floats, Floats], fps: float, frames: int) -> tuple[Bools
     for own, other in (heard, heard[::-1]):
         louder = own[:, LEVEL] > other[:, LEVEL] - BLEED_LEVEL
         talks.append((own[:, ACTIVITY] > 0.5) & louder)
-    closed = [_closed(talk, ~other, round(BREATH_S * fps)) for talk, other in (talks, talks[::-1])]
-    kept = [_opened(talk, round(SHORTEST_S * fps)) for talk in closed]
+    closed = [
+        with_gaps_filled(talk, round(BREATH_S * fps), ~other)
+        for talk, other in (talks, talks[::-1])
+    ]
+    kept = [without_short_runs(talk, round(SHORTEST_S * fps)) for talk in closed]
     lead, trail = round(LEAD_S * fps), round(TRAIL_S * fps)
-    return _widened(kept[0], lead, trail), _widened(kept[1], lead, trail)
-
-
-def _runs(mask: Bools) -> NDArray[np.int64]:
-    """Start and stop (exclusive) of the runs of true: [R, 2]."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return edges.reshape(-1, 2)
-
-
-def _closed(mask: Bools, allowed: Bools, longest: int) -> Bools:
-    """``mask`` with its gaps of up to ``longest`` frames filled, where ``allowed`` all through."""
-    filled = mask.copy()
-    for start, stop in _runs(~mask):
-        inner = start > 0 and stop < len(mask)
-        if inner and stop - start <= longest and allowed[start:stop].all():
-            filled[start:stop] = True
-    return filled
-
-
-def _opened(mask: Bools, shortest: int) -> Bools:
-    """``mask`` without its runs of less than ``shortest`` frames."""
-    kept = mask.copy()
-    for start, stop in _runs(mask):
-        if stop - start < shortest:
-            kept[start:stop] = False
-    return kept
-
-
-def _widened(mask: Bools, before: int, after: int) -> Bools:
-    """``mask`` with its runs begun ``before`` frames earlier and ended ``after`` frames later."""
-    wide = mask.copy()
-    for start, stop in _runs(mask):
-        wide[max(start - before, 0) : stop + after] = True
-    return wide
+    return widened(kept[0], lead, trail), widened(kept[1], lead, trail)
 
 
 def hand_over(talks: Bools, frames: int) -> Floats:

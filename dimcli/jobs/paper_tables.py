@@ -19,9 +19,10 @@ import yaml
 
 from dimcli.core.config import require_choice, with_overrides
 from dimcli.core.errors import InputError
+from dimcli.core.files import write_text
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
-from dimcli.data.store import ClipStore, replace_text
+from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 from dimcli.evaluation.behaviour import movement_markdown, movements
 from dimcli.evaluation.predictions import identity, store_predictions, stored_predictions
@@ -220,7 +221,7 @@ def _require_same_experiment(options: TableOptions, store: ClipStore, before: Cl
     }
     path = options.output / SETTINGS
     if not path.is_file():
-        replace_text(path, json.dumps(settings, indent=2) + "\n")
+        write_text(path, json.dumps(settings, indent=2) + "\n")
         return
     stored = json.loads(path.read_text())
     for name, value in settings.items():
@@ -375,7 +376,7 @@ def _write(
     if evaluation.space == "arkit":
         moved = movements(store, options.split, predictors, seed=options.seed)
         pages.insert(-1, movement_markdown(moved))
-    replace_text(folder / "table.md", "\n".join(pages))
+    write_text(folder / "table.md", "\n".join(pages))
 
     def report() -> str:
         chosen = choose(store.clips(options.split), options.clips)

@@ -10,14 +10,13 @@ folder, so numbers have gaps.
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
 from pathlib import Path
 
 import numpy as np
 
 from dimcli.core.errors import InputError
-from dimcli.core.files import check_output
+from dimcli.core.files import check_output, temporary_beside
 from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, NUM_POSE, Floats, Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.tracking.postprocessing import fill_motion, finite_rows
@@ -99,8 +98,7 @@ def write_emoca_folder(motion: Motion, path: Path, *, force: bool = False) -> No
     """
     motion.require_space("flame")
     path = check_emoca_output(path, force=force)
-    part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
-    try:
+    with temporary_beside(path) as part:
         part.mkdir()
         for index in np.flatnonzero(motion.valid):
             folder = part / f"{index + 1:06d}_000"
@@ -112,8 +110,6 @@ def write_emoca_folder(motion: Motion, path: Path, *, force: bool = False) -> No
         if path.exists():
             shutil.rmtree(path)
         part.replace(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def check_emoca_output(path: Path, *, force: bool) -> Path:

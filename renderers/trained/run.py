@@ -23,7 +23,7 @@ from torch import nn
 
 from dimcli.core.config import from_dict
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output
+from dimcli.core.files import atomic_output, write_text
 from renderers.base import Reference
 from renderers.trained.lite import LiteConfig, LiteNet
 from renderers.trained.pirenderer.networks import PIRenderer, PIRendererConfig
@@ -69,9 +69,8 @@ def write_config(
     """Write ``config.yaml``."""
     kind = "lite" if isinstance(config, LiteConfig) else "paper"
     document = {"kind": KIND, "network": kind, kind: asdict(config), "people": people}
-    with atomic_output(directory / CONFIG, force=True) as temporary:
-        text = yaml.safe_dump({**document, "training": training}, sort_keys=False)
-        temporary.write_text(text, encoding="utf-8")
+    text = yaml.safe_dump({**document, "training": training}, sort_keys=False)
+    write_text(directory / CONFIG, text)
 
 
 def write_people(directory: Path, people: dict[str, Person]) -> None:

@@ -20,9 +20,10 @@ from urllib.parse import quote
 
 from dimcli.audio import AudioEncoder
 from dimcli.core.errors import InputError
+from dimcli.core.files import write_text
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import SPLITS, ClipRecord
-from dimcli.data.store import DatasetInfo, replace_text
+from dimcli.data.store import DatasetInfo
 from dimcli.data.workers import each_done
 from dimcli.data.writer import Dyads, Skipped, StoreWriter, clips_of_notes
 
@@ -247,7 +248,7 @@ def _leave_part(
     path = shard.part(out)
     path.parent.mkdir(exist_ok=True)
     content = {"recipe": recipe, "listing": _listing(jobs), "failed": failed}
-    replace_text(path, json.dumps(content, sort_keys=True))
+    write_text(path, json.dumps(content, sort_keys=True))
 
 
 def _read_part(path: Path, recipe: str, jobs: Sequence[Job]) -> dict[str, str]:

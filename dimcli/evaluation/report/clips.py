@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dimcli.audio import ACTIVITY
 from dimcli.core.errors import InputError
+from dimcli.core.masks import runs
 from dimcli.core.motion import Motion
 from dimcli.core.progress import Progress
 from dimcli.data.clip import Clip, ClipRecord, Predictor
@@ -156,9 +157,8 @@ def _speech(clip: Clip) -> Spans | None:
     if clip.audio_encoder != "mel":
         return None
     frames = clip.speaker_audio[: round(SHOWN_S * clip.speaker.fps), ACTIVITY] > 0.5
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], frames.astype(int), [0]])))
-    times = edges / clip.speaker.fps
-    return [(float(start), float(end)) for start, end in zip(times[::2], times[1::2], strict=True)]
+    times = runs(frames) / clip.speaker.fps
+    return [(float(start), float(end)) for start, end in times]
 
 
 def _cut(motion: Motion) -> Motion:

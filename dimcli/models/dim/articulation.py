@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.audio import ACTIVITY, MEL_DIM
+from dimcli.core.masks import runs
 from dimcli.core.motion import JAW, expression_index
 
 Floats = NDArray[np.float32]
@@ -54,9 +55,8 @@ def pauses(audio: Floats, fps: float) -> Floats:
     speech and 0 inside pauses of ``PAUSE_S`` and more, with smooth ways between."""
     quiet = audio.reshape(len(audio), -1, MEL_DIM)[:, :, ACTIVITY].mean(axis=1) < _QUIET
     share = np.ones(len(audio), np.float32)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(np.int8)))
     frame = np.arange(len(audio), dtype=np.float32)
-    for start, stop in edges.reshape(-1, 2):
+    for start, stop in runs(quiet):
         if stop - start < PAUSE_S * fps:
             continue
         # silence before the first word and after the last has no sound on its other side

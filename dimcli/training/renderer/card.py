@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from dimcli.core.files import atomic_output
+from dimcli.core.files import atomic_output, write_text
 from dimcli.training.renderer.objective import PerceptualLoss, draw
 from dimcli.training.renderer.training_set import (
     TrainingSet,
@@ -146,5 +146,4 @@ def write_card(directory: Path, kind: str, lines: list[str], figures: dict[str, 
         "Pictures made with it show a real person saying and doing what they did not. Ask them.",
         "",
     ]
-    with atomic_output(directory / "README.md", force=True) as temporary:
-        temporary.write_text("\n".join(text), encoding="utf-8")
+    write_text(directory / "README.md", "\n".join(text))

@@ -16,6 +16,7 @@ import pytest
 
 from dimcli.audio import AudioEncoder
 from dimcli.core.errors import DimError, InputError
+from dimcli.core.files import temporary_beside
 from dimcli.data.corpora.preparing import Corpus, Job, Shard, file_name, prepare
 from dimcli.data.store import ClipStore
 from dimcli.data.writer import Dyads, Span
@@ -186,9 +187,12 @@ def test_half_written_files_of_a_killed_run_are_gone_after_the_next(tmp_path: Pa
     prepare(corpus(), out)
     wanted = corpora.contents(out)
     # c03 fails each time, so that nothing would write over its leftover
-    for name in ("c00", "c03"):
-        (out / "conversations" / f"{name}.4711.part").write_bytes(b"half")
-    (out / "clips.jsonl.4711.part").write_text("half")
+    half_written = [out / "conversations" / f"{name}.safetensors" for name in ("c00", "c03")]
+    for path in (*half_written, out / "clips.jsonl"):
+        with temporary_beside(path) as temporary:
+            folder = temporary.parent
+        folder.mkdir()
+        temporary.write_bytes(b"half")
     (out / "dataset.yaml").unlink()
     (out / "conversations" / "c00.safetensors").write_bytes(b"cut short")
     prepare(corpus(), out)
