@@ -1,7 +1,14 @@
-"""Python's interpreter of pickles without its powers; :mod:`dimcli.pickles` is made of it.
+"""Python's interpreter of pickles without its powers, and the files that are read with it.
 
-It is the pure Python one: the C one takes memory for whatever index a file mentions, and sets
-attributes on what it is told to.
+A pickle is a program. Here its interpreter may build lists, dictionaries, numbers and texts, and
+the stand-ins of :mod:`dimcli.pickles.stubs`; whatever else a file names is refused before anything
+happens. The interpreter is the pure Python one: the C one takes memory for whatever index a file
+mentions, and sets attributes on what it is told to.
+
+``torch.load(weights_only=True)`` would refuse the same calls, but also the settings objects in
+Lightning checkpoints and much of what old numpy wrote; so torch files go the same way. They have
+two layouts: a zip archive, and a chain of pickles before 1.6. Both hold a program, and apart from
+it the bytes of the storages, which the program points to by persistent ids.
 """
 
 from __future__ import annotations
@@ -10,11 +17,79 @@ import io
 import pickle
 import struct
 import sys
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any, ClassVar, cast
 
+import numpy as np
+
+from dimcli.core.errors import InputError
+from dimcli.core.files import existing_file
 from dimcli.pickles.arrays import ARRAY_GLOBALS
-from dimcli.pickles.stubs import PYTHON_GLOBALS, Global, RefusedError
+from dimcli.pickles.stubs import PYTHON_GLOBALS, Global, RefusedError, config_global, settle
+
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LEGACY_PROTOCOL = 1001
+
+
+def read_pickle(path: Path) -> Any:
+    """What a plain pickle holds: Python 2 or 3, numpy 1 or 2; sparse matrices as scipy's, chumpy
+    arrays and OrderedDicts as plain arrays and dictionaries, tensors on the CPU.
+
+    Raises InputError that names the forbidden global where the file asks for anything else.
+    """
+    return _read(path, "pickle", lambda file: Reader(file).load())
+
+
+def read_torch(path: Path) -> Any:
+    """What a ``torch.save`` file holds (zip or the older layout), tensors on the CPU.
+
+    Settings objects of known packages (omegaconf, yacs, Lightning; Lightning checkpoints have them)
+    become :class:`dimcli.pickles.stubs.Record`. Raises InputError as :func:`read_pickle` does.
+    """
+    return _read(path, "torch.save", _load_torch)
+
+
+def read_npy(path: Path) -> Any:
+    """The array in a ``.npy`` file; of objects by the rules of :func:`read_pickle`, and then what
+    is alone in an array without dimensions comes as it is. Raises InputError.
+    """
+    return _read(path, ".npy", _load_npy)
+
+
+def _read(path: Path, kind: str, load: Callable[[IO[bytes]], Any]) -> Any:
+    path = existing_file(path, kind)
+    try:
+        with path.open("rb") as file:
+            return settle(load(file))
+    except RefusedError as refusal:
+        reason = " ".join(str(refusal).split())[:300]
+        raise InputError(f"{path}: refused, as it {reason}") from None
+    except Exception as error:  # a damaged or hostile file may fail in any way
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"{path}: not a readable {kind} file ({reason})") from None
+
+
+def _load_npy(file: IO[bytes]) -> Any:
+    version = np.lib.format.read_magic(file)
+    header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = header(file)
+    if dtype.hasobject:
+        array = settle(Reader(file).load())
+        if not isinstance(array, np.ndarray):
+            raise RefusedError(f"holds an object of type {type(array).__name__}; expected an array")
+        return array if array.ndim else array.item()
+    # what is read is bounded by what is there, not by what the header says
+    size = Bounded(file).size - file.tell()
+    if int(np.prod(shape, dtype=object)) * dtype.itemsize > size:
+        raise RefusedError(f"says it holds {shape} numbers but has only {size} bytes of them")
+    file.seek(0)
+    return np.load(file, allow_pickle=False)
 
 
 class Bounded:
@@ -62,16 +137,12 @@ class Reader(pickle._Unpickler):
         if found is not None:
             return found
         if module.split(".", maxsplit=1)[0] == "torch":
-            from dimcli.pickles.tensors import TORCH_GLOBALS
-
             if (module, name) == ("torch.storage", "_load_from_bytes"):
-                from dimcli.pickles.torch_files import storage_of_bytes
+                return Global("torch.storage._load_from_bytes", _storage_of_bytes)
+            from dimcli.pickles.tensors import TORCH_GLOBALS  # torch is slow to import
 
-                return Global("torch.storage._load_from_bytes", storage_of_bytes)
             found = TORCH_GLOBALS.get((module, name))
         elif self._settings:
-            from dimcli.pickles.tensors import config_global
-
             found = config_global(module, name)
         if found is None:
             raise RefusedError(
@@ -121,3 +192,87 @@ class Reader(pickle._Unpickler):
     dispatch[pickle.NEWOBJ_EX[0]] = _call_with_names
     dispatch[pickle.BUILD[0]] = _build
     dispatch[pickle.BYTEARRAY8[0]] = _bytearray
+
+
+def _load_torch(file: IO[bytes]) -> Any:
+    """What the file holds, not settled yet. Raises RefusedError, or anything on a damaged file."""
+    start = file.read(4)
+    file.seek(0)
+    return (_load_torch_zip if start == b"PK\x03\x04" else _load_torch_legacy)(file)
+
+
+def _load_torch_zip(file: IO[bytes]) -> Any:
+    """``<name>/data.pkl`` and one member ``<name>/data/<key>`` for each storage."""
+    from dimcli.pickles.tensors import storage_of_id
+
+    size = Bounded(file).size
+    with zipfile.ZipFile(file) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        program = next((name for name in members if name.split("/")[-1] == "data.pkl"), None)
+        if program is None:
+            raise RefusedError(
+                "is a zip archive without a data.pkl; expected one that torch.save wrote"
+            )
+        folder = program.removesuffix("data.pkl")
+        storages: dict[str, Any] = {}
+        read = 0
+
+        def content(name: str) -> bytearray:
+            """A member's bytes. All together they can't be more than the file, as none is
+            compressed; overlapping members would be.
+            """
+            nonlocal read
+            member = members[name]
+            read += member.file_size
+            if member.compress_type != zipfile.ZIP_STORED or read > size:
+                raise RefusedError("is a compressed archive; expected one that torch.save wrote")
+            data = bytearray(member.file_size)
+            with archive.open(member) as stream:
+                cast("io.BufferedIOBase", stream).readinto(data)
+            return data
+
+        if f"{folder}byteorder" in members and content(f"{folder}byteorder") != b"little":
+            raise RefusedError("was written on a big-endian machine, which is not supported")
+
+        def storage(pid: Any) -> Any:
+            key, empty = storage_of_id(pid)
+            if key not in storages:
+                empty.fill(content(f"{folder}data/{key}"))
+                storages[key] = empty
+            return storages[key]
+
+        program_bytes = bytes(content(program))
+        return Reader(io.BytesIO(program_bytes), storage, settings=True).load()
+
+
+def _load_torch_legacy(file: IO[bytes]) -> Any:
+    """Three small pickles, the object, the list of storage keys, then each storage's bytes."""
+    from dimcli.pickles.tensors import storage_of_id
+
+    if Reader(file).load() != _LEGACY_MAGIC:
+        raise RefusedError("is no file that torch.save wrote")
+    if Reader(file).load() != _LEGACY_PROTOCOL:
+        raise RefusedError("is of another protocol than torch.save's 1001")
+    system = Reader(file).load()
+    if not isinstance(system, dict) or system.get("little_endian") is not True:
+        raise RefusedError("was written on a big-endian machine, which is not supported")
+    storages: dict[str, Any] = {}
+
+    def storage(pid: Any) -> Any:
+        key, empty = storage_of_id(pid)
+        return storages.setdefault(key, empty)
+
+    result = Reader(file, storage, settings=True).load()
+    bounded = Bounded(file)
+    for key in Reader(file).load():
+        (numel,) = struct.unpack("<q", bounded.read(8))
+        wanted = storages[str(key)]
+        if numel != wanted.numel:
+            raise RefusedError(f"has {numel} numbers in a tensor storage; expected {wanted.numel}")
+        wanted.fill(bytearray(bounded.read(wanted.nbytes)))
+    return result
+
+
+def _storage_of_bytes(data: Any) -> Any:
+    """``torch.storage._load_from_bytes``: a whole torch file within, which holds one storage."""
+    return _load_torch(io.BytesIO(data if isinstance(data, bytes) else data.encode("latin1")))

@@ -135,6 +135,23 @@ PYTHON_GLOBALS = _python_globals()
 """What every file may name, by module and name, as Python 2 and 3 spell it."""
 
 
+CONFIG_PACKAGES = (
+    *("omegaconf", "yacs", "argparse", "pathlib", "typing", "munch", "easydict", "addict"),
+    *("pytorch_lightning", "lightning", "lightning_fabric", "hydra"),
+    *("gdl", "gdl_apps", "inferno", "inferno_apps", "decalib"),
+)
+"""Packages whose objects lie in checkpoints beside the tensors, as settings. They become records:
+nothing of them is imported."""
+
+
+def config_global(module: str, name: str) -> Global | None:
+    """A stand-in for a class of those packages."""
+    if module.split(".", maxsplit=1)[0] not in CONFIG_PACKAGES or not name.isidentifier():
+        return None
+    full = f"{module}.{name}"
+    return Global(full, lambda *args: Record(full, args))
+
+
 def settle(value: Any) -> Any:
     """``value`` with every stand-in replaced by what it stands for, as often as it occurs."""
     done: dict[int, tuple[Any, Any]] = {}

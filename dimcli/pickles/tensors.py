@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from dimcli.pickles.stubs import Global, Record, RefusedError, Settle
+from dimcli.pickles.stubs import Global, RefusedError, Settle
 
 STORAGE_TYPES = {
     "FloatStorage": torch.float32,
@@ -92,6 +92,20 @@ class TensorStub:
         return torch.as_strided(flat, self.size, self.stride, self.offset)
 
 
+def storage_of_id(pid: Any) -> tuple[str, StorageStub]:
+    """Key and empty storage that a persistent id of a torch file stands for."""
+    if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
+        raise RefusedError("asks for an object from outside of it (a persistent id)")
+    _, storage_type, key, _location, numel, *view = pid
+    if not isinstance(storage_type, Global):
+        raise RefusedError("has a tensor storage without a type")
+    if not isinstance(storage_type.value, torch.dtype) or not isinstance(numel, int) or numel < 0:
+        raise RefusedError(f"has a tensor storage of type '{storage_type.name}'")
+    if view and view[0] is not None:
+        raise RefusedError("has a view of a storage, as torch before 0.4 wrote it")
+    return str(key), StorageStub(storage_type.value, numel)
+
+
 def tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> TensorStub:
     """``_rebuild_tensor`` and ``_rebuild_tensor_v2`` (gradient flag, hooks, metadata follow)."""
     if len(rest) > 2 and rest[2]:
@@ -140,19 +154,3 @@ def _torch_globals() -> dict[tuple[str, str], Global]:
 
 TORCH_GLOBALS = _torch_globals()
 """What a ``torch.save`` file may name besides."""
-
-CONFIG_PACKAGES = (
-    *("omegaconf", "yacs", "argparse", "pathlib", "typing", "munch", "easydict", "addict"),
-    *("pytorch_lightning", "lightning", "lightning_fabric", "hydra"),
-    *("gdl", "gdl_apps", "inferno", "inferno_apps", "decalib"),
-)
-"""Packages whose objects lie in checkpoints beside the tensors, as settings. They become records:
-nothing of them is imported."""
-
-
-def config_global(module: str, name: str) -> Global | None:
-    """A stand-in for a class of the packages above."""
-    if module.split(".", maxsplit=1)[0] not in CONFIG_PACKAGES or not name.isidentifier():
-        return None
-    full = f"{module}.{name}"
-    return Global(full, lambda *args: Record(full, args))
