@@ -14,22 +14,20 @@ convolution (of the base models) gets the whole clip's statistics, which a first
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from dimcli.audio import AudioEncoder
-from dimcli.audio.cache import cached_features
+from dimcli.audio.features import AudioEncoder, LoadedEncoder, cached_features
 from dimcli.audio.hubert_files import find_hubert, load_model
-from dimcli.audio.sound import checked_sound, to_frames
+from dimcli.audio.sound import SAMPLE_RATE, checked_sound, to_frames
+from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-SAMPLE_RATE = 16000
 HOP = 320
 """Samples from one row to the next: 20 ms."""
 RECEPTIVE = 400
@@ -58,7 +56,7 @@ class Statistics:
     variance: Tensor
 
 
-class HubertEncoder:
+class HubertEncoder(LoadedEncoder):
     """A HuBERT model that turns sound into features at a motion's rate."""
 
     def __init__(
@@ -85,8 +83,6 @@ class HubertEncoder:
     @classmethod
     def load(cls, encoder: AudioEncoder, device: str = "auto") -> HubertEncoder:
         """The model that ``encoder`` names. Raises InputError where it isn't here."""
-        from dimcli.core.device import choose_device
-
         files = find_hubert(encoder.name.partition(":")[2] or None)
         if files.width != encoder.dim:
             raise InputError(
@@ -95,21 +91,10 @@ class HubertEncoder:
         model = load_model(files).to(choose_device(device))
         return cls(encoder, model, normalise=files.normalises, fingerprint=files.fingerprint)
 
-    def __call__(
-        self,
-        samples: Floats,
-        rate: int,
-        fps: float,
-        frames: int,
-        progress: Progress = silent,
-        *,
-        keep: bool = True,
+    def _encode(
+        self, samples: Floats, rate: int, fps: float, frames: int, progress: Progress, keep: bool
     ) -> Floats:
-        """Features float32 [frames, D] of a mono sound; see :func:`dimcli.audio.encode`.
-
-        Rows at 50 Hz become frames by :func:`dimcli.audio.sound.to_frames`. With ``keep``, what
-        was encoded before is read from the user's folder.
-        """
+        """Rows at 50 Hz become frames by :func:`dimcli.audio.sound.to_frames`."""
         samples = checked_sound(samples, rate, SAMPLE_RATE)
         length = max(int(np.ceil(frames / fps * SAMPLE_RATE)), RECEPTIVE)
         fitted = np.zeros(length, np.float32)
@@ -127,8 +112,6 @@ class HubertEncoder:
 
     def rows(self, samples: Floats, progress: Progress = silent) -> Floats:
         """Features of sound [N] (N >= 400) at 50 Hz: float32 [(N - 400) // 320 + 1, D]."""
-        import torch
-
         if self._normalise:
             mean, variance = samples.mean(dtype=np.float64), samples.var(dtype=np.float64)
             samples = (samples - np.float32(mean)) / np.float32(np.sqrt(variance + _EPSILON))
@@ -164,21 +147,15 @@ class HubertEncoder:
 
     def _sound(self, samples: Floats) -> Tensor:
         """Samples [N] as the first convolution takes them, [1, 1, N], on the model's device."""
-        import torch
-
         return torch.from_numpy(samples)[None, None].to(self._model.device)
 
     def _group_normed(self) -> Any | None:
         """The first convolution's layer where a group norm over time is behind it."""
-        import torch
-
         first = self._model.feature_extractor.conv_layers[0]
         return first if isinstance(getattr(first, "layer_norm", None), torch.nn.GroupNorm) else None
 
     def _measure(self, samples: Floats) -> Statistics | None:
         """Statistics of the first convolution over the whole sound, in blocks, if it needs any."""
-        import torch
-
         layer = self._group_normed()
         if layer is None:
             return None
@@ -197,8 +174,6 @@ class HubertEncoder:
 
     def _run(self, samples: Floats, statistics: Statistics | None) -> Tensor:
         """The model's last layer for one window of samples, with the clip's statistics: [T, D]."""
-        import torch
-
         hidden = self._sound(samples)
         layers = list(self._model.feature_extractor.conv_layers)
         if statistics is not None:
@@ -225,8 +200,3 @@ def window_starts(total: int, window: int, overlap: int) -> list[int]:
         return [0]
     count = int(np.ceil((total - overlap) / (window - overlap)))
     return [round(start) for start in np.linspace(0, total - window, count)]
-
-
-def hubert_width(name: str) -> int:
-    """Width of the features of a HuBERT model by hub name or folder. Raises InputError."""
-    return find_hubert(name).width

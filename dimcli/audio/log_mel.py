@@ -4,13 +4,18 @@ relative to the clip's own speech, steady noise is subtracted, each band is cent
 over the clip's speech (which removes the microphone's and the codec's colour), and the range is
 clamped. A pause is therefore the same few numbers in a studio recording, in a compressed stream
 and in synthetic speech.
+
+A stream knows nothing of its clip beforehand, so for :class:`OnlineMel` everything is relative to
+the last 30 seconds heard, and the first half second counts as silence. After a few seconds of
+speech its features are close to the whole clip's; a model takes either (their name and width are
+the same). A frame's features depend on the sound up to the frame's end and on nothing later.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from dimcli.audio.sound import checked_sound
+from dimcli.audio.sound import SAMPLE_RATE, checked_sound
 from dimcli.core.motion import Floats
 
 NUM_MELS = 28
@@ -18,10 +23,10 @@ LEVEL, ACTIVITY, VOICING, PITCH = range(NUM_MELS, NUM_MELS + 4)
 MEL_DIM = NUM_MELS + 4
 """Width of the ``mel`` features: 28 bands, then level, activity, voicing, pitch."""
 
-SAMPLE_RATE = 16000
 WINDOW = 512
 HOP = 160
 """10 ms between analysis windows of 32 ms."""
+HOPS_A_SECOND = SAMPLE_RATE / HOP
 
 SPEECH_BAND_HZ = (150.0, 4000.0)
 RANGE_DB = 30.0
@@ -31,6 +36,10 @@ SILENCE_DBFS = -75.0
 PITCH_RANGE_HZ = (70.0, 400.0)
 BLOCK_HOPS = 3000
 """Windows analysed at a time, so that memory does not grow with the sound's length."""
+
+HISTORY_S = 30.0
+"""How far back a stream's levels, noise and pitch are looked up."""
+SETTLING_S = 0.5
 
 
 def mel(samples: Floats, rate: int, fps: float, frames: int) -> Floats:
@@ -169,11 +178,107 @@ def _smooth(signal: Floats, width: int) -> Floats:
 
 def _to_frames(fine: Floats, fps: float, frames: int) -> Floats:
     """Means of the 10 ms rows over the 1/fps seconds around each t / fps: [frames, D]."""
-    per_second = SAMPLE_RATE / HOP
     total = np.concatenate([np.zeros((1, fine.shape[1])), np.cumsum(fine, axis=0, dtype=float)])
     # Row h stands for the time [h - 1/2, h + 1/2) in hops; integrate that step function exactly.
-    edges = (np.arange(frames + 1) - 0.5) / fps * per_second + 0.5
+    edges = (np.arange(frames + 1) - 0.5) / fps * HOPS_A_SECOND + 0.5
     edges = np.clip(edges, 0.0, len(fine))
     low = np.minimum(edges.astype(int), len(fine) - 1)
     integral = total[low] + (edges - low)[:, None] * fine[low]
     return (np.diff(integral, axis=0) / np.diff(edges)[:, None]).astype(np.float32)
+
+
+class OnlineMel:
+    """Hears samples as they come and gives features frame by frame.
+
+    ``feed`` may be called with any number of samples; how they are cut makes no difference.
+    """
+
+    def __init__(self, fps: float, rows: int = 1) -> None:
+        """``fps`` frames a second; samples are at ``SAMPLE_RATE``; ``rows`` rows of ``mel`` a frame
+        as :func:`mel_rows` lays them out (4: ``mel4``)."""
+        self._fps = fps
+        self._rows = rows
+        self._frame = 0
+        self._heard = 0
+        self._first = 0  # number of the first sample in the buffer
+        self._samples = np.zeros(0, np.float32)
+        self._hop = 0  # the next to analyse
+        self._power = np.zeros((0, 0), np.float32)
+        self._energy = np.zeros(0, np.float32)
+        self._voicing = np.zeros(0, np.float32)
+        self._pitch = np.zeros(0, np.float32)
+
+    def feed(self, samples: Floats) -> Floats:
+        """Features float32 [n, rows * 32] of the n frames that end within what was heard with
+        ``samples``.
+
+        Raises InputError on NaN or a wrong shape.
+        """
+        samples = checked_sound(samples, SAMPLE_RATE, SAMPLE_RATE)
+        self._samples = np.concatenate([self._samples, samples])
+        self._heard += len(samples)
+        rows = []
+        while self._end(self._frame) <= self._heard:
+            rows.append(self._describe(self._frame))
+            self._frame += 1
+        return np.stack(rows) if rows else np.zeros((0, self._rows * MEL_DIM), np.float32)
+
+    def _end(self, frame: int) -> int:
+        """The number of samples up to the end of ``frame``."""
+        return int(np.ceil((frame + 1) / self._fps * SAMPLE_RATE))
+
+    def _describe(self, frame: int) -> Floats:
+        self._analyse_until(self._end(frame))
+        past = len(self._energy)
+        if frame / self._fps < SETTLING_S or past < 2:
+            return np.tile(silence(1)[0], self._rows)
+        fine = normalise(self._power, self._energy, self._voicing, self._pitch)
+        places = frame + (np.arange(self._rows) - self._rows // 2) / self._rows
+        return np.concatenate([self._row(fine, place) for place in places])
+
+    def _row(self, fine: Floats, place: float) -> Floats:
+        """The row about ``place``, in frames, from the rows every 10 ms so far: [32]."""
+        # Rows of the 1 / fps seconds around the frame. What has not been heard to the end yet is
+        # left out.
+        first = self._hop - len(fine)
+        half = 0.5 / self._rows
+        low, high = ((place + side) / self._fps * HOPS_A_SECOND for side in (-half, half))
+        rows = np.arange(max(int(np.floor(low + 0.5)), first), self._hop)
+        rows = rows[rows <= np.ceil(high - 0.5)]
+        if not len(rows):
+            rows = np.array([self._hop - 1])
+        weight = np.minimum(rows + 0.5, high) - np.maximum(rows - 0.5, low)
+        weight = np.maximum(weight, 1e-6)
+        described = (fine[rows - first] * (weight / weight.sum())[:, None]).sum(axis=0)
+        return described.astype(np.float32)
+
+    def _analyse_until(self, end: int) -> None:
+        """Analyse the windows that lie within the first ``end`` samples, and forget old ones."""
+        last = (end - WINDOW // 2) // HOP
+        count = last + 1 - self._hop
+        if count <= 0:
+            return
+        # hops whose samples a window reaches back to
+        before = min(self._hop, 1 + WINDOW // 2 // HOP)
+        start = (self._hop - before) * HOP
+        local = self._samples[start - self._first : last * HOP + WINDOW // 2 - self._first]
+        found = [part[before:] for part in analyse(local, before + count)]
+        kept = round(HISTORY_S * HOPS_A_SECOND)
+        power = np.concatenate([self._power, found[0]]) if self._energy.size else found[0]
+        self._power = power[-kept:]
+        self._energy = np.concatenate([self._energy, found[1]])[-kept:]
+        self._voicing = np.concatenate([self._voicing, found[2]])[-kept:]
+        self._pitch = np.concatenate([self._pitch, found[3]])[-kept:]
+        self._hop = last + 1
+        needed = max(0, self._hop - 1 - WINDOW // 2 // HOP) * HOP
+        self._samples = self._samples[max(0, needed - self._first) :]
+        self._first = max(needed, self._first)
+
+
+def online_mel(samples: Floats, fps: float, frames: int, rows: int = 1) -> Floats:
+    """The features of a whole sound [N] at ``SAMPLE_RATE`` as a stream would have had them:
+    float32 [frames, rows * 32]. Sound that ends early counts as silence."""
+    needed = int(np.ceil(frames / fps * SAMPLE_RATE)) + 1
+    padded = np.zeros(max(needed, 0), np.float32)
+    padded[: min(len(samples), needed)] = samples[:needed]
+    return OnlineMel(fps, rows).feed(padded)[:frames]

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats
 
+SAMPLE_RATE = 16000
+"""Hz that every encoder takes."""
+
 _BLOCK = 2000  # output rows made at a time, so that double precision costs little memory
 
 

@@ -65,7 +65,7 @@ FPS_RANGE = (0.1, 1000.0)
 _LARGEST_VALUE = 100.0
 """Radians and expression weights are far smaller; what is larger is something else."""
 
-_UNREADABLE = (
+UNREADABLE = (
     *(ValueError, TypeError, OSError, EOFError, AttributeError, MemoryError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error),
 )
@@ -215,7 +215,7 @@ class Motion:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 data = {name: archive[name] for name in archive.files}
-        except _UNREADABLE:
+        except UNREADABLE:
             raise InputError(
                 f"{path}: not a motion file; make one with `dim extract clip.mp4 -o motion.npz`"
             ) from None

@@ -239,8 +239,7 @@ def _write_features(
     force: bool,
     progress: Progress,
 ) -> None:
-    from dimcli.audio import SAMPLE_RATE
-    from dimcli.audio.features_file import AudioFeatures
+    from dimcli.audio import SAMPLE_RATE, AudioFeatures
 
     samples = media.read_audio(source, SAMPLE_RATE)
     values = hear(samples, SAMPLE_RATE, motion.fps, len(motion), progress)

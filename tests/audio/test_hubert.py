@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dimcli.audio import AudioEncoder, encode, encode_file, encoder, encoder_here, load_encoder
+from dimcli.audio import AudioEncoder, encode, encoder, encoder_here, load_encoder
 from dimcli.audio.hubert import EDGE, HOP, HubertEncoder, window_starts
 from dimcli.audio.hubert_files import receptive_field
 from dimcli.core.errors import InputError, MissingDependencyError
@@ -159,19 +159,20 @@ def test_what_was_encoded_is_kept_by_content_and_settings(folder, monkeypatch, t
 
 
 def test_the_oldest_of_too_much_goes(folder, monkeypatch, tmp_path):
-    monkeypatch.setattr("dimcli.audio.cache.LARGEST", 10_000)
+    monkeypatch.setattr("dimcli.audio.features.LARGEST", 10_000)
     for seed in range(4):
         encode(f"hubert:{folder}", speech(2.0, seed), RATE, 25.0, 50, device="cpu")
     assert len(list((tmp_path / "home").rglob("*.npy"))) == 3
 
 
 def test_a_video_without_sound_is_silent(folder, tmp_path):
-    from dimcli.media import VideoWriter
+    from dimcli.media import VideoWriter, read_audio
 
     with VideoWriter(tmp_path / "mute.mp4", fps=25) as writer:
         for _ in range(10):
             writer.write(np.zeros((64, 64, 3), np.uint8))
-    heard = encode_file(f"hubert:{folder}", tmp_path / "mute.mp4", 25.0, 10, device="cpu")
+    samples = read_audio(tmp_path / "mute.mp4", RATE)
+    heard = encode(f"hubert:{folder}", samples, RATE, 25.0, 10, device="cpu")
     np.testing.assert_allclose(heard, np.broadcast_to(heard[5], heard.shape), atol=0.5)
     assert np.isfinite(heard).all()
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dimcli.audio.features_file import AudioFeatures
+from dimcli.audio import AudioFeatures
 from dimcli.audio.sound import checked_sound, to_frames
 from dimcli.core.errors import InputError
 

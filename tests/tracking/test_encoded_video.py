@@ -148,7 +148,7 @@ def test_the_command_tracks_with_a_checkpoint(speaking, checkpoint, tmp_path, ca
     assert json.loads(out)["space"] == "flame"
     assert Motion.load(motion).shape.shape == (300,)
 
-    from dimcli.audio.features_file import AudioFeatures
+    from dimcli.audio import AudioFeatures
 
     heard = AudioFeatures.load(tmp_path / "motion.audio.npz")
     assert (heard.values.shape, heard.encoder, heard.fps) == ((12, 32), "mel", 25.0)

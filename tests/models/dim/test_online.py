@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from dimcli.audio import mel
-from dimcli.audio.online_mel import OnlineMel, online_mel
+from dimcli.audio.log_mel import OnlineMel, online_mel
 from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
