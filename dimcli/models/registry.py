@@ -127,6 +127,13 @@ def _import_all(folders: tuple[str, ...]) -> None:
         importlib.import_module(f"{module.name}.method" if module.ispkg else module.name)
 
 
+def _place(item: tuple[str, Method]) -> tuple[bool, str]:
+    """What methods are listed by: those that are never trained as their file has them, the others
+    by name, for which files were imported first depends on who asked."""
+    name, method = item
+    return _is_trained(method), name if _is_trained(method) else ""
+
+
 def methods(
     role: str | None = None, *, trained: bool | None = None, untrained: bool | None = None
 ) -> list[str]:
@@ -135,9 +142,7 @@ def methods(
     _import_all(tuple(dimcli.models.__path__))
     return [
         name
-        for name, method in sorted(
-            _METHODS.items(), key=lambda item: (_is_trained(item[1]), item[0])
-        )
+        for name, method in sorted(_METHODS.items(), key=_place)
         if (role is None or role in method.roles)
         and (trained is None or trained == _is_trained(method))
         and (untrained is None or untrained == (method.untrained is not None))

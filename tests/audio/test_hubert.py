@@ -76,6 +76,7 @@ def own_folder(tmp_path, monkeypatch):
     load_encoder.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["group", "layer"])
 def test_a_clip_within_one_window_is_the_models_own(norm):
     model, samples = small_model(norm), speech(6.0)
@@ -83,6 +84,7 @@ def test_a_clip_within_one_window_is_the_models_own(norm):
     np.testing.assert_allclose(ours, whole_clip(model, samples), atol=2e-5)
 
 
+@pytest.mark.slow
 def test_windows_agree_with_the_whole_clip():
     model, samples = small_model(), speech(80.0)
     windowed = HubertEncoder(AudioEncoder("hubert", WIDTH), model, normalise=True)
@@ -94,6 +96,7 @@ def test_windows_agree_with_the_whole_clip():
     assert whole.std() > 0.9
 
 
+@pytest.mark.slow
 def test_joins_do_not_show_where_windows_cut_by_themselves_would():
     model, samples = small_model(), speech(80.0)
     rows = HubertEncoder(AudioEncoder("hubert", WIDTH), model, normalise=True).rows(samples)

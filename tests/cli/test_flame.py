@@ -88,6 +88,7 @@ def test_a_file_that_is_no_flame_model_is_refused(dim: Dim, home: Path) -> None:
     assert "v_template" in ended.err
 
 
+@pytest.mark.slow
 def test_convert_goes_there_and_back_and_reports_the_residual(
     dim: Dim, home: Path, licensed: Path
 ) -> None:

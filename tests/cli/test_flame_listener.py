@@ -51,6 +51,7 @@ def flame_run(folder: Path, encoder: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_listener_in_the_flame_space_from_a_clip_to_a_mesh_video(
     dim: Dim, home: Path, speaker: Path, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ def test_where_the_speaker_rests_does_not_matter_to_a_centred_model(method: str)
         assert np.allclose(first.values, second.values, atol=1e-4) == centred
 
 
+@pytest.mark.slow
 def test_standardising_takes_the_training_datas_figures_with_a_floor_for_still_columns() -> None:
     model = make("rlhg")
     mean = torch.linspace(-1, 1, 56)

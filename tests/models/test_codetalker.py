@@ -52,6 +52,7 @@ def test_instance_norm_and_replicated_ends_are_torchs_and_padding_is_no_frame() 
     assert bool(layer(features[:, :1], present[:, :1]).isfinite().all())
 
 
+@pytest.mark.slow
 def test_the_prior_learns_one_batch_by_heart_and_its_codes_reproduce_its_output() -> None:
     model, batch = motion_prior(**{"codetalker.prior_width": 32}), smooth_batch(2, frames=12)
     first, last = overfit(model, batch, 120, rate=5e-3)
@@ -75,6 +76,7 @@ def test_the_priors_gradient_reaches_all() -> None:
     assert not untouched(model, smooth_batch())
 
 
+@pytest.mark.slow
 def test_training_reaches_all_of_the_second_stage_and_nothing_of_the_prior() -> None:
     model, batch = codetalker(), told(smooth_batch(3, frames=12))
     assert not untouched(model, batch)

@@ -21,6 +21,7 @@ PARAMETERS = {
 VQ-VAEs they need), for audio features of width 32."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_builds_with_the_stated_number_of_parameters(name: str) -> None:
     found = []

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from dimcli.models.elp import ELP
 from tests.models.tiny import make, overfit, smooth_batch
 
 
+@pytest.mark.slow
 def test_it_learns_one_batch_by_heart() -> None:
     model = make("elp", **{"elp.width": 32, "elp.velocity_weight": 0.0})
     first, last = overfit(model, smooth_batch(2), 150)

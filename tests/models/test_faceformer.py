@@ -26,6 +26,7 @@ def spread(model: FaceFormer) -> FaceFormer:
     return model
 
 
+@pytest.mark.slow
 def test_it_learns_one_batch_by_heart() -> None:
     model = faceformer(**{"faceformer.width": 32})
     first, last = overfit(model, smooth_batch(2, frames=8), 80, rate=1e-2)

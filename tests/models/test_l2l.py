@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from dimcli.models.l2l import L2L
@@ -26,6 +27,7 @@ def logits(
     return model.predict(model.encode_speaker(motion, audio, present), codes, told, present)
 
 
+@pytest.mark.slow
 def test_it_learns_one_batch_by_heart() -> None:
     model = l2l(**{"l2l.width": 32})
     first, last = overfit(model, smooth_batch(2), 120)

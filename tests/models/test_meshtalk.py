@@ -33,6 +33,7 @@ def told(batch: Batch) -> Batch:
     return replace(batch, style=torch.arange(len(batch.audio)) % 3)
 
 
+@pytest.mark.slow
 def test_the_space_learns_one_batch_by_heart_and_the_gradient_reaches_all() -> None:
     assert not untouched(space(), told(smooth_batch()))
     first, last = overfit(space(**{"meshtalk.width": 32}), smooth_batch(2, frames=12), 150)
@@ -107,6 +108,7 @@ def test_latents_drawn_one_by_one_are_the_likeliest_ones_of_the_whole() -> None:
     assert len(drawn.argmax(-1).unique()) > 2
 
 
+@pytest.mark.slow
 def test_the_second_stage_learns_by_heart_and_leaves_the_space_alone() -> None:
     model, batch = meshtalk(), told(smooth_batch(2, frames=12))
     before = {name: tensor.clone() for name, tensor in model.prior.state_dict().items()}

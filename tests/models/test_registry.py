@@ -27,7 +27,7 @@ def test_untrained_methods_answer_by_name(store: ClipStore, name: str) -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones(store: ClipStore) -> None:
-    with pytest.raises(InputError, match=r"listener-small.*without training: mean, mirror"):
+    with pytest.raises(InputError, match=r"listener-small.*without training: mean, random"):
         load_predictor("nobody", store)
 
 

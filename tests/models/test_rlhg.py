@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tests.models.tiny import make, overfit, smooth_batch
 
 
+@pytest.mark.slow
 def test_it_learns_one_batch_by_heart() -> None:
     model = make("rlhg", **{"rlhg.hidden": 64, "rlhg.dropout": 0.0, "inputs.attitude_dropout": 0.0})
     first, last = overfit(model, smooth_batch(2), 150)

@@ -18,6 +18,8 @@ from dimcli.models.simple import (
 )
 from tests.evaluation.plain_metrics import fit_clusters, plain_scores
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:

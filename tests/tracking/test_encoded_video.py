@@ -15,6 +15,8 @@ from dimcli.tracking.flame_encoders import Deca, Smirk, Square
 from dimcli.tracking.landmarks import track_face
 from tests.tracking.encoder_files import smirk_file
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):

@@ -19,6 +19,8 @@ from tests.tracking.encoder_files import (
 from tests.tracking.plain_encoders import linear, mobilenet_features, resnet_regressor
 from weights.importing import import_file
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-4
 
 

@@ -13,6 +13,8 @@ from dimcli.training.stages import StageOptions, finetune, pretrain, train_vq
 from tests.answers import generate_listener
 from tests.stores import make_store
 
+pytestmark = pytest.mark.slow
+
 
 def options(**settings: object) -> MethodOptions:
     return MethodOptions(preset="tiny", steps=2, device="cpu", **settings)  # type: ignore[arg-type]

@@ -16,6 +16,8 @@ from dimcli.training.methods import MethodOptions, train_method
 from tests.stores import make_store
 from tests.training.runs import InterruptedRunError, files_of, options, train_and_kill
 
+pytestmark = pytest.mark.slow
+
 TRAINED = ("rlhg", "l2l", "elp", "dim")
 
 

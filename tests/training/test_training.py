@@ -12,6 +12,8 @@ from dimcli.training.stages import StageOptions, finetune, pretrain, train_vq
 from tests.answers import write_run
 from tests.stores import make_store
 
+pytestmark = pytest.mark.slow
+
 FILES = ("model.safetensors", "metrics.jsonl", "config.yaml", "training_state.safetensors")
 
 

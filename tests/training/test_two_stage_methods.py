@@ -18,6 +18,8 @@ from dimcli.training.methods import MethodOptions, train_method
 from tests.stores import make_store
 from tests.training.runs import files_of, options, train_and_kill
 
+pytestmark = pytest.mark.slow
+
 TWO_STAGE = ("codetalker", "meshtalk")
 
 

@@ -23,6 +23,8 @@ from dimcli.media import read_audio
 from examples.recipes.build_held_out_speech import LENGTH_S, TRAINED, VOICES, taken_names
 from examples.recipes.build_speech import HELD_OUT, build, espeak_name
 
+pytestmark = pytest.mark.slow
+
 FOLDER = weights.path(SPEECH)
 TAKES = sorted(FOLDER.glob("*.ogg"))
 STEP_S = 0.005

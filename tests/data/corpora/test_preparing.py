@@ -68,6 +68,7 @@ def test_what_fails_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert len((tmp_path / "data" / "skipped.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_workers_and_shards_write_the_same_bytes_as_one_process(tmp_path: Path) -> None:
     prepare(corpus(), tmp_path / "one")
     prepare(corpus(), tmp_path / "three", workers=3)

@@ -18,6 +18,8 @@ from tests.flame_files import flame_arrays, landmark_places, model_pickle
 from tests.scan_files import flame_speech, write_raw_vocaset, write_vocaset
 from weights.importing import import_file
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 24
 NAMES = [
     f"{SUBJECTS['train'][0]}_sentence01",

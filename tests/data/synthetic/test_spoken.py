@@ -71,6 +71,7 @@ def data(speech: Path) -> ClipStore:
     return ClipStore(out)
 
 
+@pytest.mark.slow
 def test_every_version_of_every_file_becomes_a_clip_with_a_style(data: ClipStore) -> None:
     talking = [record for record in data.records if record.speaker != "nobody"]
     assert len(talking) == 3 * 2 * 2 + 2 * 3

@@ -71,6 +71,7 @@ def test_any_frame_rate_gives_the_same_listener_behaviour(fps: float) -> None:
     assert 10 <= np.mean([one.nods_a_minute for one in measured]) <= 30
 
 
+@pytest.mark.slow
 def test_listeners_move_like_real_ones(conversations: list[Conversation]) -> None:
     # Medians over eight real listeners, measured by a tracker.
     real = {

@@ -134,6 +134,7 @@ def test_fine_tuning_masks_all_of_the_listener_in_the_paper(generator: torch.Gen
     assert torch.equal(*losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["parallel", "autoregressive"])
 def test_one_batch_can_be_learned_by_heart(decoder: str, generator: torch.Generator) -> None:
     settings = {"dim.decoder": decoder, "dim.width": 32, "dim.listener_visible": "none"}

@@ -13,6 +13,8 @@ from dimcli.models.dim.online import OnlineSpeaker
 from tests.answers import generate_speaker
 from tests.stores import smooth
 
+pytestmark = pytest.mark.slow
+
 SPEAKER = {
     "data.audio_encoder": "mel4", "data.audio_dim": MEL4.dim, "data.styles": "calm,lively",
     "dim.outputs": "speaker", "dim.speaker_inputs": "codes", "dim.listener_inputs": "motion",

@@ -13,6 +13,8 @@ from dimcli.models.dim.online import OnlineListener
 from tests.answers import generate_online
 from tests.stores import AUDIO_DIM, smooth
 
+pytestmark = pytest.mark.slow
+
 CAUSAL = {"dim.causal": True, "vq.causal": True}
 
 

@@ -73,6 +73,7 @@ def test_the_gradient_reaches_every_parameter() -> None:
     assert lacking == []
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_learned_by_heart() -> None:
     model = make(**{"vq.codebook_size": 64, "vq.width": 32, "vq.parts": "whole"}).train()
     phase = torch.linspace(0, 12, 32)[None, :, None] + torch.arange(MOTION_DIM)

@@ -29,6 +29,7 @@ VERSIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_version_of_the_model_file_gives_the_same_arrays(
     tmp_path: Path, version: str
@@ -50,6 +51,7 @@ def test_every_version_of_the_model_file_gives_the_same_arrays(
     assert {str(values.dtype) for values in found.values()} == {"float32", "int32"}
 
 
+@pytest.mark.slow
 def test_an_imported_model_is_found_and_says_where_it_came_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

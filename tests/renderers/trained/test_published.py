@@ -71,6 +71,7 @@ def test_imported_weights_give_the_published_networks_pictures(
     assert (ours.picture - theirs["fake_image"]).abs().max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_average_is_taken_before_the_running_network_and_a_bare_state_dict_as_it_is(
     checkpoint: Path, weights: dict[str, Tensor], tmp_path: Path
 ) -> None:

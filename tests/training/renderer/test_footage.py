@@ -33,6 +33,7 @@ def test_a_cut_is_found_and_motion_is_none() -> None:
     assert find_cuts(drifting(30, 2)).tolist() == [0]
 
 
+@pytest.mark.slow
 def test_a_clip_with_a_cut_is_split_there_and_its_end_is_held_out(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "cut.mp4", [*talker(32), *somebody_else(32)])
     found = read_shots(clip, size=64)
@@ -56,6 +57,7 @@ def test_tracking_is_kept_under_the_hash_of_the_file(
     np.testing.assert_array_equal(first.landmarks, second.landmarks)
 
 
+@pytest.mark.slow
 def test_two_people_are_told_and_one_is_followed(tmp_path: Path) -> None:
     pairs = zip(talker(32), somebody_else(32), strict=True)
     clip = write_clip(tmp_path / "pair.mp4", (np.hstack(pair) for pair in pairs))

@@ -26,6 +26,8 @@ from renderers.trained.run import read_run
 from tests.cli.conftest import Dim, dim  # noqa: F401 - a fixture
 from tests.renderer_clips import somebody_else, talker, write_clip
 
+pytestmark = pytest.mark.slow
+
 FRAMES = 32
 OPTIONS = RendererOptions(preset="tiny", steps=6, held_out=0.2)
 
