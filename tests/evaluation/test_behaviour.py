@@ -36,7 +36,7 @@ def test_a_long_look_down_is_no_blink() -> None:
     values = still()
     lid = np.zeros(FRAMES)
     for time in PLACES:
-        add_episode(lid, FPS, float(time), length_s=1.5, size=0.6, rise_s=0.1, fall_s=0.1)
+        add_episode(lid, FPS, float(time), length_s=1.5, size=0.6, flanks_s=(0.1, 0.1))
     for side in ("Left", "Right"):
         values[:, expression_index(f"eyeBlink{side}")] += lid
     assert measure(Motion(values, fps=FPS)).blinks_a_minute == 0
@@ -105,7 +105,7 @@ def test_nods_at_pauses_and_smiles_after_smiles_are_seen() -> None:
     for values, delay, size in ((speaker, 0.0, 0.5), (listener, 0.7, 0.3)):
         smile = np.zeros(FRAMES)
         for time in (10.0, 30.0, 50.0):
-            add_episode(smile, FPS, time + delay, length_s=4.0, size=size, rise_s=0.5, fall_s=0.5)
+            add_episode(smile, FPS, time + delay, length_s=4.0, size=size, flanks_s=(0.5, 0.5))
         for side in ("Left", "Right"):
             values[:, expression_index(f"mouthSmile{side}")] += smile
     found = couple(Motion(listener, fps=FPS), Motion(speaker, fps=FPS), active)

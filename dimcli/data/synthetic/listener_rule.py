@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dimcli.core.motion import JAW_OPEN_RAD
+from dimcli.core.motion import HEAD, JAW, JAW_OPEN_RAD
+from dimcli.data.synthetic.faces import add_lids, add_looks, add_smile, clip_to_range
 from dimcli.data.synthetic.rule import (
+    LISTENER,
     LISTENER_ATTITUDES,
     LISTENER_REST,
-    SMILE_WITH,
     ListenerRule,
     Pair,
 )
@@ -26,7 +27,6 @@ from dimcli.data.synthetic.signals import (
     add,
     add_blink,
     add_episode,
-    add_gaze,
     add_nod,
     delayed,
     empty_motion,
@@ -36,7 +36,7 @@ from dimcli.data.synthetic.signals import (
     renewal_times,
     smooth_noise,
 )
-from dimcli.data.synthetic.speaker_rule import SpeakerEvents, add_lids
+from dimcli.data.synthetic.speaker_events import SpeakerEvents
 
 
 @dataclass(frozen=True)
@@ -56,21 +56,16 @@ def listener_motion(events: SpeakerEvents, random: Random, rule: ListenerRule) -
     frames = len(events.drift)
     values = empty_motion(frames)
     for name, rest in LISTENER_REST.items():
-        add(values, name, rest * float(np.exp(random.normal(0.0, 0.12))))
+        add(values, name, rest * float(np.exp(random.normal(0.0, LISTENER.rest_sigma))))
     nods = draw_nods(events, random, rule)
     pitch, envelope = nod_tracks(nods, frames, fps)
     _head(values, events, random, rule, pitch)
     smile = _smile(events, random, rule, envelope)
-    tilt = random.normal(0.0, 0.04)
-    add(values, "mouthSmileLeft", smile * (1.0 + tilt))
-    add(values, "mouthSmileRight", smile * (1.0 - tilt))
-    for name, weight in SMILE_WITH.items():
-        add(values, name, weight * smile)
+    add_smile(values, smile, random.normal(0.0, LISTENER.smile_tilt))
     _brows(values, events, random, rule, envelope)
     _mouth(values, events, random, rule, nods)
     _eyes(values, events, random, rule, nods)
-    values[:, 6:] = np.clip(values[:, 6:], 0.0, 1.0)
-    values[:, 3] = np.clip(values[:, 3], 0.0, JAW_OPEN_RAD)
+    clip_to_range(values)
     return values
 
 
@@ -82,7 +77,8 @@ def draw_nods(events: SpeakerEvents, random: Random, rule: ListenerRule) -> list
     drawn = (lengths >= rule.pause_for_nod_s) & (random.random(len(lengths)) < chance)
     latency = lognormals(random, rule.nod_latency_s_lognormal, len(lengths))
     at_pauses = (events.pauses[:, 0] + latency)[drawn]
-    on_beats = events.beats[random.random(len(events.beats)) < rule.nod_at_stress * willing] + 0.25
+    answered = random.random(len(events.beats)) < rule.nod_at_stress * willing
+    on_beats = events.beats[answered] + LISTENER.nod_beat_delay_s
     free = poisson_times(random, events.duration_s, rule.nods_elsewhere_a_minute * willing)
     nods: list[Nod] = []
     free_from = 0.0
@@ -98,7 +94,7 @@ def draw_nods(events: SpeakerEvents, random: Random, rule: ListenerRule) -> list
             decay=float(random.uniform(*rule.nod_decay)),
         )
         nods.append(nod)
-        free_from = nod.time + nod.cycles / nod.hz + 0.25
+        free_from = nod.time + nod.cycles / nod.hz + LISTENER.nod_gap_s
     return nods
 
 
@@ -109,10 +105,9 @@ def nod_tracks(nods: list[Nod], frames: int, fps: float) -> tuple[Floats, Floats
         add_nod(
             pitch, fps, nod.time, size=nod.degrees, hz=nod.hz, cycles=nod.cycles, decay=nod.decay
         )
-        length = nod.cycles / nod.hz + 0.8
-        add_episode(
-            envelope, fps, nod.time - 0.2, length_s=length, size=1.0, rise_s=0.4, fall_s=0.6
-        )
+        begin, length = nod.time - LISTENER.nodding_lead_s, nod.cycles / nod.hz
+        length, flanks = length + LISTENER.nodding_extra_s, LISTENER.nodding_flanks_s
+        add_episode(envelope, fps, begin, length_s=length, size=1.0, flanks_s=flanks)
     return pitch, np.minimum(envelope, 1.0)
 
 
@@ -122,51 +117,45 @@ def _head(
     """Own drift and sway, the speaker's drift followed, and nods that leak into yaw and roll."""
     fps = events.fps
     frames = len(values)
-    drift = smooth_noise(
-        random, frames, fps, low_hz=0.04, high_hz=rule.drift_hz, columns=3
-    ) * np.array(rule.drift_degrees)
-    sway = smooth_noise(
-        random, frames, fps, low_hz=rule.sway_hz[0], high_hz=rule.sway_hz[1], columns=3
-    ) * np.array(rule.sway_degrees)
+    low, high = LISTENER.drift_low_hz, rule.drift_hz
+    drift = smooth_noise(random, frames, fps, low_hz=low, high_hz=high, columns=3)
+    drift = drift * np.array(rule.drift_degrees)
+    low, high = rule.sway_hz
+    sway = smooth_noise(random, frames, fps, low_hz=low, high_hz=high, columns=3)
+    sway = sway * np.array(rule.sway_degrees)
     # As in a mirror: the speaker's lean to one side of the picture is answered to the other side
     # of the listener's picture, so yaw and roll change sign and pitch does not.
     limit = rule.posture_limit_degrees
     mirrored = limit * np.tanh(events.drift / limit) * np.array([1.0, -1.0, -1.0])
     follow = np.array(rule.posture_mimicry_gain) * delayed(mirrored, fps, rule.posture_delay_s)
-    lively = events.animation ** (0.5 * rule.nod_animation_power)
+    lively = events.animation ** (LISTENER.sway_power * rule.nod_animation_power)
     degrees = drift + sway * lively + follow + random.normal(0.0, rule.rest_degrees, 3)
     degrees[:, 0] += nod_degrees
-    degrees[:, 1:] += nod_degrees[:, None] * random.normal(0.0, 0.08, 2)
-    values[:, :3] += np.radians(degrees).astype(np.float32)
+    degrees[:, 1:] += nod_degrees[:, None] * random.normal(0.0, LISTENER.nod_leak, 2)
+    values[:, HEAD] += np.radians(degrees).astype(np.float32)
 
 
 def _smile(events: SpeakerEvents, random: Random, rule: ListenerRule, envelope: Floats) -> Floats:
     """Own level and wander, the speaker's smiles copied late, a little more on nods: [T]."""
     fps = events.fps
     frames = len(envelope)
-    level = rule.smile_own[events.attitude] + random.normal(0.0, 0.03)
-    wander = rule.smile_drift * smooth_noise(random, frames, fps, low_hz=0.02, high_hz=0.22)[:, 0]
+    level = rule.smile_own[events.attitude] + random.normal(0.0, LISTENER.smile_level_sigma)
+    low, high = LISTENER.smile_drift_hz
+    wander = rule.smile_drift * smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
     copied = np.zeros(frames, np.float32)
     for start, length, peak in events.smiles:
         if random.random() > rule.smile_mimicry_chance[events.attitude]:
             continue
         gain = random.uniform(*rule.smile_mimicry_gain)
         begin = float(start) + lognormal(random, rule.smile_delay_s_lognormal)
-        lasts = float(length) + random.uniform(0.3, 1.5)
-        add_episode(
-            copied,
-            fps,
-            begin,
-            length_s=lasts,
-            size=gain * float(peak),
-            rise_s=0.5,
-            fall_s=min(1.2, lasts / 2),
-        )
+        lasts = float(length) + random.uniform(*LISTENER.smile_extra_s)
+        flanks = LISTENER.smile_rise_s, min(LISTENER.smile_fall_s, lasts / 2)
+        size = gain * float(peak)
+        add_episode(copied, fps, begin, length_s=lasts, size=size, flanks_s=flanks)
     smile = level + wander + copied + rule.smile_nod * envelope
-    # Smiles saturate softly under 0.95, as trackers' do.
-    high = 0.7
+    high, soft = LISTENER.smile_soft_from, LISTENER.smile_soft_range
     return np.where(
-        smile > high, high + 0.25 * np.tanh((smile - high) / 0.25), np.maximum(smile, 0.0)
+        smile > high, high + soft * np.tanh((smile - high) / soft), np.maximum(smile, 0.0)
     ).astype(np.float32)
 
 
@@ -178,26 +167,21 @@ def _brows(
     up = np.zeros(frames, np.float32)
     for time in events.brow_raises:
         if random.random() < rule.brow_at_emphasis:
-            begin = float(time) + random.uniform(0.3, 0.9)
-            add_episode(
-                up,
-                fps,
-                begin,
-                length_s=random.uniform(0.5, 1.5),
-                size=random.uniform(0.1, 0.35),
-                rise_s=0.2,
-                fall_s=0.4,
-            )
-    add(values, "browInnerUp", 0.8 * up)
+            begin = float(time) + random.uniform(*LISTENER.brow_delay_s)
+            length, size = random.uniform(*LISTENER.brow_s), random.uniform(*LISTENER.brow_size)
+            flanks = LISTENER.brow_flanks_s
+            add_episode(up, fps, begin, length_s=length, size=size, flanks_s=flanks)
+    add(values, "browInnerUp", LISTENER.brow_inner * up)
     add(values, "browOuterUp", up)
-    wander = 0.04 * smooth_noise(random, frames, fps, low_hz=0.02, high_hz=0.3)[:, 0]
+    low, high = LISTENER.brow_wander_hz
+    wander = smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
+    wander = LISTENER.brow_wander * wander
     frown = rule.negative_brow_down * (LISTENER_ATTITUDES[events.attitude] == "negative")
-    add(values, "browDown", wander + frown + 0.04 * envelope - 0.3 * up)
-    add(
-        values,
-        "eyeSquint",
-        0.06 * smooth_noise(random, frames, fps, low_hz=0.02, high_hz=0.4)[:, 0],
-    )
+    nodding = LISTENER.brow_down_nod * envelope
+    add(values, "browDown", wander + frown + nodding - LISTENER.brow_down * up)
+    low, high = LISTENER.squint_wander_hz
+    squint = smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
+    add(values, "eyeSquint", LISTENER.squint_wander * squint)
 
 
 def _mouth(
@@ -208,33 +192,21 @@ def _mouth(
     jaw = np.zeros(len(values), np.float32)
     for nod in nods:
         if random.random() < rule.vocal_at_nod:
-            length = random.uniform(0.25, 0.5)
-            add_episode(
-                jaw,
-                fps,
-                nod.time,
-                length_s=length,
-                size=random.uniform(*rule.vocal_jaw),
-                rise_s=0.1,
-                fall_s=0.15,
-            )
+            length, size = random.uniform(*LISTENER.vocal_s), random.uniform(*rule.vocal_jaw)
+            flanks = LISTENER.vocal_flanks_s
+            add_episode(jaw, fps, nod.time, length_s=length, size=size, flanks_s=flanks)
     for time in poisson_times(random, events.duration_s, rule.parted_lips_a_minute):
-        length = random.uniform(*rule.parted_lips_s)
-        add_episode(
-            jaw,
-            fps,
-            float(time),
-            length_s=length,
-            size=random.uniform(*rule.parted_jaw),
-            rise_s=0.3,
-            fall_s=0.4,
-        )
-    values[:, 3] += JAW_OPEN_RAD * jaw
-    add(values, "mouthLowerDown", 0.5 * jaw)
-    add(values, "mouthUpperUp", 0.25 * jaw)
-    wander = smooth_noise(random, len(values), fps, low_hz=0.05, high_hz=0.5, columns=2)
-    add(values, "mouthPress", 0.03 * wander[:, 0] - 0.8 * jaw)
-    add(values, "mouthShrugLower", 0.02 * wander[:, 1])
+        length, size = random.uniform(*rule.parted_lips_s), random.uniform(*rule.parted_jaw)
+        flanks = LISTENER.parted_flanks_s
+        add_episode(jaw, fps, float(time), length_s=length, size=size, flanks_s=flanks)
+    values[:, JAW.start] += JAW_OPEN_RAD * jaw
+    add(values, "mouthLowerDown", LISTENER.lower_down * jaw)
+    add(values, "mouthUpperUp", LISTENER.upper_up * jaw)
+    low, high = LISTENER.mouth_wander_hz
+    wander = smooth_noise(random, len(values), fps, low_hz=low, high_hz=high, columns=2)
+    press = LISTENER.press_wander * wander[:, 0] - LISTENER.press_open * jaw
+    add(values, "mouthPress", press)
+    add(values, "mouthShrugLower", LISTENER.shrug_wander * wander[:, 1])
 
 
 def _eyes(
@@ -242,32 +214,19 @@ def _eyes(
 ) -> None:
     """Gaze on the speaker with short looks away, held while the head moves; blinks."""
     fps = events.fps
-    frames = len(values)
-    degrees = np.degrees(values[:, :3])
-    right, down = -0.012 * degrees[:, 1], -0.006 * degrees[:, 0]
-    shifts = renewal_times(random, events.duration_s, rule.gaze_shifts_a_minute, 1.0)
-    for time in shifts:
-        away = random.uniform(*rule.gaze_away_s)
-        add_episode(
-            right,
-            fps,
-            float(time),
-            length_s=away,
-            size=random.normal(0.0, 0.16),
-            rise_s=0.08,
-            fall_s=0.08,
-        )
-        add_episode(
-            down,
-            fps,
-            float(time),
-            length_s=away,
-            size=random.normal(0.04, 0.08),
-            rise_s=0.08,
-            fall_s=0.08,
-        )
-    add_gaze(values, right, down)
-    lid = np.zeros(frames, np.float32)
+    every, shortest = rule.gaze_shifts_a_minute, LISTENER.gaze_shortest_s
+    shifts = renewal_times(random, events.duration_s, every, shortest)
+    add_looks(
+        values,
+        np.degrees(values[:, HEAD]),
+        random,
+        fps,
+        shifts,
+        away_s=rule.gaze_away_s,
+        right=LISTENER.gaze_right,
+        down=LISTENER.gaze_down,
+    )
+    lid = np.zeros(len(values), np.float32)
     for time in draw_blinks(events, random, rule, nods, shifts):
         peak = random.uniform(*rule.blink_peak)
         close, open_ = _uniform(random, rule.blink_close_s), _uniform(random, rule.blink_open_s)
@@ -280,13 +239,13 @@ def draw_blinks(
 ) -> Floats:
     """Blink times: a renewal process, thinned so that boundary blinks keep the rate: [B] s."""
     rate = _uniform(random, rule.blinks_a_minute)
-    with_nods = [nod.time + 0.1 for nod in nods if random.random() < rule.blink_at_nod]
+    delay_s = LISTENER.blink_nod_delay_s
+    with_nods = [nod.time + delay_s for nod in nods if random.random() < rule.blink_at_nod]
     with_shifts = shifts[random.random(len(shifts)) < rule.blink_at_gaze]
     bound = np.concatenate([np.array(with_nods), with_shifts])
     bound_rate = len(bound) / max(events.duration_s, 1e-6) * 60.0
-    own = renewal_times(
-        random, events.duration_s, max(rate - bound_rate, 8.0), rule.blink_shortest_s
-    )
+    own_rate = max(rate - bound_rate, LISTENER.blinks_own_a_minute)
+    own = renewal_times(random, events.duration_s, own_rate, rule.blink_shortest_s)
     times = np.sort(np.concatenate([own, bound]))
     if not len(times):
         return times

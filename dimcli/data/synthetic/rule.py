@@ -1,9 +1,10 @@
-"""The main rates, sizes, chances and delays of the synthetic dyads, in one table, with sources.
+"""Every rate, size, chance and delay of the synthetic dyads' motion, in one table, with sources.
 
-:class:`SpeakerRule` and :class:`ListenerRule` hold what a recipe can change, and the dictionaries
-what faces show at rest and couple. Not here: about 140 smaller numbers (flanks of episodes, corners
-of noise, further chances and spreads) stand where they are used, in ``listener_rule.py`` and
-``speaker_rule.py``; whoever changes one raises ``RECIPE_VERSION``.
+:class:`SpeakerRule` and :class:`ListenerRule` hold what a recipe can change; its fingerprint covers
+them. The smaller numbers (flanks of episodes, corners of noise, further chances and spreads) stand
+in :class:`FaceNumbers`, :class:`SpeakerNumbers` and :class:`ListenerNumbers`, and the dictionaries
+say what faces show at rest and couple. The fingerprint does not cover those: whoever changes one
+raises ``RECIPE_VERSION``.
 
 Sources by short name:
 
@@ -193,6 +194,290 @@ class ListenerRule:
     """browDown a disapproving listener adds (ViCo's negative attitude; size chosen)."""
     nod_attitude: tuple[float, float, float] = (1.0, 1.15, 0.6)
     """Factor on nod chances, by attitude (ViCo)."""
+
+
+@dataclass(frozen=True)
+class FaceNumbers:
+    """What speakers' and listeners' faces do alike (chosen)."""
+
+    eyes_per_yaw: float = -0.012
+    """Look to the right a degree of yaw: eyes hold their aim while the head turns."""
+    eyes_per_pitch: float = -0.006
+    """Look down a degree of pitch."""
+    gaze_flank_s: float = 0.08
+    """How long eyes take to a new aim and back."""
+    blink_look_up: float = -0.25
+    """eyeLookUp a blink adds, of its eyeBlink."""
+
+
+@dataclass(frozen=True)
+class SpeakerNumbers:
+    """The smaller numbers of every speaker (chosen, where no source is named)."""
+
+    draws_a_second: float = 1.0
+    """Utterances and pauses drawn a second of conversation, more than are used."""
+    spare_draws: int = 4
+    """The same beside those."""
+    last_pause_s: float = 0.2
+    """No pause begins this close to the end."""
+    shortest_phrase_s: float = 0.15
+    """Shorter phrases have no syllable."""
+    tempo_sigma: float = 0.12
+    """Spread of the log of a speaker's own length of syllable."""
+    final_lengthening: float = 1.5
+    """Phrases end slowly: factor on their last syllable."""
+    weak_stress: Pair = (0.05, 0.4)
+    """Stress in 0..1 of any syllable."""
+    strong_stress: float = 0.5
+    """What a stressed syllable has more; above it, it counts as stressed."""
+    first_stressed: int = 3
+    """The first stressed syllable is one of so many."""
+    last_stress: float = 0.5
+    """Factor on the last syllable's stress where pitch falls to the end."""
+    pitch_floor: float = 0.05
+    """Share of the pitch at the start that remains at the end of a phrase."""
+    unfinished_semitones: float = 4.0
+    """Pitch stays above this before a pause inside a thought."""
+    rise_semitones: float = 6.0
+    """Pitch that the last syllables of a rising end gain."""
+    rise_syllables: int = 2
+    """How many those are."""
+    stress_semitones: float = 2.5
+    """Pitch a unit of stress."""
+    labial_share: float = 0.22
+    """Syllables that begin with closed lips (about the share of p, b, m in English onsets)."""
+    consonant_shares: tuple[float, float, float, float] = (0.35, 0.25, 0.22, 0.18)
+    """Shares of stops, fricatives, nasals and none."""
+    beats_limits_a_minute: Pair = (6.0, 60.0)
+    """Fewest and most head beats, however lively."""
+    smiles_by_attitude: tuple[float, float, float] = (1.0, 1.6, 0.35)
+    """Factor on smile episodes of the neutral, positive and negative."""
+    breath_share: float = 0.3
+    """Pauses that end with a breath."""
+    breath_lead_s: float = 0.3
+    """How long before speech it begins."""
+    drift_hz: Pair = (0.03, 0.14)
+    """Band of the slow drift of the head."""
+
+    rest_strength: Pair = (0.3, 1.0)
+    """Factor on each resting value."""
+    noise_floor: float = 0.25
+    """Share of a tracker's noise in columns that do not move."""
+    noise_full_at: float = 0.1
+    """Standard deviation from which a column has one whole noise more."""
+    talking_frames: int = 7
+    """Frames over which talking is averaged for flicker."""
+    wander_hz: Pair = (0.0, 0.25)
+    """Band of slow wander."""
+    flicker_hz: Pair = (0.5, 4.0)
+    """Band of flicker."""
+
+    opening_log_mean: float = -0.2
+    """Mean of the log of opening beside loudness."""
+    opening_least: float = 0.55
+    """Opening of an unstressed vowel, of its own opening."""
+    opening_by_stress: float = 0.6
+    """What a unit of stress adds."""
+    opening_limit: float = 1.6
+    """No vowel opens wider."""
+    opening_at_onset: float = 0.25
+    """Opening where a syllable starts with parted lips, of its vowel's."""
+    opening_at_end: float = 0.15
+    """Opening where it ends."""
+    syllable_middle: Pair = (0.4, 0.6)
+    """Weights of a syllable's start and end in the time it is widest."""
+    syllable_middle_sigma_s: float = 0.02
+    """Spread of that time."""
+    ajar: float = 0.06
+    """Spread of how far the mouth rests open between phrases."""
+    ajar_hz: Pair = (0.0, 0.4)
+    """Its band."""
+    jaw_taps: tuple[float, float, float] = (0.25, 0.5, 0.25)
+    """Filter over three frames: jaws have inertia."""
+    jaw_wander: float = 0.35
+    """Spread of the log of slow changes of opening."""
+    jaw_wander_hz: Pair = (0.05, 0.5)
+    """Their band."""
+    lip_limit: float = 1.2
+    """Lips follow the opening no further."""
+    lip_strength: Pair = (0.3, 1.0)
+    """How much one speaker's lips follow."""
+    pucker: float = 0.4
+    """mouthPucker of a fully rounded vowel."""
+    pucker_strength: Pair = (0.1, 1.5)
+    """One speaker's factor on it."""
+    funnel: float = 0.25
+    """mouthFunnel a unit of rounding and opening."""
+    lower_down: float = 0.3
+    """mouthLowerDown a unit of opening; the next two likewise."""
+    upper_up: float = 0.15
+    stretch: float = 0.1
+    """mouthStretch of spread vowels."""
+    seal_s: Pair = (0.06, 0.07)
+    """How long lips take to close for p, b, m, and to open."""
+    seal_press: float = 0.12
+    """mouthPress of closed lips."""
+    seal_roll: float = 0.06
+    """mouthRollUpper of closed lips."""
+    talk_close: float = 0.02
+    """mouthClose a unit of opening."""
+
+    smile_tilt: float = 0.08
+    """Spread of how much more one side smiles."""
+    smile_flank_s: float = 0.5
+    """Longest onset and offset of a smile."""
+    sway_hz: Pair = (0.3, 1.5)
+    """Band of the head's sway."""
+    beat_down_share: float = 0.75
+    """Beats that go down; the others go up."""
+    beat_up: float = -0.8
+    """Size of those."""
+    beat_lead_s: float = 0.05
+    """How long before its syllable a beat begins."""
+    beat_hz: Pair = (1.4, 2.8)
+    """Rate of a beat."""
+    beat_leak: float = 0.25
+    """Spread of how much of beats shows in yaw and roll."""
+    pose_noise_axes: tuple[float, float, float] = (1.6, 1.0, 0.7)
+    """Factors on a tracker's noise of pitch, yaw, roll."""
+
+    gaze_shortest_s: float = 0.5
+    """Refractory time of gaze shifts."""
+    gaze_away_s: Pair = (0.4, 2.2)
+    """How long a look away lasts."""
+    gaze_right: Pair = (0.0, 0.2)
+    """Mean and spread of where it goes, to the right; 1 is extreme."""
+    gaze_down: Pair = (0.05, 0.12)
+    """The same downwards."""
+    blinks_bound_a_minute: float = 5.0
+    """Blinks that come with pauses."""
+    blink_shortest_s: float = 0.3
+    """Refractory time of the others."""
+    blink_at_pause: float = 0.3
+    """Chance of a blink as a pause begins."""
+    blink_pause_delay_s: float = 0.1
+    """How long after."""
+    blink_peak: Pair = (0.4, 0.75)
+    """One speaker's eyeBlink at full closure."""
+    blink_spread: Pair = (0.85, 1.1)
+    """Factor on it for each blink."""
+    blink_close_s: Pair = (0.06, 0.1)
+    """CN."""
+    blink_open_s: Pair = (0.1, 0.2)
+    """CN."""
+    blink_squint: Pair = (0.15, 0.5)
+    """eyeSquint a blink adds, of its eyeBlink (real 0.14-0.56)."""
+    blink_look_down: Pair = (0.8, 1.2)
+    """eyeLookDown a blink adds, of its eyeBlink (real 0.96-1.26)."""
+
+    brow_size: Pair = (0.15, 0.6)
+    """Size of a brow raise."""
+    brow_s: Pair = (0.4, 1.4)
+    """Its length."""
+    brow_flanks_s: Pair = (0.15, 0.25)
+    """Its onset and offset."""
+    brow_inner: Pair = (0.3, 1.1)
+    """browInnerUp of it."""
+    brow_outer: Pair = (0.4, 1.0)
+    """browOuterUp of it."""
+    brow_down: float = -0.4
+    """browDown of it."""
+
+
+@dataclass(frozen=True)
+class ListenerNumbers:
+    """The smaller numbers of every listener (chosen, where no source is named)."""
+
+    rest_sigma: float = 0.12
+    """Spread of the log of each resting value."""
+    nod_beat_delay_s: float = 0.25
+    """From a head beat to the nod that answers it."""
+    nod_gap_s: float = 0.25
+    """Least time between two nods."""
+    nodding_lead_s: float = 0.2
+    """How long before a nod what goes with it begins."""
+    nodding_extra_s: float = 0.8
+    """How much longer than the nod it lasts."""
+    nodding_flanks_s: Pair = (0.4, 0.6)
+    """Its onset and offset."""
+    nod_leak: float = 0.08
+    """Spread of how much of nods shows in yaw and roll."""
+    drift_low_hz: float = 0.04
+    """Lower corner of the drift's spectrum."""
+    sway_power: float = 0.5
+    """Sway goes with animation to this share of the power that nods have."""
+
+    smile_tilt: float = 0.04
+    """Spread of how much more one side smiles."""
+    smile_level_sigma: float = 0.03
+    """Spread of the resting smile."""
+    smile_drift_hz: Pair = (0.02, 0.22)
+    """Band of the slow wander of the smile."""
+    smile_extra_s: Pair = (0.3, 1.5)
+    """How much longer than the speaker's smile its copy lasts."""
+    smile_rise_s: float = 0.5
+    """Onset of a copied smile."""
+    smile_fall_s: float = 1.2
+    """Longest offset of it."""
+    smile_soft_from: float = 0.7
+    """Smiles saturate softly from here,"""
+    smile_soft_range: float = 0.25
+    """within this much, so under 0.95, as trackers' do."""
+
+    brow_delay_s: Pair = (0.3, 0.9)
+    """From the speaker's brow raise to the listener's."""
+    brow_s: Pair = (0.5, 1.5)
+    """Its length."""
+    brow_size: Pair = (0.1, 0.35)
+    """Its size, which is its browOuterUp."""
+    brow_flanks_s: Pair = (0.2, 0.4)
+    """Its onset and offset."""
+    brow_inner: float = 0.8
+    """browInnerUp of it."""
+    brow_down: float = 0.3
+    """browDown it takes away."""
+    brow_down_nod: float = 0.04
+    """browDown of a nod."""
+    brow_wander: float = 0.04
+    """Spread of the slow wander of browDown."""
+    brow_wander_hz: Pair = (0.02, 0.3)
+    """Its band."""
+    squint_wander: float = 0.06
+    """Spread of the slow wander of eyeSquint."""
+    squint_wander_hz: Pair = (0.02, 0.4)
+    """Its band."""
+
+    vocal_s: Pair = (0.25, 0.5)
+    """Length of a spoken back-channel."""
+    vocal_flanks_s: Pair = (0.1, 0.15)
+    """Its onset and offset."""
+    parted_flanks_s: Pair = (0.3, 0.4)
+    """Onset and offset of parted lips."""
+    lower_down: float = 0.5
+    """mouthLowerDown a unit of jawOpen; the next likewise."""
+    upper_up: float = 0.25
+    mouth_wander_hz: Pair = (0.05, 0.5)
+    """Band of the wander of pressed lips and raised chin."""
+    press_wander: float = 0.03
+    """Spread of mouthPress."""
+    press_open: float = 0.8
+    """mouthPress that a unit of jawOpen takes away."""
+    shrug_wander: float = 0.02
+    """Spread of mouthShrugLower."""
+
+    gaze_shortest_s: float = 1.0
+    """Refractory time of gaze shifts."""
+    gaze_right: Pair = (0.0, 0.16)
+    """Mean and spread of where a look away goes, to the right; 1 is extreme."""
+    gaze_down: Pair = (0.04, 0.08)
+    """The same downwards."""
+    blink_nod_delay_s: float = 0.1
+    """From a nod's start to its blink."""
+    blinks_own_a_minute: float = 8.0
+    """Fewest blinks that come with nothing else."""
+
+
+FACE, SPEAKER, LISTENER = FaceNumbers(), SpeakerNumbers(), ListenerNumbers()
 
 
 LISTENER_ATTITUDES = ("neutral", "positive", "negative")

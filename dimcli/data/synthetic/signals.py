@@ -106,10 +106,10 @@ def add_episode(
     *,
     length_s: float,
     size: float,
-    rise_s: float,
-    fall_s: float,
+    flanks_s: Pair,
 ) -> None:
-    """Add a plateau with cosine flanks of ``rise_s`` and ``fall_s`` to ``track`` [T]."""
+    """Add a plateau to ``track`` [T], with a cosine onset and offset of ``flanks_s``."""
+    rise_s, fall_s = flanks_s
     first = max(int(np.ceil(time * fps)), 0)
     last = min(int(np.floor((time + length_s) * fps)) + 1, len(track))
     if first >= last:

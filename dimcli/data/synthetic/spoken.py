@@ -2,7 +2,7 @@
 
 A folder as the Montreal Forced Aligner lays out a corpus: a sub-folder a voice, in it sounds and,
 beside each, a TextGrid of the same name. The motion is not recorded but made, by the rule of
-:mod:`dimcli.data.synthetic.spoken`, in a drawn style; the sound is changed as recordings are
+:mod:`dimcli.data.synthetic.talking`, in a drawn style; the sound is changed as recordings are
 (:mod:`dimcli.data.synthetic.sound_changes`). Every file can be used in several versions, each with
 its own style and changes. Some clips hold no speech (silence, noise, music-like sounds) and a
 resting face.
@@ -16,35 +16,25 @@ from __future__ import annotations
 import hashlib
 import json
 import wave
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from dimcli.audio import MEL4, PITCH, SAMPLE_RATE, VOICING, encode, encoder_here, mel
+from dimcli.audio import MEL4, SAMPLE_RATE, encode, encoder_here, mel
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats
 from dimcli.data.clip import ClipRecord
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.listener_rule import listener_motion
-from dimcli.data.synthetic.mouth import MouthStyle, add_mouth, closures, mouth_controls
-from dimcli.data.synthetic.phones import (
-    SEAL,
-    Phone,
-    Segments,
-    letters_of,
-    read_textgrid,
-    segments_of,
-    targets,
-)
-from dimcli.data.synthetic.rule import ListenerRule, SpeakerRule
-from dimcli.data.synthetic.signals import Random, poisson_times, smooth_noise
+from dimcli.data.synthetic.mouth import closures
+from dimcli.data.synthetic.phones import SEAL, Phone, letters_of, read_textgrid, segments_of
+from dimcli.data.synthetic.rule import ListenerRule
 from dimcli.data.synthetic.sound_changes import Changes, changed, rest_sound
-from dimcli.data.synthetic.speaker_rule import SpeakerEvents, speaker_motion
-from dimcli.data.synthetic.speech import Syllables
+from dimcli.data.synthetic.talking import STYLES, Speech, talking_motion
 from dimcli.data.writer import Dyads, Skipped, Span, check_lengths, split_conversations
 from dimcli.media import read_audio
 
@@ -271,143 +261,3 @@ def closures_of(store: ClipStore, record: ClipRecord) -> Floats:
     times -= record.start / store.info.fps
     middle = times.mean(axis=1)
     return times[(middle >= 0) & (middle < len(record) / store.info.fps)]
-
-
-PAUSE_S = 0.2
-"""Shorter silences are part of words."""
-
-
-@dataclass(frozen=True)
-class SpeakerStyle:
-    """A way of talking: its mouth, how lively head and brows are, and smiles a minute."""
-
-    mouth: MouthStyle
-    animation: float = 1.0
-    smiles_a_minute: float = 2.5
-
-
-STYLES: dict[str, SpeakerStyle] = {
-    "natural": SpeakerStyle(MouthStyle()),
-    "calm": SpeakerStyle(MouthStyle(opening=0.7, rounding=0.85, stress=0.12), 0.55, 1.0),
-    "clear": SpeakerStyle(MouthStyle(opening=1.35, rounding=1.25, spreading=1.3), 0.9, 2.0),
-    "lively": SpeakerStyle(MouthStyle(opening=1.3, spreading=1.2, stress=0.3), 1.7, 5.0),
-    "mumbled": SpeakerStyle(MouthStyle(opening=0.55, rounding=0.7, spreading=0.6), 0.7, 1.0),
-    "smiling": SpeakerStyle(MouthStyle(opening=1.0, rounding=0.8, spreading=1.5), 1.1, 11.0),
-}
-"""The styles a speaker can have, by name; ``natural`` is the middle of people."""
-
-RULE = replace(
-    SpeakerRule(),
-    wander=(0.05, 0.3),
-    tracker_gain_sigma=0.15,
-    expression_noise=(0.002, 0.006),
-    pose_noise_degrees=(0.02, 0.08),
-    rest_degrees=(1.0, 1.0, 1.0),
-    rest_pitch_degrees=0.0,
-)
-"""The speaker's rule for a face that is to be learned from: less of what only a tracker adds."""
-REST_SHARE = 0.35
-"""How much of a tracked face's rest remains: the portrait brings its own."""
-
-
-@dataclass(frozen=True)
-class Speech:
-    """What is said: its ``segments``, and pitch in semitones about the voice's middle, [T], a row
-    a frame (0 where there is no voice).
-    """
-
-    segments: Segments
-    pitch: Floats
-    duration_s: float
-    fps: float
-
-    @classmethod
-    def of_features(cls, segments: Segments, features: Floats, fps: float) -> Speech:
-        """From ``mel`` features [T, 32] of the sound."""
-        pitch = 12.0 * features[:, PITCH] * (features[:, VOICING] > 0.5)
-        return cls(segments, pitch.astype(np.float32), len(features) / fps, fps)
-
-
-def speech_events(
-    speech: Speech, style: SpeakerStyle, random: Random, rule: SpeakerRule = RULE
-) -> SpeakerEvents:
-    """What head, brows and lids do with ``speech``."""
-    segments, fps, duration = speech.segments, speech.fps, speech.duration_s
-    frames = len(speech.pitch)
-    known = targets()
-    vowel = np.array([bool(s) and known[s].vowel for s in segments.letters], bool)
-    silent = segments.silent
-    start, end = segments.start[vowel], segments.end[vowel]
-    at = np.clip(np.round((start + end) / 2.0 * fps).astype(int), 0, frames - 1)
-    pitch, stress = speech.pitch[at], segments.stress[vowel]
-    accent = stress * np.clip(0.5 + pitch / 6.0, 0.1, 1.5)
-    animation = float(style.animation * np.exp(random.normal(0.0, 0.2)))
-    pauses = np.stack([segments.start[silent], segments.end[silent]], axis=1)
-    pauses = pauses[pauses[:, 1] - pauses[:, 0] >= PAUSE_S]
-    talking_s = float((segments.end - segments.start)[~silent].sum())
-    beats = random.uniform(*rule.beats_a_minute) * np.sqrt(animation) * talking_s / 60.0
-    raises = random.uniform(*rule.brow_raises_a_minute) * np.sqrt(animation) * talking_s / 60.0
-    smile_at = poisson_times(random, duration, style.smiles_a_minute)
-    smiles = np.stack(
-        [
-            smile_at,
-            random.uniform(*rule.smile_s, len(smile_at)),
-            random.uniform(0.2, 0.6, len(smile_at)),
-        ],
-        axis=1,
-    )
-    breaths = pauses[:, 1][random.random(len(pauses)) < 0.3] - 0.3
-    drift = smooth_noise(random, frames, fps, low_hz=0.03, high_hz=0.14, columns=3)
-    return SpeakerEvents(
-        duration_s=duration,
-        fps=fps,
-        attitude=0,
-        animation=animation,
-        pauses=pauses.astype(np.float32),
-        thinking=np.zeros(len(pauses), bool),
-        syllables=Syllables(
-            start=start,
-            end=end,
-            vowel=np.zeros(len(start), np.int64),
-            consonant=np.zeros(len(start), np.int64),
-            stress=stress,
-            pitch=pitch,
-            lips_close=np.zeros(len(start), bool),
-        ),
-        beats=(start + 0.3 * (end - start))[_chosen(random, accent, beats)],
-        smiles=smiles.astype(np.float32),
-        brow_raises=np.maximum(start - 0.15, 0.0)[_chosen(random, accent**2, raises)],
-        breaths=np.maximum(breaths, 0.0).astype(np.float32),
-        drift=(0.6 * drift * np.array(rule.drift_degrees) * np.sqrt(animation)).astype(np.float32),
-    )
-
-
-def _chosen(random: Random, accent: Floats, expected: float) -> np.ndarray:
-    """About ``expected`` of the syllables, the more accented the likelier: bool [S]."""
-    chance = accent / max(float(accent.sum()), 1e-6) * expected
-    return random.random(len(accent)) < chance
-
-
-def talking_motion(
-    speech: Speech, style: SpeakerStyle, random: Random, rule: SpeakerRule = RULE
-) -> tuple[Floats, SpeakerEvents]:
-    """A face that says ``speech``: motion float32 [T, 56] (arkit) and the events behind it.
-
-    People of one style differ a little, and so do their days.
-    """
-    events = speech_events(speech, style, random, rule)
-    spread = np.exp(random.normal(0.0, 0.1, 4))
-    mouth = replace(
-        style.mouth,
-        opening=float(style.mouth.opening * spread[0]),
-        jaw=float(style.mouth.jaw * spread[1]),
-        rounding=float(style.mouth.rounding * spread[2]),
-        spreading=float(style.mouth.spreading * spread[3]),
-        lead_s=float(style.mouth.lead_s + random.uniform(-0.005, 0.01)),
-    )
-    controls = mouth_controls(speech.segments, speech.duration_s, mouth)
-
-    def add_speech(values: Floats) -> None:
-        add_mouth(values, controls, speech.fps, mouth)
-
-    return speaker_motion(events, random, rule, rest=REST_SHARE, mouth=add_speech), events

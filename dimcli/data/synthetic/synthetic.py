@@ -1,7 +1,7 @@
 """Synthetic dyads: conversations drawn from a written-down generative model.
 
 The numbers stand in :mod:`dimcli.data.synthetic.rule`, the speaker in
-:mod:`dimcli.data.synthetic.speaker_rule` and :mod:`dimcli.data.synthetic.speaker_rule`, the
+:mod:`dimcli.data.synthetic.speaker_events` and :mod:`dimcli.data.synthetic.speaker_rule`, the
 listener in :mod:`dimcli.data.synthetic.listener_rule`. A conversation is a function of (recipe,
 seed, index) alone, so a data set can be made in parallel, resumed, or re-made in part, with the
 same bytes; and its hidden events can be drawn again later, which is what the oracle does.
@@ -25,12 +25,8 @@ from dimcli.data.clip import ClipRecord
 from dimcli.data.store import DatasetInfo
 from dimcli.data.synthetic.listener_rule import listener_motion
 from dimcli.data.synthetic.rule import LISTENER_ATTITUDES, ListenerRule, SpeakerRule
-from dimcli.data.synthetic.speaker_rule import (
-    SpeakerEvents,
-    draw_events,
-    speaker_motion,
-    speaker_sound,
-)
+from dimcli.data.synthetic.speaker_events import SpeakerEvents, draw_events
+from dimcli.data.synthetic.speaker_rule import speaker_motion, speaker_sound
 from dimcli.data.workers import each_done
 from dimcli.data.writer import StoreWriter, split_conversations
 

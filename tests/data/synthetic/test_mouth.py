@@ -12,7 +12,7 @@ from dimcli.core.motion import Motion, expression_index
 from dimcli.data.synthetic.mouth import MouthStyle, add_mouth, closures, mouth_controls
 from dimcli.data.synthetic.phones import SEAL, Phone, Segments, letters_of, segments_of
 from dimcli.data.synthetic.signals import empty_motion
-from dimcli.data.synthetic.spoken import STYLES, Speech, talking_motion
+from dimcli.data.synthetic.talking import STYLES, Speech, talking_motion
 from dimcli.evaluation.lips import CLOSED, closure_hits, lip_opening
 
 FPS = 25.0

@@ -1,0 +1,156 @@
+"""What a synthetic speaker does and when: the hidden events behind its motion and its sound.
+
+:func:`draw_events` draws those of one conversation; the listener's rule
+(:mod:`dimcli.data.synthetic.listener_rule`) sees only those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dimcli.data.synthetic.rule import ATTITUDE_SHARES, SPEAKER, Pair, SpeakerRule
+from dimcli.data.synthetic.signals import Floats, Random, lognormals, poisson_times, smooth_noise
+from dimcli.data.synthetic.speech import MOUTH_OPENING, Syllables
+
+
+@dataclass(frozen=True)
+class SpeakerEvents:
+    """What a speaker does, hidden behind motion and sound. Times in seconds, angles in degrees.
+
+    ``pauses`` [P, 2] start and end of silences; ``thinking`` bool [P], pauses inside a thought;
+    ``syllables``; ``beats`` [B] times of head beats; ``smiles`` [S, 3] start, length, peak;
+    ``brow_raises`` [R]; ``breaths`` [K]; ``drift`` [T, 3] slow pitch, yaw, roll about the rest;
+    ``animation`` liveliness about 1; ``attitude`` index into LISTENER_ATTITUDES; ``fps`` is that of
+    ``drift``.
+    """
+
+    duration_s: float
+    fps: float
+    attitude: int
+    animation: float
+    pauses: Floats
+    thinking: NDArray[np.bool_]
+    syllables: Syllables
+    beats: Floats
+    smiles: Floats
+    brow_raises: Floats
+    breaths: Floats
+    drift: Floats
+
+
+def draw_events(random: Random, duration_s: float, fps: float, rule: SpeakerRule) -> SpeakerEvents:
+    """Draw the events of one speaker over ``duration_s`` seconds."""
+    attitude = int(random.choice(len(ATTITUDE_SHARES), p=ATTITUDE_SHARES))
+    animation = float(np.exp(random.normal(0.0, rule.animation_sigma)))
+    syllables, pauses, thinking = _draw_turns(random, duration_s, rule)
+    stressed = syllables.start[syllables.stress > SPEAKER.strong_stress]
+    beat_rate = random.uniform(*rule.beats_a_minute) * np.sqrt(animation)
+    beat_rate = np.clip(beat_rate, *SPEAKER.beats_limits_a_minute)
+    share = min(beat_rate * duration_s / 60.0 / max(len(stressed), 1), 1.0)
+    beats = stressed[random.random(len(stressed)) < share]
+    happy = SPEAKER.smiles_by_attitude[attitude]
+    smiles_a_minute = happy * random.uniform(*rule.smile_episodes_a_minute)
+    smiles = draw_smiles(random, duration_s, smiles_a_minute, rule.smile_s, rule.smile_peak)
+    raises = poisson_times(random, duration_s, random.uniform(*rule.brow_raises_a_minute))
+    breaths = draw_breaths(random, pauses)
+    drift = draw_drift(random, round(duration_s * fps), fps) * np.array(rule.drift_degrees)
+    return SpeakerEvents(
+        duration_s=duration_s,
+        fps=fps,
+        attitude=attitude,
+        animation=animation,
+        pauses=pauses,
+        thinking=thinking,
+        syllables=syllables,
+        beats=beats.astype(np.float32),
+        smiles=smiles,
+        brow_raises=raises,
+        breaths=breaths,
+        drift=(drift * np.sqrt(animation)).astype(np.float32),
+    )
+
+
+def draw_smiles(
+    random: Random, duration_s: float, a_minute: float, length_s: Pair, peak: Pair
+) -> Floats:
+    """Smile episodes, their lengths and peaks of uniform draws: [S, 3] start, length, peak."""
+    at = poisson_times(random, duration_s, a_minute)
+    lengths = random.uniform(*length_s, len(at))
+    return np.stack([at, lengths, random.uniform(*peak, len(at))], axis=1).astype(np.float32)
+
+
+def draw_breaths(random: Random, pauses: NDArray[np.floating[Any]]) -> Floats:
+    """Times (s) of the breaths at the ends of some ``pauses`` [P, 2]: [K]."""
+    taken = random.random(len(pauses)) < SPEAKER.breath_share
+    return np.maximum(pauses[:, 1][taken] - SPEAKER.breath_lead_s, 0.0).astype(np.float32)
+
+
+def draw_drift(random: Random, frames: int, fps: float) -> Floats:
+    """Slow pitch, yaw and roll of unit variance: [T, 3]."""
+    low, high = SPEAKER.drift_hz
+    return smooth_noise(random, frames, fps, low_hz=low, high_hz=high, columns=3)
+
+
+def _draw_turns(
+    random: Random, duration_s: float, rule: SpeakerRule
+) -> tuple[Syllables, Floats, NDArray[np.bool_]]:
+    """Phrases of syllables and the pauses between them."""
+    count = int(duration_s / SPEAKER.draws_a_second) + SPEAKER.spare_draws
+    speech = np.clip(
+        lognormals(random, rule.utterance_s_lognormal, count), *rule.utterance_limits_s
+    )
+    # Some speakers run long, some stop often.
+    speech = speech * np.exp(random.normal(0.0, rule.utterance_spread))
+    silence = np.clip(lognormals(random, rule.pause_s_lognormal, count), *rule.pause_limits_s)
+    edges = np.cumsum(np.stack([speech, silence], axis=1).reshape(-1)) - random.uniform(
+        0, speech[0]
+    )
+    ends, starts = edges[0::2], edges[1::2]
+    inside = ends < duration_s - SPEAKER.last_pause_s
+    thinking = random.random(count) < rule.thinking_pause_share
+    phrase_starts = np.concatenate([[0.0], starts])[: inside.sum() + 1]
+    phrase_ends = np.minimum(ends, duration_s)[: inside.sum() + 1]
+    parts: list[NDArray[np.bool_]] = []
+    tempo = rule.syllable_s_lognormal[0] * np.exp(random.normal(0.0, SPEAKER.tempo_sigma))
+    for begin, end, unfinished in zip(phrase_starts, phrase_ends, thinking, strict=False):
+        if end - begin < SPEAKER.shortest_phrase_s:
+            continue
+        number = max(1, round((end - begin) / tempo))
+        lengths = np.exp(random.normal(0.0, rule.syllable_s_lognormal[1], number))
+        lengths[-1] *= SPEAKER.final_lengthening
+        lengths *= (end - begin) / lengths.sum()
+        at = begin + np.concatenate([[0.0], np.cumsum(lengths)])
+        stress = random.uniform(*SPEAKER.weak_stress, number)
+        first = random.integers(0, SPEAKER.first_stressed)
+        every = max(2, round(random.uniform(*rule.stressed_every)))
+        stress[first::every] += SPEAKER.strong_stress
+        start = random.uniform(*rule.pitch_start_semitones)
+        fall = start * np.linspace(1.0, SPEAKER.pitch_floor, number)
+        if unfinished:
+            fall = np.maximum(fall, SPEAKER.unfinished_semitones)
+        elif random.random() < rule.rising_end_share:
+            fall[-SPEAKER.rise_syllables :] += SPEAKER.rise_semitones
+        else:
+            stress[-1] *= SPEAKER.last_stress
+        pitch = fall + SPEAKER.stress_semitones * stress
+        parts.append(np.stack([at[:-1], at[1:], stress, pitch], axis=1))
+    table = np.concatenate(parts) if parts else np.zeros((0, 4))
+    number = len(table)
+    shares = SPEAKER.consonant_shares
+    consonant = random.choice(len(shares), number, p=shares)
+    closes = (random.random(number) < SPEAKER.labial_share) & (consonant != len(shares) - 1)
+    syllables = Syllables(
+        start=table[:, 0].astype(np.float32),
+        end=table[:, 1].astype(np.float32),
+        vowel=random.integers(0, len(MOUTH_OPENING), number),
+        consonant=consonant,
+        stress=table[:, 2].astype(np.float32),
+        pitch=table[:, 3].astype(np.float32),
+        lips_close=closes,
+    )
+    pauses = np.stack([ends[inside], np.minimum(starts[inside], duration_s)], axis=1)
+    return syllables, pauses.astype(np.float32), thinking[inside]
