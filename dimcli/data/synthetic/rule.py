@@ -214,10 +214,10 @@ class FaceNumbers:
 class SpeakerNumbers:
     """The smaller numbers of every speaker (chosen, where no source is named)."""
 
-    draws_a_second: float = 1.0
-    """Utterances and pauses drawn a second of conversation, more than are used."""
+    draw_every_s: float = 1.0
+    """One utterance and one pause are drawn for so much conversation, more than are used."""
     spare_draws: int = 4
-    """The same beside those."""
+    """How many are drawn beside those."""
     last_pause_s: float = 0.2
     """No pause begins this close to the end."""
     shortest_phrase_s: float = 0.15

@@ -99,7 +99,7 @@ def _draw_turns(
     random: Random, duration_s: float, rule: SpeakerRule
 ) -> tuple[Syllables, Floats, NDArray[np.bool_]]:
     """Phrases of syllables and the pauses between them."""
-    count = int(duration_s / SPEAKER.draws_a_second) + SPEAKER.spare_draws
+    count = int(duration_s / SPEAKER.draw_every_s) + SPEAKER.spare_draws
     speech = np.clip(
         lognormals(random, rule.utterance_s_lognormal, count), *rule.utterance_limits_s
     )
