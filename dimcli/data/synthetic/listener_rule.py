@@ -19,7 +19,6 @@ from dimcli.data.synthetic.rule import (
     LISTENER_ATTITUDES,
     LISTENER_REST,
     ListenerRule,
-    Pair,
 )
 from dimcli.data.synthetic.signals import (
     Floats,
@@ -229,7 +228,7 @@ def _eyes(
     lid = np.zeros(len(values), np.float32)
     for time in draw_blinks(events, random, rule, nods, shifts):
         peak = random.uniform(*rule.blink_peak)
-        close, open_ = _uniform(random, rule.blink_close_s), _uniform(random, rule.blink_open_s)
+        close, open_ = random.uniform(*rule.blink_close_s), random.uniform(*rule.blink_open_s)
         add_blink(lid, fps, float(time), peak=peak, close_s=close, open_s=open_)
     add_lids(values, lid, squint=rule.blink_squint, look_down=rule.blink_look_down)
 
@@ -238,7 +237,7 @@ def draw_blinks(
     events: SpeakerEvents, random: Random, rule: ListenerRule, nods: list[Nod], shifts: Floats
 ) -> Floats:
     """Blink times: a renewal process, thinned so that boundary blinks keep the rate: [B] s."""
-    rate = _uniform(random, rule.blinks_a_minute)
+    rate = random.uniform(*rule.blinks_a_minute)
     delay_s = LISTENER.blink_nod_delay_s
     with_nods = [nod.time + delay_s for nod in nods if random.random() < rule.blink_at_nod]
     with_shifts = shifts[random.random(len(shifts)) < rule.blink_at_gaze]
@@ -251,7 +250,3 @@ def draw_blinks(
         return times
     keep = np.concatenate([[True], np.diff(times) > rule.blink_shortest_s])
     return times[keep]
-
-
-def _uniform(random: Random, pair: Pair) -> float:
-    return float(random.uniform(*pair))

@@ -206,6 +206,10 @@ class FaceNumbers:
     """Look down a degree of pitch."""
     gaze_flank_s: float = 0.08
     """How long eyes take to a new aim and back."""
+    gaze_look_up: float = 0.6
+    """eyeLookUp that a look down takes away, of its eyeLookDown."""
+    blink_hold_s: float = 0.03
+    """How long lids stay closed."""
     blink_look_up: float = -0.25
     """eyeLookUp a blink adds, of its eyeBlink."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.motion import ARKIT_EXPRESSIONS, MOTION_DIM, Floats, expression_index
-from dimcli.data.synthetic.rule import Pair
+from dimcli.data.synthetic.rule import FACE, Pair
 
 Doubles = NDArray[np.float64]
 Track = NDArray[np.floating[Any]]
@@ -75,12 +75,12 @@ def add_blink(
 ) -> None:
     """Raise ``track`` [T] to a blink in place: closes in ``close_s``, opens in ``open_s``."""
     first = max(int(np.ceil((time - close_s) * fps)), 0)
-    last = min(int(np.floor((time + 0.03 + open_s) * fps)) + 1, len(track))
+    last = min(int(np.floor((time + FACE.blink_hold_s + open_s) * fps)) + 1, len(track))
     if first >= last:
         return
     offset = np.arange(first, last) / fps - time
     phase = np.where(
-        offset < 0, 1.0 + offset / close_s, 1.0 - np.maximum(offset - 0.03, 0) / open_s
+        offset < 0, 1.0 + offset / close_s, 1.0 - np.maximum(offset - FACE.blink_hold_s, 0) / open_s
     )
     lid = peak * (0.5 - 0.5 * np.cos(np.pi * np.clip(phase, 0.0, 1.0)))
     track[first:last] = np.maximum(track[first:last], lid)
@@ -133,7 +133,7 @@ def add_gaze(values: Floats, right: Track, down: Track) -> None:
     add(values, "eyeLookInLeft", sides[1])
     add(values, "eyeLookOutRight", sides[1])
     add(values, "eyeLookDown", down)
-    add(values, "eyeLookUp", -0.6 * down)
+    add(values, "eyeLookUp", -FACE.gaze_look_up * down)
 
 
 def add(values: Floats, name: str, track: Track | float) -> None:
