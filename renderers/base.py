@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +40,24 @@ class Reference:
             raise ValueError(
                 f"reference values have shape {self.values.shape}; expected ({MOTION_DIM},)"
             )
+
+    def resized(self, size: tuple[int, int] | None) -> Reference:
+        """The same reference as a picture of ``size`` (width, height); as it is when None."""
+        height, width = self.image.shape[:2]
+        if size is None or size == (width, height):
+            return self
+        across, down = size[0] / width, size[1] / height
+        scale = np.array([across, down, across], np.float32)
+        image, landmarks = resized(self.image, size), self.landmarks.astype(np.float32)
+        return replace(self, image=image, landmarks=landmarks * scale)
+
+
+def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """``image`` [H, W, 3] scaled to ``size`` (width, height), by area when it shrinks."""
+    if size == (image.shape[1], image.shape[0]):
+        return image
+    how = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 
 class Renderer(Protocol):

@@ -1,25 +1,18 @@
 """Pictures, sound and video from and to files."""
 
+from dimcli.media.ffmpeg import VideoInfo, has_audio, probe_video
 from dimcli.media.frames import (
     SYNTHETIC_TAG,
     Picture,
     VideoWriter,
     check_video_output,
+    quiet_libraries,
     read_audio,
     read_frames,
     read_picture,
 )
-from dimcli.media.probe import VideoInfo, has_audio, probe_video
 
 __all__ = [
-    "SYNTHETIC_TAG",
-    "Picture",
-    "VideoInfo",
-    "VideoWriter",
-    "check_video_output",
-    "has_audio",
-    "probe_video",
-    "read_audio",
-    "read_frames",
-    "read_picture",
-]
+    "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter", "check_video_output", "has_audio",
+    "probe_video", "quiet_libraries", "read_audio", "read_frames", "read_picture",
+]  # fmt: skip

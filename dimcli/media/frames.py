@@ -17,23 +17,18 @@ from dimcli._version import __version__
 from dimcli.core.errors import DimError, InputError
 from dimcli.core.files import atomic_output, check_output, existing_file
 from dimcli.core.motion import Floats
-from dimcli.media.ffmpeg import Child, command, fill, pour, rate_text, reading, run
-from dimcli.media.probe import VideoInfo, has_audio, probe_video
-
-__all__ = [
-    "SYNTHETIC_TAG",
-    "Picture",
-    "VideoInfo",
-    "VideoWriter",
-    "atomic_output",
-    "check_output",
-    "check_video_output",
-    "has_audio",
-    "probe_video",
-    "read_audio",
-    "read_frames",
-    "read_picture",
-]
+from dimcli.media.ffmpeg import (
+    Child,
+    VideoInfo,
+    command,
+    fill,
+    has_audio,
+    pour,
+    probe_video,
+    rate_text,
+    reading,
+    run,
+)
 
 Picture = NDArray[np.uint8]
 
@@ -142,7 +137,7 @@ def read_picture(path: Path) -> Picture:
     """
     path = existing_file(path, "picture")
     encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    with _quiet_libraries():
+    with quiet_libraries():
         try:
             picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
             whole = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
@@ -159,9 +154,10 @@ def read_picture(path: Path) -> Picture:
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
-    # libpng, libjpeg and OpenCV write about broken files to the process's stderr, past Python's;
-    # the caller gets an InputError instead
+def quiet_libraries() -> Iterator[None]:
+    """Keep what native libraries (libpng, OpenCV, TFLite) write past Python to the file behind
+    standard error off the user's terminal; they have no switch for it.
+    """
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

@@ -170,59 +170,48 @@ class SameConv(nn.Conv2d):
         return super().forward(padded)
 
 
-def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=_EPSILON)
+class Chain(nn.Module):
+    """Convolutions by their names, each with a batch norm (``bn1``, ``bn2``, ...) and ReLU. Of
+    several the last has no ReLU, and the input is added to it where the shape allows.
+    """
 
-
-class Separable(nn.Module):
-    """A depthwise and a pointwise convolution: [B, C, H, W] to [B, output, ...]."""
-
-    def __init__(self, channels: int, output: int, stride: int) -> None:
+    def __init__(self, **convolutions: SameConv) -> None:
         super().__init__()
-        self.conv_dw = SameConv(channels, channels, 3, stride, groups=channels)
-        self.bn1 = _norm(channels)
-        self.conv_pw = SameConv(channels, output, 1)
-        self.bn2 = _norm(output)
-        self.skips = stride == 1 and channels == output
+        self._names = tuple(convolutions)
+        for number, (name, convolution) in enumerate(convolutions.items(), start=1):
+            self.add_module(name, convolution)
+            self.add_module(f"bn{number}", nn.BatchNorm2d(convolution.out_channels, _EPSILON))
+        layers = list(convolutions.values())
+        self._skips = len(layers) > 1 and (
+            all(layer.stride == (1, 1) for layer in layers)
+            and layers[0].in_channels == layers[-1].out_channels
+        )
 
     def forward(self, maps: Tensor) -> Tensor:
         """Maps [B, C, H, W] to [B, output, H / stride, W / stride]."""
-        hidden = self.bn2(self.conv_pw(torch.relu(self.bn1(self.conv_dw(maps)))))
-        return hidden + maps if self.skips else hidden
+        hidden = maps
+        for number, name in enumerate(self._names, start=1):
+            hidden = self.get_submodule(f"bn{number}")(self.get_submodule(name)(hidden))
+            if number < len(self._names) or number == 1:
+                hidden = torch.relu(hidden)
+        return hidden + maps if self._skips else hidden
 
 
-class InvertedResidual(nn.Module):
-    """Pointwise to ``inner`` channels, depthwise, pointwise: [B, C, ...] to [B, output, ...]."""
-
-    def __init__(self, channels: int, inner: int, output: int, stride: int) -> None:
-        super().__init__()
-        self.conv_pw = SameConv(channels, inner, 1)
-        self.bn1 = _norm(inner)
-        self.conv_dw = SameConv(inner, inner, 3, stride, groups=inner)
-        self.bn2 = _norm(inner)
-        self.conv_pwl = SameConv(inner, output, 1)
-        self.bn3 = _norm(output)
-        self.skips = stride == 1 and channels == output
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps [B, C, H, W] to [B, output, H / stride, W / stride]."""
-        hidden = torch.relu(self.bn1(self.conv_pw(maps)))
-        hidden = torch.relu(self.bn2(self.conv_dw(hidden)))
-        hidden = self.bn3(self.conv_pwl(hidden))
-        return hidden + maps if self.skips else hidden
+def _separable(channels: int, output: int, stride: int) -> Chain:
+    """A depthwise and a pointwise convolution."""
+    return Chain(
+        conv_dw=SameConv(channels, channels, 3, stride, groups=channels),
+        conv_pw=SameConv(channels, output, 1),
+    )
 
 
-class Last(nn.Module):
-    """The pointwise convolution at the end: [B, C, H, W] to [B, output, H, W]."""
-
-    def __init__(self, channels: int, output: int) -> None:
-        super().__init__()
-        self.conv = SameConv(channels, output, 1)
-        self.bn1 = _norm(output)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Maps [B, C, H, W] to [B, output, H, W]."""
-        return torch.relu(self.bn1(self.conv(maps)))
+def _inverted_residual(channels: int, inner: int, output: int, stride: int) -> Chain:
+    """Pointwise to ``inner`` channels, depthwise, pointwise."""
+    return Chain(
+        conv_pw=SameConv(channels, inner, 1),
+        conv_dw=SameConv(inner, inner, 3, stride, groups=inner),
+        conv_pwl=SameConv(inner, output, 1),
+    )
 
 
 class MobileNet(nn.Module):
@@ -231,18 +220,18 @@ class MobileNet(nn.Module):
     def __init__(self, layout: Layout) -> None:
         super().__init__()
         self.conv_stem = SameConv(3, _STEM, 3, stride=2)
-        self.bn1 = _norm(_STEM)
-        stages: list[nn.Module] = [nn.Sequential(Separable(_STEM, _STEM, layout.first_stride))]
+        self.bn1 = nn.BatchNorm2d(_STEM, _EPSILON)
+        stages: list[nn.Module] = [nn.Sequential(_separable(_STEM, _STEM, layout.first_stride))]
         channels = _STEM
         for stage in layout.stages:
             blocks = []
             for number, expansion in enumerate(stage.expansions):
                 inner = _inner_width(channels, expansion)
                 stride = stage.stride if number == 0 else 1
-                blocks.append(InvertedResidual(channels, inner, stage.output, stride))
+                blocks.append(_inverted_residual(channels, inner, stage.output, stride))
                 channels = stage.output
             stages.append(nn.Sequential(*blocks))
-        stages.append(nn.Sequential(Last(channels, layout.features)))
+        stages.append(nn.Sequential(Chain(conv=SameConv(channels, layout.features, 1))))
         self.blocks = nn.Sequential(*stages)
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -26,11 +26,6 @@ _LARGEST_FRAME = 10_000_000
 """Frame numbers beyond this (92 hours at 30 fps) are something else, and would fill the memory."""
 
 
-def is_emoca_folder(path: Path) -> bool:
-    """Whether ``path`` holds EMOCA's frame folders, itself or a folder or three below."""
-    return Path(path).is_dir() and bool(_frame_folders(Path(path)))
-
-
 def read_emoca_folder(
     path: Path, fps: float, *, frames: int | None = None, progress: Progress = silent
 ) -> Motion:

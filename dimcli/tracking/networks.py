@@ -5,10 +5,8 @@ The detector is MediaPipe's short-range one, a single-shot network with 896 anch
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from dimcli.core.errors import DimError
 from dimcli.core.motion import ARKIT_EXPRESSIONS, Floats
+from dimcli.media import quiet_libraries
 from dimcli.tracking.geometry import REGION_SCALE, Region, eye_angle
 from weights.canonical_face import BUNDLE
 
@@ -30,27 +29,11 @@ def sigmoid(logits: Floats) -> Floats:
     return 1 / (1 + np.exp(-logits.clip(-80, 80)))
 
 
-@contextmanager
-def _without_native_chatter() -> Iterator[None]:
-    """Keep the native library's "INFO: Created ... delegate" off the user's terminal.
-
-    It has no switch for that, and writes past Python to the file behind standard error.
-    """
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 class Network:
     """One TFLite network on the CPU, with one input and outputs told apart by their size."""
 
     def __init__(self, content: bytes, threads: int) -> None:
-        with _without_native_chatter():
+        with quiet_libraries():  # "INFO: Created ... delegate"
             self._interpreter = Interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
         (given,) = self._interpreter.get_input_details()

@@ -122,6 +122,11 @@ class HeadMesh:
         self.headness = np.concatenate([np.ones(NUM_FACE, np.float32), head])
         self.points = self.rest[:, :2] * np.asarray([1, -1], np.float32)
 
+    @property
+    def resting(self) -> Floats:
+        """The picture's landmarks [468, 3] in the head's own frame, centimetres."""
+        return (self.rest[:NUM_FACE] - self.pivot) @ self.axes / self.scale
+
     def _rings(self, surface: Floats) -> tuple[Floats, Floats, Floats]:
         """Ring vertices [R * 36, 3], their shares of the head's motion and their headness."""
         oval = surface[FACE_OVAL]

@@ -220,8 +220,7 @@ class Mouth:
         """``own_offsets`` [468, 3] cm: what the picture's own expression does to a neutral face;
         ``white`` [3]: the white of the eyes."""
         self._mesh = mesh
-        resting = (mesh.rest[:NUM_FACE] - mesh.pivot) @ mesh.axes / mesh.scale
-        self._resting = resting
+        resting = mesh.resting
         self._gap = (resting[INNER_LIP_UPPER] - resting[INNER_LIP_LOWER])[:, 1]
         self.shows_inside = float(self._gap.max()) > SHOWS_INSIDE_CM
         neutral = resting - own_offsets

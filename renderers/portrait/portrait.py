@@ -76,22 +76,14 @@ class PortraitRenderer:
 
     def prepare(self, reference: Reference) -> None:
         """Take in the picture; everything that does not depend on the motion happens here."""
-        height, width = reference.image.shape[:2]
-        self._size = self._asked_size or (width, height)
-        image, landmarks = reference.image, reference.landmarks.astype(np.float32)
-        if self._size != (width, height):
-            shrinks = self._size[0] < width
-            method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-            image = cv2.resize(image, self._size, interpolation=method)
-            across, down = self._size[0] / width, self._size[1] / height
-            landmarks = landmarks * np.asarray([across, down, across], np.float32)
-        self._image: Picture = np.ascontiguousarray(image)
-        landmarks = fit_lips(self._image, landmarks)
+        reference = reference.resized(self._asked_size)
+        self._size = (reference.image.shape[1], reference.image.shape[0])
+        self._image: Picture = np.ascontiguousarray(reference.image)
+        landmarks = fit_lips(self._image, reference.landmarks.astype(np.float32))
         self._own = reference.values.astype(np.float32)
         self._mesh = HeadMesh(landmarks)
-        resting = (self._mesh.rest[:NUM_FACE] - self._mesh.pivot) @ self._mesh.axes
         self._turn = HeadTurn(self._own, landmarks, self._mesh.scale, self._size)
-        self._expression = FaceExpression(self._own, resting / self._mesh.scale)
+        self._expression = FaceExpression(self._own, self._mesh.resting)
         self._raster = FlowRaster(self._mesh, self._mesh.triangles)
         self._face_raster = FlowRaster(self._mesh, canonical_face().triangles)
         self._box = Box.around(self._mesh.points, self._size, FLOW_SAMPLES)

@@ -41,13 +41,6 @@ VGG19_FILE = "vgg19.safetensors"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def _convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:
-    """A 3 x 3 convolution with these weights, which do not train."""
-    layer = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
-    layer.load_state_dict({"weight": weight, "bias": bias})
-    return layer.requires_grad_(False)
-
-
 def _expected(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
     """The tensor ``name``. Raises InputError where it is missing or has another shape."""
     found = tensors.get(name)
@@ -76,7 +69,7 @@ class VGG19(nn.Module):
         for number, outputs in VGG19_LAYERS.items():
             weight = _expected(tensors, f"features.{number}.weight", (outputs, inputs, 3, 3))
             bias = _expected(tensors, f"features.{number}.bias", (outputs,))
-            self.convolutions[str(number)] = _convolution(weight, bias)
+            self.convolutions[str(number)] = _frozen(weight, bias)
             inputs = outputs
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])

@@ -13,7 +13,6 @@ fades out towards those edges of the square that lie inside the picture, so that
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from dimcli.core.errors import MissingDependencyError
 from dimcli.core.motion import MOTION_DIM
-from renderers.base import Reference
+from renderers.base import Reference, resized
 from renderers.heads.contours import FACE_OVAL
 from renderers.portrait.mesh import HeadMesh, Shift, smoothstep
 from renderers.portrait.portrait import PortraitRenderer
@@ -100,14 +99,6 @@ def _fade(side: int, first: bool, last: bool) -> NDArray[np.float32]:
     return share
 
 
-def enlarged(square: Picture, side: int) -> Picture:
-    """``square`` [S, S, 3] as [side, side, 3]."""
-    if side == square.shape[0]:
-        return square
-    how = cv2.INTER_AREA if side < square.shape[0] else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(square, (side, side), interpolation=how), np.uint8)
-
-
 class FromHome:
     """See the module's docstring."""
 
@@ -138,7 +129,7 @@ class FromHome:
 
     def __call__(self, values: Floats, window: Tensor) -> Picture:
         """The frame [H, W, 3]."""
-        square = enlarged(self.square(values, window), self._crop.side)
+        square = resized(self.square(values, window), (self._crop.side,) * 2)
         return self._frame.blended(self._picture, square)
 
 
@@ -166,7 +157,7 @@ class FromPicture:
         square = np.clip(square + 0.5, 0, 255).astype(np.uint8)
         oval = placement.points[FACE_OVAL] - [self._crop.left, self._crop.top]
         share = _face(oval, self._crop.side)
-        return self._frame.blended(whole, enlarged(square, self._crop.side), share)
+        return self._frame.blended(whole, resized(square, (self._crop.side,) * 2), share)
 
 
 def _face(oval: Floats, side: int) -> NDArray[np.float32]:
@@ -247,7 +238,7 @@ class TrainedRenderer:
     def prepare(self, reference: Reference) -> None:
         """Take in the picture; everything that does not depend on the motion happens here."""
         self._name, person = self._recognise(reference)
-        picture = _resized(reference, self._asked_size)
+        picture = reference.resized(self._asked_size)
         self._size = (picture.image.shape[1], picture.image.shape[0])
         self._draw = self._drawing(person, picture)
 
@@ -312,18 +303,6 @@ class TrainedRenderer:
                 f"(distance {away[name]:.2f}, {PICTURE_APART} expected at most)",
             )
         return name, people[name]
-
-
-def _resized(reference: Reference, size: tuple[int, int] | None) -> Reference:
-    """The reference as a picture of ``size`` (width, height)."""
-    height, width = reference.image.shape[:2]
-    if size is None or size == (width, height):
-        return reference
-    how = cv2.INTER_AREA if size[0] < width else cv2.INTER_CUBIC
-    image = np.asarray(cv2.resize(reference.image, size, interpolation=how), np.uint8)
-    across, down = size[0] / width, size[1] / height
-    scale = np.array([across, down, across], np.float32)
-    return replace(reference, image=image, landmarks=reference.landmarks * scale)
 
 
 def _squares(home: Reference, picture: Reference, usual: Floats) -> list[Crop]:

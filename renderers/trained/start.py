@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.core.motion import PITCH, YAW
-from renderers.base import Reference
+from renderers.base import Reference, resized
 from renderers.portrait.mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, Shift
 from renderers.portrait.portrait import PortraitRenderer
 from weights.canonical_face import canonical_face
@@ -53,11 +53,7 @@ class Crop:
 
     def cut(self, image: Picture, size: int) -> Picture:
         """The square [size, size, 3] of ``image`` [H, W, 3]."""
-        part = self.part(image)
-        if size == self.side:
-            return part
-        how = cv2.INTER_AREA if size < self.side else cv2.INTER_CUBIC
-        return np.asarray(cv2.resize(part, (size, size), interpolation=how), np.uint8)
+        return resized(self.part(image), (size, size))
 
     def part(self, image: Picture) -> Picture:
         """The square [side, side, 3] of ``image`` [H, W, 3] as it is."""

@@ -8,7 +8,6 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion, slerp_axis_angle
 from dimcli.tracking.emoca_folder import (
-    is_emoca_folder,
     read_emoca_folder,
     write_emoca_folder,
 )
@@ -45,7 +44,6 @@ def output(tmp_path) -> Path:
 def test_frames_become_pose_then_expression_from_any_folder_above(output):
     inner = output / "results" / "EMOCA_v2_lr_mse_20"
     for folder in (output, output / "results", inner):
-        assert is_emoca_folder(folder)
         motion = read_emoca_folder(folder, FPS)
         assert (motion.space, motion.fps, len(motion)) == ("flame", FPS, 6)
         for number in (1, 2, 4, 5, 6):
@@ -113,7 +111,6 @@ def test_a_pickle_in_a_frame_is_never_called(output, tmp_path):
 
 def test_a_folder_of_something_else_is_told_apart(tmp_path, output):
     (tmp_path / "empty").mkdir()
-    assert not is_emoca_folder(tmp_path / "empty")
     with pytest.raises(InputError, match="has no EMOCA frames"):
         read_emoca_folder(tmp_path / "empty", FPS)
     with pytest.raises(InputError, match="no such folder"):
