@@ -87,7 +87,7 @@ def load_encoder(name: str, device: str = "auto", *, online: bool = False) -> Lo
     known = encoder(name)
     if online and known not in (MEL, MEL4):
         raise InputError(
-            f"--online: these weights need the audio encoder '{name}', which hears whole sounds "
+            f"--online: these weights need the audio encoder '{name}', which encodes whole sounds "
             "only; expected weights that were trained on mel or mel4"
         )
     if known in (MEL, MEL4, NO_SOUND):

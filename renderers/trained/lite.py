@@ -14,9 +14,9 @@ second one edits:
    along). It refines the flow, adds a residual colour, and says where the background shows, which
    the memory keeps whole.
 
-Unlike PIRenderer's, no stage hears the numbers of the motion but those of the pose, and on the face
-not even these: what it does is what the start shows. A network that hears them learns from a few
-seconds which brows went with which nod; of a listener's small nods it kept half.
+Unlike PIRenderer's, no stage is conditioned on the motion but on the pose, and on the face not even
+on that: it does what the start shows. A network conditioned on the motion learns from a few seconds
+which brows went with which nod; of a listener's small nods it kept half.
 
 Several people share the U-Net; each has a memory. Legend: B batch, T frames of a window, S
 side of the square (256), K mixtures, C channels.
