@@ -181,7 +181,7 @@ class Baseline(nn.Module, ABC):
     def objective(
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
-        """What a training step minimises; see :class:`dimcli.training.loop.Objective`."""
+        """What a training step minimises; see :class:`dimcli.training.motion.Objective`."""
 
 
 class ListenerBaseline(Baseline):

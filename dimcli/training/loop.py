@@ -1,10 +1,9 @@
-"""The training loop of all models of motion; renderers have theirs in ``training/renderer``.
+"""The training loop, of every trainable thing: models of motion and renderers.
 
 Everything random in step n comes from the seed and n alone, so a run that was stopped and resumed
 writes the same bytes as one that was not. Wall-clock times go to the progress callback and never
-into the run's files. Several processes (:mod:`dimcli.core.distributed`) train one model by
-torch's DistributedDataParallel; only the first writes, and what it writes says nothing of their
-number.
+into the run's files. In a training on several processes (:mod:`dimcli.core.distributed`) only the
+first writes, and what it writes says nothing of their number.
 """
 
 from __future__ import annotations
@@ -19,32 +18,84 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from dimcli.core import distributed
-from dimcli.core.tensors import save_tensors
-from dimcli.data.windows import Batch, ReadAhead
-from dimcli.models.checkpoint import METRICS, MODEL, STATE, load_training_state, save_training_state
-from dimcli.models.config import TrainingConfig
+from dimcli.models.checkpoint import METRICS, STATE, load_training_state, save_training_state
+
+Figures = dict[str, float]
 
 
-class Objective(Protocol):
-    """What a step minimises; see :mod:`dimcli.models.dim.objectives`."""
+class Schedule(Protocol):
+    """The settings of a training that the loop reads."""
 
-    def __call__(
-        self, batch: Batch, step: int, generator: torch.Generator, training: bool
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss to minimise and figures to log (``loss`` is what validation compares)."""
+    @property
+    def seed(self) -> int:
+        """Of everything that is drawn at random."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole training."""
+
+    @property
+    def validate_every(self) -> int:
+        """Steps between validations."""
+
+    @property
+    def patience(self) -> int:
+        """Validations without a better loss that end the training; 0 for never."""
+
+    @property
+    def clip_norm(self) -> float:
+        """Largest norm of the gradient; 0 for any."""
+
+
+class Trainable(Protocol):
+    """Something to train."""
+
+    @property
+    def state(self) -> nn.Module:
+        """Every tensor that resuming needs, but for the optimiser's."""
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """What makes the steps."""
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of ``step`` (from 0)."""
+
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the step minimises, and figures to log."""
+
+    def stepped(self) -> None:
+        """Called after each optimiser step."""
+
+    def validate(self) -> Figures:
+        """Figures on data that is not learned from. By ``loss`` the best weights are chosen; where
+        there is none, the last ones are."""
+
+    def keep(self) -> None:
+        """Write the weights into the run directory: they are the best so far."""
+
+    def interrupted(self, best_loss: float) -> None:
+        """Called where the time ends between two validations. What is kept now is no part of the
+        state, so that a resumed run goes on as if it had not stopped."""
+
+    def line(self, split: str, figures: Figures) -> dict[str, Any] | None:
+        """The line of ``metrics.jsonl`` of a split's figures, if it has one: of ``train``, means
+        over the steps since the last validation, then of ``val``."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a training run reports: ``figures`` are of the last log interval."""
+    """What a training run reports: ``figures`` are of the last log interval.
+
+    ``split`` is ``train``, ``val`` or, between validations, ``step``.
+    """
 
     step: int
     steps: int
     split: str
-    figures: dict[str, float]
+    figures: Figures
     seconds: float
 
 
@@ -62,9 +113,6 @@ class TrainingResult:
     waited: float = 0.0
 
 
-Batches = Callable[[int], Batch]
-
-
 @dataclass
 class _State:
     """Where a run is; everything but the tensors that resuming needs.
@@ -77,10 +125,19 @@ class _State:
     best_step: int = 0
     stale: int = 0
     logged_from: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: Figures = field(default_factory=dict)
 
     def info(self) -> dict[str, Any]:
         return {**vars(self), "best_loss": None if math.isinf(self.best_loss) else self.best_loss}
+
+    def is_best(self, loss: float | None) -> bool:
+        """Take in a validation's loss; None counts as better than any before."""
+        if loss is not None and not loss < self.best_loss:
+            self.stale += 1
+            return False
+        self.best_loss = math.inf if loss is None else loss
+        self.best_step, self.stale = self.step, 0
+        return True
 
     @classmethod
     def from_info(cls, info: dict[str, Any]) -> _State:
@@ -88,189 +145,109 @@ class _State:
         return cls(**{**info, "best_loss": best})
 
 
-def learning_rate(config: TrainingConfig, step: int) -> float:
-    """Learning rate of ``step`` (from 0)."""
-    rate = config.learning_rate
-    if config.ramp_steps and step < config.ramp_steps:
-        return rate * (step + 1) / config.ramp_steps
-    if config.schedule == "cosine":
-        share = min(1.0, step / config.steps)
-        return rate * (0.02 + 0.98 * (1 + math.cos(math.pi * share)) / 2)
-    return rate
-
-
 def train(
-    model: nn.Module,
-    objective: Objective,
-    train_batches: Batches,
-    validation_batches: Batches,
-    *,
-    config: TrainingConfig,
+    trainable: Trainable,
+    schedule: Schedule,
     directory: Path,
+    *,
     device: torch.device,
     resume: bool = False,
     max_minutes: float = 0.0,
+    started: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    report_every: int = 20,
     tensorboard: bool = False,
 ) -> TrainingResult:
-    """Train ``model`` in place and leave the best weights in ``directory``.
+    """Train and leave the best weights in ``directory``.
 
-    ``max_minutes`` stops early, to be resumed from there; 0 is no limit. After Ctrl-C, a kill or
-    any other interruption the last validation is what ``resume`` goes on from.
+    ``max_minutes`` after ``started`` (``time.monotonic()``; None: now) it stops, to be resumed from
+    there; 0 is no limit. After Ctrl-C, a kill or any other interruption the last validation is what
+    ``resume`` goes on from. Between validations ``progress`` is called after every
+    ``report_every`` steps.
     """
-    model.to(device)
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
-        trainable, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
-    )
-    step_module = _on_all_processes(model, objective)
-    ahead = ReadAhead(train_batches, config.steps)
+    optimizer = trainable.optimizer
     state = _State()
-    if resume and (directory / STATE).is_file():
-        state = _State.from_info(load_training_state(directory, model, optimizer))
-    else:  # so that a run killed before its first validation can be told from a finished one
-        _save_state(directory, model, optimizer, state)
-    metrics = _Metrics(directory, state.step, tensorboard) if distributed.rank() == 0 else None
-    started = time.monotonic()
-    reason = "steps"
+    began = time.monotonic() if started is None else started
 
-    def report(split: str, figures: dict[str, float]) -> None:
-        if metrics is not None:
-            metrics.write(state.step, split, figures)
+    def save() -> None:
+        if distributed.rank() == 0:
+            save_training_state(directory, trainable.state, optimizer, state.info())
+
+    def report(split: str, figures: Figures) -> None:
+        line = None if split == "step" else trainable.line(split, figures)
+        if metrics is not None and line is not None:
+            metrics.write(state.step, line)
         if progress is not None:
-            seconds = time.monotonic() - started
-            progress(Progress(state.step, config.steps, split, figures, seconds))
+            seconds = time.monotonic() - began
+            progress(Progress(state.step, schedule.steps, split, figures, seconds))
 
+    if resume and (directory / STATE).is_file():
+        state = _State.from_info(load_training_state(directory, trainable.state, optimizer))
+    else:  # so that a run killed before its first validation can be told from a finished one
+        save()
+    metrics = _Metrics(directory, state.step, tensorboard) if distributed.rank() == 0 else None
     try:
-        while state.step < config.steps:
-            if config.patience and state.stale >= config.patience:  # ended so before, and resumed
-                reason = "patience"
-                break
-            if max_minutes and _time_is_up(started, max_minutes, device):
-                reason = "minutes"
-                _save_state(directory, model, optimizer, state)
-                break
-            figures = take_step(
-                model,
-                optimizer,
-                step_module,
-                ahead,
-                config=config,
-                step=state.step,
-                device=device,
-            )
+        while (reason := _why_over(state, schedule, began, max_minutes, device)) is None:
+            figures = take_step(trainable, schedule, state.step, device)
             state.step += 1
             for name, value in figures.items():
                 state.sums[name] = state.sums.get(name, 0.0) + value
-            if state.step % config.validate_every and state.step != config.steps:
-                if progress is not None and state.step % 20 == 0:
-                    seconds = time.monotonic() - started
-                    progress(Progress(state.step, config.steps, "step", figures, seconds))
+            if state.step % schedule.validate_every and state.step != schedule.steps:
+                if state.step % report_every == 0:
+                    report("step", figures)
                 continue
             taken = state.step - state.logged_from
-            report("train", {name: total / taken for name, total in state.sums.items()})
+            trained = {name: total / taken for name, total in state.sums.items()}
+            report("train", trained)
             state.sums, state.logged_from = {}, state.step
-            validated = _validate(model, objective, validation_batches, config, device)
+            validated = trainable.validate()
             report("val", validated)
-            _keep_best(model, validated["loss"], state, directory)
-            _save_state(directory, model, optimizer, state)
+            if state.is_best(validated.get("loss")):
+                trainable.keep()
+            save()
+        if not state.step or state.logged_from != state.step:
+            save()
+            trainable.interrupted(state.best_loss)
     finally:
-        ahead.close()
         if metrics is not None:
             metrics.close()
-    waited = ahead.waited_s / max(time.monotonic() - started, 1e-9)
-    return TrainingResult(state.step, state.best_step, state.best_loss, reason, waited)
+    return TrainingResult(state.step, state.best_step, state.best_loss, reason)
 
 
-class _Step(nn.Module):
-    """An objective as a module, for DistributedDataParallel to call."""
-
-    def __init__(self, model: nn.Module, objective: Objective) -> None:
-        super().__init__()
-        self.model = model
-        self.objective = objective
-
-    def forward(
-        self, batch: Batch, step: int, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and the figures of a training step."""
-        return self.objective(batch, step, generator, True)
+def _why_over(
+    state: _State, schedule: Schedule, began: float, max_minutes: float, device: torch.device
+) -> str | None:
+    """Why there is no further step, as :class:`TrainingResult` calls it; None: there is one."""
+    if state.step >= schedule.steps:
+        return "steps"
+    if schedule.patience and state.stale >= schedule.patience:
+        return "patience"
+    return "minutes" if max_minutes and _time_is_up(began, max_minutes, device) else None
 
 
-def _on_all_processes(model: nn.Module, objective: Objective) -> nn.Module:
-    step = _Step(model, objective)
-    if not distributed.active():
-        return step
-    # Which parameters a step uses changes (warm-up); buffers are kept alike by the objectives.
-    return DistributedDataParallel(step, broadcast_buffers=False, find_unused_parameters=True)
-
-
-def _time_is_up(started: float, max_minutes: float, device: torch.device) -> bool:
+def _time_is_up(began: float, max_minutes: float, device: torch.device) -> bool:
     """Whether the first process's clock says so: all processes stop at the same step."""
-    over = distributed.rank() == 0 and time.monotonic() - started > 60 * max_minutes
+    over = distributed.rank() == 0 and time.monotonic() - began > 60 * max_minutes
     return bool(distributed.total(torch.tensor(int(over), device=device)))
 
 
-def _save_state(
-    directory: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: _State
-) -> None:
-    if distributed.rank() == 0:
-        save_training_state(directory, model, optimizer, state.info())
-
-
-def take_step(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    step_module: nn.Module,
-    batches: Batches,
-    *,
-    config: TrainingConfig,
-    step: int,
-    device: torch.device,
-) -> dict[str, float]:
-    """One optimiser step, with randomness of its own."""
-    model.train()
+def take_step(trainable: Trainable, schedule: Schedule, step: int, device: torch.device) -> Figures:
+    """One optimiser step, with randomness of its own; its figures."""
+    optimizer = trainable.optimizer
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(config, step)
+        group["lr"] = trainable.learning_rate(step)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(config.seed * 1_000_003 + step)
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        loss, figures = step_module(batches(step).to(device), step, generator)
+        torch.manual_seed(schedule.seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + step)
+        loss, figures = trainable.loss(step, generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-    if config.clip_norm:
+    if schedule.clip_norm:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+        nn.utils.clip_grad_norm_(parameters, schedule.clip_norm)
     optimizer.step()
+    trainable.stepped()
     return distributed.mean_figures(figures)
-
-
-@torch.no_grad()
-def _validate(
-    model: nn.Module,
-    objective: Objective,
-    batches: Batches,
-    config: TrainingConfig,
-    device: torch.device,
-) -> dict[str, float]:
-    """Mean figures over the validation batches: the same windows and masks every time."""
-    model.eval()
-    sums: dict[str, float] = {}
-    for index in range(config.validation_batches):
-        generator = torch.Generator().manual_seed(index)
-        _, figures = objective(batches(index).to(device), config.steps, generator, False)
-        for name, value in distributed.mean_figures(figures).items():
-            sums[name] = sums.get(name, 0.0) + value / config.validation_batches
-    return sums
-
-
-def _keep_best(model: nn.Module, loss: float, state: _State, directory: Path) -> None:
-    if loss < state.best_loss:
-        state.best_loss, state.best_step, state.stale = loss, state.step, 0
-        if distributed.rank() == 0:
-            save_tensors(model.state_dict(), directory / MODEL)
-    else:
-        state.stale += 1
 
 
 def _step_of(line: str) -> float:
@@ -282,7 +259,7 @@ def _step_of(line: str) -> float:
 
 
 class _Metrics:
-    """``metrics.jsonl`` (and TensorBoard): one line a split and interval."""
+    """``metrics.jsonl`` (and TensorBoard): lines at each validation."""
 
     def __init__(self, directory: Path, step: int, tensorboard: bool) -> None:
         path = directory / METRICS
@@ -298,13 +275,14 @@ class _Metrics:
 
             self.board = SummaryWriter(str(directory / "tensorboard"))
 
-    def write(self, step: int, split: str, figures: dict[str, float]) -> None:
+    def write(self, step: int, line: dict[str, Any]) -> None:
+        figures = {name: value for name, value in line.items() if isinstance(value, float)}
         rounded = {name: float(f"{value:.6g}") for name, value in figures.items()}
-        self.file.write(json.dumps({"step": step, "split": split, **rounded}) + "\n")
+        self.file.write(json.dumps({"step": step, **line, **rounded}) + "\n")
         self.file.flush()
         if self.board is not None:
             for name, value in figures.items():
-                self.board.add_scalar(f"{split}/{name}", value, step)
+                self.board.add_scalar(f"{line['split']}/{name}", value, step)
 
     def close(self) -> None:
         self.file.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -38,7 +39,8 @@ from dimcli.models.dim.layers import causal_kernel
 from dimcli.models.dim.objectives import finetune_objective, pretrain_objective, vq_objective
 from dimcli.models.dim.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD, VQVAE
 from dimcli.models.registry import read_config
-from dimcli.training.loop import Objective, Progress, TrainingResult, train
+from dimcli.training.loop import Progress, TrainingResult, train
+from dimcli.training.motion import MotionTraining, Objective
 
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -254,19 +256,31 @@ def train_run(
     options: StageOptions,
 ) -> TrainingResult:
     """Train ``model`` into the run directory ``run``, which :func:`prepare_run` has made."""
-    return train(
+    device, started = choose_device(options.device), time.monotonic()
+    trainable = MotionTraining(
         model,
         objective,
         samplers["train"].batch,
         samplers["val"].batch,
-        config=config.training,
+        config.training,
         directory=run,
-        device=choose_device(options.device),
-        resume=options.resume,
-        max_minutes=options.max_minutes,
-        progress=options.progress,
-        tensorboard=options.tensorboard,
+        device=device,
     )
+    try:
+        result = train(
+            trainable,
+            config.training,
+            run,
+            device=device,
+            resume=options.resume,
+            max_minutes=options.max_minutes,
+            progress=options.progress,
+            tensorboard=options.tensorboard,
+        )
+    finally:
+        trainable.ahead.close()
+    waited = trainable.ahead.waited_s / max(time.monotonic() - started, 1e-9)
+    return replace(result, waited=waited)
 
 
 def finished_result(run: Path) -> TrainingResult:

@@ -20,11 +20,11 @@ import torch
 from dimcli.core.config import with_overrides
 from dimcli.core.device import choose_device
 from dimcli.data.store import ClipStore, data_config
-from dimcli.data.windows import ReadAhead
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.objectives import pretrain_objective
 from dimcli.training.loop import take_step
+from dimcli.training.motion import MotionTraining
 from dimcli.training.stages import windows_of
 from tests.bench.bench_data import make_hour
 
@@ -41,22 +41,21 @@ def measure(store: ClipStore, name: str, steps: int) -> str:
         config = with_overrides(config, {"training.batch_size": CPU_BATCH})
     config = replace(config, data=data_config(store))
     torch.manual_seed(0)
-    model = DIM(config).to(device)
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=config.training.learning_rate)
+    model = DIM(config)
 
-    class Step(torch.nn.Module):
-        def forward(self, batch, step, generator):
-            return pretrain_objective(model, batch, generator, augment=True)
+    def objective(batch, step, generator, training):
+        return pretrain_objective(model, batch, generator, augment=training)
 
-    ahead = ReadAhead(windows_of(store, config)["train"].batch, WARM_UP + steps)
+    batches = windows_of(store, config)["train"].batch
+    trainable = MotionTraining(
+        model, objective, batches, batches, config.training, directory=Path(), device=device
+    )
+    ahead = trainable.ahead
     try:
         for step in range(WARM_UP + steps):
             if step == WARM_UP:
                 waited, started = ahead.waited_s, time.perf_counter()
-            take_step(
-                model, optimizer, Step(), ahead, config=config.training, step=step, device=device
-            )
+            take_step(trainable, config.training, step, device)
         taken = time.perf_counter() - started
     finally:
         ahead.close()

@@ -7,7 +7,8 @@ import torch
 from dimcli.core.errors import InputError
 from dimcli.models.checkpoint import load_dim, load_run, load_vq
 from dimcli.models.config import TrainingConfig
-from dimcli.training.loop import Progress, TrainingResult, learning_rate
+from dimcli.training.loop import Progress, TrainingResult
+from dimcli.training.motion import learning_rate
 from dimcli.training.stages import StageOptions, finetune, pretrain, train_vq
 from tests.answers import write_run
 from tests.stores import make_store

@@ -1,26 +1,21 @@
-"""The training loop of renderers; motion has its own, :mod:`dimcli.training.loop`.
+"""A renderer as the training loop (:mod:`dimcli.training.loop`) sees it.
 
-Everything random in step n comes from the seed and n alone, so a run that was stopped and resumed
-writes the same bytes as one that was not.
+The weights that are kept are a running mean of those that train.
 """
 
 from __future__ import annotations
 
-import copy
-import json
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
-from dimcli.core.files import atomic_output
-from dimcli.core.progress import Progress, silent
-from dimcli.models.checkpoint import METRICS, load_training_state, save_training_state
+from dimcli.training.loop import Figures
 from dimcli.training.renderer.card import preview, psnr, trained, write_preview
 from dimcli.training.renderer.objective import (
     Objective,
@@ -31,8 +26,8 @@ from dimcli.training.renderer.objective import (
 from dimcli.training.renderer.training_set import HELD_OUT, STOP, TRAIN, TrainingSet
 from renderers.trained import run as runs
 
-LOOKED_AT = 24
-"""Frames of each part that are looked at while training."""
+VALIDATION_FRAMES = 24
+"""Frames of each part that validation is on."""
 
 RAMP = 50
 """Steps in which the learning rate rises."""
@@ -40,7 +35,7 @@ RAMP = 50
 
 @dataclass(frozen=True)
 class Look:
-    """What a run tells while it trains: mean ``loss`` since the last look, that of the frames to
+    """What a run reports at a validation: mean ``loss`` since the last one, that of the frames to
     stop by, and PSNR (dB) on held-out frames (NaN where there are none)."""
 
     step: int
@@ -50,18 +45,6 @@ class Look:
     psnr: float
 
 
-@dataclass
-class _State:
-    """Where a run is; everything but the tensors that resuming needs."""
-
-    step: int = 0
-    best_loss: float | None = None
-    best_step: int = 0
-    stale: int = 0
-    losses: float = 0.0
-    looked_at: int = 0
-
-
 def some_of(frames: np.ndarray, count: int) -> np.ndarray:
     """At most ``count`` of ``frames``, evenly spread."""
     if len(frames) <= count:
@@ -69,8 +52,8 @@ def some_of(frames: np.ndarray, count: int) -> np.ndarray:
     return frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
 
 
-class Loop:
-    """The steps of a run."""
+class RendererTrainable:
+    """A network and its training sets; see :class:`dimcli.training.loop.Trainable`."""
 
     def __init__(
         self,
@@ -78,158 +61,116 @@ class Loop:
         training_sets: list[TrainingSet],
         config: RendererTraining,
         run: Path,
-        *,
         objective: Objective,
-        resume: bool = False,
-        progress: Progress = silent,
-        look: Callable[[Look], None] = lambda _: None,
     ) -> None:
-        self.network, self.config, self.run = network, config, run
-        self.training_sets = training_sets
-        self.objective, self._progress, self._tell = objective, progress, look
-        self.device = next(network.parameters()).device
-        self.average = copy.deepcopy(network).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(
+        self.config, self._network, self._run = config, network, run
+        self._training_sets, self._objective = training_sets, objective
+        self._device = next(network.parameters()).device
+
+        @torch.no_grad()
+        def update(kept: Any, current: Any, count: Tensor | int) -> None:
+            decay = min(config.average, int(count) / (int(count) + 19))
+            torch._foreach_lerp_(kept, current, 1 - decay)
+
+        self._average = AveragedModel(network, multi_avg_fn=update)
+        self._average.requires_grad_(False)
+        self._average.n_averaged.fill_(1)  # the network as it begins counts as the first
+        self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
             network.parameters(), lr=config.learning_rate, betas=(config.beta1, 0.99)
         )
-        self.state = _State()
-        self.both = nn.ModuleDict({"network": self.network, "average": self.average})
-        self.spread = {
+        self.state = nn.ModuleDict({"network": network, "average": self._average})
+        self._spread = {
             m.person: torch.from_numpy(m.coefficients[m.frames(TRAIN)].std(axis=0))
             for m in training_sets
         }
-        if resume:
-            self.state = _State(**load_training_state(run, self.both, self.optimizer))
-        self.kept_step = self.state.best_step
-        """Step of the weights that the run directory has."""
+        self._trained_loss = math.nan
+        self.kept_between = False
+        """Whether the run directory has weights of between two validations."""
 
-    def train(self, started: float) -> str:
-        """Steps until the last one, the time's end or no more gain; says which."""
-        config, state = self.config, self.state
-        if state.step == 0:
-            # from here on there is something to resume: no run has a model and no state
-            save_training_state(self.run, self.both, self.optimizer, vars(state))
-        self._trim_metrics()
-        reason = "steps"
-        saved = -1
-        while state.step < config.steps:
-            if state.stale >= config.patience:
-                reason = "patience"
-                break
-            if config.minutes and time.monotonic() - started > 60 * config.minutes:
-                reason = "minutes"
-                break
-            state.losses += self._step(state.step)
-            state.step += 1
-            self._progress("training", state.step, config.steps)
-            if state.step % config.validate_every == 0 or state.step == config.steps:
-                self._look(time.monotonic() - started)
-                save_training_state(self.run, self.both, self.optimizer, vars(state))
-                saved = state.step
-        if saved != state.step:
-            save_training_state(self.run, self.both, self.optimizer, vars(state))
-            self._keep_last()
-        return reason
+    def learning_rate(self, step: int) -> float:
+        """A short ramp; later it falls with the square root of the steps."""
+        rate = self.config.learning_rate * min(1.0, (step + 1) / RAMP)
+        return rate * min(1.0, math.sqrt(self.config.settle_after / (step + 1)))
 
-    def _step(self, step: int) -> float:
-        """One step, with randomness of its own; its loss."""
+    def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The sum of the objective's terms on random frames of one person; people take turns."""
         config = self.config
-        rate = config.learning_rate * min(1.0, (step + 1) / RAMP)
-        rate *= min(1.0, math.sqrt(config.settle_after / (step + 1)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        training_set = self.training_sets[step % len(self.training_sets)]
+        training_set = self._training_sets[step % len(self._training_sets)]
         batch = training_set.random_batch(config.batch_size, generator)
-        spread = self.spread[training_set.person]
+        spread = self._spread[training_set.person]
         batch = jittered(batch, config, spread, generator)
         batch = with_moved_camera(batch, config, spread, generator)
-        self.network.train()
-        terms = self.objective(self.network, batch.to(self.device), edit=step >= config.warp_only)
+        self._network.train()
+        edit = step >= config.warp_only
+        terms = self._objective(self._network, batch.to(self._device), edit=edit)
         loss = torch.stack(list(terms.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        decay = min(config.average, (step + 1) / (step + 20))
-        with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
-            for kept, now in pairs:
-                kept.lerp_(now, 1 - decay)
-        return float(loss.detach())
+        return loss, {"loss": loss}
 
-    def _keep_last(self) -> None:
-        """Keep the weights of a run that the time ended between two looks, if they are better. The
-        state does not know of it, so that a resumed run goes on as if it had not stopped."""
+    def stepped(self) -> None:
+        """Move the running mean."""
+        self._average.update_parameters(self._network)
+
+    def validate(self) -> Figures:
+        """Loss of the frames to stop by and PSNR (dB) of held-out ones, where there are some. The
+        preview pictures are made anew."""
+        sets = self._training_sets
+        levels = [self._psnr_of(m, some_of(m.frames(HELD_OUT), VALIDATION_FRAMES)) for m in sets]
+        figures = {"loss": self._stop_loss(), "psnr": _mean(levels)}
+        for training_set in sets:
+            if len(held_out := training_set.frames(HELD_OUT)):
+                sheet = preview(self._average.module, training_set, held_out)
+                write_preview(sheet, self._run / f"preview-{training_set.person}.jpg")
+        return {name: value for name, value in figures.items() if not math.isnan(value)}
+
+    def keep(self) -> None:
+        """The running mean is what is kept."""
+        runs.write_network(self._run, self._average.module)
+
+    def interrupted(self, best_loss: float) -> None:
+        """Keep the newest weights if they are better, or if nothing says whether they are."""
         stop_loss = self._stop_loss()
-        best = self.state.best_loss
-        if best is None or math.isnan(stop_loss) or stop_loss < best:
-            runs.write_network(self.run, self.average)
-            self.kept_step = self.state.step
+        if math.isnan(stop_loss) or stop_loss < best_loss:
+            self.keep()
+            self.kept_between = True
+
+    def line(self, split: str, figures: Figures) -> dict[str, Any] | None:
+        """One line for both splits; null for what is not known (JSON has no NaN)."""
+        if split == "train":
+            self._trained_loss = figures["loss"]
+            return None
+        return {
+            "loss": None if math.isnan(self._trained_loss) else self._trained_loss,
+            "stop_loss": figures.get("loss"),
+            "held_out_psnr": figures.get("psnr"),
+        }
 
     def _stop_loss(self) -> float:
         """Mean loss of the frames to stop by; NaN where there are none."""
-        losses = [self._loss_of(m, some_of(m.frames(STOP), LOOKED_AT)) for m in self.training_sets]
-        return math.nan if np.isnan(losses).all() else float(np.nanmean(losses))
-
-    def _look(self, seconds: float) -> None:
-        """Look at frames that are not learned from; keep the best weights; tell."""
-        state = self.state
-        stop_loss = self._stop_loss()
-        sets = self.training_sets
-        found = [self._psnr_of(m, some_of(m.frames(HELD_OUT), LOOKED_AT)) for m in sets]
-        level = float(np.nanmean(found)) if not np.isnan(found).all() else math.nan
-        if math.isnan(stop_loss) or state.best_loss is None or stop_loss < state.best_loss:
-            state.best_loss = None if math.isnan(stop_loss) else stop_loss
-            state.best_step, state.stale = state.step, 0
-            self.kept_step = state.step
-            runs.write_network(self.run, self.average)
-        else:
-            state.stale += 1
-        look = Look(
-            state.step, seconds, state.losses / (state.step - state.looked_at), stop_loss, level
+        return _mean(
+            [
+                self._loss_of(m, some_of(m.frames(STOP), VALIDATION_FRAMES))
+                for m in self._training_sets
+            ]
         )
-        state.losses, state.looked_at = 0.0, state.step
-        line = {
-            "step": look.step,
-            "loss": _figure(look.loss),
-            "stop_loss": _figure(look.stop_loss),
-            "held_out_psnr": _figure(look.psnr),
-        }
-        with (self.run / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        for training_set in self.training_sets:
-            if len(held_out := training_set.frames(HELD_OUT)):
-                sheet = preview(self.average, training_set, held_out)
-                write_preview(sheet, self.run / f"preview-{training_set.person}.jpg")
-        self._tell(look)
 
     def _loss_of(self, training_set: TrainingSet, frames: np.ndarray) -> float:
         """Mean loss of the kept weights on ``frames``; NaN where there are none."""
         losses = []
-        self.average.eval()
+        network = self._average.module.eval()
         with torch.inference_mode():
             for frame in frames:
-                batch = training_set.batch(np.array([frame])).to(self.device)
-                terms = self.objective(self.average, batch)
+                batch = training_set.batch(np.array([frame])).to(self._device)
+                terms = self._objective(network, batch)
                 losses.append(float(sum(terms.values(), torch.zeros(()))))
         return float(np.mean(losses)) if losses else math.nan
 
     def _psnr_of(self, training_set: TrainingSet, frames: np.ndarray) -> float:
         if not len(frames):
             return math.nan
-        made = trained(self.average, training_set, frames)
+        made = trained(self._average.module, training_set, frames)
         return float(psnr(made, training_set.pictures(frames)).mean())
 
-    def _trim_metrics(self) -> None:
-        """Drop the lines that will be written again."""
-        path = self.run / METRICS
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        kept = [line for line in lines if line and json.loads(line)["step"] <= self.state.step]
-        with atomic_output(path, force=True) as temporary:
-            temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
-
-def _figure(value: float) -> float | None:
-    """Six digits; None for what is not known (JSON has no NaN)."""
-    return None if math.isnan(value) else float(f"{value:.6g}")
+def _mean(values: list[float]) -> float:
+    """Mean of those that are known; NaN where none is."""
+    return math.nan if np.isnan(values).all() else float(np.nanmean(values))

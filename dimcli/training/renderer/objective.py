@@ -216,6 +216,11 @@ class RendererTraining:
     regions: RegionConfig = field(default_factory=RegionConfig)
     """How much more the face's parts count."""
 
+    @property
+    def clip_norm(self) -> float:
+        """Largest norm of the gradient."""
+        return 1.0
+
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "validate_every", "patience", "settle_after"):
             if getattr(self, name) < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -22,9 +23,11 @@ from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.models.checkpoint import STATE
+from dimcli.training.loop import Progress as TrainingProgress
+from dimcli.training.loop import train
 from dimcli.training.renderer.card import Figures, judge, preview, write_card, write_preview
 from dimcli.training.renderer.footage import Region, read_shots
-from dimcli.training.renderer.loop import Look, Loop, some_of
+from dimcli.training.renderer.loop import Look, RendererTrainable, some_of
 from dimcli.training.renderer.objective import PRESETS, Objective, RendererTraining
 from dimcli.training.renderer.training_set import (
     HELD_OUT,
@@ -122,17 +125,24 @@ def train_renderer(
         if begun:
             _check_same(run, description)
         runs.write_config(run, network_config, list(training_sets), description)
-        loop = Loop(
+        trainable = RendererTrainable(
             network.to(device),
             list(training_sets.values()),
             config,
             run,
-            objective=Objective(config, backbone),
-            resume=begun,
-            progress=options.progress,
-            look=options.look,
+            Objective(config, backbone),
         )
-        reason = loop.train(started)
+        result = train(
+            trainable,
+            config,
+            run,
+            device=device,
+            resume=begun,
+            max_minutes=config.minutes,
+            started=started,
+            progress=_told(options),
+            report_every=1,
+        )
         runs.load_network(network, run / runs.MODEL)
         figures: dict[str, Figures] = {}
         for name, training_set in training_sets.items():
@@ -142,17 +152,33 @@ def train_renderer(
                 figures[name] = judge(network, training_set, held_out, backbone)
                 write_preview(preview(network, training_set, held_out), run / f"preview-{name}.jpg")
     taken = time.monotonic() - started
-    state = loop.state
+    kept_step = result.step if trainable.kept_between else result.best_step
     write_card(
         run,
         options.preset,
         [
             f"from {', '.join(str(path) for paths in people.values() for path in paths)}",
-            f"{state.step} steps, {taken / 60:.1f} minutes; the weights of step {loop.kept_step}",
+            f"{result.step} steps, {taken / 60:.1f} minutes; the weights of step {kept_step}",
         ],
         figures,
     )
-    return RendererResult(state.step, loop.kept_step, reason, figures, taken)
+    return RendererResult(result.step, kept_step, result.reason, figures, taken)
+
+
+def _told(options: RendererOptions) -> Callable[[TrainingProgress], None]:
+    """What passes on the loop's progress."""
+    loss = math.nan
+
+    def progress(now: TrainingProgress) -> None:
+        nonlocal loss
+        if now.split == "val":
+            stop_loss, level = (now.figures.get(name, math.nan) for name in ("loss", "psnr"))
+            options.look(Look(now.step, now.seconds, loss, stop_loss, level))
+            return
+        options.progress("training", now.step, now.steps)
+        loss = now.figures["loss"]
+
+    return progress
 
 
 def _configured(options: RendererOptions) -> tuple[Any, RendererTraining]:
