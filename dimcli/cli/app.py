@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
-from dimcli.cli import (
-    convert,
-    doctor,
-    evaluate,
-    export,
-    generate,
-    motion,
-    prepare,
-    train,
-    train_renderer,
-    weights,
-)
+from dimcli.cli import doctor, evaluate, generate, motion, prepare, train, train_renderer, weights
 
 app = typer.Typer(
     name="dim",
@@ -46,8 +36,27 @@ def _options(
     pass
 
 
-for _group in (
-    *(generate, motion, convert, export, prepare, train, train_renderer),
-    *(evaluate, weights, doctor),
-):
-    _group.register(app)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "generate-listener": generate.generate_listener,
+    "generate-speaker": generate.generate_speaker,
+    "generate-dyad": generate.generate_dyad,
+    "extract": motion.extract,
+    "visualize": motion.visualize,
+    "render": motion.render,
+    "convert": motion.convert,
+    "export": motion.export,
+    "train-vq": train.train_vq,
+    "pretrain": train.pretrain,
+    "finetune": train.finetune,
+    "train": train.train,
+    "train-renderer": train_renderer.train_renderer,
+    "eval": evaluate.evaluate,
+    "table": evaluate.table,
+    "doctor": doctor.doctor,
+}
+"""In the order that ``dim --help`` lists them."""
+
+for _name, _command in COMMANDS.items():
+    app.command(_name, cls=evaluate.Eval if _name == "eval" else None)(_command)
+app.add_typer(prepare.prepare, name="prepare")
+app.add_typer(weights.group, name="weights")

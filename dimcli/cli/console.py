@@ -101,8 +101,9 @@ def seconds(value: float) -> str:
     return f"{int(value // 60)} min {value % 60:.0f} s"
 
 
-def report_videos(videos: list[VideoResult], *, as_json: bool) -> None:
+def report_videos(videos: VideoResult | list[VideoResult], *, as_json: bool) -> None:
     """Say which videos were written, how long each is and how long it took."""
+    videos = videos if isinstance(videos, list) else [videos]
     for video in videos:
         for remark in video.remarks:
             say(f"note: {remark}")

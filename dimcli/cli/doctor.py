@@ -1,14 +1,7 @@
 """``dim doctor``: what works on this machine, and what is missing."""
 
-import typer
-
 from dimcli.cli import console
 from dimcli.cli.options import JsonOption
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    app.command("doctor")(doctor)
 
 
 def doctor(as_json: JsonOption = False) -> None:

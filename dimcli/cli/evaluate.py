@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
 from dimcli.cli import console
-from dimcli.cli.options import Device, DeviceOption, ForceOption, JsonOption, Role, SeedOption
+from dimcli.cli.options import DeviceOption, Job, JsonOption, Role, SeedOption, job
 from dimcli.cli.train_options import PresetOption, SetOption, overrides
 from dimcli.core.errors import InputError
 
@@ -26,62 +26,27 @@ WIDTH = 100
 """Columns of printed tables, at most."""
 
 
-class Dataset(StrEnum):
-    """Corpora with published numbers, and ours."""
-
-    vico = "vico"
-    lm_listener = "lm_listener"
-    candor = "candor"
-    biwi = "biwi"
-    vocaset = "vocaset"
-    synthetic = "synthetic"
-
-
-class PaperTable(StrEnum):
-    """The paper's tables of listeners, and its supplement's."""
-
-    one = "1"
-    two = "2"
-    three = "3"
-    supplement = "supplement"
-
-
-class Protocol(StrEnum):
-    """How predictions become figures."""
-
-    paper = "paper"
-    official = "official"
-
-
-class Split(StrEnum):
-    """Which clips."""
-
-    train = "train"
-    val = "val"
-    test = "test"
-
-
-class Unit(StrEnum):
-    """What a bootstrap draws."""
-
-    clip = "clip"
-    conversation = "conversation"
-
+Dataset = Literal["vico", "lm_listener", "candor", "biwi", "vocaset", "synthetic"]
+PaperTable = Literal["1", "2", "3", "supplement"]
+Protocol = Literal["paper", "official"]
+Split = Literal["train", "val", "test"]
+Unit = Literal["clip", "conversation"]
 
 SplitOption = Annotated[Split, typer.Option(help="Which clips.")]
 BootstrapOption = Annotated[
     int, typer.Option(min=0, help="Draws behind the intervals. 0: no intervals.")
 ]
-UnitOption = Annotated[Unit, typer.Option(help="What is drawn.")]
+UnitOption = Annotated[Unit, typer.Option("--bootstrap-unit", help="What is drawn.")]
 ClipsOption = Annotated[
     int, typer.Option(min=0, max=20, help="Clips that the report shows in full.")
 ]
 
 
-class _Eval(TyperCommand):
+class Eval(TyperCommand):
     """``dim eval``, which tells people who learnt ``--table`` where it went."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The command line in words, without the old flag. Raises InputError."""
         if any(word.split("=")[0] == "--table" for word in args):
             raise InputError(
                 "--table: tables of the paper have a command of their own: "
@@ -90,13 +55,23 @@ class _Eval(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    app.command("eval", cls=_Eval)(evaluate)
-    app.command("table")(table)
+def _show(result: EvaluationResult, *, as_json: bool) -> None:
+    """Print the tables, or all figures as JSON, and say where the files are."""
+    evaluation = result.evaluation
+    if as_json:
+        console.print_json(evaluation.as_dict())
+    else:
+        for each in result.tables:
+            _print_table(each)
+    written = ", ".join(map(str, result.written)) or "nothing (name files with -o)"
+    console.say(
+        f"evaluated {len(evaluation.methods)} methods on {evaluation.clips} clips; wrote {written}"
+    )
 
 
+@job(_show)
 def evaluate(
+    *,
     dataset: Annotated[
         Dataset | None, typer.Option(help="The corpus that --data must be of.")
     ] = None,
@@ -112,23 +87,24 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Run directory or bundled name, or LABEL=RUN. Repeatable."),
     ] = None,
-    baseline: Annotated[
-        list[str] | None, typer.Option(help="Method that needs no training. Repeatable.")
+    baselines: Annotated[
+        list[str] | None,
+        typer.Option("--baseline", help="Method that needs no training. Repeatable."),
     ] = None,
     online: Annotated[
         bool, typer.Option("--online", help="Let --weights answer as streams: no look ahead.")
     ] = False,
-    split: SplitOption = Split.test,
+    split: SplitOption = "test",
     protocol: Annotated[
         Protocol,
         typer.Option(help="paper: one prediction a clip. official: as the released code does."),
-    ] = Protocol.paper,
+    ] = "paper",
     samples: Annotated[
         int | None, typer.Option(min=1, help="Samples a clip. Default: 1; official: 10.")
     ] = None,
     seed: SeedOption = 0,
     bootstrap: BootstrapOption = 1000,
-    bootstrap_unit: UnitOption = Unit.clip,
+    unit: UnitOption = "clip",
     reference: Annotated[
         str | None, typer.Option(help="Method that differences are taken to. Default: the first.")
     ] = None,
@@ -140,38 +116,33 @@ def evaluate(
     latex: Annotated[Path | None, typer.Option("--latex", help="LaTeX table to write.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="HTML report to write.")] = None,
     clips: ClipsOption = 2,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Job:
     """Score methods on a data set, with intervals, tables and a report."""
     from dimcli.evaluation.writing import EvaluationFiles
     from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
 
     files = EvaluationFiles(csv=csv, latex=latex, report=report).in_folder(output)
     options = EvaluationOptions(
-        dataset=dataset.value if dataset else None,
-        task=_task(task, dataset),
+        dataset=dataset,
+        task=task or ("speaker" if dataset in ("biwi", "vocaset") else "listener"),
         data=data,
         weights=weights or (),
-        baselines=baseline or (),
-        split=split.value,
-        protocol=protocol.value,
+        baselines=baselines or (),
+        split=split,
+        protocol=protocol,
         samples=samples,
         seed=seed,
         bootstrap=bootstrap,
-        unit=bootstrap_unit.value,
+        unit=unit,
         reference=reference,
         clips=clips,
         online=online,
-        device=device.value,
         command=" ".join(["dim", *sys.argv[1:]]),
         files=files,
-        force=force,
     )
-    with console.progress_display() as progress:
-        result = run_evaluation(options, progress)
-    _show(result, as_json=as_json)
+    return lambda *, device, force, progress, **_: run_evaluation(
+        replace(options, device=device, force=force), progress
+    )
 
 
 def table(
@@ -192,60 +163,39 @@ def table(
         int, typer.Option(min=0, help="Conversations to fine-tune on. 0: all.")
     ] = 0,
     settings: SetOption = None,
-    split: SplitOption = Split.test,
+    split: SplitOption = "test",
     samples: Annotated[int, typer.Option(min=1, help="Samples a clip.")] = 1,
     seed: SeedOption = 0,
     bootstrap: BootstrapOption = 1000,
-    bootstrap_unit: UnitOption = Unit.clip,
+    unit: UnitOption = "clip",
     clips: ClipsOption = 2,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Make a table of the paper: train what is missing, evaluate, write, and print it."""
     from dimcli.jobs.paper_tables import TableOptions, run_table
 
     options = TableOptions(
-        table=table.value,
-        dataset=dataset.value,
+        table=table,
+        dataset=dataset,
         output=output,
         data=data,
         pretrain_data=pretrain_data,
         preset=preset,
         conversations=conversations,
         settings=overrides(settings),
-        split=split.value,
+        split=split,
         samples=samples,
         seed=seed,
         bootstrap=bootstrap,
-        unit=bootstrap_unit.value,
-        device=device.value,
+        unit=unit,
+        device=device,
         clips=clips,
         command=" ".join(["dim", *sys.argv[1:]]),
     )
     with console.progress_display() as progress:
         result = run_table(options, progress)
     _show(result, as_json=as_json)
-
-
-def _show(result: EvaluationResult, *, as_json: bool) -> None:
-    """Print the tables, or all figures as JSON, and say where the files are."""
-    evaluation = result.evaluation
-    if as_json:
-        console.print_json(evaluation.as_dict())
-    else:
-        for each in result.tables:
-            _print_table(each)
-    written = ", ".join(map(str, result.written)) or "nothing (name files with -o)"
-    console.say(
-        f"evaluated {len(evaluation.methods)} methods on {evaluation.clips} clips; wrote {written}"
-    )
-
-
-def _task(task: Role | None, dataset: Dataset | None) -> str:
-    if task is not None:
-        return task.value
-    alone = dataset in (Dataset.biwi, Dataset.vocaset)
-    return Role.speaker.value if alone else Role.listener.value
 
 
 def _print_table(table: ScoreTable) -> None:

@@ -1,27 +1,28 @@
 """``dim generate-listener``, ``dim generate-speaker`` and ``dim generate-dyad``."""
 
+from __future__ import annotations
+
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import (
-    Attitude,
     CheckpointOption,
-    Device,
-    DeviceOption,
-    ForceOption,
-    JsonOption,
-    Layout,
+    Job,
     OutputOption,
     RendererOption,
     SeedOption,
     SizeOption,
     Tracker,
+    job,
 )
 
-SpeakerWeights = Annotated[str, typer.Option("--weights", help="Bundled name or run directory.")]
+Layout = Literal["listener", "side-by-side"]
+Attitude = Literal["unknown", "negative", "neutral", "positive"]
+WeightsOption = Annotated[str, typer.Option("--weights", help="Bundled name or run directory.")]
 StyleOption = Annotated[
     str, typer.Option(help="Way of talking, one of the weights' own; any other word lists them.")
 ]
@@ -35,13 +36,7 @@ TemperatureOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    app.command("generate-listener")(generate_listener)
-    app.command("generate-speaker")(generate_speaker)
-    app.command("generate-dyad")(generate_dyad)
-
-
+@job(console.report_videos)
 def generate_listener(
     speaker: Annotated[Path, typer.Argument(help="Video of somebody talking.")],
     ref: Annotated[
@@ -49,9 +44,10 @@ def generate_listener(
         typer.Option(help="Picture of the listener (not needed with --renderer mesh)."),
     ] = None,
     output: OutputOption = None,
-    weights: Annotated[str, typer.Option(help="Bundled name or run directory.")] = "listener-small",
+    *,
+    weights: WeightsOption = "listener-small",
     renderer: RendererOption = "portrait",
-    layout: Annotated[Layout, typer.Option(help="What the video shows.")] = Layout.listener,
+    layout: Annotated[Layout, typer.Option(help="What the video shows.")] = "listener",
     samples: Annotated[int, typer.Option(min=1, max=100, help="How many to make.")] = 1,
     seed: SeedOption = 0,
     temperature: Annotated[
@@ -63,7 +59,7 @@ def generate_listener(
     steps: Annotated[
         int | None, typer.Option(min=1, max=64, help="Sampling steps. Default: the model's own.")
     ] = None,
-    attitude: Annotated[Attitude, typer.Option(help="How the listener feels.")] = Attitude.unknown,
+    attitude: Annotated[Attitude, typer.Option(help="How the listener feels.")] = "unknown",
     online: Annotated[
         bool,
         typer.Option(
@@ -84,39 +80,14 @@ def generate_listener(
         ),
     ] = None,
     checkpoint: CheckpointOption = None,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Job:
     """Generate the video of a listener who reacts to a speaker."""
     from dimcli.jobs.generate import generate_videos
 
-    with console.progress_display() as progress:
-        videos = generate_videos(
-            "listener",
-            speaker,
-            ref,
-            output,
-            weights=weights,
-            renderer=renderer,
-            side_by_side=layout is Layout.side_by_side,
-            samples=samples,
-            seed=seed,
-            temperature=temperature,
-            steps=steps,
-            attitude=attitude.value,
-            online=online,
-            size=size,
-            save_motion=save_motion,
-            tracker=tracker.value if tracker else None,
-            checkpoint=checkpoint,
-            device=device.value,
-            force=force,
-            progress=progress,
-        )
-    console.report_videos(videos, as_json=as_json)
+    return partial(generate_videos, "listener")
 
 
+@job(console.report_videos)
 def generate_speaker(
     speech: Annotated[Path, typer.Argument(help="Speech: a sound file, or a video's sound.")],
     ref: Annotated[
@@ -124,7 +95,8 @@ def generate_speaker(
         typer.Option(help="Picture of the speaker; not needed with --renderer mesh."),
     ] = None,
     output: OutputOption = None,
-    weights: SpeakerWeights = "speaker-small",
+    *,
+    weights: WeightsOption = "speaker-small",
     renderer: RendererOption = "portrait",
     style: StyleOption = "unknown",
     seed: SeedOption = 0,
@@ -136,40 +108,21 @@ def generate_speaker(
     online: Annotated[
         bool, typer.Option("--online", help="As a stream: hearing no more than 0.24 s ahead.")
     ] = False,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Job:
     """Generate a talking face from speech."""
     from dimcli.jobs.generate import generate_videos
 
-    with console.progress_display() as progress:
-        videos = generate_videos(
-            "speaker",
-            speech,
-            ref,
-            output,
-            weights=weights,
-            renderer=renderer,
-            style=style,
-            seed=seed,
-            temperature=temperature,
-            size=size,
-            save_motion=save_motion,
-            online=online,
-            device=device.value,
-            force=force,
-            progress=progress,
-        )
-    console.report_videos(videos, as_json=as_json)
+    return partial(generate_videos, "speaker")
 
 
+@job(console.report_videos)
 def generate_dyad(
     speech_a: Annotated[Path, typer.Argument(help="Sound of one person, shown on the left.")],
     speech_b: Annotated[Path, typer.Argument(help="Sound of the other, recorded beside it.")],
     ref_a: Annotated[Path | None, typer.Option(help="Picture of the one on the left.")] = None,
     ref_b: Annotated[Path | None, typer.Option(help="Picture of the other.")] = None,
     output: OutputOption = None,
+    *,
     weights: Annotated[
         str, typer.Option(help="Speaker: bundled name or run directory.")
     ] = "speaker-small",
@@ -185,28 +138,8 @@ def generate_dyad(
     save_motion: Annotated[
         Path | None, typer.Option(help="Keep the motions in NAME-a.npz and NAME-b.npz.")
     ] = None,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Job:
     """Generate both faces of a conversation from its two tracks."""
     from dimcli.jobs.dyad import generate_dyad_video
 
-    with console.progress_display() as progress:
-        video = generate_dyad_video(
-            (speech_a, speech_b),
-            (ref_a, ref_b),
-            output,
-            speaker_weights=weights,
-            listener_weights=listener,
-            renderer=renderer,
-            styles=(style_a, style_b),
-            seed=seed,
-            temperature=temperature,
-            size=size,
-            save_motion=save_motion,
-            device=device.value,
-            force=force,
-            progress=progress,
-        )
-    console.report_videos([video], as_json=as_json)
+    return generate_dyad_video

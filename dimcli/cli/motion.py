@@ -1,26 +1,30 @@
-"""``dim extract``, ``dim visualize`` and ``dim render``: video to motion, and motion to video."""
+"""``dim extract``, ``dim visualize``, ``dim render``, ``dim convert`` and ``dim export``."""
 
-from enum import StrEnum
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import (
     CheckpointOption,
-    Device,
-    DeviceOption,
     ForceOption,
+    Job,
     JsonOption,
+    MotionArgument,
     OutputOption,
-    ReferenceOption,
+    RegionOption,
     RendererOption,
     SizeOption,
     Tracker,
+    job,
 )
 
-MotionArgument = Annotated[Path, typer.Argument(help="Motion file (.npz).")]
+if TYPE_CHECKING:
+    from dimcli.jobs.convert import ConversionResult
+
 SmoothOption = Annotated[bool, typer.Option(help="Lightly smooth the motion, without delay.")]
 SmoothAgainOption = Annotated[
     bool | None,
@@ -42,102 +46,53 @@ AudioOption = Annotated[
     Path | None,
     typer.Option("--audio", help="Sound for the video. Default: the clip the motion came from."),
 ]
+Format = Literal["npz", "emoca"]
+HeadName = Literal["auto", "open", "flame"]
+Look = Literal["textured", "clay", "wireframe"]
+Rasteriser = Literal["auto", "opencv", "pytorch3d"]
+Space = Literal["flame", "arkit"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    app.command("extract")(extract)
-    app.command("visualize")(visualize)
-    app.command("render")(render)
-
-
-class Format(StrEnum):
-    """How motion is written."""
-
-    npz = "npz"
-    emoca = "emoca"
-
-
+@job(console.report_motion)
 def extract(
     clip: Annotated[
         Path, typer.Argument(help="Video with a face; or EMOCA's output folder, or a motion file.")
     ],
     output: OutputOption = None,
+    *,
     tracker: Annotated[
         Tracker, typer.Option(help="Built in, or with a licensed checkpoint (the flame space).")
-    ] = Tracker.landmarks,
+    ] = "landmarks",
     checkpoint: CheckpointOption = None,
     output_format: Annotated[
         Format, typer.Option("--format", help="A motion file, or EMOCA's folder a frame.")
-    ] = Format.npz,
+    ] = "npz",
     audio_encoder: AudioEncoderOption = None,
     fps: Annotated[
         float | None, typer.Option(min=0.1, max=1000, help="Frame rate of EMOCA's folder.")
     ] = None,
     smooth: SmoothOption = False,
-    region: Annotated[
-        str | None, typer.Option(help="Look only here: x,y,width,height in pixels.")
-    ] = None,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+    region: RegionOption = None,
+) -> Job:
     """Track a face: video to motion."""
     from dimcli.jobs.extract import extract_motion
 
-    with console.progress_display() as progress:
-        result = extract_motion(
-            clip,
-            output,
-            tracker=tracker.value,
-            checkpoint=checkpoint,
-            output_format=output_format.value,
-            audio_encoder=audio_encoder,
-            fps=fps,
-            smooth=smooth,
-            region=region,
-            device=device.value,
-            force=force,
-            progress=progress,
-        )
-    console.report_motion(result, as_json=as_json)
+    return extract_motion
 
 
-class Look(StrEnum):
-    """What the mesh looks like."""
-
-    textured = "textured"
-    clay = "clay"
-    wireframe = "wireframe"
-
-
-class HeadName(StrEnum):
-    """Whose mesh it is."""
-
-    auto = "auto"
-    open = "open"
-    flame = "flame"
-
-
-class Rasteriser(StrEnum):
-    """What draws the mesh."""
-
-    auto = "auto"
-    opencv = "opencv"
-    pytorch3d = "pytorch3d"
-
-
+@job(console.report_videos)
 def visualize(
     motions: Annotated[
         list[Path], typer.Argument(help="Motion files (.npz); several are shown side by side.")
     ],
     output: OutputOption = None,
+    *,
     audio: AudioOption = None,
     smooth: SmoothAgainOption = None,
     size: SizeOption = None,
     head: Annotated[
         HeadName, typer.Option(help="auto: the head of the motion's space (flame: import it once).")
-    ] = HeadName.auto,
+    ] = "auto",
     look: Annotated[
         Look | None, typer.Option(help="Default: textured, or clay for a head without texture.")
     ] = None,
@@ -146,55 +101,93 @@ def visualize(
     ] = 0.0,
     rasteriser: Annotated[
         Rasteriser, typer.Option(help="auto: pytorch3d on a GPU that has it, else OpenCV.")
-    ] = Rasteriser.auto,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+    ] = "auto",
+) -> Job:
     """Show motion on a head: motion to mesh video."""
-    from dimcli.jobs.render import MeshStyle, visualize_motions
+    from dimcli.jobs.render import visualize_motions
 
-    style = MeshStyle(
-        head=head.value,
-        size=size,
-        look=look.value if look else None,
-        turntable_s=turntable,
-        rasteriser=rasteriser.value,
-        device=device.value,
-    )
-    with console.progress_display() as progress:
-        video = visualize_motions(
-            motions, output, style, audio=audio, smooth=smooth, force=force, progress=progress
-        )
-    console.report_videos([video], as_json=as_json)
+    return visualize_motions
 
 
+@job(console.report_videos)
 def render(
     motion: MotionArgument,
-    ref: ReferenceOption,
+    ref: Annotated[
+        Path, typer.Option("--ref", help="Picture of the face to move.", show_default=False)
+    ],
     output: OutputOption = None,
+    *,
     renderer: RendererOption = "portrait",
     audio: AudioOption = None,
     smooth: SmoothAgainOption = None,
     size: SizeOption = None,
-    device: DeviceOption = Device.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-) -> None:
+) -> Job:
     """Move the face of a picture: motion to photoreal video."""
     from dimcli.jobs.render import render_motion
 
-    with console.progress_display() as progress:
-        video = render_motion(
-            motion,
-            ref,
-            output,
-            renderer=renderer,
-            audio=audio,
-            smooth=smooth,
-            size=size,
-            device=device.value,
-            force=force,
-            progress=progress,
-        )
-    console.report_videos([video], as_json=as_json)
+    return render_motion
+
+
+def _report_conversion(result: ConversionResult, *, as_json: bool) -> None:
+    conversion, space = result.conversion, result.conversion.motion.space
+    for remark in conversion.remarks:
+        console.say(f"note: {remark}")
+    figures = conversion.figures()
+    console.say(
+        f"wrote {result.path}, {len(conversion.motion)} frames in the {space} space; its faces are "
+        f"{figures['residual_mm']:.2f} mm from the original's on average, which are "
+        f"{figures['moved_mm']:.2f} mm from rest; {console.seconds(result.taken_s)} taken"
+    )
+    if as_json:
+        console.print_json({"path": str(result.path), "space": space, **figures})
+
+
+@job(_report_conversion)
+def convert(
+    motion: MotionArgument,
+    to: Annotated[Space, typer.Option("--to", help="The space to convert to.")],
+    output: OutputOption = None,
+) -> Job:
+    """Convert motion between the spaces (needs your FLAME file)."""
+    from dimcli.jobs.convert import convert_file
+
+    return convert_file
+
+
+def export(
+    motion: MotionArgument,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="out.csv (Live Link Face), out.glb (animated glTF) or out.json.",
+            show_default=False,
+        ),
+    ],
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            max=240,
+            help="Resample to this rate. Default: 60 for csv, else the motion's.",
+            show_default=False,
+        ),
+    ] = None,
+    angle_scale: Annotated[
+        float,
+        typer.Option(help="csv only: angles are radians times this; 57.29578 gives degrees."),
+    ] = 1.0,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write motion as Live Link Face CSV, animated glTF or JSON."""
+    from dimcli.jobs.export import ExportOptions, export_motion
+
+    result = export_motion(motion, output, ExportOptions(fps, angle_scale), force=force)
+    if as_json:
+        console.print_json({**vars(result), "path": str(result.path)})
+    console.say(
+        f"wrote {result.path} ({result.kind}), {result.frames} frames, "
+        f"{result.duration_s:.1f} s, {result.taken_s:.1f} s taken"
+    )

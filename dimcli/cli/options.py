@@ -1,56 +1,29 @@
-"""Options that several commands share: the same word means the same thing everywhere."""
+"""Options that several commands share: the same word means the same thing everywhere.
 
-from enum import StrEnum
+Choices are ``Literal`` types, so that library code gets the plain words.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
+from dimcli.cli import console
 
-class Device(StrEnum):
-    """Where the model runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Layout(StrEnum):
-    """What the video shows."""
-
-    listener = "listener"
-    side_by_side = "side-by-side"
-
-
-class Attitude(StrEnum):
-    """How a listener feels about what is said."""
-
-    unknown = "unknown"
-    negative = "negative"
-    neutral = "neutral"
-    positive = "positive"
-
-
-class Role(StrEnum):
-    """The two sides of a dyad."""
-
-    speaker = "speaker"
-    listener = "listener"
-
-
-class Tracker(StrEnum):
-    """What measures a face."""
-
-    landmarks = "landmarks"
-    emoca = "emoca"
-    deca = "deca"
-    smirk = "smirk"
-
+Device = Literal["auto", "cpu", "cuda"]
+Role = Literal["speaker", "listener"]
+Tracker = Literal["landmarks", "emoca", "deca", "smirk"]
 
 OutputOption = Annotated[
     Path | None, typer.Option("--output", "-o", help="File to write.", show_default=False)
 ]
 RunOption = Annotated[Path, typer.Option("--output", "-o", help="Run directory to write.")]
+MotionArgument = Annotated[Path, typer.Argument(help="Motion file (.npz).")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
 LARGEST_SEED = 2**32 - 1
 SeedOption = Annotated[
@@ -63,8 +36,8 @@ SizeOption = Annotated[
         "--size", min=64, max=4096, help="Longer side of the picture, in pixels. Default: its own."
     ),
 ]
-ReferenceOption = Annotated[
-    Path, typer.Option("--ref", help="Picture of the face to move.", show_default=False)
+RegionOption = Annotated[
+    str | None, typer.Option(help="Look only here: x,y,width,height in pixels.")
 ]
 RendererOption = Annotated[
     str, typer.Option("--renderer", help="portrait, mesh, or a run of dim train-renderer.")
@@ -78,3 +51,68 @@ CheckpointOption = Annotated[
         show_default=False,
     ),
 ]
+
+Shared = TypeVar("Shared")
+Job = Callable[..., Any]
+"""What a command does, to be called with its options."""
+
+
+def with_options(
+    command: Callable[..., Any], shared: type[Shared], run: Callable[[dict[str, Any], Shared], None]
+) -> Callable[..., None]:
+    """``command`` as Typer wants it, with each field of the dataclass ``shared`` as one more option
+    after its own. Called, it is ``run`` with the values of its own options and the shared ones.
+    """
+    own = inspect.signature(command, eval_str=True).parameters
+    names = [field.name for field in fields(shared)]  # type: ignore[arg-type]
+
+    def typed(**given: Any) -> None:
+        run(given, shared(**{name: given.pop(name) for name in names}))
+
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in (
+            *own.values(),
+            *inspect.signature(shared, eval_str=True).parameters.values(),
+        )
+        if parameter.annotation is not shared
+    ]
+    typed.__doc__, typed.__name__ = command.__doc__, command.__name__
+    typed.__annotations__ = {each.name: each.annotation for each in parameters}
+    typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return typed
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """The options that end every list of a job's."""
+
+    device: DeviceOption = "auto"
+    force: ForceOption = False
+    as_json: JsonOption = False
+
+
+def job(report: Callable[..., None]) -> Callable[[Callable[..., Job]], Callable[..., None]]:
+    """A command that declares a job's options and gives the function that does it.
+
+    The function is called with the options as they were declared (by position, those after ``*`` by
+    name), ``device``, ``force`` and a ``progress`` display; ``report`` says what came of it.
+    """
+
+    def declared(command: Callable[..., Job]) -> Callable[..., None]:
+        def run(own: dict[str, Any], common: JobOptions) -> None:
+            given = inspect.signature(command).bind(**own)
+            work = command(**own)
+            with console.progress_display() as progress:
+                result = work(
+                    *given.args,
+                    **given.kwargs,
+                    device=common.device,
+                    force=common.force,
+                    progress=progress,
+                )
+            report(result, as_json=common.as_json)
+
+        return with_options(command, JobOptions, run)
+
+    return declared

@@ -6,19 +6,20 @@ from typing import Annotated
 
 import typer
 
-from dimcli.cli import console, prepare_speakers
+from dimcli.cli import console
 from dimcli.cli.options import JsonOption, SeedOption
 from dimcli.cli.prepare_options import (
     AudioOption,
     DataOutputOption,
-    Order,
     OrderOption,
     RateOption,
     ShardOption,
     SideBySide,
+    SpeechAudioOption,
     TableOption,
     Turns,
     WorkersOption,
+    numbers,
     run_prepare,
     split_names,
 )
@@ -30,12 +31,6 @@ prepare = typer.Typer(
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    prepare_speakers.register(prepare)
-    app.add_typer(prepare, name="prepare")
-
-
 @prepare.command("vico")
 def prepare_vico(
     source: Annotated[Path, typer.Argument(help="ViCo's folder.")],
@@ -45,7 +40,7 @@ def prepare_vico(
     ] = "auto",
     audio: AudioOption = "auto",
     fps: RateOption = None,
-    order: OrderOption = Order.pose_exp,
+    order: OrderOption = "pose-exp",
     table: TableOption = None,
     split: Annotated[
         list[str] | None,
@@ -69,7 +64,7 @@ def prepare_vico(
         source=kind,
         audio=audio,
         fps=fps,
-        order=order.value,
+        order=order,
         table=table,
         split_names=split_names(split or []),
         seed=seed,
@@ -136,7 +131,7 @@ def prepare_candor(
         str, typer.Option("--from", help="videos, emoca (pickles), or auto: what is there.")
     ] = "auto",
     turns: Annotated[Turns, typer.Option(help="Which segmentation makes the clips.")] = (
-        Turns.cliffhanger
+        "cliffhanger"
     ),
     min_s: Annotated[float, typer.Option(help="Shorter turns are no clips, seconds.")] = 1.0,
     max_s: Annotated[float, typer.Option(help="Longer turns are cut, seconds.")] = 50.0,
@@ -145,7 +140,7 @@ def prepare_candor(
     ] = 0.0,
     audio: AudioOption = "auto",
     fps: RateOption = None,
-    order: OrderOption = Order.pose_exp,
+    order: OrderOption = "pose-exp",
     seed: SeedOption = 0,
     workers: WorkersOption = 1,
     shard: ShardOption = None,
@@ -164,9 +159,9 @@ def prepare_candor(
         source=kind,
         audio=audio,
         fps=fps,
-        order=order.value,
+        order=order,
         seed=seed,
-        turns=TurnOptions(turns.value, min_s, max_s, shift_ms),
+        turns=TurnOptions(turns, min_s, max_s, shift_ms),
     )
     run_prepare(corpus, output, workers, shard, as_json=as_json)
 
@@ -178,7 +173,7 @@ def prepare_clips(
     table: TableOption = None,
     layout: Annotated[
         SideBySide, typer.Option(help="Of side-by-side videos whose row says nothing.")
-    ] = SideBySide.speaker_left,
+    ] = "speaker-left",
     audio: Annotated[str, typer.Option(help="Encoder of the sound (mel, hubert) or none.")] = (
         "auto"
     ),
@@ -201,7 +196,7 @@ def prepare_clips(
     """
     from dimcli.data.corpora.clips import clips
 
-    corpus = clips(source, table=table, layout=layout.value, audio=audio, fps=fps, seed=seed)
+    corpus = clips(source, table=table, layout=layout, audio=audio, fps=fps, seed=seed)
     run_prepare(corpus, output, workers, shard, as_json=as_json)
 
 
@@ -235,3 +230,101 @@ def prepare_synthetic(
     console.say(f"wrote {output}: {shares} clips, {console.seconds(taken)} taken")
     if as_json:
         console.print_json({"path": str(output), "clips": clips, "taken_s": round(taken, 3)})
+
+
+@prepare.command("speech")
+def prepare_speech(
+    source: Annotated[Path, typer.Argument(help="Folder of sounds with TextGrids.")],
+    output: DataOutputOption,
+    audio: Annotated[str, typer.Option(help="Encoder: mel4, mel or hubert.")] = "mel4",
+    fps: Annotated[float, typer.Option("--fps", min=5, max=120, help="Frames a second.")] = 25.0,
+    versions: Annotated[
+        int, typer.Option(min=1, max=1000, help="Of each file, each changed in its own way.")
+    ] = 1,
+    versions_of: Annotated[
+        list[str] | None,
+        typer.Option(metavar="VOICES=N", help="Other versions of some voices, as in 'anna-*=6'."),
+    ] = None,
+    change: Annotated[
+        bool,
+        typer.Option(
+            "--change/--no-change",
+            help="Change the sound: pitch, rate, room, noise, band, codec, level.",
+        ),
+    ] = True,
+    clip_s: Annotated[float, typer.Option(help="Longest clip, seconds.")] = 20.0,
+    rest_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Clips without speech, a clip with.")
+    ] = 0.06,
+    seed: SeedOption = 0,
+    workers: WorkersOption = 1,
+    shard: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Speech with phone times: faces that say it, made by a rule, to train a speaker on.
+
+    SRC has a sub-folder a voice; in it NAME.wav and NAME.TextGrid with a tier 'phones' in IPA or
+    ARPABET, as the Montreal Forced Aligner writes. 80 % of the voices train, 10 % val, 10 % test.
+    """
+    from dimcli.data.synthetic.spoken import SpokenOptions, spoken
+
+    options = SpokenOptions(
+        fps=fps,
+        audio=audio,
+        versions=versions,
+        more=numbers(versions_of or []),
+        change=change,
+        clip_s=clip_s,
+        rest_share=rest_share,
+        seed=seed,
+    )
+    run_prepare(spoken(source, options), output, workers, shard, as_json=as_json)
+
+
+@prepare.command("biwi")
+def prepare_biwi(
+    source: Annotated[Path, typer.Argument(help="BIWI's folder, as FaceFormer lays it out.")],
+    output: DataOutputOption,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--from", help="Motion: emoca (emoca_biwi/), motion (of dim extract), or auto."
+        ),
+    ] = "auto",
+    audio: SpeechAudioOption = "auto",
+    test: Annotated[
+        str, typer.Option(help="Test split: a (train's subjects), b (the other eight), or both.")
+    ] = "a",
+    workers: WorkersOption = 1,
+    shard: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """BIWI: wav/, vertices_npy/, templates.pkl, and motion that a tracker made of its pictures.
+
+    Motion is in emoca_biwi/<SUBJ>_eNN.pkl (DIM's), or in motion/<SUBJ>_eNN.npz; how it belongs to
+    the 23,370 vertices is learned from train and kept beside the data, with regions/lve.txt and
+    fdd.txt: dim eval scores by them.
+    """
+    from dimcli.data.corpora.biwi import biwi
+
+    corpus = biwi(source, output, source=kind, audio=audio, test=test)
+    run_prepare(corpus, output, workers, shard, as_json=as_json)
+
+
+@prepare.command("vocaset")
+def prepare_vocaset(
+    source: Annotated[Path, typer.Argument(help="VOCASET's folder, FaceFormer's or the owners'.")],
+    output: DataOutputOption,
+    audio: SpeechAudioOption = "auto",
+    workers: WorkersOption = 1,
+    shard: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """VOCASET: scanned talking heads; FLAME's jaw and expression are fitted to their vertices.
+
+    SRC holds wav/, vertices_npy/ and templates.pkl; or data_verts.npy, raw_audio_fixed.pkl,
+    subj_seq_to_idx.pkl and templates.pkl. Needs your FLAME: dim weights import flame FILE.
+    """
+    from dimcli.data.corpora.vocaset import vocaset
+
+    run_prepare(vocaset(source, output, audio=audio), output, workers, shard, as_json=as_json)

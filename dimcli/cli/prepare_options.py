@@ -1,9 +1,8 @@
 """What the commands of ``dim prepare`` share: options, the one run of them all, its report."""
 
 import time
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,27 +13,9 @@ if TYPE_CHECKING:
     from dimcli.data.corpora.preparing import Corpus, Prepared
 
 
-class Order(StrEnum):
-    """The order of the 56 numbers of a frame in other people's arrays."""
-
-    pose_exp = "pose-exp"
-    exp_pose = "exp-pose"
-
-
-class Turns(StrEnum):
-    """How CANDOR's transcripts are cut into turns."""
-
-    cliffhanger = "cliffhanger"
-    audiophile = "audiophile"
-    backbiter = "backbiter"
-
-
-class SideBySide(StrEnum):
-    """Who is where in a video of two."""
-
-    speaker_left = "speaker-left"
-    speaker_right = "speaker-right"
-
+Order = Literal["pose-exp", "exp-pose"]
+Turns = Literal["cliffhanger", "audiophile", "backbiter"]
+SideBySide = Literal["speaker-left", "speaker-right"]
 
 DataOutputOption = Annotated[
     Path, typer.Option("--output", "-o", help="Data set folder to write.", show_default=False)

@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 DataArgument = Annotated[Path, typer.Argument(help="Data set folder, as dim prepare writes it.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    app.command("train-vq")(train_vq)
-    app.command("pretrain")(pretrain)
-    app.command("finetune")(finetune)
-    app.command("train")(train)
-
-
 @with_common
 def train_vq(
     data: DataArgument,
@@ -38,7 +30,7 @@ def train_vq(
     """Learn one role's motion codes (VQ-VAE)."""
     from dimcli.training import stages
 
-    _train(output, common, lambda options: stages.train_vq(data, output, role.value, options))
+    _train(output, common, lambda options: stages.train_vq(data, output, role, options))
 
 
 @with_common
@@ -71,7 +63,7 @@ def finetune(
         Path, typer.Option(help="Run of dim pretrain, or of dim train-vq to do without it.")
     ],
     output: RunOption,
-    task: Annotated[Role, typer.Option(help="Whose motion to generate.")] = Role.listener,
+    task: Annotated[Role, typer.Option(help="Whose motion to generate.")] = "listener",
     *,
     common: Common,
 ) -> None:
@@ -81,7 +73,7 @@ def finetune(
     _train(
         output,
         common,
-        lambda options: stages.finetune(data, output, init, task.value, options),
+        lambda options: stages.finetune(data, output, init, task, options),
     )
 
 
@@ -178,7 +170,7 @@ def _train(
                 max_minutes=common.minutes,
                 resume=common.resume,
                 force=common.force,
-                device=common.device.value,
+                device=common.device,
                 tensorboard=tensorboard,
                 progress=report,
             )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
-from dimcli.cli.options import LARGEST_SEED, Device, DeviceOption, ForceOption, JsonOption
+from dimcli.cli.options import (
+    LARGEST_SEED,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    with_options,
+)
 
 PresetOption = Annotated[str, typer.Option(help="paper, official, small, speaker, table or tiny.")]
 SetOption = Annotated[
@@ -36,42 +41,24 @@ class Common:
     seed: PresetSeedOption = None
     minutes: MinutesOption = 0.0
     resume: ResumeOption = False
-    device: DeviceOption = Device.auto
+    device: DeviceOption = "auto"
     force: ForceOption = False
     as_json: JsonOption = False
 
 
 def with_common(command: Callable[..., None]) -> Callable[..., None]:
-    """``command(..., common: Common)`` as Typer wants it: with each of the common options as a
-    parameter of its own, after the command's.
-    """
-    own = inspect.signature(command, eval_str=True).parameters
-    shared = inspect.signature(Common, eval_str=True).parameters
-    names = [field.name for field in fields(Common)]
-
-    def typed(**given: Any) -> None:
-        common = Common(**{name: given.pop(name) for name in names})
-        command(**given, common=common)
-
-    parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in (*own.values(), *shared.values())
-        if parameter.name != "common"
-    ]
-    typed.__doc__, typed.__name__ = command.__doc__, command.__name__
-    typed.__annotations__ = {each.name: each.annotation for each in parameters}
-    typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    return typed
+    """``command(..., common: Common)`` with each of the common options as one of its own."""
+    return with_options(command, Common, lambda own, common: command(**own, common=common))
 
 
 def overrides(settings: list[str] | None) -> dict[str, str]:
     """The values of ``--set`` by key."""
     from dimcli.core.errors import InputError
 
-    found = {}
+    values = {}
     for setting in settings or []:
         key, equals, value = setting.partition("=")
         if not equals:
             raise InputError(f"--set {setting}: expected key=value, as in training.batch_size=16")
-        found[key.strip()] = value.strip()
-    return found
+        values[key.strip()] = value.strip()
+    return values

@@ -10,21 +10,16 @@ import typer
 from dimcli.cli import console
 from dimcli.cli.options import (
     LARGEST_SEED,
-    Device,
     DeviceOption,
     ForceOption,
     JsonOption,
+    RegionOption,
     RunOption,
 )
 from dimcli.cli.train_options import ResumeOption
 
 if TYPE_CHECKING:
     from dimcli.training.renderer.run import Look
-
-
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    app.command("train-renderer")(train_renderer)
 
 
 def train_renderer(
@@ -49,9 +44,7 @@ def train_renderer(
     held_out: Annotated[
         float, typer.Option(help="Share of each clip, its end, kept to judge by.")
     ] = 0.25,
-    region: Annotated[
-        str | None, typer.Option(help="Look only here: x,y,width,height in pixels.")
-    ] = None,
+    region: RegionOption = None,
     init: Annotated[
         str | None,
         typer.Option(
@@ -60,7 +53,7 @@ def train_renderer(
         ),
     ] = None,
     resume: ResumeOption = False,
-    device: DeviceOption = Device.auto,
+    device: DeviceOption = "auto",
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,7 +83,7 @@ def train_renderer(
                 init=init,
                 resume=resume,
                 force=force,
-                device=device.value,
+                device=device,
                 progress=progress,
                 look=look,
                 remark=lambda text: console.say(f"note: {text}"),
@@ -101,11 +94,11 @@ def train_renderer(
         "patience": "stopped early: it no longer improves",
         "minutes": "time is up; go on with --resume",
     }
-    for name, found in result.figures.items():
+    for name, person in result.figures.items():
         console.say(
-            f"{name}: {found.psnr:.2f} dB on {found.frames} held-out frames, zero-shot "
-            f"{found.psnr_zero_shot:.2f} dB; perceptual distance {found.distance:.3f}, zero-shot "
-            f"{found.distance_zero_shot:.3f}"
+            f"{name}: {person.psnr:.2f} dB on {person.frames} held-out frames, zero-shot "
+            f"{person.psnr_zero_shot:.2f} dB; perceptual distance {person.distance:.3f}, zero-shot "
+            f"{person.distance_zero_shot:.3f}"
         )
     console.say(
         f"wrote {output}, step {result.step} ({ends[result.reason]}), "
@@ -119,6 +112,6 @@ def train_renderer(
                 "best_step": result.best_step,
                 "reason": result.reason,
                 "taken_s": round(result.taken_s, 3),
-                "figures": {name: asdict(found) for name, found in result.figures.items()},
+                "figures": {name: asdict(person) for name, person in result.figures.items()},
             }
         )

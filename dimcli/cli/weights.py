@@ -11,22 +11,40 @@ from dimcli.cli.options import ForceOption, JsonOption
 NameArgument = Annotated[str, typer.Argument(help="A name that dim weights list shows.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add this group's commands to the app."""
-    group = typer.Typer(
-        help="Weights and model files: what there is and how to get it.",
-        no_args_is_help=True,
-        rich_markup_mode=None,
-    )
-    group.command("list")(list_)
-    group.command("show")(show)
-    group.command("import")(import_)
-    group.command("fetch")(fetch)
-    group.command("verify")(verify)
-    group.command("push")(push)
-    app.add_typer(group, name="weights")
+group = typer.Typer(
+    help="Weights and model files: what there is and how to get it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
+@group.command("list")
+def list_(as_json: JsonOption = False) -> None:
+    """List what is bundled, what you can import and what you can fetch."""
+    from dimcli.cli.tables import show_weights
+    from weights.catalogue import entries
+
+    found = entries()
+    if as_json:
+        console.print_json({"weights": [one.as_dict() for one in found]})
+    else:
+        show_weights(found)
+
+
+@group.command("show")
+def show(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Show one of them: what it is, its licence, where it is or how to get it."""
+    from dimcli.cli.tables import show_weight
+    from weights.catalogue import entry
+
+    one = entry(name)
+    if as_json:
+        console.print_json(one.as_dict())
+    else:
+        show_weight(one)
+
+
+@group.command("import")
 def import_(
     kind: Annotated[str, typer.Argument(help="What it is: flame, flame-landmarks, ...")],
     file: Annotated[Path, typer.Argument(help="The file as its owners distribute it.")],
@@ -42,30 +60,7 @@ def import_(
     )
 
 
-def list_(as_json: JsonOption = False) -> None:
-    """List what is bundled, what you can import and what you can fetch."""
-    from dimcli.cli.tables import show_weights
-    from weights.catalogue import entries
-
-    found = entries()
-    if as_json:
-        console.print_json({"weights": [one.as_dict() for one in found]})
-    else:
-        show_weights(found)
-
-
-def show(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Show one of them: what it is, its licence, where it is or how to get it."""
-    from dimcli.cli.tables import show_weight
-    from weights.catalogue import entry
-
-    one = entry(name)
-    if as_json:
-        console.print_json(one.as_dict())
-    else:
-        show_weight(one)
-
-
+@group.command("fetch")
 def fetch(
     name: Annotated[str, typer.Argument(help="hubert, or owner/name of a run on the hub.")],
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
@@ -77,6 +72,7 @@ def fetch(
     console.say(f"fetched {name}: {fetched.folder}, {fetched.size / 1e6:.1f} MB, verified")
 
 
+@group.command("verify")
 def verify(as_json: JsonOption = False) -> None:
     """Check every file that is here against the hash it must have."""
     from dimcli.core.errors import InputError
@@ -94,6 +90,7 @@ def verify(as_json: JsonOption = False) -> None:
     console.say(f"{len(faults)} of {len(faults)} whole")
 
 
+@group.command("push")
 def push(
     run: Annotated[Path, typer.Argument(help="Run directory to give out.")],
     to: Annotated[str, typer.Option(help="owner/name on the Hugging Face hub.")],

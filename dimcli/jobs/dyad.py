@@ -17,7 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import weights as bundled
 from dimcli.audio import ACTIVITY, LEVEL, mel
+from dimcli.core.background import Background
 from dimcli.core.errors import DimError, InputError
 from dimcli.core.masks import Bools, widened, with_gaps_filled, without_short_runs
 from dimcli.core.motion import JAW, Motion
@@ -46,7 +48,6 @@ from dimcli.jobs.render import (
 )
 from dimcli.media.ffmpeg import command, reading, run
 from dimcli.models.dim.vqvae import part_columns
-from weights import DEFAULT_SPEAKER
 
 Floats = NDArray[np.float32]
 
@@ -204,14 +205,17 @@ def _conversation(
 
 
 def generate_dyad_video(
-    tracks: tuple[Path, Path],
-    references: tuple[Path | None, Path | None],
+    track_a: Path,
+    track_b: Path,
+    reference_a: Path | None,
+    reference_b: Path | None,
     output: Path | None = None,
     *,
-    speaker_weights: str = DEFAULT_SPEAKER,
-    listener_weights: str = "listener-small",
+    weights: str = bundled.DEFAULT_SPEAKER,
+    listener: str = bundled.DEFAULT_LISTENER,
     renderer: str = "portrait",
-    styles: tuple[str, str] = (UNKNOWN_STYLE, UNKNOWN_STYLE),
+    style_a: str = UNKNOWN_STYLE,
+    style_b: str = UNKNOWN_STYLE,
     seed: int = 0,
     temperature: float | None = None,
     size: int | None = None,
@@ -220,29 +224,29 @@ def generate_dyad_video(
     force: bool = False,
     progress: Progress = silent,
 ) -> VideoResult:
-    """Both faces of the conversation that was recorded on two ``tracks``, side by side.
+    """Both faces of the conversation that was recorded on two tracks, side by side.
 
+    ``weights`` are the speaker's, ``listener`` the listener's.
     Writes one video, by default ``<a>-<b>-dyad.mp4`` in this folder, with both tracks mixed. Tracks
     of different lengths are as long as the longer one. Every input is checked before long work
     starts. Raises InputError for what is wrong with them.
     """
-    import weights as bundled
-    from dimcli.core.background import Background
     from dimcli.models.config import read_data_config
 
     started = time.monotonic()
+    tracks, references = (track_a, track_b), (reference_a, reference_b)
     output = output or Path(f"{tracks[0].stem}-{tracks[1].stem}-dyad.mp4")
     check_video_output(output, *tracks, what="the speech itself", force=force)
     kept = [save_motion and save_motion.with_stem(f"{save_motion.stem}-{n}") for n in NAMES]
     for path in filter(None, kept):
         check_motion_output(path, force=force)
     check_renderer(renderer)
-    runs = bundled.resolve(speaker_weights), bundled.resolve(listener_weights)
+    runs = bundled.resolve(weights), bundled.resolve(listener)
     spaces = [read_data_config(directory).space for directory in runs]
     if spaces[0] != spaces[1]:
         raise InputError(
-            f"--listener {listener_weights}: lives in the '{spaces[1]}' space and "
-            f"{speaker_weights} in '{spaces[0]}'; name two of the same space"
+            f"--listener {listener}: is of the '{spaces[1]}' space and "
+            f"{weights} of '{spaces[0]}'; name two of the same space"
         )
     if renderer != "mesh":
         for name, reference in zip(NAMES, references, strict=True):
@@ -260,12 +264,10 @@ def generate_dyad_video(
     lengths = [len(sound.samples) / SOUND_RATE for sound in sounds]
     if abs(lengths[0] - lengths[1]) > 1.0:
         remarks += (f"the tracks are {lengths[0]:.1f} and {lengths[1]:.1f} s long",)
-    speaker, listener = loading.result()
     conversation = _conversation(
-        speaker,
-        listener,
+        *loading.result(),
         (sounds[0], sounds[1]),
-        styles,
+        (style_a, style_b),
         seed=seed,
         temperature=temperature,
         progress=progress,

@@ -303,7 +303,7 @@ def generate_videos(
     *,
     weights: str | None = None,
     renderer: str = "portrait",
-    side_by_side: bool = False,
+    layout: str = "listener",
     samples: int = 1,
     seed: int = 0,
     temperature: float | None = None,
@@ -324,11 +324,11 @@ def generate_videos(
     A ``listener`` answers the video of a speaker; a ``speaker`` says speech: a sound file, or a
     video's sound. Writes ``samples`` videos (by default ``<source>-<role>.mp4`` in this folder)
     with the sound of ``source``; a listener's has the speaker's frame rate and number of frames,
-    and ``side_by_side`` the speaker on its left. Sample i is drawn with ``seed + i``. ``tracker``
-    and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by default those that measure
-    in the model's space. ``online`` answers as a stream would: a listener with causal masks and a
-    bounded look-back, a speaker with a bounded look-ahead. Every input is checked before long work
-    starts. Raises InputError for what is wrong with them.
+    and with ``layout`` ``side-by-side`` the speaker on its left. Sample i is drawn with
+    ``seed + i``. ``tracker`` and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by
+    default those that measure in the model's space. ``online`` answers as a stream would: a
+    listener with causal masks and a bounded look-back, a speaker with a bounded look-ahead. Every
+    input is checked before long work starts. Raises InputError for what is wrong with them.
     """
     from dimcli.models.config import read_data_config
 
@@ -378,7 +378,7 @@ def generate_videos(
         if fitted is not None and space == "arkit":
             motion = anchored(motion, fitted)
         frames = ready.render(motion.values)
-        if side_by_side:
+        if layout == "side-by-side":
             frames = beside(source, frames, motion.fps)
         stage = "rendering" if samples == 1 else f"rendering {i + 1} of {samples}"
         results.append(

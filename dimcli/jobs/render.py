@@ -290,19 +290,26 @@ class MeshStyle:
 def visualize_motions(
     paths: Sequence[Path],
     output: Path | None = None,
-    style: MeshStyle = MeshStyle(),
     *,
     audio: Path | None = None,
     smooth: bool | None = None,
+    size: int | None = None,
+    head: str = "auto",
+    look: str | None = None,
+    turntable: float = 0.0,
+    rasteriser: str = "auto",
+    device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
 ) -> VideoResult:
     """Show motion files on heads, by default in ``<first motion>.mp4`` in this folder.
 
     Several are shown side by side under their files' names, at the first one's frame rate, for as
-    long as the shortest; the sound is the first one's.
+    long as the shortest; the sound is the first one's. For ``size`` and what follows see
+    :class:`MeshStyle`.
     """
     started = time.monotonic()
+    style = MeshStyle(head, size, look, turntable, rasteriser, device)
     output = output or Path(f"{paths[0].stem}.mp4")
     media.check_video_output(output, force=force)
     loaded = [
