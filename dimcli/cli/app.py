@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dimcli.cli import doctor, evaluate, generate, motion, prepare, train, train_renderer, weights
+from dimcli.cli import evaluate, generate, motion, prepare, train, train_renderer, weights
 
 app = typer.Typer(
     name="dim",
@@ -52,7 +52,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train-renderer": train_renderer.train_renderer,
     "eval": evaluate.evaluate,
     "table": evaluate.table,
-    "doctor": doctor.doctor,
+    "doctor": weights.doctor,
 }
 """In the order that ``dim --help`` lists them."""
 

@@ -182,9 +182,9 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write motion as Live Link Face CSV, animated glTF or JSON."""
-    from dimcli.jobs.export import ExportOptions, export_motion
+    from dimcli.jobs.export import export_motion
 
-    result = export_motion(motion, output, ExportOptions(fps, angle_scale), force=force)
+    result = export_motion(motion, output, fps=fps, angle_scale=angle_scale, force=force)
     if as_json:
         console.print_json({**vars(result), "path": str(result.path)})
     console.say(

@@ -1,4 +1,4 @@
-"""``dim weights``: what there is, what the user brings along, what the hub has."""
+"""``dim weights``: what is bundled, imported and fetched; ``dim doctor``: what works here."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,11 +24,11 @@ def list_(as_json: JsonOption = False) -> None:
     from dimcli.cli.tables import show_weights
     from weights.catalogue import entries
 
-    found = entries()
+    listed = entries()
     if as_json:
-        console.print_json({"weights": [one.as_dict() for one in found]})
+        console.print_json({"weights": [one.as_dict() for one in listed]})
     else:
-        show_weights(found)
+        show_weights(listed)
 
 
 @group.command("show")
@@ -100,3 +100,21 @@ def push(
     from dimcli.jobs.hub import push as push_to_hub
 
     console.say(f"pushed {run}: {push_to_hub(run, to, private=private)}")
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what works here, and the one line that would mend what does not."""
+    from dataclasses import asdict
+
+    from dimcli.cli.tables import show_checks
+    from dimcli.core.errors import InputError
+    from dimcli.jobs.doctor import checks
+
+    results = checks()
+    if as_json:
+        console.print_json({"checks": [asdict(check) for check in results]})
+    else:
+        show_checks(results)
+    broken = [check for check in results if check.state == "broken"]
+    if broken:
+        raise InputError(f"{broken[0].name}: {broken[0].detail}; {broken[0].fix}")

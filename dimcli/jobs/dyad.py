@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 import weights as bundled
 from dimcli.audio import ACTIVITY, LEVEL, mel
-from dimcli.core.background import Background
 from dimcli.core.errors import DimError, InputError
 from dimcli.core.masks import Bools, widened, with_gaps_filled, without_short_runs
 from dimcli.core.motion import JAW, Motion
-from dimcli.core.progress import Progress, silent
+from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import UNKNOWN_STYLE
 from dimcli.jobs.generate import (
     SOUND_RATE,

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import weights
 from dimcli.core.errors import InputError
@@ -45,14 +46,35 @@ NOTES = {
 """What to know about methods that need no training."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScoringOptions:
+    """How methods are scored; see :func:`dimcli.evaluation.protocols.evaluate`.
+
+    The report shows ``clips`` clips of listeners and the ``command``.
+    """
+
+    split: str = "test"
+    samples: int | None = None
+    seed: int = 0
+    bootstrap: int = 1000
+    unit: str = "clip"
+    device: str = "auto"
+    clips: int = 2
+    command: str = ""
+
+    def sampling(self) -> dict[str, Any]:
+        """What :func:`dimcli.evaluation.protocols.evaluate` takes of them by name."""
+        return {name: getattr(self, name) for name in ("samples", "seed", "bootstrap", "unit")}
+
+
 @dataclass(frozen=True)
-class EvaluationOptions:
-    """What to evaluate, and how; see :func:`dimcli.evaluation.protocols.evaluate`.
+class EvaluationOptions(ScoringOptions):
+    """What to evaluate, and how.
 
     ``weights`` and ``baselines`` are names or run directories, or ``LABEL=NAME``; with neither,
     the bundled listener beside what needs no training. ``data`` may be left out for the
     ``synthetic`` ``dataset``. ``task`` is whom methods generate, one of TASKS. ``reference``
-    defaults to the first of the weights. The report shows ``clips`` clips of listeners.
+    defaults to the first of the weights.
     """
 
     dataset: str | None = None
@@ -60,17 +82,9 @@ class EvaluationOptions:
     data: Path | None = None
     weights: Sequence[str] = ()
     baselines: Sequence[str] = ()
-    split: str = "test"
     protocol: str = "paper"
-    samples: int | None = None
-    seed: int = 0
-    bootstrap: int = 1000
-    unit: str = "clip"
     reference: str | None = None
-    clips: int = 2
     online: bool = False
-    device: str = "auto"
-    command: str = ""
     files: EvaluationFiles = field(default_factory=EvaluationFiles)
     force: bool = False
 
@@ -107,11 +121,8 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         options.split,
         predictors,
         role=options.task,
-        samples=options.samples,
-        seed=options.seed,
         protocol=options.protocol,
-        bootstrap=options.bootstrap,
-        unit=options.unit,
+        **options.sampling(),
         reference=_reference(options, names),
         notes={label: NOTES[options.task].get(name, "") for label, name in names.items()},
         bounds=[label for label, name in names.items() if name == ORACLE],

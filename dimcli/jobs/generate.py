@@ -17,11 +17,10 @@ import numpy as np
 
 import weights as bundled
 from dimcli import media
-from dimcli.core.background import Background
 from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, Motion
-from dimcli.core.progress import Progress, silent
+from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
 from dimcli.jobs.extract import face_tracker, track, tracker_for
 from dimcli.jobs.render import (

@@ -38,7 +38,13 @@ from dimcli.evaluation.score_table import (
 )
 from dimcli.evaluation.scores import TRUTH, Evaluation, Figure
 from dimcli.evaluation.writing import EvaluationFiles, to_markdown
-from dimcli.jobs.evaluate import ORACLE, EvaluationResult, open_store, protocol_notes
+from dimcli.jobs.evaluate import (
+    ORACLE,
+    EvaluationResult,
+    ScoringOptions,
+    open_store,
+    protocol_notes,
+)
 from dimcli.models.answers import load_predictor
 from dimcli.models.checkpoint import MODEL, is_finished
 from dimcli.models.dim.config import preset
@@ -60,14 +66,13 @@ _WHOLE_SYNTHETIC_HOURS = 10.0
 
 
 @dataclass(frozen=True)
-class TableOptions:
+class TableOptions(ScoringOptions):
     """Which table, from what, and how.
 
     ``data`` may be left out for ``synthetic``: then it is made in the folder. ``pretrain_data`` is
     what VQ-VAEs and pre-training learn from (default: the data). ``conversations`` limits what
     fine-tuning, and methods without pre-training, learn from: the first so many of the train split.
-    ``settings`` are dotted configuration keys for every training. The report shows ``clips`` clips
-    and the ``command``.
+    ``settings`` are dotted configuration keys for every training.
     """
 
     table: str
@@ -78,14 +83,7 @@ class TableOptions:
     preset: str = "small"
     conversations: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
-    split: str = "test"
-    samples: int = 1
-    seed: int = 0
-    bootstrap: int = 1000
-    unit: str = "clip"
-    device: str = "auto"
-    clips: int = 2
-    command: str = ""
+    samples: int = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -177,10 +175,7 @@ def run_table(options: TableOptions, progress: Progress = silent) -> EvaluationR
         store,
         options.split,
         predictors,
-        samples=options.samples,
-        seed=options.seed,
-        bootstrap=options.bootstrap,
-        unit=options.unit,
+        **options.sampling(),
         reference=plan.reference,
         notes={entry.label: entry.note for entry in plan.entries},
         bounds=[entry.label for entry in plan.entries if entry.method == ORACLE],

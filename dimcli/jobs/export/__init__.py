@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from dimcli.core.errors import InputError
-from dimcli.core.files import check_output
-from dimcli.core.motion import Motion
+from dimcli.core.files import atomic_output, check_output
+from dimcli.core.motion import ARKIT_EXPRESSIONS, NUM_EXPRESSION, Motion
+from dimcli.media import SYNTHETIC_TAG
 
+JSON_POSE_NAMES = ("headX", "headY", "headZ", "jawX", "jawY", "jawZ")
+JSON_DECIMALS = 6
 LIVE_LINK_FPS = 60.0
 """The rate that Live Link Face records at, and that its readers assume."""
 
@@ -26,26 +30,20 @@ class ExportResult:
     taken_s: float
 
 
-@dataclass(frozen=True)
-class ExportOptions:
-    """``fps``: rate to resample to (None: the format's usual one); ``angle_scale``: what a radian
-    of a CSV's head and eye angles is multiplied by (57.29578 for degrees)."""
-
-    fps: float | None = None
-    angle_scale: float = 1.0
-
-
 def export_motion(
     motion_path: Path,
     output: Path,
-    options: ExportOptions = ExportOptions(),
     *,
+    fps: float | None = None,
+    angle_scale: float = 1.0,
     force: bool = False,
 ) -> ExportResult:
     """Write a motion file as what ``output`` is named: ``.csv``, ``.glb`` or ``.json``.
 
     CSV and GLB hold ARKit expressions; motion in the flame space is converted first, which needs
-    the FLAME file. Raises InputError for another suffix, and as reading and writing do.
+    the FLAME file. ``fps`` is the rate to resample to (None: the format's usual one), and
+    ``angle_scale`` what a radian of a CSV's head and eye angles is multiplied by (57.29578 for
+    degrees). Raises InputError for another suffix, and as reading and writing do.
     """
     started = time.monotonic()
     if output.suffix.lower() not in KINDS:
@@ -53,7 +51,7 @@ def export_motion(
     check_output(output, force=force)
     motion = Motion.load(motion_path)
     kind, write = KINDS[output.suffix.lower()]
-    written = write(motion, output, options, force)
+    written = write(motion, output, fps, angle_scale, force)
     taken = time.monotonic() - started
     return ExportResult(output, kind, written.duration_s, len(written), taken)
 
@@ -66,31 +64,58 @@ def _as_arkit(motion: Motion) -> Motion:
     return convert_motion(motion, "arkit").motion
 
 
-def _csv(motion: Motion, output: Path, options: ExportOptions, force: bool) -> Motion:
+def _csv(
+    motion: Motion, output: Path, fps: float | None, angle_scale: float, force: bool
+) -> Motion:
     from dimcli.jobs.export.live_link import write_live_link
 
-    motion = _as_arkit(motion).resampled(options.fps or LIVE_LINK_FPS)
-    write_live_link(motion, output, angle_scale=options.angle_scale, force=force)
+    motion = _as_arkit(motion).resampled(fps or LIVE_LINK_FPS)
+    write_live_link(motion, output, angle_scale=angle_scale, force=force)
     return motion
 
 
-def _glb(motion: Motion, output: Path, options: ExportOptions, force: bool) -> Motion:
+def _glb(
+    motion: Motion, output: Path, fps: float | None, angle_scale: float, force: bool
+) -> Motion:
     from dimcli.jobs.export.glb import write_glb
 
-    motion = _as_arkit(motion).resampled(options.fps or motion.fps)
+    motion = _as_arkit(motion).resampled(fps or motion.fps)
     write_glb(motion, output, force=force)
     return motion
 
 
-def _json(motion: Motion, output: Path, options: ExportOptions, force: bool) -> Motion:
-    from dimcli.jobs.export.plain import write_json
-
-    motion = motion.resampled(options.fps or motion.fps)
+def _json(
+    motion: Motion, output: Path, fps: float | None, angle_scale: float, force: bool
+) -> Motion:
+    motion = motion.resampled(fps or motion.fps)
     write_json(motion, output, force=force)
     return motion
 
 
-Write = Callable[[Motion, Path, ExportOptions, bool], Motion]
+def write_json(motion: Motion, path: Path, *, force: bool = False) -> None:
+    """One object: ``fps``, ``space``, ``names`` of the 56 columns, ``frames`` [T][56], ``valid``.
+
+    Angles are axis-angle in radians; the frame of reference is that of :mod:`dimcli.core.motion`.
+    """
+    flame = [f"expression{index}" for index in range(NUM_EXPRESSION)]
+    content = {
+        "format": "dim motion",
+        "version": 1,
+        "comment": SYNTHETIC_TAG if motion.meta.get("generated") else "tracked motion",
+        "fps": motion.fps,
+        "space": motion.space,
+        "units": "first six columns: axis-angle, radians; x to the subject's left, y up, z forward",
+        "names": [*JSON_POSE_NAMES, *(ARKIT_EXPRESSIONS if motion.space == "arkit" else flame)],
+        "valid": motion.valid.tolist(),
+        "frames": [
+            [round(value, JSON_DECIMALS) for value in row] for row in motion.values.tolist()
+        ],
+    }
+    with atomic_output(path, force=force) as temporary:
+        temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
+
+
+Write = Callable[[Motion, Path, float | None, float, bool], Motion]
 KINDS: dict[str, tuple[str, Write]] = {
     ".csv": ("Live Link Face CSV", _csv),
     ".glb": ("animated glTF", _glb),
