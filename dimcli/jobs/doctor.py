@@ -87,13 +87,11 @@ def _torch() -> Check:
 
 
 def _ffmpeg() -> str:
-    from dimcli.media import ffmpeg
+    import av
+    import imageio_ffmpeg
 
-    ended = ffmpeg.run(ffmpeg.command("-version"))
-    first = ended.stdout.decode(errors="replace").splitlines()[:1]
-    if ended.returncode or not first:
-        raise DimError("the ffmpeg of imageio-ffmpeg does not start")
-    return first[0].split(" Copyright")[0]
+    version = imageio_ffmpeg.get_ffmpeg_version()
+    return f"ffmpeg {version}, and PyAV {av.__version__}"
 
 
 def _tracker() -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import weights as bundled
 from dimcli.audio import ACTIVITY, LEVEL, mel
-from dimcli.core.errors import DimError, InputError
+from dimcli.core.errors import InputError
 from dimcli.core.masks import Bools, widened, with_gaps_filled, without_short_runs
 from dimcli.core.motion import JAW, Motion
 from dimcli.core.progress import Background, Progress, silent
@@ -143,9 +143,11 @@ def mix(tracks: tuple[Path, Path], output: Path) -> None:
         )
     graph = ";".join([*sides, "[s0][s1]amix=inputs=2:duration=longest:normalize=0,alimiter[out]"])
     inputs = [argument for track in tracks for argument in reading(track)]
-    done = run(command("-v", "error", *inputs, "-filter_complex", graph, "-map", "[out]", output))
-    if done.returncode:
-        raise DimError(f"{tracks[0]} and {tracks[1]}: cannot be mixed ({done.stderr!r:.200})")
+    complaint = run(
+        command("-v", "error", *inputs, "-filter_complex", graph, "-map", "[out]", output)
+    )
+    if complaint:
+        raise InputError(f"{tracks[0]} and {tracks[1]}: cannot be mixed ({complaint})")
 
 
 def converse(

@@ -1,6 +1,5 @@
 """Pictures, sound and video from and to files."""
 
-from dimcli.media.ffmpeg import VideoInfo, has_audio, probe_video
 from dimcli.media.frames import (
     SYNTHETIC_TAG,
     Picture,
@@ -11,6 +10,7 @@ from dimcli.media.frames import (
     read_frames,
     read_picture,
 )
+from dimcli.media.probe import VideoInfo, has_audio, probe_video
 
 __all__ = [
     "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter", "check_video_output", "has_audio",

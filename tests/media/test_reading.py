@@ -139,7 +139,7 @@ def test_sound_that_starts_late_is_padded_with_silence(tmp_path, clip):
 def test_a_file_without_sound_or_picture_is_refused_as_sound(tmp_path):
     path = tmp_path / "noise.wav"
     path.write_bytes(b"nothing to hear")
-    with pytest.raises(InputError, match=r"its sound cannot be read"):
+    with pytest.raises(InputError, match=r"not a video or sound that ffmpeg can read"):
         media.read_audio(path)
 
 

@@ -1,0 +1,275 @@
+"""Files that lie, children that die, and files that name other files."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import struct
+import subprocess
+import wave
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+from dimcli import media
+from dimcli.core.errors import InputError
+from dimcli.media import VideoWriter, read_audio, read_frames
+from dimcli.media.ffmpeg import Child
+
+
+def ffmpeg(*arguments: object) -> None:
+    """Make a file; the arguments are ffmpeg's."""
+    exe = imageio_ffmpeg.get_ffmpeg_exe()
+    subprocess.run([exe, "-v", "error", "-y", *map(str, arguments)], check=True)
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int = 16000, channels: int = 1) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, 2, rate, 0, "NONE", ""))
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of 40 frames of 64x48 with sound."""
+    path = tmp_path_factory.mktemp("faults") / "made.mp4"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=1.6"),
+        *("-f", "lavfi", "-i", "sine=frequency=300:duration=1.6"),
+        *("-c:v", "libx264", "-c:a", "aac", path),
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        ("-metadata", "title=Duration: 0:0:1.2.3"),
+        ("-metadata:s:v", "language=en, 99999x99999 SAR"),
+        ("-metadata", "title=Stream #0:0: Video: h264, 7x7, 1 fps"),
+    ],
+)
+def test_no_fact_is_read_out_of_a_text_that_the_file_holds(made, tmp_path, tags):
+    ffmpeg("-i", made, "-c", "copy", *tags, tmp_path / "tagged.mkv")
+    info = media.probe_video(tmp_path / "tagged.mkv")
+    assert (info.width, info.height, info.fps) == (64, 48, 25.0)
+    assert info.duration_s == pytest.approx(1.6, abs=0.05)
+
+
+LATE = "-itsoffset 40000 -i {made}"
+
+
+@pytest.mark.parametrize("inputs", [LATE + " -i {made}", "-i {made} " + LATE])
+def test_picture_and_sound_that_start_hours_apart_are_refused(made, tmp_path, inputs):
+    path = tmp_path / "late.mkv"
+    ffmpeg(*inputs.format(made=made).split(), "-map", "0:v", "-map", "1:a", "-c", "copy", path)
+    for reading in (media.probe_video, read_audio):
+        with pytest.raises(InputError, match=r"start 40000 s apart; expected at most 60 s"):
+            reading(path)
+
+
+@pytest.mark.parametrize(("rate", "words"), [(1, "1 samples"), (1_400_000_000, "1400000000 sam")])
+def test_a_sound_of_an_impossible_rate_is_refused(tmp_path, rate, words):
+    path = write_wav(tmp_path / "rate.wav", np.zeros(1000))
+    data = bytearray(path.read_bytes())
+    data[24:28] = struct.pack("<I", rate)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=f"{words}.*expected 1000 to 768000"):
+        read_audio(path)
+
+
+def test_a_sound_of_three_hours_is_refused_before_it_is_decoded(tmp_path):
+    silence = "anullsrc=r=8000:cl=mono:d=10800"
+    ffmpeg("-f", "lavfi", "-i", silence, "-frame_size", "65535", tmp_path / "long.flac")
+    with pytest.raises(InputError, match=r"3.0 hours long; expected at most 2"):
+        read_audio(tmp_path / "long.flac")
+
+
+def test_a_wav_that_is_cut_short_is_told_as_a_video_is(tmp_path):
+    path = write_wav(tmp_path / "cut.wav", np.zeros(16000))
+    path.write_bytes(path.read_bytes()[:20000])
+    with pytest.raises(InputError, match=r"the file is cut short"):
+        read_audio(path)
+
+
+def test_samples_far_beyond_full_scale_are_refused(tmp_path):
+    huge = np.full(16000, 1e38, np.float32)
+    (tmp_path / "raw").write_bytes(huge.tobytes())
+    path = tmp_path / "big.wav"
+    ffmpeg("-f", "f32le", "-ar", 16000, "-ac", 1, "-i", tmp_path / "raw", "-c:a", "pcm_f32le", path)
+    with pytest.raises(InputError, match=r"far beyond full scale"):
+        read_audio(path)
+
+
+def test_stereo_of_opposite_phase_is_not_silent(tmp_path):
+    tone = 0.5 * np.sin(np.arange(16000) * 0.1)
+    both = np.stack([tone, -tone], axis=1)
+    heard = read_audio(write_wav(tmp_path / "phase.wav", both.ravel(), channels=2))
+    assert np.abs(heard).max() > 0.4
+
+
+def test_the_flagged_sound_track_is_read_or_the_one_that_is_asked_for(made, tmp_path):
+    path = tmp_path / "tracks.mkv"
+    ffmpeg(
+        *("-i", made, "-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono:d=1.6"),
+        *("-map", "0:v", "-map", "1:a", "-map", "0:a", "-c:v", "copy", "-c:a", "flac"),
+        *("-disposition:a:0", "0", "-disposition:a:1", "default", path),
+    )
+    assert np.abs(read_audio(path)).max() > 0.01
+    assert np.abs(read_audio(path, track=1)).max() == 0
+    with pytest.raises(InputError, match=r"--audio-track 3: .* has 2 sound tracks"):
+        read_audio(path, track=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.m3u8", "#EXTM3U\n#EXTINF:1,\nfile://{made}\n#EXT-X-ENDLIST\n", "m3u8 playlist"),
+        ("d.mp4", "ffconcat version 1.0\nfile {made}\n", "a list of files for ffmpeg"),
+        ("s.mp4", "v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n", "session description"),
+        ("m.mp4", '<?xml version="1.0"?><MPD><BaseURL>{made}</BaseURL></MPD>', "an XML document"),
+        ("j.m3u8", "\n\n#EXTM3U\n{made}\n", "m3u8 playlist"),
+        ("c.mp4", "# a comment\nffconcat version 1.0\nfile {made}\n", "not a video"),
+    ],
+)
+def test_a_list_of_other_files_opens_none_of_them(made, tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_text(content.format(made=made))
+    used = made.stat().st_atime_ns
+    for reading in (media.probe_video, read_audio):
+        with pytest.raises(InputError, match=words):
+            reading(path)
+    assert made.stat().st_atime_ns == used
+
+
+@pytest.mark.parametrize(
+    "name", ["12:30.mp4", "file:x.mp4", "concat:a|b.mp4", "-i.mp4", "100%d.mp4", "pipe:1.mp4"]
+)
+def test_no_name_is_read_as_an_option_a_protocol_or_a_pattern(made, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(made.read_bytes())
+    frames = list(read_frames(Path(name)))
+    assert len(frames) == 40 and len(read_audio(Path(name))) > 20000
+    with VideoWriter(Path("out-" + name), fps=25, audio_from=Path(name)) as writer:
+        for frame in frames:
+            writer.write(frame)
+    assert media.probe_video(Path("out-" + name)).has_audio
+    with VideoWriter(Path(name), fps=25, force=True) as writer:
+        writer.write(frames[0])
+    assert len(list(read_frames(Path(name)))) == 1
+
+
+def test_a_decoder_that_dies_is_an_error_and_not_a_shorter_clip(made, monkeypatch):
+    wait = Child.wait
+
+    def killed(self: Child) -> str:
+        self.process.poll()
+        return wait(self) or "ffmpeg was ended by SIGKILL"
+
+    monkeypatch.setattr(Child, "wait", killed)
+    with pytest.raises(InputError, match=r"ends after 40 frames \(ffmpeg was ended by SIGKILL"):
+        list(read_frames(made))
+    with pytest.raises(InputError, match=r"cannot be read \(ffmpeg was ended by SIGKILL"):
+        read_audio(made)
+
+
+def test_a_decoder_that_is_killed_in_the_middle_is_an_error(tmp_path):
+    path = tmp_path / "long.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=640x480:rate=25:duration=8", "-g", "8", path)
+    frames = read_frames(path)
+    next(frames)
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        if str(path).encode() in line.read_bytes():
+            os.kill(int(line.parent.name), signal.SIGKILL)
+    with pytest.raises(InputError, match=r"ended by SIGKILL"):
+        list(frames)
+
+
+def test_a_clip_that_holds_half_of_what_it_promises_is_an_error(tmp_path):
+    path = tmp_path / "half.mp4"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=640x480:rate=25:duration=8", "-g", "8"),
+        *("-movflags", "+faststart", path),
+    )
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"its picture ends after \d+ frames"):
+        list(read_frames(path))
+
+
+@pytest.mark.parametrize("sound", [False, True])
+def test_an_encoder_that_a_signal_ends_leaves_no_file(made, tmp_path, sound):
+    def limited(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    frames = list(read_frames(made)) * (1 if sound else 8)
+    out = tmp_path / "out.mp4"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    with pytest.raises(InputError, match=r"out.mp4: cannot be written"):
+        try:
+            with VideoWriter(out, fps=25, audio_from=made if sound else None) as writer:
+                if not sound:
+                    limited(4000)
+                for frame in frames:
+                    writer.write(frame)
+                if sound:  # the picture is written; the pass that adds sound is not
+                    writer._child.pipe.close()
+                    writer._child.process.wait()
+                    limited(4000)
+        finally:
+            limited(before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_sound_is_the_fault_of_its_file(made, tmp_path):
+    source = tmp_path / "sound.webm"
+    ffmpeg("-i", made, "-c:v", "copy", "-c:a", "flac", tmp_path / "sound.mkv")
+    data = bytearray((tmp_path / "sound.mkv").read_bytes())
+    start = len(data) // 3
+    data[start:] = np.random.default_rng(0).integers(0, 256, len(data) - start, np.uint8).tobytes()
+    source.write_bytes(data)
+    frame = np.zeros((48, 64, 3), np.uint8)
+    try:
+        with VideoWriter(tmp_path / "out.mp4", fps=25, audio_from=source) as writer:
+            for _ in range(40):
+                writer.write(frame)
+    except InputError as error:
+        assert str(source) in str(error)
+        assert not (tmp_path / "out.mp4").exists()
+    else:
+        assert len(list(read_frames(tmp_path / "out.mp4"))) == 40
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+@pytest.mark.parametrize("white", [100, 203])
+def test_a_clip_of_high_dynamic_range_looks_as_the_ordinary_one_that_it_was_made_from(
+    tmp_path, transfer, white
+):
+    picture = np.full((64, 96, 3), (224, 172, 140), np.uint8)  # skin, a wall, dark and white
+    picture[:, 32:48] = (120, 130, 140)
+    picture[:, 48:64] = (40, 36, 60)
+    picture[:, 64:] = 255
+    plain, hdr = tmp_path / "plain.mkv", tmp_path / "hdr.mp4"
+    raw = tmp_path / "raw"
+    raw.write_bytes(picture.tobytes() * 5)
+    bt709 = "scale=out_color_matrix=bt709:out_range=tv,format=yuv444p"
+    tags = ("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709")
+    ffmpeg("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "96x64", "-r", 25, "-i", raw,
+           "-vf", bt709, *tags, "-color_range", "tv", "-c:v", "ffv1", plain)  # fmt: skip
+    ffmpeg(
+        *("-i", plain, "-vf"),
+        "zscale=transferin=bt709:primariesin=bt709:matrixin=bt709:rangein=tv:"
+        f"transfer=linear:npl={white}:primaries=bt2020:matrix=gbr,format=gbrpf32le,"
+        f"zscale=transfer={transfer}:npl={white}:matrix=bt2020nc:range=tv,format=yuv420p10le",
+        *("-colorspace", "bt2020nc", "-color_primaries", "bt2020", "-color_trc", transfer),
+        *("-c:v", "libx265", "-crf", 8, "-x265-params", "log-level=none", hdr),
+    )
+    (ordinary, *_), (mapped, *_) = list(read_frames(plain)), list(read_frames(hdr))
+    for columns in (slice(4, 28), slice(36, 44), slice(52, 60)):
+        gap = ordinary[8:-8, columns].astype(int) - mapped[8:-8, columns]
+        assert np.abs(gap).mean(axis=(0, 1)).max() < 10
