@@ -118,7 +118,7 @@ def test_planted_faults_are_named_and_survived(source: Path, tmp_path: Path) -> 
         "F2_e02": "lacks vertices_npy/F2_e02.npy",
         "F3_e01": "NaN or infinite vertices in 1 of 14 frames",
         "F3_e32": "not a whole .npy",
-        "M3_e05": "lengths differ",
+        "M3_e05": "the file is cut short",
         "F2_e33": "F2_e33.pkl: refused",
         "F2_e37": f"expected numbers (frames, {NUM_VERTICES * 3})",
     }.items():
