@@ -4,12 +4,10 @@ They are far above what the work needs, and low enough that no file takes more t
 gigabyte of memory or runs without end.
 """
 
-PICTURE_PIXELS = 100_000_000
-"""Pixels of a still picture."""
 FRAME_PIXELS = 7680 * 4320
 """Pixels of a video's frame: 8K."""
 SIDE_PIXELS = 16_384
-"""Width or height of a frame or a picture."""
+"""Width or height of a frame."""
 VIDEO_S = 12 * 3600.0
 """Length of a video; it is streamed, so this bounds time and not memory."""
 SOUND_S = 2 * 3600.0

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from dimcli.models.registry import Model
 
 SOUND_RATE = 16000
-SILENT_PEAK = 10 ** (-60 / 20)
-"""Sound that never gets louder than -60 dB of full scale has nothing to say."""
 LEAD_S = 0.12
 """Recorded speech is heard so much early. The lips of four real talkers agree best with lips made
 0.01, 0.08, 0.21 and 0.24 s early (published clips have their picture ahead of their sound), and
@@ -239,9 +237,7 @@ def read_speech(path: Path) -> Source:
     samples = media.read_audio(path, SOUND_RATE)
     if len(samples) < SOUND_RATE // 25:
         raise InputError(f"{path}: has no sound; expected speech, in wav, mp3, m4a, mp4, ...")
-    if not np.isfinite(samples).all():
-        raise InputError(f"{path}: its sound has NaN or infinite samples; write it anew")
-    quiet = float(np.abs(samples).max()) < SILENT_PEAK
+    quiet = media.is_silent(samples)
     return Source(samples, None, (f"{path} is silent: the face stays quiet",) if quiet else ())
 
 

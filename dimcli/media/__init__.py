@@ -5,6 +5,7 @@ from dimcli.media.frames import (
     Picture,
     VideoWriter,
     check_video_output,
+    is_silent,
     quiet_libraries,
     read_audio,
     read_frames,
@@ -14,5 +15,5 @@ from dimcli.media.probe import VideoInfo, has_audio, probe_video
 
 __all__ = [
     "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter", "check_video_output", "has_audio",
-    "probe_video", "quiet_libraries", "read_audio", "read_frames", "read_picture",
+    "is_silent", "probe_video", "quiet_libraries", "read_audio", "read_frames", "read_picture",
 ]  # fmt: skip

@@ -30,7 +30,7 @@ from dimcli.media.ffmpeg import (
     run,
     source_url,
 )
-from dimcli.media.probe import VideoInfo, probe_sound, probe_video
+from dimcli.media.probe import VideoInfo, probe_video, sound_track
 
 Picture = NDArray[np.uint8]
 
@@ -41,7 +41,6 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov")
 LEAST_SHARE = 0.8
 """Share of the frames that a file promises which must come for it not to count as damaged."""
 SILENT_PEAK = 10 ** (-60 / 20)
-"""Sound that never gets louder than -60 dB of full scale is silent."""
 LOUDEST = 100.0
 """Samples beyond this (full scale is 1) are no sound."""
 
@@ -143,20 +142,30 @@ def read_audio(
 ) -> Floats:
     """Sound of a video or sound file, mono float32 [N] in -1..1 at ``rate`` Hz.
 
-    ``track`` (from 1) is by default that of :func:`probe_sound`. Of several channels the mean, or
+    ``track`` (from 1) is by default that of :func:`sound_track`. Of several channels the mean, or
     ``channel`` (0 is left) where one person has it alone; where channels of opposite phase cancel
     out, the first. Starts at the picture's time zero (silence is put before sound that starts
     late). Empty where a video has no sound. Raises InputError where the file cannot be read.
     """
-    sound = probe_sound(path, track)
-    if sound is None:
+    index = sound_track(path, track)
+    if index is None:
         return np.zeros(0, np.float32)
-    samples = _decode_sound(path, sound.track, rate, channel)
-    if channel is None and not np.abs(samples).max(initial=0.0) > SILENT_PEAK:
-        first = _decode_sound(path, sound.track, rate, 0)
-        if np.abs(first).max(initial=0.0) > SILENT_PEAK:
+    samples = _decode_sound(path, index, rate, channel)
+    if channel is None and is_silent(samples):
+        first = _decode_sound(path, index, rate, 0)
+        if not is_silent(first):
             return first
     return samples
+
+
+def is_silent(samples: Floats) -> bool:
+    """Whether sound never gets louder than -60 dB of full scale."""
+    return _peak(samples) < SILENT_PEAK
+
+
+def _peak(samples: Floats) -> float:
+    # without a second array: a sound can have half a gigabyte
+    return float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
 
 
 def _decode_sound(path: Path, track: int, rate: int, channel: int | None) -> Floats:
@@ -183,9 +192,9 @@ def _decode_sound(path: Path, track: int, rate: int, channel: int | None) -> Flo
         raise InputError(
             f"{path}: its sound is longer than {limits.SOUND_S / 3600:.0f} hours; cut the file"
         )
-    if not np.abs(samples).max(initial=0.0) < LOUDEST:
+    if not _peak(samples) < LOUDEST:
         raise InputError(
-            f"{path}: its sound has samples that are no numbers, or far beyond full scale; "
+            f"{path}: its sound has NaN or infinite samples, or some far beyond full scale; "
             "write it anew"
         )
     return samples
@@ -235,8 +244,7 @@ class VideoWriter:
     The file appears under its name only when the block ends without an exception. Pictures with
     an odd side get their last row or column repeated, because H.264 players want even sizes.
     Sound is cut, or padded with silence, to the length of the picture within half a frame. The
-    ``comment`` tag says
-    that the video is synthetic.
+    ``comment`` tag says that the video is synthetic.
     """
 
     def __init__(
@@ -313,11 +321,11 @@ class VideoWriter:
         complaint = self._child.wait()
         if complaint:
             raise InputError(f"{self.path}: cannot be written ({complaint})")
-        sound = probe_sound(self._audio_from) if self._audio_from is not None else None
-        if sound is None or self._audio_from is None:
+        track = sound_track(self._audio_from) if self._audio_from is not None else None
+        if track is None or self._audio_from is None:
             self._silent.replace(self._temporary)
         else:
-            self._add_sound(self._audio_from, sound.track)
+            self._add_sound(self._audio_from, track)
         self._check_written()
 
     def _add_sound(self, source: Path, track: int) -> None:

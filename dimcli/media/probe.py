@@ -48,18 +48,7 @@ class VideoInfo:
     picture_s: float | None = None
     """Length of the picture alone, where the file says it."""
     peak_nits: float | None = None
-    """How bright the first frame of a picture of high dynamic range (PQ, HLG) gets; None for an
-    ordinary one."""
-
-
-@dataclass(frozen=True)
-class SoundInfo:
-    """The sound track that is taken: its number among the file's sound tracks, how many there are,
-    and its length, where the file says it."""
-
-    track: int
-    tracks: int
-    duration_s: float | None
+    """How bright (cd/m2) a picture of high dynamic range (PQ, HLG) gets; None for any other."""
 
 
 def _is_cut_short(path: Path) -> bool:
@@ -71,7 +60,8 @@ def _is_cut_short(path: Path) -> bool:
         if riff[:4] == b"RIFF":
             (length,) = struct.unpack("<I", riff[4:].ljust(4, b"\0"))
             # streams of unknown length say 0 or the largest number
-            return 0 < length < 0x7FFFFFFF and length + 8 > size
+            # some writers count the byte that evens a chunk's length and leave it out
+            return 0 < length < 0x7FFFFFFF and length + 8 > size + 1
         while position + 8 <= size:
             file.seek(position)
             header = file.read(16)
@@ -176,7 +166,9 @@ def probe_video(path: Path) -> VideoInfo:
             width = max(1, round(width * pixel))
         if round(frame.rotation / 90) % 2:
             width, height = height, width
-        peak_nits = _peak_nits(frame)
+        peak_nits = None
+        if frame.color_trc in (_PQ, _HLG):
+            peak_nits = max(map(_peak_nits, [frame, *_frames_along(container, stream)]))
         fps = _fps(float(stream.average_rate or 0), float(stream.base_rate or 0))
         has_audio = bool(container.streams.audio)
         picture_s = _seconds(stream.duration, stream.time_base)
@@ -194,10 +186,18 @@ def probe_video(path: Path) -> VideoInfo:
     return VideoInfo(path, width, height, fps, duration_s, has_audio, name, picture_s, peak_nits)
 
 
-def _peak_nits(frame: av.VideoFrame) -> float | None:
+def _frames_along(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
+    """A frame at each quarter of a video: the first alone may be black."""
+    for quarter in (1, 2, 3):
+        try:
+            container.seek((container.duration or 0) * quarter // 4)
+            yield next(container.decode(stream))
+        except (av.FFmpegError, StopIteration):
+            return
+
+
+def _peak_nits(frame: av.VideoFrame) -> float:
     """The luminance (cd/m2) that all but a thousandth of a PQ or HLG frame stay under."""
-    if frame.color_trc not in (_PQ, _HLG):
-        return None
     luma = frame.reformat(format="gray16le").to_ndarray() / 65535
     signal = float(np.quantile(luma, 0.999))
     if frame.color_trc == _PQ:  # SMPTE ST 2084
@@ -238,9 +238,9 @@ def _measured_duration_s(path: Path) -> float:
     return last
 
 
-def probe_sound(path: Path, track: int | None = None) -> SoundInfo | None:
-    """The sound track that is read from a file: number ``track`` (from 1), else the one that the
-    file flags as its default, else the first. None where there is no sound.
+def sound_track(path: Path, track: int | None = None) -> int | None:
+    """Which of a file's sound tracks is read, from 0: number ``track`` (from 1), else the one that
+    the file flags as its default, else the first. None where there is no sound.
 
     Raises InputError where the file cannot be read, has no such track, or is beyond the limits.
     """
@@ -270,15 +270,14 @@ def probe_sound(path: Path, track: int | None = None) -> SoundInfo | None:
         duration = _seconds(stream.duration, stream.time_base)
         if duration is None and container.duration:
             duration = container.duration / av.time_base
-        count = len(sounds)
     if duration is not None and duration > limits.SOUND_S + limits.GAP_S:
         raise InputError(
             f"{path}: its sound is {duration / 3600:.1f} hours long; expected at most "
             f"{limits.SOUND_S / 3600:.0f}; cut the file"
         )
-    return SoundInfo(index, count, duration)
+    return index
 
 
 def has_audio(path: Path) -> bool:
     """Whether a file, of any kind, holds sound. Raises InputError where it cannot be read."""
-    return probe_sound(path) is not None
+    return sound_track(path) is not None
