@@ -21,9 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from dimcli.core.motion import ARKIT_EXPRESSIONS, EXPRESSION, HEAD, JAW, MOTION_DIM, NUM_POSE
-
-Floats = NDArray[np.floating]
+from dimcli.core.motion import ARKIT_EXPRESSIONS, EXPRESSION, HEAD, JAW, MOTION_DIM, NUM_POSE, Reals
 
 ABSOLUTE = ("mouthSmile",)
 BLINK = ("eyeBlink",)
@@ -36,7 +34,7 @@ def _columns(prefixes: tuple[str, ...]) -> NDArray[np.int64]:
     return np.array(found) + NUM_POSE
 
 
-def rest_of(values: Floats) -> Floats:
+def rest_of(values: Reals) -> Reals:
     """A motion's rest, float32 [56]: its mean head rotation, its usual (median) expression.
 
     ``values`` float32 [N, 56] in the ``arkit`` space.
@@ -46,7 +44,7 @@ def rest_of(values: Floats) -> Floats:
     return rest
 
 
-def anchor(values: Floats, reference_values: Floats, rest: Floats | None = None) -> Floats:
+def anchor(values: Reals, reference_values: Reals, rest: Reals | None = None) -> Reals:
     """``values`` [N, 56] as the person in a picture would make them, float32 [N, 56].
 
     ``reference_values`` [56] is the picture's own motion frame and ``rest`` [56] the motion's rest,

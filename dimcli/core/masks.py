@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
+from dimcli.core.motion import Bools
 
 
 def runs(mask: Bools) -> NDArray[np.int64]:

@@ -27,7 +27,12 @@ from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output, existing_file
 
 Floats = NDArray[np.float32]
+Reals = NDArray[np.floating[Any]]
+"""Of either precision."""
+Doubles = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Picture = NDArray[np.uint8]
+"""[H, W, 3], RGB."""
 
 NUM_POSE = 6
 NUM_EXPRESSION = 50

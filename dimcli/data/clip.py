@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Motion
+from dimcli.core.motion import Floats, Motion
 
 ROLES = ("speaker", "listener")
 ATTITUDES = ("unknown", "negative", "neutral", "positive")
@@ -36,8 +35,6 @@ class DataConfig:
         """The ways of speaking that a model of this data knows, the unknown one first."""
         return (UNKNOWN_STYLE, *filter(None, self.styles.split(",")))
 
-
-Floats = NDArray[np.float32]
 
 SPLITS = ("train", "val", "test")
 

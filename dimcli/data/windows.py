@@ -12,16 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.core import distributed
 from dimcli.core.errors import InputError
-from dimcli.core.motion import MOTION_DIM
+from dimcli.core.motion import MOTION_DIM, Floats
 from dimcli.data.clip import ATTITUDES, ROLES
 from dimcli.data.store import ClipStore, data_config
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

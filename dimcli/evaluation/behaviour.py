@@ -11,16 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from dimcli.core.masks import runs
-from dimcli.core.motion import EXPRESSION, HEAD, JAW_OPEN_RAD, Motion
+from dimcli.core.motion import EXPRESSION, HEAD, JAW_OPEN_RAD, Motion, Reals
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.scores import CONFIDENCE, TRUTH
-
-Floats = NDArray[np.floating[Any]]
 
 BLINK_RISE = 0.2
 """A blink lifts eyeBlink at least this far over its surroundings."""
@@ -114,12 +111,12 @@ class Swings:
     hz: float
 
 
-def find_nods(pitch_degrees: Floats, fps: float) -> list[Swings]:
+def find_nods(pitch_degrees: Reals, fps: float) -> list[Swings]:
     """Nods in a pitch track [T]: down and up again, quickly, in the nod band."""
     return find_swings(pitch_degrees, fps, smallest=NOD_SMALLEST, swings=2)
 
 
-def find_swings(angle: Floats, fps: float, *, smallest: float, swings: int) -> list[Swings]:
+def find_swings(angle: Reals, fps: float, *, smallest: float, swings: int) -> list[Swings]:
     """Runs of at least ``swings`` alternating half cycles of at least ``smallest`` degrees."""
     band = band_passed(angle, fps, NOD_BAND_HZ)
     turns = np.flatnonzero(np.diff(np.sign(np.diff(band))) != 0) + 1
@@ -143,7 +140,7 @@ def find_swings(angle: Floats, fps: float, *, smallest: float, swings: int) -> l
     return found
 
 
-def find_blinks(motion: Motion) -> tuple[Floats, Floats]:
+def find_blinks(motion: Motion) -> tuple[Reals, Reals]:
     """Times (s) of blinks and their widths at half height (s)."""
     lids = (motion.column("eyeBlinkLeft") + motion.column("eyeBlinkRight")) / 2.0
     peaks, shape = find_peaks(
@@ -152,26 +149,26 @@ def find_blinks(motion: Motion) -> tuple[Floats, Floats]:
     return (peaks - 1) / motion.fps, shape["widths"] / motion.fps
 
 
-def low_passed(track: Floats, fps: float, hz: float) -> Floats:
+def low_passed(track: Reals, fps: float, hz: float) -> Reals:
     """``track`` [T, ...] under ``hz``, without delay."""
     if hz >= 0.95 * fps / 2.0:
         return np.asarray(track, float)
     return _filtered(track, butter(2, hz, "low", fs=fps, output="sos"))
 
 
-def band_passed(track: Floats, fps: float, band_hz: tuple[float, float]) -> Floats:
+def band_passed(track: Reals, fps: float, band_hz: tuple[float, float]) -> Reals:
     """``track`` [T, ...] inside ``band_hz``, without delay."""
     high = min(band_hz[1], 0.95 * fps / 2.0)
     return _filtered(track, butter(2, [band_hz[0], high], "band", fs=fps, output="sos"))
 
 
-def _filtered(track: Floats, sections: Floats) -> Floats:
+def _filtered(track: Reals, sections: Reals) -> Reals:
     track = np.asarray(track, float)
     padding = min(3 * (2 * len(sections) + 1), len(track) - 1)
     return sosfiltfilt(sections, track, axis=0, padlen=max(padding, 0))
 
 
-def smile_of(motion: Motion) -> Floats:
+def smile_of(motion: Motion) -> Reals:
     """How much both mouth corners smile: [T]."""
     return (motion.column("mouthSmileLeft") + motion.column("mouthSmileRight")) / 2.0
 
@@ -198,9 +195,9 @@ class Movement:
     """A method's figures: means over clips [5] and their bootstrap intervals [5]."""
 
     name: str
-    mean: Floats
-    low: Floats
-    high: Floats
+    mean: Reals
+    low: Reals
+    high: Reals
 
 
 def movements(
@@ -217,7 +214,7 @@ def movements(
     truth's), so a listener who trembles can score as well as one who nods. These figures are of
     motion over time, and therefore in the ``arkit`` space only.
     """
-    by_name: dict[str, list[Floats]] = {name: [] for name in (TRUTH, *predictors)}
+    by_name: dict[str, list[Reals]] = {name: [] for name in (TRUTH, *predictors)}
     for record in store.clips(split):
         clip = store.load(record)
         by_name[TRUTH].append(_describe(clip.listener))
@@ -258,7 +255,7 @@ def movement_markdown(rows: list[Movement]) -> str:
     return "\n".join([*lines, "", note, ""])
 
 
-def _describe(motion: Motion) -> Floats:
+def _describe(motion: Motion) -> Reals:
     values = motion.values.astype(float)
     speed = np.abs(np.diff(values, axis=0)) * motion.fps
     behaviour = measure(motion)

@@ -10,16 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import HEAD, Motion
+from dimcli.core.motion import HEAD, Floats, Motion
 from renderers.heads.flame import FlameHead, FlameLandmarks
 from renderers.heads.regions import CLOSED, LOWER_LIP_INNER, UPPER_LIP_INNER, lip_gap
 from weights.importing import find_imported
-
-Floats = NDArray[np.float32]
 
 MAX_LAG = 2
 """Frames by which lips may be off the sound when they are compared."""

@@ -15,13 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 import weights as bundled
 from dimcli.audio import ACTIVITY, LEVEL, mel
 from dimcli.core.errors import InputError
 from dimcli.core.masks import Bools, widened, with_gaps_filled, without_short_runs
-from dimcli.core.motion import JAW, Motion
+from dimcli.core.motion import JAW, Floats, Motion
 from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import UNKNOWN_STYLE
 from dimcli.jobs.generate import (
@@ -47,8 +46,6 @@ from dimcli.jobs.render import (
 )
 from dimcli.media.ffmpeg import command, reading, run
 from dimcli.models.dim.vqvae import part_columns
-
-Floats = NDArray[np.float32]
 
 NAMES = ("a", "b")
 BLEED_LEVEL = 8.0 / 30.0

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dimcli import media
 from dimcli.core.errors import InputError
 from dimcli.core.files import check_output
-from dimcli.core.motion import Motion
+from dimcli.core.motion import Motion, Picture
 from dimcli.core.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from renderers.portrait.portrait import PortraitRenderer
     from renderers.trained.renderer import TrainedRenderer
 
-Picture = NDArray[np.uint8]
 
 MESH_SIZE = 512
 RENDERERS = ("portrait", "mesh")

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dimcli.core.config import require_range
@@ -260,6 +259,3 @@ def motion_loss(
         weights = motion.new_ones(motion.shape[-1])
         loss = loss + velocity_weight * velocity_loss(motion, prediction, mask, weights)
     return error, loss
-
-
-Floats = NDArray[np.float32]

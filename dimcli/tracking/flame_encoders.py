@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import NUM_EXPRESSION, NUM_POSE, Floats
+from dimcli.core.motion import NUM_EXPRESSION, NUM_POSE, Floats, Picture
 from dimcli.tracking.backbones import LARGE, SMALL, Layout, MobileNet, Regressor, head
 from dimcli.tracking.networks import NUM_LANDMARKS
-
-Picture = NDArray[np.uint8]
 
 SIDE = 224
 """Pixels of the encoders' pictures."""

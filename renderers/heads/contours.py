@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
+from dimcli.core.motion import Reals
 
 FACE_OVAL = np.array(
     """
@@ -23,6 +23,12 @@ INNER_LIP_LOWER = np.array([78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308])
 OUTER_LIP_UPPER = np.array([61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291])
 OUTER_LIP_LOWER = np.array([61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291])
 """Lip contours from the subject's right corner to the left one."""
+
+
+def lips_apart(points: Reals, axis: int = 1) -> Reals:
+    """How far the upper inner lip lies beyond the lower one along an ``axis`` of ``points`` [L, 3]
+    (positions or displacements), at each of their 11 pairs."""
+    return (points[INNER_LIP_UPPER] - points[INNER_LIP_LOWER])[:, axis]
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ EYES = {
 """The subject's right eye is at the image's left."""
 
 
-def fit_similarity(source: Floats, target: Floats) -> tuple[float, Floats]:
+def fit_similarity(source: Reals, target: Reals) -> tuple[float, Reals]:
     """Scale and rotation [3, 3] of the least-squares map of ``source`` to ``target`` [K, 3]."""
     centred = source - source.mean(0)
     moment = (target - target.mean(0)).T @ centred

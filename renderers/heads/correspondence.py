@@ -19,10 +19,9 @@ from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from dimcli.core.motion import Doubles
 from renderers.heads.flame import JAW_JOINT, NUM_SKIN, FlameHead, FlameLandmarks
 from renderers.heads.open_head import OpenHead
-
-Doubles = NDArray[np.float64]
 
 NUM_FACE = 468
 """Landmarks without the irises."""

@@ -25,14 +25,13 @@ from dimcli.core.motion import (
     JAW,
     JAW_OPEN_RAD,
     MOTION_DIM,
+    Floats,
     Motion,
     expression_index,
 )
 from renderers.heads.correspondence import SurfacePoints
 from renderers.heads.flame import FlameHead
 from renderers.heads.open_head import OpenHead
-
-Floats = NDArray[np.float32]
 
 _STEPS = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
 _ROUNDS = 60

@@ -18,19 +18,19 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD
+from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, Floats
 from renderers.heads.contours import OUTER_LIP_LOWER, OUTER_LIP_UPPER
 from renderers.heads.flame import FlameHead, read_arrays
 from renderers.heads.open_head import OpenHead
 from weights.importing import KINDS, find_imported, how_to_get
 
-Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
 UPPER_UNITS = ("brow", "eyeBlink", "eyeSquint", "eyeWide", "cheekSquint")
@@ -109,7 +109,9 @@ def open_head_lips(head: OpenHead) -> Indices:
     outline = outline + away / np.linalg.norm(away, axis=1, keepdims=True) * LIP_MARGIN_M
     front = template[:, 2] > points[contour, 2].max() - LIP_DEPTH_M
     skin = head.vertex_region == 0
-    return np.flatnonzero(skin & front & _inside(template[:, :2], outline))
+    near = np.flatnonzero(skin & front)
+    inside = [cv2.pointPolygonTest(outline, template[v, :2].tolist(), False) > 0 for v in near]
+    return near[inside]
 
 
 def open_head_upper_face(head: OpenHead) -> Indices:
@@ -164,20 +166,6 @@ def read_region(path: Path, vertices: int) -> Indices:
     if not len(found) or found.min() < 0 or found.max() >= vertices:
         raise InputError(f"{path}: expected vertex numbers from 0 to {vertices - 1}")
     return np.unique(found)
-
-
-def _inside(points: Floats, outline: Floats) -> NDArray[np.bool_]:
-    """Which ``points`` [V, 2] lie in the polygon ``outline`` [K, 2]: a ray crosses it an odd number
-    of times.
-    """
-    odd = np.zeros(len(points), bool)
-    for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
-        straddles = (start[1] > points[:, 1]) != (end[1] > points[:, 1])
-        if start[1] == end[1]:
-            continue
-        crossing = start[0] + (points[:, 1] - start[1]) / (end[1] - start[1]) * (end[0] - start[0])
-        odd ^= straddles & (points[:, 0] < crossing)
-    return odd
 
 
 UPPER_LIP_INNER, LOWER_LIP_INNER = 13, 14

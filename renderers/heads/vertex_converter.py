@@ -16,10 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import JAW, MOTION_DIM
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
+from dimcli.core.motion import JAW, MOTION_DIM, Doubles, Floats
 
 FACE = slice(JAW.start, MOTION_DIM)
 """Scans are upright: how the head is turned has no part in them."""

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from dimcli.core.errors import InputError
+from dimcli.core.motion import Floats, Picture
 from renderers.heads.open_head import REGIONS, Head, OpenHead
-from renderers.mesh.raster import FAR_M, Camera, Floats, Fragments, Picture
+from renderers.mesh.raster import FAR_M, Camera, Fragments
 
 
 def unit(x: float, y: float, z: float) -> Floats:

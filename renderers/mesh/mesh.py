@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
-from dimcli.core.motion import MOTION_DIM
+from dimcli.core.motion import MOTION_DIM, Floats, Picture
 from renderers.base import Reference
 from renderers.heads.open_head import Head, OpenHead
 from renderers.mesh.looks import make_shader
-from renderers.mesh.raster import Camera, Floats, OpenCVRasteriser, Picture, Rasteriser
+from renderers.mesh.raster import Camera, OpenCVRasteriser, Rasteriser
 
 CHUNK = 16
 """Frames posed in one call of the head; bounds memory, and amortises torch's call costs."""

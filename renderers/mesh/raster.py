@@ -17,9 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError, MissingDependencyError
-
-Floats = NDArray[np.float32]
-Picture = NDArray[np.uint8]
+from dimcli.core.motion import Floats
 
 NEAR_M = 0.05
 FAR_M = 10.0

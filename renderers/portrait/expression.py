@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 import weights
 from dimcli.core.motion import (
@@ -18,13 +17,12 @@ from dimcli.core.motion import (
     JAW,
     JAW_OPEN_RAD,
     NUM_EXPRESSION,
+    Reals,
     expression_index,
 )
-from renderers.heads.contours import INNER_LIP_LOWER, INNER_LIP_UPPER
+from renderers.heads.contours import INNER_LIP_LOWER, INNER_LIP_UPPER, lips_apart
 from renderers.portrait.mesh import NUM_FACE, smoothstep
 from weights.canonical_face import canonical_face
-
-Floats = NDArray[np.floating]
 
 NUM_UNITS = NUM_EXPRESSION + 1
 JAW_UNIT = NUM_EXPRESSION
@@ -62,7 +60,7 @@ length against its width, and a smile makes it wide."""
 
 
 @cache
-def landmark_units() -> Floats:
+def landmark_units() -> Reals:
     """Displacements float32 [51, 468, 3] (centimetres on the canonical face, the head's axes) at 1
     of each expression and of ``jawOpen``, made alike for left and right."""
     with np.load(weights.path("open_head.npz"), allow_pickle=False) as archive:
@@ -90,12 +88,12 @@ def landmark_units() -> Floats:
     _, lower = _lip_shares()
     for unit, name in enumerate(ARKIT_EXPRESSIONS):
         if name.startswith("mouthSmile"):  # a smile must not shut a mouth that speaks
-            parting = (moved[unit, INNER_LIP_UPPER] - moved[unit, INNER_LIP_LOWER])[:, 1]
+            parting = lips_apart(moved[unit])
             moved[unit, :, 1] += lower @ np.minimum(parting, 0)
     return moved
 
 
-def _round_lower_lip(jaw: Floats, face: Floats) -> None:
+def _round_lower_lip(jaw: Reals, face: Reals) -> None:
     """Make the ``jaw`` unit [468, 3] drop the lower lip of ``face`` [468, 3] as a whole: the open
     head's drops to a point."""
     share = np.clip(np.abs(face[:, 0]) / 2.3, 0, 1)
@@ -103,7 +101,7 @@ def _round_lower_lip(jaw: Floats, face: Floats) -> None:
     jaw[:, 1] *= 1 + below * (LIP_ROUND * 4 * share * (1 - share) - 0.03)
 
 
-def _symmetric(units: Floats) -> Floats:
+def _symmetric(units: Reals) -> Reals:
     """Each unit averaged with the mirror image of its counterpart."""
     flip = np.asarray([-1, 1, 1], np.float32)
     vertices = canonical_face().vertices
@@ -125,7 +123,7 @@ def jaw_unit(angle_rad: float, breadth: float = 0.0) -> float:
     return (JAW_SHARE + BROAD_JAW * breadth) * score + lift * float(started)
 
 
-def breadth_of(resting: Floats) -> float:
+def breadth_of(resting: Reals) -> float:
     """How broad a face is, 0..1, of its landmarks [468, 3] in the head's frame: the tracker hardly
     sees the jaw of one whose nose is less than 0.58 of its width from its chin."""
     long = np.linalg.norm(resting[4, :2] - resting[152, :2])
@@ -133,7 +131,7 @@ def breadth_of(resting: Floats) -> float:
     return float(np.clip((0.58 - long / wide) / 0.06, 0, 1))
 
 
-def _talk(values: Floats) -> float:
+def _talk(values: Reals) -> float:
     """How much of what opens a mouth a frame's values hold: jaw, smile, raised and lowered lips."""
     lips = [
         values[expression_index(f"mouth{part}{side}")] * share / 2
@@ -146,20 +144,20 @@ def _talk(values: Floats) -> float:
 class FaceExpression:
     """Landmark offsets of one reference: what a frame's expression adds to the picture's own."""
 
-    def __init__(self, own: Floats, resting: Floats) -> None:
+    def __init__(self, own: Reals, resting: Reals) -> None:
         """``own`` [56], the picture's motion frame; ``resting`` [468, 3] its landmarks in the
         head's frame, centimetres."""
         self._units = landmark_units().reshape(NUM_UNITS, -1)
         self._breadth = breadth_of(resting)
         self._own = self._coefficients(own)
         self._resting = resting
-        self._gap = (resting[INNER_LIP_UPPER] - resting[INNER_LIP_LOWER])[:, 1]
-        self._own_part = self._parting(self._own @ self._units)
+        self._gap = lips_apart(resting)
+        self._own_part = lips_apart(self.own_offsets)
         self._own_talk = _talk(own)
         self._upper, self._lower = _lip_shares()
         self._unsmile = self._smile_in(resting)
 
-    def _smile_in(self, resting: Floats) -> Floats:
+    def _smile_in(self, resting: Reals) -> Reals:
         """Share [2] of the picture's own smiles that its mouth corners really show: taking away
         more would turn a smile that the tracker overrates into a frown."""
         raised = resting[[291, 61], 1] - resting[[13, 14], 1].mean()
@@ -168,24 +166,16 @@ class FaceExpression:
         shown = (raised - CORNERS_ABOVE_CM).mean() / by_one
         return np.clip(shown / np.maximum(self._own[SMILES], 0.05), 0.3, 1).astype(np.float32)
 
-    def _coefficients(self, values: Floats) -> Floats:
+    def _coefficients(self, values: Reals) -> Reals:
         """Unit coefficients [51]; a closed jaw leaves ``mouthClose`` nothing to close."""
-        smile = values[[expression_index("mouthSmileLeft"), expression_index("mouthSmileRight")]]
-        jaw = jaw_unit(float(values[JAW.start]), self._breadth) * (
-            1 + JAW_WITH_SMILE * float(smile.mean())
-        )
+        smile = float(values[EXPRESSION][SMILES].mean())
+        jaw = jaw_unit(float(values[JAW.start]), self._breadth) * (1 + JAW_WITH_SMILE * smile)
         units = np.append(values[EXPRESSION], jaw)
         close = expression_index("mouthClose") - EXPRESSION.start
         units[close] = min(units[close], max(0.0, units[JAW_UNIT]))
         return units.astype(np.float32)
 
-    @staticmethod
-    def _parting(offsets: Floats) -> Floats:
-        """How much flat ``offsets`` part the inner lips, at each of their 11 pairs, centimetres."""
-        rows = offsets.reshape(NUM_FACE, 3)
-        return (rows[INNER_LIP_UPPER] - rows[INNER_LIP_LOWER])[:, 1]
-
-    def offsets(self, values: Floats) -> Floats:
+    def offsets(self, values: Reals) -> Reals:
         """Landmark offsets [468, 3] in centimetres, head's axes, for one frame's values [56].
 
         Lips that the picture shows apart close when what parts them goes; lips never cross.
@@ -195,7 +185,7 @@ class FaceExpression:
             change[SMILES] < 0, self._unsmile * change[SMILES], change[SMILES]
         )
         moved = (change @ self._units).reshape(NUM_FACE, 3)
-        parting = self._own_part + self._parting(moved)
+        parting = self._own_part + lips_apart(moved)
         unexplained = np.maximum(self._gap - self._own_part, 0)
         kept = 1.0
         if self._own_talk > STILL_TALK:
@@ -204,29 +194,29 @@ class FaceExpression:
         wanted = parting + np.minimum(self._gap - self._own_part, 0)
         wanted = wanted + np.hypot(further, unexplained * kept) - further
         wanted = np.maximum(wanted, np.minimum(self._gap, CLOSED_GAP_CM))
-        missing = (wanted - (self._gap + self._parting(moved))).astype(np.float32)
+        missing = (wanted - (self._gap + lips_apart(moved))).astype(np.float32)
         closing = np.clip((self._gap - wanted) / np.maximum(self._gap, 0.05), 0, 1)
         by_upper = 0.1 + 0.4 * closing  # the lower lip does more, but where lips meet halfway
         moved[:, 1] += self._upper @ (by_upper * missing)
         moved[:, 1] -= self._lower @ ((1 - by_upper) * missing)
-        rims = self._resting + moved  # lips that meet meet in depth too, or a nod parts them again
-        ahead = (rims[INNER_LIP_UPPER] - rims[INNER_LIP_LOWER])[:, 2] * closing / 2
+        # lips that meet meet in depth too, or a nod parts them again
+        ahead = lips_apart(self._resting + moved, axis=2) * closing / 2
         moved[:, 2] += self._lower @ ahead - self._upper @ ahead
         return moved
 
     @property
-    def own_offsets(self) -> Floats:
+    def own_offsets(self) -> Reals:
         """What the picture's own expression does to a neutral face, [468, 3] centimetres."""
         return (self._own @ self._units).reshape(NUM_FACE, 3)
 
-    def jaw_drop(self, values: Floats) -> float:
+    def jaw_drop(self, values: Reals) -> float:
         """How far the lower teeth are below the closed bite, centimetres."""
         open_jaw = self._units[JAW_UNIT].reshape(NUM_FACE, 3)[14, 1]
         return float(-open_jaw) * jaw_unit(float(values[JAW.start]), self._breadth)
 
 
 @cache
-def _lip_shares() -> tuple[Floats, Floats]:
+def _lip_shares() -> tuple[Reals, Reals]:
     """How each landmark [468, 11] follows the lip pairs, for the upper and the lower lip."""
     vertices = canonical_face().vertices
     upper, lower = vertices[INNER_LIP_UPPER], vertices[INNER_LIP_LOWER]

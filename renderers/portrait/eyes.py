@@ -15,12 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from dimcli.core.motion import expression_index
+from dimcli.core.motion import Picture, Reals, expression_index
 from renderers.heads.contours import EyeContour
 from renderers.portrait.mesh import smoothstep
-
-Floats = NDArray[np.floating]
-Picture = NDArray[np.uint8]
 
 BLINK_SCORES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.56, 0.6)
 LID_OPENINGS = (1.1, 0.95, 0.66, 0.48, 0.39, 0.29, 0.15, 0.0)
@@ -56,7 +53,7 @@ class EyeState:
         return self == EyeState()
 
 
-def eye_state(values: Floats, own: Floats, side: str) -> EyeState:
+def eye_state(values: Reals, own: Reals, side: str) -> EyeState:
     """What the eye on the subject's ``side`` ("Left", "Right") does for one frame's ``values``
     [56], when the picture shows it as ``own`` [56] says."""
     gaze = gaze_of(values) - gaze_of(own)
@@ -70,17 +67,17 @@ def eye_state(values: Floats, own: Floats, side: str) -> EyeState:
     return EyeState(round(upper, 4), round(lower, 4), (round(right, 4), round(up, 4)))
 
 
-def _of(values: Floats, name: str, side: str) -> float:
+def _of(values: Reals, name: str, side: str) -> float:
     return float(values[expression_index(name + side)])
 
 
-def _opening(values: Floats, side: str) -> float:
+def _opening(values: Reals, side: str) -> float:
     """How open the upper lid is, 1 at a blink score of zero."""
     lids = float(np.interp(_of(values, "eyeBlink", side), BLINK_SCORES, LID_OPENINGS))
     return lids + WIDE_GAIN * _of(values, "eyeWide", side)
 
 
-def gaze_of(values: Floats) -> Floats:
+def gaze_of(values: Reals) -> Reals:
     """Where both eyes look together: shares [2] of the furthest, to the image's right and up."""
     left_out = _of(values, "eyeLookOut", "Left") - _of(values, "eyeLookIn", "Left")
     right_out = _of(values, "eyeLookOut", "Right") - _of(values, "eyeLookIn", "Right")
@@ -108,19 +105,19 @@ class LidMap:
     picture hides; ``along`` and ``above`` where it is; ``edge`` its height over the upper lid's
     edge and ``height`` that of the lid, all [h, w] in eye widths."""
 
-    rise: Floats
-    ball: Floats
-    lid: Floats
-    along: Floats
-    above: Floats
-    edge: Floats
-    height: Floats
+    rise: Reals
+    ball: Reals
+    lid: Reals
+    along: Reals
+    above: Reals
+    edge: Reals
+    height: Reals
 
 
 class Eye:
     """An eye of the reference picture."""
 
-    def __init__(self, image: Picture, landmarks: Floats, contour: EyeContour) -> None:
+    def __init__(self, image: Picture, landmarks: Reals, contour: EyeContour) -> None:
         """``image`` uint8 [H, W, 3], ``landmarks`` [478, 3] px, ``contour``: which eye."""
         points = landmarks[:, :2].astype(np.float32)
         corners = points[contour.upper[[0, -1]]]
@@ -146,12 +143,12 @@ class Eye:
         self._skin, self._grain = self._lid_skin(image)
         self.lash_colour = self._lash_colour(image)
 
-    def local(self, points: Floats) -> Floats:
+    def local(self, points: Reals) -> Reals:
         """Picture pixels [..., 2] to (along, above)."""
         offset = (points - self.centre) / self.width
         return np.stack([offset @ self.right, offset @ self.up], axis=-1).astype(np.float32)
 
-    def _lid(self, points: Floats) -> Floats:
+    def _lid(self, points: Reals) -> Reals:
         """A lid's height at the knots, running out flat beyond the corners."""
         curve = self.local(points)
         curve = curve[np.argsort(curve[:, 0])]
@@ -172,12 +169,12 @@ class Eye:
         depth = self._depth(spot)
         return uncovered(patch, spot, depth, self.width, (self._iris, self._iris_radius))
 
-    def _lid_skin(self, image: Picture) -> tuple[Floats, Floats]:
+    def _lid_skin(self, image: Picture) -> tuple[Reals, Reals]:
         """Colours of a closed lid along the knots, at its edge and where it meets the skin above
         [2, 125, 3], and the picture's grain around the eye [h, w, 3]. The colours are those of the
         skin above the lashes and below the eye: its lighter part, for lashes are in it."""
 
-        def row(curve: Floats, lifts: Floats) -> Floats:
+        def row(curve: Reals, lifts: Reals) -> Reals:
             spots = [np.stack([self._knots, curve + lift], -1) for lift in lifts]
             place = self._picture(np.stack(spots)) - 0.5
             colours = cv2.remap(
@@ -199,22 +196,22 @@ class Eye:
         grain = patch - cv2.GaussianBlur(patch, (0, 0), max(1.0, 0.05 * self.width))
         return skin.astype(np.float32), np.clip(grain, -14, 14)
 
-    def _depth(self, spot: Floats) -> Floats:
+    def _depth(self, spot: Reals) -> Reals:
         """How far inside the lids, in eye widths; negative outside."""
         upper = np.interp(spot[..., 0], self._knots, self._upper0)
         lower = np.interp(spot[..., 0], self._knots, self._lower0)
         within = np.minimum(upper - spot[..., 1], spot[..., 1] - lower)
         return np.minimum(within, 0.5 - np.abs(spot[..., 0])).astype(np.float32)
 
-    def _inside(self, spot: Floats, inset: float) -> NDArray[np.bool_]:
+    def _inside(self, spot: Reals, inset: float) -> NDArray[np.bool_]:
         return self._depth(spot) > inset
 
-    def _picture(self, spot: Floats) -> Floats:
+    def _picture(self, spot: Reals) -> Reals:
         """(along, above) [..., 2] to picture pixels."""
         across = spot[..., :1] * self.right + spot[..., 1:] * self.up
         return (self.centre + across * self.width).astype(np.float32)
 
-    def _lash_colour(self, image: Picture) -> Floats:
+    def _lash_colour(self, image: Picture) -> Reals:
         """The dark of the lid's edge, from the darkest pixels along it."""
         steps = np.linspace(-0.4, 0.4, 40)
         heights = np.interp(steps, self._knots, self._upper0)
@@ -225,7 +222,7 @@ class Eye:
         dark = colours[order[: len(order) // 8]].mean(0)
         return dark + 0.35 * (dark.mean() - dark)  # a tinted glass is no lash
 
-    def white(self) -> Floats:
+    def white(self) -> Reals:
         """The white of the eye [3]: bright and of little colour among what the lids leave free."""
         side = self._ball.shape[0]
         pixels = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + self._corner + 0.5
@@ -238,13 +235,13 @@ class Eye:
         order = np.argsort(colours.sum(1))
         return colours[order[int(0.6 * len(order)) : int(0.95 * len(order)) + 1]].mean(0)
 
-    def reach(self) -> Floats:
+    def reach(self) -> Reals:
         """Corners [4, 2] px of the part of the picture that the lids can change."""
         low, high = float(self._lower0.min()) - 0.35, self._brow + 0.02
         spots = np.asarray([[-0.62, low], [0.62, low], [-0.62, high], [0.62, high]], np.float32)
         return self._picture(spots)
 
-    def lids(self, place: Floats, state: EyeState) -> LidMap:
+    def lids(self, place: Reals, state: EyeState) -> LidMap:
         """Where lids and eyeball are, for pixels that lie at ``place`` [h, w, 2] px at rest."""
         spot = self.local(place)
         along, above = spot[..., 0], spot[..., 1]
@@ -278,7 +275,7 @@ class Eye:
         lid *= hidden
         return LidMap(rise * self.width, ball, lid, along, above, over, height)
 
-    def draw(self, frame: Picture, place: Floats, lids: LidMap, state: EyeState) -> None:
+    def draw(self, frame: Picture, place: Reals, lids: LidMap, state: EyeState) -> None:
         """Paint eyeball, lid and lash line into ``frame`` [h, w, 3], a view of the picture already
         warped; ``place`` and ``lids`` as for :meth:`lids`."""
         offset = self._look(lids, state)
@@ -306,7 +303,7 @@ class Eye:
             mixed += line[..., None] * np.minimum(self.lash_colour - mixed, 0)
         frame[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
-    def _painted_lid(self, lids: LidMap) -> Floats:
+    def _painted_lid(self, lids: LidMap) -> Reals:
         """Skin [h, w, 3] of the lid that the open eye hides, with the grain of the skin below."""
         index = (lids.along - self._knots[0]) / (self._knots[1] - self._knots[0])
         share = np.clip(lids.edge / lids.height, 0, 1.2)
@@ -324,7 +321,7 @@ class Eye:
         )
         return colour * round_light[..., None] + grain
 
-    def _look(self, lids: LidMap, state: EyeState) -> Floats:
+    def _look(self, lids: LidMap, state: EyeState) -> Reals:
         """Backward shift [h, w, 2] (eye widths): the iris moves whole, the white gives way."""
         shift = np.clip(np.asarray(state.gaze, np.float32), -MAX_GAZE, MAX_GAZE)
         from_iris = np.stack([lids.along, lids.above], -1) - (self._iris + shift)
@@ -333,7 +330,7 @@ class Eye:
 
 
 def uncovered(
-    patch: Picture, spot: Floats, depth: Floats, width: float, iris: tuple[Floats, float]
+    patch: Picture, spot: Reals, depth: Reals, width: float, iris: tuple[Reals, float]
 ) -> Picture:
     """``patch`` [h, w, 3] of a picture around an eye with lids painted over by more eyeball.
 
@@ -359,7 +356,7 @@ def uncovered(
 
 
 def _whole_iris(
-    patch: Picture, spot: Floats, inside: NDArray[np.bool_], iris: tuple[Floats, float]
+    patch: Picture, spot: Reals, inside: NDArray[np.bool_], iris: tuple[Reals, float]
 ) -> Picture:
     """``patch`` [h, w, 3] as if the iris were whole: the median colour at each radius."""
     middle, size = iris

@@ -19,11 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from dimcli.core.motion import HEAD, JAW, JAW_OPEN_RAD, expression_index
+from dimcli.core.motion import HEAD, JAW, JAW_OPEN_RAD, Reals, expression_index
 from renderers.heads.contours import FACE_OVAL, fit_similarity
 from weights.canonical_face import canonical_face
-
-Floats = NDArray[np.floating]
 
 NUM_FACE = 468
 PIVOT_CM = (0.0, -4.5, -4.0)
@@ -52,7 +50,7 @@ TRUST_TRACKED_DEPTH = 0.5
 """Share of the tracker's own depth; the rest is the canonical face's, which is never noisy."""
 
 
-def smoothstep(value: NDArray[np.floating], low: float, high: float) -> Floats:
+def smoothstep(value: NDArray[np.floating], low: float, high: float) -> Reals:
     """0 below ``low``, 1 above ``high``, smooth between them."""
     share = np.clip((np.asarray(value, np.float32) - low) / (high - low), 0, 1)
     return (share * share * (3 - 2 * share)).astype(np.float32)
@@ -73,10 +71,10 @@ class Pose:
     """A motion: ``rotation`` [3, 3] (times a scale) about the mesh's pivot, which goes to ``pivot``
     [3]."""
 
-    rotation: Floats
-    pivot: Floats
+    rotation: Reals
+    pivot: Reals
 
-    def of(self, offsets: Floats) -> Floats:
+    def of(self, offsets: Reals) -> Reals:
         """Where points go that lie at ``offsets`` [..., 3] from the pivot."""
         return offsets @ self.rotation.T + self.pivot
 
@@ -86,8 +84,8 @@ class Placement:
     """Where the mesh is in one frame: ``points`` [V, 2] picture px, ``depth`` [V] towards us, and
     the ``pose`` of the head without its expression."""
 
-    points: Floats
-    depth: Floats
+    points: Reals
+    depth: Reals
     pose: Pose
 
 
@@ -99,7 +97,7 @@ class HeadMesh:
     centimetre; ``axes`` [3, 3], the head's rotation in the picture; ``pivot`` [3] in space.
     """
 
-    def __init__(self, landmarks: Floats) -> None:
+    def __init__(self, landmarks: Reals) -> None:
         """``landmarks`` float32 [478, 3] of the reference picture, as in :class:`Reference`."""
         face = canonical_face()
         tracked = landmarks[:NUM_FACE] * np.asarray([1, -1, -1], np.float32)
@@ -123,11 +121,11 @@ class HeadMesh:
         self.points = self.rest[:, :2] * np.asarray([1, -1], np.float32)
 
     @property
-    def resting(self) -> Floats:
+    def resting(self) -> Reals:
         """The picture's landmarks [468, 3] in the head's own frame, centimetres."""
         return (self.rest[:NUM_FACE] - self.pivot) @ self.axes / self.scale
 
-    def _rings(self, surface: Floats) -> tuple[Floats, Floats, Floats]:
+    def _rings(self, surface: Reals) -> tuple[Reals, Reals, Reals]:
         """Ring vertices [R * 36, 3], their shares of the head's motion and their headness."""
         oval = surface[FACE_OVAL]
         centre = oval[:, :2].mean(0)
@@ -138,7 +136,7 @@ class HeadMesh:
         up, down = smoothstep(upness, 0.0, 0.9), smoothstep(-upness, 0.1, 0.9)
         side = 1 - up - down
 
-        def by_direction(table: dict[str, float]) -> Floats:
+        def by_direction(table: dict[str, float]) -> Reals:
             return up * table["up"] + side * table["side"] + down * table["down"]
 
         full, rest = by_direction(FULL_UNTIL), by_direction(REST_FROM)
@@ -175,7 +173,7 @@ class HeadMesh:
             parts.append(np.stack([inner_next, outer, outer_next], 1))
         return np.concatenate(parts).astype(np.int32)
 
-    def place(self, rotation: Floats, offsets: Floats, shift: Shift | None = None) -> Placement:
+    def place(self, rotation: Reals, offsets: Reals, shift: Shift | None = None) -> Placement:
         """The mesh turned by ``rotation`` [3, 3] (relative to the picture) with expression
         ``offsets`` [468, 3], centimetres in the head's own frame, and moved by ``shift``."""
         moved = offsets @ (self.scale * self.axes.T)
@@ -186,7 +184,7 @@ class HeadMesh:
         target = self.rest + self.share[:, None] * (posed - self.rest)
         return Placement(target[:, :2] * np.asarray([1, -1], np.float32), posed[:, 2], pose)
 
-    def pose(self, rotation: Floats, shift: Shift = Shift()) -> Pose:
+    def pose(self, rotation: Reals, shift: Shift = Shift()) -> Pose:
         """Where ``rotation`` [3, 3], relative to the picture, and ``shift`` take the head."""
         tilt = np.arctan2(rotation[1, 0] - rotation[0, 1], rotation[0, 0] + rotation[1, 1])
         cosine, sine = np.cos(tilt), np.sin(tilt)
@@ -210,7 +208,7 @@ class Box:
 
     @classmethod
     def around(
-        cls, points: Floats, picture: tuple[int, int], longest: int, margin: float = 0.0
+        cls, points: Reals, picture: tuple[int, int], longest: int, margin: float = 0.0
     ) -> Box | None:
         """The part of a ``picture`` (width, height) that ``points`` [K, 2] span, ``margin`` px
         wider; at most ``longest`` samples a side. None when they lie outside the picture."""
@@ -241,7 +239,7 @@ class FlowRaster:
     _FAR = 2e4  # px: so far that the rasteriser's perspective is none
 
     def __init__(
-        self, mesh: HeadMesh, triangles: NDArray[np.int32], origin: Floats | None = None
+        self, mesh: HeadMesh, triangles: NDArray[np.int32], origin: Reals | None = None
     ) -> None:
         """``triangles`` int32 [F, 3]: those of ``mesh`` to draw. ``origin`` [V, 2]: where in the
         picture its vertices come from, the mesh's own places when None."""
@@ -252,7 +250,7 @@ class FlowRaster:
         self._settings.setCullingMode(cv2.RASTERIZE_CULLING_NONE)
         self._settings.setShadingType(cv2.RASTERIZE_SHADING_SHADED)
 
-    def draw(self, placement: Placement, box: Box) -> Floats:
+    def draw(self, placement: Placement, box: Box) -> Reals:
         """Field [rows, columns, 3]: the way in pixels (x, y) from a drawn sample back to where the
         picture has it, and whether it is of the head (1) or of what is around it (0)."""
         grid = np.asarray([box.columns / box.width, box.rows / box.height], np.float32)
@@ -311,7 +309,7 @@ BLINK_AS_PITCH_RAD = float(np.radians(0.8))
 half of what it sees in a blink (medians over seven pictures). The head turns back by as much."""
 
 
-def _seen_as_pitch(values: Floats) -> float:
+def _seen_as_pitch(values: Reals) -> float:
     """Turn about x, radians, that the tracker sees in a frame's smile, jaw and blink."""
     return float(
         SMILE_AS_PITCH_RAD * values[SMILES].mean()
@@ -329,7 +327,7 @@ class HeadTurn:
     picture (``TURN_SEEN``). Its axes are those of its line of sight to the face.
     """
 
-    def __init__(self, own: Floats, landmarks: Floats, scale: float, size: tuple[int, int]) -> None:
+    def __init__(self, own: Reals, landmarks: Reals, scale: float, size: tuple[int, int]) -> None:
         """``own`` [56] the picture's frame; ``landmarks`` [478, 3] px; ``scale`` px a centimetre;
         ``size`` (width, height) of the picture."""
         self._own_turn = Rotation.from_rotvec(own[HEAD])
@@ -341,7 +339,7 @@ class HeadTurn:
         right, down = landmarks[:, :2].mean(0) - np.array(size) / 2
         self._sight = Rotation.from_rotvec(SIGHT_SHARE * np.array([-down, right, 0]) / focal)
 
-    def __call__(self, values: Floats) -> Floats:
+    def __call__(self, values: Reals) -> Reals:
         """Rotation [3, 3] from the picture to one frame's ``values`` [56]."""
         asked = (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv()).as_rotvec()
         asked[0] -= _seen_as_pitch(values) - self._own_nod

@@ -13,18 +13,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from dimcli.core.motion import Picture, Reals
 from renderers.heads.contours import (
     INNER_LIP_LOWER,
     INNER_LIP_UPPER,
     OUTER_LIP_LOWER,
     OUTER_LIP_UPPER,
+    lips_apart,
 )
 from renderers.portrait.mesh import NUM_FACE, HeadMesh, Placement, Pose, smoothstep
-
-Floats = NDArray[np.floating]
-Picture = NDArray[np.uint8]
 
 UPPER_WIDTHS_CM = (0.86, 0.68, 0.72, 0.58, 0.46, 0.36)
 LOWER_WIDTHS_CM = (0.52, 0.56, 0.62, 0.55, 0.45, 0.36)
@@ -41,13 +39,13 @@ BRIGHT_SKIN = 230.0
 class MouthColours:
     """Colours [3] of the picture's mouth, float32 RGB."""
 
-    teeth: Floats
-    cavity: Floats
-    tongue: Floats
-    seam: Floats
+    teeth: Reals
+    cavity: Reals
+    tongue: Reals
+    seam: Reals
 
 
-def mouth_colours(image: Picture, landmarks: Floats, white: Floats) -> MouthColours:
+def mouth_colours(image: Picture, landmarks: Reals, white: Reals) -> MouthColours:
     """Colours for a mouth in the light of ``image``; ``white`` [3] is the white of its eyes."""
     outline = np.concatenate([OUTER_LIP_LOWER, INNER_LIP_LOWER[::-1]])
     mask = np.zeros(image.shape[:2], np.uint8)
@@ -75,7 +73,7 @@ def mouth_colours(image: Picture, landmarks: Floats, white: Floats) -> MouthColo
     )
 
 
-def teeth_sheet(widths: tuple[float, ...], upper: bool, density: float) -> tuple[Floats, Floats]:
+def teeth_sheet(widths: tuple[float, ...], upper: bool, density: float) -> tuple[Reals, Reals]:
     """Shade and opacity [h, w] of a row of teeth; row 0 is the top, the bite in the middle."""
     columns, rows = (round(length * density) for length in SHEET_CM)
     across = np.abs((np.arange(columns) + 0.5) / density - SHEET_CM[0] / 2)
@@ -125,7 +123,7 @@ class MouthInside:
         self._upper = teeth_sheet(UPPER_WIDTHS_CM, True, density)
         self._lower = teeth_sheet(LOWER_WIDTHS_CM, False, density)
 
-    def paint(self, spot: Floats, jaw_drop: float) -> Floats:
+    def paint(self, spot: Reals, jaw_drop: float) -> Reals:
         """Colours [h, w, 3] at ``spot`` [h, w, 2] when the jaw has dropped by ``jaw_drop`` cm."""
         across, down = spot[..., 0], spot[..., 1]
         floor = max(jaw_drop, 0.0) - self._seam
@@ -144,14 +142,14 @@ class MouthInside:
             painted += cover[..., None] * (light * lit[..., None] * self._colours.teeth - painted)
         return painted
 
-    def _hollow(self, across: Floats, down: Floats, floor: float) -> Floats:
+    def _hollow(self, across: Reals, down: Reals, floor: float) -> Reals:
         """The cavity [h, w, 3]: darkest behind the upper teeth, redder towards cheeks and lip."""
         below = (down - 0.2) / max(0.8, 0.9 * floor)
         away = (across / 2.2) ** 2 + np.maximum(below, 0) ** 2
         lit = 0.62 + 0.6 * smoothstep(away, 0.0, 1.2)
         return (lit[..., None] * self._colours.cavity).astype(np.float32)
 
-    def _add_tongue(self, painted: Floats, across: Floats, down: Floats, floor: float) -> None:
+    def _add_tongue(self, painted: Reals, across: Reals, down: Reals, floor: float) -> None:
         """A mound on the floor of the mouth, in the shade of the teeth towards the throat."""
         shown = float(smoothstep(np.asarray(floor), 0.0, 0.5))
         if shown == 0:
@@ -181,7 +179,7 @@ TEETH_BEHIND_CM, OWN_BEHIND_CM = 0.9, 0.4
 BITE_BELOW_LIP_CM = 0.3
 
 
-def fit_lips(image: Picture, landmarks: Floats) -> Floats:
+def fit_lips(image: Picture, landmarks: Reals) -> Reals:
     """``landmarks`` [478, 3] whose inner lips lie on lip, where the picture shows an open mouth.
 
     Tracked inner lips often lie a little inside the opening, on the teeth. A mouth that closes
@@ -215,13 +213,13 @@ class Mouth:
     """The mouth of the reference picture."""
 
     def __init__(
-        self, image: Picture, landmarks: Floats, mesh: HeadMesh, own_offsets: Floats, white: Floats
+        self, image: Picture, landmarks: Reals, mesh: HeadMesh, own_offsets: Reals, white: Reals
     ) -> None:
         """``own_offsets`` [468, 3] cm: what the picture's own expression does to a neutral face;
         ``white`` [3]: the white of the eyes."""
         self._mesh = mesh
         resting = mesh.resting
-        self._gap = (resting[INNER_LIP_UPPER] - resting[INNER_LIP_LOWER])[:, 1]
+        self._gap = lips_apart(resting)
         self.shows_inside = float(self._gap.max()) > SHOWS_INSIDE_CM
         neutral = resting - own_offsets
         across = float((resting[78, 0] + resting[308, 0]) / 2)
@@ -268,24 +266,23 @@ class Mouth:
             1 - smoothstep(rows - level, -soft, 0.5 * soft),
         )
 
-    def opening(self, offsets: Floats) -> float:
+    def opening(self, offsets: Reals) -> float:
         """How much of the painted inside a frame with landmark ``offsets`` [468, 3] cm needs."""
         if self.shows_inside:
             return float(smoothstep(np.asarray(self._change(offsets)), 0.02, 0.1))
-        change = (offsets[INNER_LIP_UPPER] - offsets[INNER_LIP_LOWER])[:, 1]
-        return float(smoothstep(change.max(), 0.04, 0.14))
+        return float(smoothstep(lips_apart(offsets).max(), 0.04, 0.14))
 
     @staticmethod
-    def _change(offsets: Floats) -> float:
+    def _change(offsets: Reals) -> float:
         """How much further or less apart the lips are than in the picture, centimetres."""
-        return float(np.abs((offsets[INNER_LIP_UPPER] - offsets[INNER_LIP_LOWER])[:, 1]).max())
+        return float(np.abs(lips_apart(offsets)).max())
 
     def draw(
         self,
         frame: Picture,
         corner: tuple[int, int],
         placement: Placement,
-        offsets: Floats,
+        offsets: Reals,
         jaw_drop: float,
     ) -> None:
         """Paint the inside into ``frame`` [h, w, 3], a view whose first pixel is at ``corner``
@@ -312,7 +309,7 @@ class Mouth:
             mixed += seam * np.minimum(self._colours.seam - mixed, 0)
         view[:] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
 
-    def _seam(self, rim: Floats, shape: tuple[int, ...]) -> Floats:
+    def _seam(self, rim: Reals, shape: tuple[int, ...]) -> Reals:
         """Mask [h, w] of the line where lips that the picture shows apart now meet: it hides what
         rim of teeth they carry along."""
         count = len(INNER_LIP_UPPER)
@@ -330,7 +327,7 @@ class Mouth:
         return 0.8 * cv2.GaussianBlur(mask, (0, 0), max(0.6, 0.05 * self._mesh.scale))
 
     @staticmethod
-    def _cover(rim: Floats, shape: tuple[int, ...]) -> Floats:
+    def _cover(rim: Reals, shape: tuple[int, ...]) -> Reals:
         """The opening as a soft mask [h, w]; ``rim`` [K, 2] in the mask's pixels."""
         finer = 4
         mask = np.zeros((shape[0] * finer, shape[1] * finer), np.uint8)
@@ -342,7 +339,7 @@ class Mouth:
         small = cv2.resize(mask, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
         return cv2.GaussianBlur(small, (0, 0), 0.6).astype(np.float32) / 255
 
-    def _lip_light(self, cover: Floats) -> Floats:
+    def _lip_light(self, cover: Reals) -> Reals:
         """Light [h, w] that the lips leave the inside: least right below the upper one."""
         scale = self._mesh.scale
         rim = cv2.GaussianBlur(cover, (0, 0), max(0.07 * scale, 0.7))
@@ -352,7 +349,7 @@ class Mouth:
         light = (0.45 + 0.55 * smoothstep(below, 0.05, 0.7)) * (0.6 + 0.4 * smoothstep(rim, 0.5, 1))
         return np.asarray(light, np.float32)
 
-    def _affine(self, pose: Pose, at: Floats) -> Floats:
+    def _affine(self, pose: Pose, at: Reals) -> Reals:
         """Affine map [2, 3] from (across, down) centimetres about ``at`` [3] to picture pixels."""
         base = self._mesh.scale * pose.rotation @ self._mesh.axes
         centre = base @ at + pose.pivot
@@ -360,7 +357,7 @@ class Mouth:
         flip = np.asarray([[1], [-1]], np.float32)
         return np.hstack([linear * flip, centre[:2, None] * flip]).astype(np.float32)
 
-    def _paint(self, shape: tuple[int, ...], origin: Floats, pose: Pose, jaw_drop: float) -> Floats:
+    def _paint(self, shape: tuple[int, ...], origin: Reals, pose: Pose, jaw_drop: float) -> Reals:
         """Cavity, tongue and teeth [h, w, 3] for the pixels from ``origin`` on."""
         to_picture = self._affine(pose, self._bite)
         pixels = np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1) + 0.5
@@ -368,7 +365,7 @@ class Mouth:
         spot = ((pixels + origin - to_picture[:, 2]) @ back).astype(np.float32)
         return self._inside.paint(spot, jaw_drop)
 
-    def _with_own(self, inside: Floats, origin: Floats, pose: Pose, change: float) -> Floats:
+    def _with_own(self, inside: Reals, origin: Reals, pose: Pose, change: float) -> Reals:
         """``inside`` [h, w, 3] under the picture's own inside, which stays with the skull. The rim
         that the picture's lips blend into fades out as the lips ``change`` (cm) leave it."""
         at = self._bite + np.asarray([0, 0, TEETH_BEHIND_CM - OWN_BEHIND_CM], np.float32)
@@ -379,7 +376,7 @@ class Mouth:
         spot = (pixels + origin - now[:, 2]) @ np.linalg.inv(now[:, :2]).T
         place = (spot @ then[:, :2].T + then[:, 2] - 0.5 - self._own_corner).astype(np.float32)
 
-        def sampled(layer: Floats, method: int) -> Floats:
+        def sampled(layer: Reals, method: int) -> Reals:
             return cv2.remap(layer, place, None, method, borderMode=cv2.BORDER_REPLICATE)
 
         left = float(smoothstep(np.asarray(change), 0.1, 0.4))

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.core.motion import Picture, Reals
 from renderers.base import Reference
 from renderers.heads.contours import EYES
 from renderers.portrait.expression import FaceExpression
@@ -35,9 +36,6 @@ from renderers.portrait.mesh import (
 )
 from renderers.portrait.mouth import LIPS, Mouth, fit_lips
 from weights.canonical_face import canonical_face
-
-Floats = NDArray[np.floating]
-Picture = NDArray[np.uint8]
 
 FLOW_SAMPLES = 256
 """Longest side of the motion field, in samples; the head's box is at most this fine."""
@@ -110,11 +108,11 @@ class PortraitRenderer:
         """The picture's mesh."""
         return self._mesh
 
-    def place(self, values: Floats, shift: Shift | None = None) -> Placement:
+    def place(self, values: Reals, shift: Shift | None = None) -> Placement:
         """Where one frame's ``values`` [56] put the mesh, moved by ``shift``."""
         return self._mesh.place(self._turn(values), self._expression.offsets(values), shift)
 
-    def draw(self, values: Floats, placement: Placement) -> Picture:
+    def draw(self, values: Reals, placement: Placement) -> Picture:
         """The frame [H, W, 3] of ``values`` [56] that :meth:`place` has placed."""
         frame = self._image.copy()
         if self._box is None:
@@ -176,7 +174,7 @@ class PortraitRenderer:
             wider = wider.astype(np.uint8)
         return np.ascontiguousarray(wider), room
 
-    def _flow(self, placement: Placement, box: Box) -> tuple[Floats, Floats | None]:
+    def _flow(self, placement: Placement, box: Box) -> tuple[Reals, Reals | None]:
         """Backward motion [height, width, 2] px of every pixel in the head's box, and where it
         draws streaks [rows, columns]."""
         drawn = self._raster.draw(placement, box)
@@ -189,7 +187,7 @@ class PortraitRenderer:
         self._sharpen_lips(flow, placement, box)
         return flow, streaked(smooth, step)
 
-    def _sharpen_lips(self, flow: Floats, placement: Placement, box: Box) -> None:
+    def _sharpen_lips(self, flow: Reals, placement: Placement, box: Box) -> None:
         """Draw the motion around the lips again, finer: between them it jumps."""
         lips = placement.points[LIPS]
         fine = Box.around(lips, self.size, LIP_SAMPLES, margin=0.8 * self._mesh.scale)
@@ -210,7 +208,7 @@ class PortraitRenderer:
         ]
         part += (down[:, None] * across)[..., None] * (sharp - part)
 
-    def _drawn_part(self, placement: Placement, corners: Floats) -> tuple[slice, slice] | None:
+    def _drawn_part(self, placement: Placement, corners: Reals) -> tuple[slice, slice] | None:
         """Rows and columns of the head's box where ``corners`` [K, 2] px of the picture are now."""
         assert self._box is not None
         rest = self._mesh.points[:NUM_FACE]
@@ -228,7 +226,7 @@ class PortraitRenderer:
             return None
         return slice(top, bottom), slice(left, right)
 
-    def _border_fade(self, box: Box) -> Floats:
+    def _border_fade(self, box: Box) -> Reals:
         """Share [rows, columns, 1] of the surroundings' motion that is left close to the picture's
         border: the border itself rests, but where a head reaches it."""
         width, height = self.size
@@ -272,7 +270,7 @@ SPREAD = 2.8
 """Smoothing across folds and stretches, in samples."""
 
 
-def smooth_folds(smooth: Floats, drawn: Floats, step: float) -> None:
+def smooth_folds(smooth: Reals, drawn: Reals, step: float) -> None:
     """Smooth ``smooth`` [rows, columns, 2] px further where ``drawn``, the motion as drawn with
     samples ``step`` px apart, folds or stretches the picture."""
     across = (drawn[:, 1:, 0] - drawn[:, :-1, 0]) / step
@@ -294,7 +292,7 @@ def smooth_folds(smooth: Floats, drawn: Floats, step: float) -> None:
     smooth[part] += share[..., None] * (wide - smooth[part])
 
 
-def streaked(smooth: Floats, step: float) -> Floats | None:
+def streaked(smooth: Reals, step: float) -> Reals | None:
     """How much [rows, columns] the motion ``smooth`` [rows, columns, 2] px, with samples ``step``
     px apart, draws the picture's grain into streaks. None when nowhere."""
     share = np.zeros(smooth.shape[:2], np.float32)
@@ -306,7 +304,7 @@ def streaked(smooth: Floats, step: float) -> Floats | None:
     return cv2.GaussianBlur(smoothstep(share, *STREAKS), (0, 0), 1.5)
 
 
-def take_streaks(view: Picture, share: Floats, scale: float) -> None:
+def take_streaks(view: Picture, share: Reals, scale: float) -> None:
     """Smooth the streaks of ``view`` [h, w, 3], which ``share`` [rows, columns] says where they
     are, but no edges. ``scale``: pixels a centimetre."""
     height, width = view.shape[:2]

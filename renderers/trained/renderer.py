@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.core.errors import MissingDependencyError
-from dimcli.core.motion import MOTION_DIM
+from dimcli.core.motion import MOTION_DIM, Picture, Reals
 from renderers.base import Reference, resized
 from renderers.heads.contours import FACE_OVAL
 from renderers.portrait.mesh import HeadMesh, Shift, smoothstep
@@ -42,9 +42,6 @@ from renderers.trained.start import (
     shift_to,
     windows,
 )
-
-Floats = NDArray[np.floating]
-Picture = NDArray[np.uint8]
 
 FADE = 0.12
 """Width of the fading edge, as a share of the square's side."""
@@ -77,7 +74,7 @@ class Frame:
         across = _fade(crop.side, crop.left > 0, right < width)
         self._share = (down[:, None] * across)[..., None]
 
-    def blended(self, whole: Picture, square: Picture, share: Floats | None = None) -> Picture:
+    def blended(self, whole: Picture, square: Picture, share: Reals | None = None) -> Picture:
         """``whole`` [H, W, 3] with the ``square`` laid over it, to a further ``share`` [side,
         side, 1] where that is given."""
         frame = whole.copy()
@@ -119,7 +116,7 @@ class FromHome:
         self.place = place_of(self._shift, side)
         """Where the head is, [3], as the network takes it."""
 
-    def square(self, values: Floats, window: Tensor) -> Picture:
+    def square(self, values: Reals, window: Tensor) -> Picture:
         """The square [S, S, 3] of a frame's ``values`` [56] with ``window`` [1, 27, 59]."""
         start = self._starter(values, self._shift)
         picture = as_tensor(start.picture[None]).to(window.device)
@@ -127,7 +124,7 @@ class FromHome:
         made = self._network(self._name, picture, place, pose_of(window))
         return as_pictures(made.picture)[0]
 
-    def __call__(self, values: Floats, window: Tensor) -> Picture:
+    def __call__(self, values: Reals, window: Tensor) -> Picture:
         """The frame [H, W, 3]."""
         square = resized(self.square(values, window), (self._crop.side,) * 2)
         return self._frame.blended(self._picture, square)
@@ -149,7 +146,7 @@ class FromPicture:
         self.place = inside.place
         """Where the head is, [3]."""
 
-    def __call__(self, values: Floats, window: Tensor) -> Picture:
+    def __call__(self, values: Reals, window: Tensor) -> Picture:
         """The frame [H, W, 3]."""
         placement = self._portrait.place(values)
         whole = self._portrait.draw(values, placement)
@@ -160,7 +157,7 @@ class FromPicture:
         return self._frame.blended(whole, resized(square, (self._crop.side,) * 2), share)
 
 
-def _face(oval: Floats, side: int) -> NDArray[np.float32]:
+def _face(oval: Reals, side: int) -> NDArray[np.float32]:
     """Mask [side, side, 1] of a face's ``oval`` [36, 2] px that fades inwards from its rim."""
     mask = np.zeros((side, side), np.float32)
     cv2.fillPoly(mask, [np.round(oval).astype(np.int32)], 1.0)
@@ -169,7 +166,7 @@ def _face(oval: Floats, side: int) -> NDArray[np.float32]:
     return cv2.GaussianBlur(inner, (0, 0), spread / 2)[..., None]
 
 
-def _tint(square: Picture, home: Reference, landmarks: Floats) -> NDArray[np.float32]:
+def _tint(square: Picture, home: Reference, landmarks: Reals) -> NDArray[np.float32]:
     """Gain [3] from the light on home's face to that on the face in ``square`` [S, S, 3] with
     ``landmarks`` [478, 3] px."""
     levels = []
@@ -194,7 +191,7 @@ class FromSource:
         self.place = np.zeros(3, np.float32)
         """Where the head is, [3]: where the source has it."""
 
-    def __call__(self, values: Floats, window: Tensor) -> Picture:
+    def __call__(self, values: Reals, window: Tensor) -> Picture:
         """The frame [H, W, 3]."""
         made = self._network(self._source.to(window.device), window.transpose(1, 2)).picture
         side = self._starter.crop.side
@@ -251,7 +248,7 @@ class TrainedRenderer:
             yield self._draw(frame_values, torch.from_numpy(window)[None].to(self._device))
 
     @staticmethod
-    def _windows(values: Floats, place: Floats) -> NDArray[np.float32]:
+    def _windows(values: Reals, place: Reals) -> NDArray[np.float32]:
         """Windows [N, 27, 59] of ``values`` [N, 56] of a head that stays in its ``place`` [3]."""
         numbers = np.empty((len(values), COEFFICIENTS), np.float32)
         numbers[:, :MOTION_DIM], numbers[:, MOTION_DIM:] = values, place
@@ -305,7 +302,7 @@ class TrainedRenderer:
         return name, people[name]
 
 
-def _squares(home: Reference, picture: Reference, usual: Floats) -> list[Crop]:
+def _squares(home: Reference, picture: Reference, usual: Reals) -> list[Crop]:
     """Where the square of the training clip may lie in a picture: so that the head is where the
     clip ``usual``ly has it (place [3]) or home has it, or as large a square as there is (a frame of
     the clip)."""

@@ -16,14 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dimcli.core.motion import PITCH, YAW
+from dimcli.core.motion import PITCH, YAW, Picture, Reals
 from renderers.base import Reference, resized
 from renderers.portrait.mesh import NUM_FACE, Box, FlowRaster, HeadMesh, Placement, Shift
 from renderers.portrait.portrait import PortraitRenderer
 from weights.canonical_face import canonical_face
-
-Floats = NDArray[np.floating]
-Picture = NDArray[np.uint8]
 
 COEFFICIENTS = 59
 """Motion 56, then where the head is: log of its scale, right, down (shares of the square)."""
@@ -68,7 +65,7 @@ class Crop:
         part = cv2.copyMakeBorder(inside, above, below, before, after, how)
         return np.asarray(part, np.uint8)
 
-    def points(self, landmarks: Floats, size: int) -> NDArray[np.float32]:
+    def points(self, landmarks: Reals, size: int) -> NDArray[np.float32]:
         """``landmarks`` [..., 3] px of the picture as px of the cut square."""
         corner = np.array([self.left, self.top, 0], np.float32)
         return ((landmarks - corner) * np.float32(size / self.side)).astype(np.float32)
@@ -115,12 +112,12 @@ class Starter:
         """Width and height of the frames."""
         return self._portrait.size
 
-    def shift(self, values: Floats, landmarks: Floats) -> Shift:
+    def shift(self, values: Reals, landmarks: Reals) -> Shift:
         """Scale and place of a tracked head: what moves the portrait's rigid points for motion
         ``values`` [56] onto the frame's ``landmarks`` [478, 3] px, by least squares."""
         return fit_shift(self._portrait.place(values), landmarks)
 
-    def __call__(self, values: Floats, shift: Shift | None = None) -> Start:
+    def __call__(self, values: Reals, shift: Shift | None = None) -> Start:
         """The start of a frame of motion ``values`` [56]."""
         values = self._seen(values, shift or Shift())
         placement = self._portrait.place(values, shift)
@@ -134,7 +131,7 @@ class Starter:
         drawn[..., :2] = (self._pixels + drawn[..., :2]) * (2 / self.side) - 1
         return Start(whole, crop.cut(whole, self.side), drawn)
 
-    def _seen(self, values: Floats, shift: Shift) -> NDArray[np.float32]:
+    def _seen(self, values: Reals, shift: Shift) -> NDArray[np.float32]:
         """``values`` [56] with the head's rotation as it is seen of a head that is moved by
         ``shift``: :data:`ASIDE`."""
         seen = np.array(values, np.float32)
@@ -153,7 +150,7 @@ def fitted_crop(mesh: HeadMesh, home: HeadMesh, side: int, shift: Shift | None =
     return Crop(round(float(left)), round(float(top)), round(side * ratio))
 
 
-def fit_shift(placement: Placement, landmarks: Floats) -> Shift:
+def fit_shift(placement: Placement, landmarks: Reals) -> Shift:
     """The shift that moves a placed mesh's rigid points onto ``landmarks`` [478, 3] px."""
     weight = canonical_face().weights
     pivot = placement.pose.pivot[:2] * np.array([1, -1])
@@ -173,12 +170,12 @@ def place_of(shift: Shift, side: int) -> NDArray[np.float32]:
     return np.array(place, np.float32)
 
 
-def shift_to(place: Floats, side: int) -> Shift:
+def shift_to(place: Reals, side: int) -> Shift:
     """The shift that :func:`place_of` turns into ``place`` [3]."""
     return Shift(float(np.exp(place[0])), float(place[1] * side), float(place[2] * side))
 
 
-def coefficients(values: Floats, shifts: list[Shift], side: int) -> NDArray[np.float32]:
+def coefficients(values: Reals, shifts: list[Shift], side: int) -> NDArray[np.float32]:
     """Motion [T, 56] and where the head is, as the network takes them, [T, 59]."""
     places = np.stack([place_of(shift, side) for shift in shifts])
     return np.concatenate([values, places], axis=1).astype(np.float32)

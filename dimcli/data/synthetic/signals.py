@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.core.motion import ARKIT_EXPRESSIONS, MOTION_DIM, Floats, expression_index
+from dimcli.core.motion import ARKIT_EXPRESSIONS, MOTION_DIM, Doubles, Floats, expression_index
 from dimcli.data.synthetic.rule import FACE, Pair
 
-Doubles = NDArray[np.float64]
 Track = NDArray[np.floating[Any]]
 Random = np.random.Generator
 

@@ -12,14 +12,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.audio import ACTIVITY, MEL_DIM
 from dimcli.core.masks import runs
-from dimcli.core.motion import JAW, expression_index
-
-Floats = NDArray[np.float32]
+from dimcli.core.motion import JAW, Floats, expression_index
 
 MEAN_S = 0.08
 """Standard deviation of the Gaussian that the local mean is taken by."""

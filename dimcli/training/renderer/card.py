@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dimcli.core.files import atomic_output, write_text
+from dimcli.core.motion import Picture
 from dimcli.training.renderer.objective import PerceptualLoss, draw
 from dimcli.training.renderer.training_set import (
     TrainingSet,
 )
 from renderers.trained.backbones import Backbone
 from renderers.trained.start import as_pictures, as_tensor
-
-Picture = NDArray[np.uint8]
 
 COLUMNS = ("reference", "truth", "zero-shot", "trained")
 ROWS = 4
