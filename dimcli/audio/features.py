@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dimcli.core.arrays import read_archive, read_array
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output, existing_file
-from dimcli.core.motion import UNREADABLE, Floats
+from dimcli.core.files import atomic_output
+from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
 from weights import user_folder
 
@@ -91,14 +92,16 @@ class AudioFeatures:
     @classmethod
     def load(cls, path: Path) -> AudioFeatures:
         """Read such a file; nothing in it is executed. Raises InputError that names the file."""
-        path = existing_file(path, "audio features")
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                content = {name: archive[name] for name in ("features", "fps", "encoder")}
+            content = read_archive(path, "audio features", ("features", "fps", "encoder"))
+        except InputError as error:
+            hint = "; `dim extract` writes them with --audio-encoder"
+            raise InputError(f"{error}{hint if ': not a' in str(error) else ''}") from None
+        try:
             return cls(content["features"], float(content["fps"]), str(content["encoder"]))
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        except (KeyError, *UNREADABLE):
+        except (KeyError, ValueError, TypeError):
             raise InputError(
                 f"{path}: not a file of audio features; `dim extract` writes them with "
                 "--audio-encoder"
@@ -136,9 +139,9 @@ def cached_features(
 
 def _read(path: Path, shape: tuple[int, int]) -> Floats | None:
     try:
-        features = np.load(path, allow_pickle=False)
+        features = read_array(path, "features")
         os.utime(path)
-    except (OSError, ValueError, EOFError):
+    except (OSError, InputError):
         return None
     fits = features.shape == shape and features.dtype == np.float32
     return features if fits else None

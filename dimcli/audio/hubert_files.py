@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError, MissingDependencyError
 from dimcli.core.files import existing_file
 
@@ -60,13 +61,9 @@ class HubertFiles:
     def tensors(self) -> dict[str, Any]:
         """Tensors by name; a pickle goes through :mod:`dimcli.pickles`. InputError else."""
         if self.weights.suffix == ".safetensors":
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
+            from dimcli.core.tensors import read_tensors
 
-            try:
-                return dict(load_file(self.weights))
-            except SafetensorError as error:
-                raise InputError(f"{self.weights}: cannot be read ({error})") from None
+            return read_tensors(self.weights)
         from dimcli.pickles import read_torch
 
         content = read_torch(self.weights)
@@ -148,10 +145,7 @@ def _in(folder: Path) -> HubertFiles:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError):
-        content = None
+    content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: not JSON settings; expected a transformers model's")
     return content

@@ -7,12 +7,18 @@ everything that was needed to make it.
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
+from collections.abc import Hashable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 
+from dimcli.core import limits
+from dimcli.core.documents import parse_yaml, read_yaml, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
 
@@ -31,7 +37,7 @@ def with_overrides(config: Section, overrides: dict[str, Any]) -> Section:
             target = target[parent]
         if last not in target:
             raise InputError(f"setting '{key}' is unknown; known: {', '.join(sorted(target))}")
-        target[last] = yaml.safe_load(value) if isinstance(value, str) else value
+        target[last] = parse_yaml(value, f"setting '{key}'") if isinstance(value, str) else value
     return from_dict(type(config), document, "--set")
 
 
@@ -47,31 +53,65 @@ def from_dict(section: type[Section], document: Any, source: str) -> Section:
     """
     if not isinstance(document, dict):
         raise InputError(f"{source}: expected a mapping for {section.__name__}")
-    hints = typing.get_type_hints(section)
-    unknown = [str(key) for key in document if key not in hints]
+    hints = _hints(section)  # type: ignore[arg-type]
+    unknown = [shortened(key) for key in document if key not in hints]
     if unknown:
         raise InputError(
-            f"{source}: unknown key {', '.join(unknown)} in {section.__name__}; "
+            f"{source}: unknown key {', '.join(unknown[:5])} in {section.__name__}; "
             f"known: {', '.join(hints)}"
         )
+    lacking = [
+        name
+        for name in _required(section)  # type: ignore[arg-type]
+        if name not in document
+    ]
+    if lacking:
+        raise InputError(f"{source}: lacks {', '.join(lacking)} of {section.__name__}")
     values = {
         key: _convert(hints[key], value, f"{source}: {key}") for key, value in document.items()
     }
-    return section(**values)
+    try:
+        return section(**values)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+
+
+@cache
+def _hints(section: Hashable) -> dict[str, Any]:
+    return typing.get_type_hints(section)
+
+
+@cache
+def _required(section: Hashable) -> list[str]:
+    missing = dataclasses.MISSING
+    return [
+        field.name
+        for field in dataclasses.fields(section)  # type: ignore[arg-type]
+        if field.default is missing and field.default_factory is missing
+    ]
 
 
 def _convert(kind: Any, value: Any, name: str) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return from_dict(kind, value, name)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind is float and isinstance(value, str):  # YAML 1.1 reads 1e-5 as a string
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if type(value) is not kind:
-        raise InputError(f"{name} is {value!r}; expected {kind.__name__}")
+    plain = typing.get_origin(kind) or kind
+    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):
+            value = float(value)  # YAML 1.1 reads 1e-5 as a string
+    if type(value) is not plain:
+        shown = shortened(value if isinstance(value, dict | list) else repr(value))
+        raise InputError(f"{name} is {shown}; expected {plain.__name__}")
+    if plain is dict:
+        key_kind, value_kind = typing.get_args(kind)
+        for key, content in value.items():
+            _convert(key_kind, key, name)
+            if value_kind is not Any:
+                _convert(value_kind, content, f"{name}: {shortened(key)}")
+    if plain is float and not math.isfinite(value):
+        raise InputError(f"{name} is {value}; expected a finite number")
+    if plain is int:
+        field = name.rsplit(" ", 1)[-1].rsplit("_", 1)[-1]
+        require_range(name, value, *limits.SIZES.get(field, (-(2**63), 2**63)))
     return value
 
 
@@ -84,10 +124,7 @@ def read_document(path: Path) -> Any:
     """What a YAML file holds. Raises InputError that names the file and the fault."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; a run directory has {path.name}")
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    return read_yaml(path)
 
 
 def require_range(name: str, value: float, low: float, high: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dimcli.core.errors import InputError
+from dimcli.core.errors import DimError, InputError
 
 
 def existing_file(path: Path, kind: str) -> Path:
@@ -62,9 +63,47 @@ def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
     Raises InputError as :func:`check_output` does.
     """
     path = check_output(path, force=force)
-    with temporary_beside(path) as temporary:
-        yield temporary
-        temporary.replace(path)
+    folder = None
+    try:
+        with temporary_beside(path) as temporary:
+            folder = temporary.parent
+            yield temporary
+            # some libraries make files that only their owner may read; the folder has our umask
+            temporary.chmod(folder.stat().st_mode & 0o666)
+            temporary.replace(path)
+    except DimError:
+        raise
+    except Exception as error:
+        if is_full(error):
+            raise InputError(f"{path}: cannot be written: the disk is full") from None
+        named = getattr(error, "filename", None)
+        if isinstance(error, OSError) and (folder is None or Path(str(named)).parent == folder):
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+        raise
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk that is full, or a limit on files, is why something could not be written."""
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    return any(f"(os error {number})" in str(error) for number in FULL)  # Rust's libraries
+
+
+@contextmanager
+def new_folder(path: Path, worth: str) -> Iterator[None]:
+    """Where the block fails, remove the folder ``path`` again if it was not there before and holds
+    no file called ``worth`` (a pattern): what was made before the fault blocks no further try.
+    """
+    fresh = not path.exists()
+    try:
+        yield
+    except Exception:
+        if fresh and path.is_dir() and not any(path.rglob(worth)):
+            shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
 
@@ -32,11 +33,13 @@ def read(folder: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        content = None
+        content = read_json(path)
+    except InputError as error:
+        content, fault = None, str(error)
+    else:
+        fault = f"{path}: is no JSON object"
     if not isinstance(content, dict):
-        raise InputError(f"{path}: damaged; delete it, then import or fetch the files again")
+        raise InputError(f"{fault}: damaged; delete it, then import or fetch the files again")
     return {str(name): str(digest) for name, digest in content.items()}
 
 

@@ -14,8 +14,6 @@ expression components).
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.core import limits
+from dimcli.core.arrays import read_archive
+from dimcli.core.documents import parse_json, shortened
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output, existing_file
+from dimcli.core.files import atomic_output
 
 Floats = NDArray[np.float32]
 Reals = NDArray[np.floating[Any]]
@@ -69,12 +70,6 @@ FPS_RANGE = (0.1, 1000.0)
 
 _LARGEST_VALUE = 100.0
 """Radians and expression weights are far smaller; what is larger is something else."""
-
-UNREADABLE = (
-    *(ValueError, TypeError, OSError, EOFError, AttributeError, MemoryError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-"""What numpy and zipfile raise on a file that is no archive of arrays, or a broken one."""
 
 
 def expression_index(name: str) -> int:
@@ -216,13 +211,12 @@ class Motion:
                 f"{path}: is a folder; expected a motion file (of EMOCA's frames in a folder, "
                 "`dim extract FOLDER --fps 30` makes one)"
             )
-        path = existing_file(path, "motion")
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                data = {name: archive[name] for name in archive.files}
-        except UNREADABLE:
+            data = read_archive(path, "motion", largest=limits.MOTION_BYTES)
+        except InputError as error:
+            hint = "; make one with `dim extract clip.mp4 -o motion.npz`"
             raise InputError(
-                f"{path}: not a motion file; make one with `dim extract clip.mp4 -o motion.npz`"
+                f"{error}{hint if 'not a motion file' in str(error) else ''}"
             ) from None
         try:
             return cls._of_arrays(data)
@@ -241,16 +235,16 @@ class Motion:
                 raise InputError(f"motion {name} are {array.dtype}; expected real numbers")
         if fps.size != 1:
             raise InputError(f"motion fps has shape {fps.shape}; expected one number")
-        try:
-            meta = json.loads(str(data.get("meta", "{}")))
-        except ValueError:
-            meta = None
+        text = np.asarray(data.get("meta", "{}"))
+        if text.size != 1 or text.nbytes > 4 * limits.MOTION_META_BYTES:
+            raise InputError("motion meta is not a text of ordinary length")
+        meta = parse_json(str(text.item()), "motion meta")
         if not isinstance(meta, dict):
             raise InputError("motion meta is not a JSON object")
         motion = cls(
             values=values,
             fps=float(fps.item()),
-            space=str(data["space"]),
+            space=shortened(data["space"]),
             valid=data.get("valid"),  # type: ignore[arg-type]
             camera=data.get("camera"),
             shape=data.get("shape"),

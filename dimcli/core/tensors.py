@@ -1,27 +1,35 @@
-"""Tensors in safetensors files, whole or not at all."""
+"""Tensors and arrays in safetensors files: whole or not at all, and checked when they are read."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
+from dimcli.core.documents import parse_json
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output
+from dimcli.core.files import atomic_output, existing_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def save_tensors(
-    tensors: dict[str, Tensor],
+    tensors: Mapping[str, Tensor],
     path: Path,
     half: bool = False,
     notes: dict[str, str] | None = None,
 ) -> None:
     """Write tensors as safetensors, whole or not at all; ``half`` stores floats in 16 bits.
 
-    ``notes`` are texts kept in the same file.
+    ``notes`` are texts kept in the same file. Raises InputError where the disk is full.
     """
+    from safetensors.torch import save_file
+
     prepared = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)
         .detach()
@@ -33,11 +41,50 @@ def save_tensors(
         save_file(prepared, temporary, metadata=notes)
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read safetensors. Raises InputError that names the file when it is missing or broken."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; a run directory has {path.name}")
+def read_tensors(path: Path, hint: str = "", *, finite: bool = True) -> dict[str, Tensor]:
+    """Read safetensors. Raises InputError that names the file when it is missing or broken, or
+    holds numbers that are not finite; ``hint`` says how to mend it.
+    """
+    from safetensors.torch import load_file
+
+    _require_file(path)
     try:
-        return load_file(path)
+        tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from None
+        raise InputError(f"{path}: not a safetensors file ({error}){hint}") from None
+    for name, tensor in tensors.items() if finite else ():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise InputError(f"{path}: {name} has NaN or infinite numbers{hint}")
+    return tensors
+
+
+def read_arrays(path: Path, hint: str = "") -> dict[str, NDArray[Any]]:
+    """The same as arrays."""
+    from safetensors.numpy import load_file
+
+    _require_file(path)
+    try:
+        arrays: dict[str, NDArray[Any]] = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({error}){hint}") from None
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{path}: {name} has NaN or infinite numbers{hint}")
+    return arrays
+
+
+def read_note(path: Path, name: str) -> Any:
+    """What the JSON note ``name`` of a safetensors file says. Raises InputError."""
+    _require_file(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {})[name]
+    except (SafetensorError, OSError, KeyError) as error:
+        raise InputError(f"{path}: damaged ({error})") from None
+    return parse_json(text, f"{path}: {name}")
+
+
+def _require_file(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: no such file; a run directory has {path.name}")
+    existing_file(path, "safetensors")

@@ -65,6 +65,14 @@ class ClipRecord:
             raise InputError(
                 f"clip {self.id}: attitude '{self.attitude}'; known: {', '.join(ATTITUDES)}"
             )
+        if (
+            not self.conversation
+            or self.conversation[0] == "."
+            or set("/\\\0") & set(self.conversation)
+        ):
+            raise InputError(
+                f"clip {self.id}: conversation '{self.conversation}'; expected a file's name"
+            )
         if not 0 <= self.start < self.stop:
             raise InputError(
                 f"clip {self.id}: frames {self.start}..{self.stop}; expected 0 <= start < stop"

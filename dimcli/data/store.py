@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import yaml
 from safetensors import SafetensorError, safe_open
 
+from dimcli.core import limits
+from dimcli.core.config import from_dict, require_choice, require_range
+from dimcli.core.documents import parse_json, read_json, read_json_lines, read_yaml, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
-from dimcli.core.motion import MOTION_DIM, Floats, Motion
+from dimcli.core.motion import FPS_RANGE, MOTION_DIM, SPACES, Floats, Motion
 from dimcli.data.clip import ROLES, SPLITS, UNKNOWN_STYLE, Clip, ClipRecord, DataConfig
 
 CONVERSATIONS = "conversations"
@@ -73,6 +75,8 @@ class ConversationReader:
         """
         path = conversation_path(self.root, conversation)
         try:
+            if path.exists() and not path.is_file():
+                raise _Damaged("it is no ordinary file")
             with path.open("rb", buffering=0) as file:
                 layout = self._layout(conversation, path, file)
                 arrays = {}
@@ -86,6 +90,8 @@ class ConversationReader:
                         )
                     file.seek(layout.first_byte[place] + 4 * width * first)
                     count = (last - first) * width
+                    if 4 * count > os.fstat(file.fileno()).st_size:
+                        raise _Damaged("it is cut short")
                     values = np.fromfile(file, "<f4", count)
                     if len(values) != count:
                         raise _Damaged("it is cut short")
@@ -109,15 +115,19 @@ class ConversationReader:
         if not 2 <= length <= min(_LARGEST_HEADER, state[0] - 8):
             raise _Damaged("no header")
         try:
-            header = json.loads(file.read(length))
+            header = json.loads(file.read(length))  # bounded by the file
             header.pop("__metadata__", None)
             shapes = {key: tuple(entry["shape"]) for key, entry in header.items()}
             starts = {key: 8 + length + entry["data_offsets"][0] for key, entry in header.items()}
             ends = [8 + length + entry["data_offsets"][1] for entry in header.values()]
             types = {entry["dtype"] for entry in header.values()}
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            whole = all(
+                type(number) is int and number >= 0
+                for number in (*starts.values(), *ends, *(n for s in shapes.values() for n in s))
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             raise _Damaged("its header is broken") from None
-        if types != {"F32"} or max(ends, default=0) > state[0]:
+        if not whole or types != {"F32"} or max(ends, default=0) > state[0]:
             raise _Damaged("its header does not fit")
         missing = set(self.widths) - set(shapes)
         if missing:
@@ -158,6 +168,11 @@ class DatasetInfo:
     hours: float
     made_by: dict[str, Any]
     format: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        require_range("fps", self.fps, *FPS_RANGE)
+        require_choice("space", self.space, SPACES)
+        require_range("audio_dim", self.audio_dim, 1, limits.SIZES["dim"][1])
 
 
 @dataclass(frozen=True)
@@ -220,8 +235,9 @@ class ClipStore:
         path = conversation_path(self.root, conversation)
         try:
             with safe_open(path, framework="numpy") as file:
-                return dict(json.loads((file.metadata() or {}).get("notes", "{}")))
-        except (OSError, SafetensorError, ValueError, TypeError):
+                notes = (file.metadata() or {}).get("notes", "{}")
+            return dict(parse_json(notes, str(path)))
+        except (OSError, SafetensorError, ValueError, TypeError, InputError):
             raise InputError(f"{path}: missing or damaged; prepare the data set again") from None
 
     def statistics(self) -> dict[str, ColumnStatistics]:
@@ -232,15 +248,14 @@ class ClipStore:
         path = self.root / STATISTICS
         if path.is_file():
             try:
-                stored = json.loads(path.read_text())
+                stored = read_json(path)
                 return {
                     key: ColumnStatistics(
-                        np.asarray(stored[key]["mean"], np.float32),
-                        np.asarray(stored[key]["std"], np.float32),
+                        *(_columns(stored[key][name], width) for name in ("mean", "std"))
                     )
-                    for key in (*ROLES, "audio")
+                    for key, width in self._reader.widths.items()
                 }
-            except (ValueError, KeyError, TypeError):
+            except (InputError, ValueError, KeyError, TypeError, OverflowError):
                 raise InputError(f"{path}: damaged; delete it and it is made again") from None
         found = self._compute_statistics()
         as_lists = {
@@ -292,20 +307,22 @@ def _read_header(root: Path) -> DatasetInfo:
         unfinished = (root / CONVERSATIONS).is_dir()
         hint = "its making was interrupted; run it again" if unfinished else "see `dim prepare`"
         raise InputError(f"{root}: not a data set (no {HEADER}); {hint}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError:
-        raise InputError(f"{path}: not valid YAML") from None
+    content = read_yaml(path)
     known = [field.name for field in fields(DatasetInfo)]
     if not isinstance(content, dict) or set(content) != set(known):
-        found = ", ".join(map(str, content)) if isinstance(content, dict) else type(content)
-        raise InputError(f"{path}: has {found}; expected {', '.join(known)}")
+        found = (
+            [shortened(key) for key in content][:20] if isinstance(content, dict) else ["no keys"]
+        )
+        raise InputError(f"{path}: has {', '.join(found)}; expected {', '.join(known)}")
     if content["format"] != FORMAT_VERSION:
         raise InputError(
-            f"{path}: format {content['format']}; this version reads {FORMAT_VERSION}; "
+            f"{path}: format {shortened(content['format'])}; this version reads {FORMAT_VERSION}; "
             "prepare it again"
         )
-    return DatasetInfo(**content)
+    try:
+        return from_dict(DatasetInfo, content, str(path))
+    except InputError as error:
+        raise InputError(f"{error}; prepare it again") from None
 
 
 def _read_index(root: Path) -> list[ClipRecord]:
@@ -314,23 +331,31 @@ def _read_index(root: Path) -> list[ClipRecord]:
         raise InputError(f"{path}: missing; prepare the data set again")
     records = []
     where: dict[str, str] = {}
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                fields = json.loads(line)
-                # names that many clips share are kept once
-                record = ClipRecord(**{key: _shared(key, fields[key]) for key in fields})
-            except (ValueError, TypeError, InputError) as error:
-                raise InputError(f"{path}: line {number}: {error}") from None
-            split = where.setdefault(record.conversation, record.split)
-            if split != record.split:
-                raise InputError(
-                    f"{path}: conversation {record.conversation} is in {split} and {record.split}"
-                )
-            records.append(record)
+    for source, line in read_json_lines(path):
+        content = line
+        if isinstance(line, dict):  # names that many clips share are kept once
+            content = {key: _shared(key, value) for key, value in line.items()}
+        try:
+            record = from_dict(ClipRecord, content, "it")
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        split = where.setdefault(record.conversation, record.split)
+        if split != record.split:
+            raise InputError(
+                f"{path}: conversation {record.conversation} is in {split} and {record.split}"
+            )
+        records.append(record)
     if not records:
         raise InputError(f"{path}: empty; prepare the data set again")
     return records
+
+
+def _columns(values: Any, width: int) -> Floats:
+    """Statistics of ``width`` columns. Raises ValueError or TypeError for anything else."""
+    array = np.asarray(values, np.float32)
+    if array.shape != (width,) or not np.isfinite(array).all():
+        raise ValueError("not as many finite numbers as columns")
+    return array
 
 
 def _shared(key: str, value: Any) -> Any:

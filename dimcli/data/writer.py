@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from dimcli.core.config import from_dict
+from dimcli.core.documents import parse_json, read_json_lines
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output, remove_unfinished, write_text
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
+from dimcli.core.tensors import read_note
 from dimcli.data.clip import SPLITS, UNKNOWN_STYLE, ClipRecord
 from dimcli.data.store import (
     CONVERSATIONS,
@@ -101,8 +103,11 @@ def clips_of_notes(notes: dict[str, str]) -> tuple[list[Span], list[Skipped]]:
     """The clips and what was left out, of a conversation's notes. Raises ValueError, KeyError or
     TypeError where they are not :meth:`Dyads.notes`.
     """
-    clips = [Span(**clip) for clip in json.loads(notes["clips"])]
-    return clips, [Skipped(**skip) for skip in json.loads(notes["skipped"])]
+    clips, skipped = (parse_json(notes[name], f"note {name}") for name in ("clips", "skipped"))
+    return (
+        [from_dict(Span, clip, "note clips") for clip in clips],
+        [from_dict(Skipped, skip, "note skipped") for skip in skipped],
+    )
 
 
 def paired(speaker: Motion, listener: Motion, fps: float) -> tuple[Motion, Motion]:
@@ -206,9 +211,8 @@ class StoreWriter:
         if not path.is_file():
             return None
         try:
-            with safe_open(path, framework="numpy") as file:
-                return dict(json.loads((file.metadata() or {})["notes"]))
-        except (SafetensorError, KeyError, ValueError):
+            return dict(read_note(path, "notes"))
+        except (InputError, TypeError, ValueError):
             return None
 
     def remove_leftovers(self, conversations: Collection[str]) -> None:
@@ -223,8 +227,8 @@ class StoreWriter:
         """What the last :meth:`finish` left out."""
         path = self.out / SKIPPED
         try:
-            return [Skipped(**json.loads(line)) for line in path.read_text().splitlines()]
-        except (OSError, ValueError, TypeError):
+            return [from_dict(Skipped, line, source) for source, line in read_json_lines(path)]
+        except (OSError, InputError):
             return []
 
     def finish(

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from dimcli.core.config import require_choice, with_overrides
+from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
 from dimcli.core.progress import Progress, silent
@@ -218,7 +219,9 @@ def _require_same_experiment(options: TableOptions, store: ClipStore, before: Cl
     if not path.is_file():
         write_text(path, json.dumps(settings, indent=2) + "\n")
         return
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
+    if not isinstance(stored, dict):
+        raise InputError(f"{path}: damaged; delete it or name another --output")
     for name, value in settings.items():
         if stored.get(name) != value:
             raise InputError(

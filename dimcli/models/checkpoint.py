@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from dimcli.core.errors import InputError
-from dimcli.core.tensors import read_tensors, save_tensors
+from dimcli.core.tensors import read_note, read_tensors, save_tensors
 from dimcli.models.config import RunConfig
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM
@@ -28,6 +27,11 @@ MODEL = "model.safetensors"
 METRICS = "metrics.jsonl"
 STATE = "training_state.safetensors"
 _INFO = "info"
+_INFO_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("step", "best_step", "stale", "logged_from"), (int,)),
+    "best_loss": (float, int, type(None)),
+    "sums": (dict,),
+}
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -120,8 +124,14 @@ def save_training_state(
 
 def training_info(directory: Path) -> dict[str, Any]:
     """The ``info`` that :func:`save_training_state` wrote last."""
-    with safe_open(directory / STATE, framework="pt") as file:
-        info: dict[str, Any] = json.loads(file.metadata()[_INFO])
+    info = read_note(directory / STATE, _INFO)
+    if not isinstance(info, dict) or set(info) != _INFO_KINDS.keys():
+        raise InputError(
+            f"{directory / STATE}: not the state of a training; train without --resume"
+        )
+    for name, kinds in _INFO_KINDS.items():
+        if type(info[name]) not in kinds:
+            raise InputError(f"{directory / STATE}: its {name} is a {type(info[name]).__name__}")
     return info
 
 
@@ -142,17 +152,18 @@ def load_training_state(
     path = directory / STATE
     if not path.is_file():
         raise InputError(f"{directory}: nothing to resume (no {STATE}); train without --resume")
-    tensors = read_tensors(path)
-    with safe_open(path, framework="pt") as file:
-        info: dict[str, Any] = json.loads(file.metadata()[_INFO])
-    model.load_state_dict(
-        {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
-    )
+    tensors, info = read_tensors(path, finite=False), training_info(directory)
+    weights = {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
     state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = tensor
     groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    try:
+        model.load_state_dict(weights)
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, index, key = name.split(".")
+                state.setdefault(int(index), {})[key] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
+    except (RuntimeError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{path}: does not fit the run ({reason}); train it again") from None
     return info

@@ -24,6 +24,7 @@ from typing import IO, Any, ClassVar, cast
 
 import numpy as np
 
+from dimcli.core.arrays import array_header, require_small_directory
 from dimcli.core.errors import InputError
 from dimcli.core.files import existing_file
 from dimcli.pickles.arrays import ARRAY_GLOBALS
@@ -72,13 +73,7 @@ def _read(path: Path, kind: str, load: Callable[[IO[bytes]], Any]) -> Any:
 
 
 def _load_npy(file: IO[bytes]) -> Any:
-    version = np.lib.format.read_magic(file)
-    header = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = header(file)
+    shape, dtype = array_header(file)
     if dtype.hasobject:
         array = settle(Reader(file).load())
         if not isinstance(array, np.ndarray):
@@ -206,6 +201,7 @@ def _load_torch_zip(file: IO[bytes]) -> Any:
     from dimcli.pickles.tensors import storage_of_id
 
     size = Bounded(file).size
+    require_small_directory(file)
     with zipfile.ZipFile(file) as archive:
         members = {member.filename: member for member in archive.infolist()}
         program = next((name for name in members if name.split("/")[-1] == "data.pkl"), None)

@@ -55,13 +55,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Pickles go through :mod:`dimcli.pickles`. Raises InputError.
     """
     if path.suffix == ".safetensors":
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        from dimcli.core import tensors as files
 
-        try:
-            content: Any = load_file(existing_file(path, "checkpoint"))
-        except SafetensorError as error:
-            raise InputError(f"{path}: not a safetensors file ({error})") from None
+        content: Any = files.read_tensors(existing_file(path, "checkpoint"))
     else:
         from dimcli.pickles import read_torch
 

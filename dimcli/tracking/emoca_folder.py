@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dimcli.core.arrays import read_array
 from dimcli.core.errors import InputError
 from dimcli.core.files import check_output, temporary_beside
 from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, NUM_POSE, Floats, Motion
@@ -151,11 +152,11 @@ def _frame_folders(path: Path, depth: int = 3) -> dict[int, Path]:
 
 def _numbers(path: Path, lengths: tuple[int, ...]) -> Floats:
     """A 1-D array of one of ``lengths``, or that with an axis of 1 before it. InputError else."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file; expected one in every frame's folder")
     try:
-        array = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected one in every frame's folder") from None
-    except (OSError, ValueError, EOFError, MemoryError):
+        array = read_array(path, "frame")
+    except InputError:
         raise InputError(f"{path}: not an array of numbers that numpy can read") from None
     if array.dtype.kind not in "fiu" or array.size not in lengths or array.size != max(array.shape):
         wanted = " or ".join(str(length) for length in lengths)

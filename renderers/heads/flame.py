@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dimcli.core.errors import InputError
+from dimcli.core import tensors
 from dimcli.core.motion import EXPRESSION, HEAD, JAW
 from renderers.heads.open_head import Head, OpenHead, compose, rotation_matrices
 from weights.importing import imported
@@ -33,15 +33,7 @@ NUM_SKIN = 3931
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays in a file that the import wrote. InputError, with the fix, where it is damaged."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise InputError(
-            f"{path}: damaged ({error}); import it again with `dim weights import ... --force`"
-        ) from None
+    return tensors.read_arrays(path, "; import it again with `dim weights import ... --force`")
 
 
 class FlameHead(nn.Module):

@@ -7,15 +7,16 @@ Model files are Python 2 pickles with chumpy and scipy objects; see :mod:`dimcli
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.core.arrays import read_archive
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
+from dimcli.core.tensors import read_arrays
 from dimcli.pickles import read_npy, read_pickle
 from weights.importing import KINDS
 
@@ -99,11 +100,9 @@ def read_model(file: Path) -> Arrays:
 
 def import_landmarks(file: Path, folder: Path) -> Path:
     """Add a landmark embedding to those imported before. Raises InputError for another file."""
-    from safetensors.numpy import load_file
-
     found = read_landmarks(file)
     target = folder / KINDS["flame-landmarks"].target
-    before = load_file(target) if target.exists() else {}
+    before = read_arrays(target) if target.exists() else {}
     return _write({**before, **found}, "flame-landmarks", file, folder)
 
 
@@ -134,11 +133,7 @@ def _embedding_file(file: Path) -> dict[Any, Any]:
     """The dictionary in a ``.npy``, ``.npz`` or ``.pkl`` file."""
     suffix = file.suffix.lower()
     if suffix == ".npz":
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{file}: not a readable .npz file ({error})") from None
+        return dict(read_archive(file, "readable .npz"))
     data = read_npy(file) if suffix == ".npy" else read_pickle(file)
     return data if isinstance(data, dict) else {}
 

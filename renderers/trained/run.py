@@ -15,15 +15,15 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from dimcli.core.config import from_dict
+from dimcli.core.documents import read_yaml
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output, write_text
+from dimcli.core.tensors import read_arrays, read_tensors
 from renderers.base import Reference
 from renderers.trained.lite import LiteConfig, LiteNet
 from renderers.trained.pirenderer.networks import PIRenderer, PIRendererConfig
@@ -100,10 +100,7 @@ def read_config(directory: Path) -> dict[str, Any]:
         raise InputError(f"{directory}: unknown renderer; {how}")
     if not path.is_file():
         raise InputError(f"{directory}: no run directory (it lacks {CONFIG}); {how}")
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    document = read_yaml(path)
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise InputError(f"{directory}: a run, but not of a renderer; {how}")
     people = document.get("people")
@@ -129,7 +126,7 @@ def read_run(directory: Path, device: torch.device | None = None) -> RendererRun
     network = build(network_config(document, directory / CONFIG), names)
     load_network(network, directory / MODEL)
     try:
-        arrays = load_arrays(directory / PEOPLE)
+        arrays = read_arrays(directory / PEOPLE)
         people = {
             name: Person(
                 Reference(*(arrays[f"{name}.{part}"] for part in ("image", "landmarks", "values"))),
@@ -137,7 +134,7 @@ def read_run(directory: Path, device: torch.device | None = None) -> RendererRun
             )
             for name in names
         }
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise InputError(f"{directory / PEOPLE}: missing or broken ({error})") from None
     assert isinstance(network, LiteNet | PIRenderer)
     network = network.to(device or torch.device("cpu")).eval()
@@ -148,7 +145,7 @@ def read_run(directory: Path, device: torch.device | None = None) -> RendererRun
 def load_network(network: nn.Module, path: Path) -> None:
     """Fill ``network`` from a safetensors file. Raises InputError where it does not fit."""
     try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, OSError, RuntimeError) as error:
+        network.load_state_dict(read_tensors(path))
+    except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise InputError(f"{path}: not this run's network ({reason})") from None

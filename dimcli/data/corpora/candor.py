@@ -13,7 +13,6 @@ Splits are by conversation: 5 % test, 5 % val.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ import numpy as np
 
 from dimcli.audio import HUBERT, SAMPLE_RATE
 from dimcli.audio.sound import to_frames
+from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
@@ -189,11 +189,9 @@ def _people(folder: Path, turns: list[Turn]) -> dict[str, tuple[str, int | None]
     channels: dict[str, str] = {}
     path = folder / "processed" / "channel_map.json"
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path) if path.exists() else {}
         channels = {str(side): str(person) for side, person in content.items()}
-    except FileNotFoundError:
-        pass
-    except (ValueError, AttributeError):
+    except AttributeError:
         raise InputError(f"{path}: not a JSON object of L and R") from None
     labels = sorted({turn.speaker for turn in turns})
     if len(labels) != 2:

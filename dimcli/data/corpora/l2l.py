@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.audio import AudioEncoder
+from dimcli.core.arrays import read_array
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
@@ -173,10 +174,8 @@ def _faces(path: Path) -> NDArray[Any]:
 def _mapped(path: Path) -> NDArray[Any]:
     """A file's array; of objects through the one reader that runs nothing."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (ValueError, OSError, EOFError):
+        return read_array(path, "numpy", mapped=True)
+    except InputError:
         return np.asarray(read_npy(path))
 
 

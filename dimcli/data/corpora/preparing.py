@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dimcli.audio import AudioEncoder
+from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
 from dimcli.core.progress import Progress, silent
@@ -254,12 +255,12 @@ def _leave_part(
 def _read_part(path: Path, recipe: str, jobs: Sequence[Job]) -> dict[str, str]:
     """The conversations that failed in a share. Raises InputError where it is of other jobs."""
     try:
-        content = json.loads(path.read_text())
+        if not path.exists():
+            return {}  # tidied up by the shard that ended beside this one
+        content = read_json(path)
         same = content["recipe"] == recipe and content["listing"] == _listing(jobs)
         failed = dict(content["failed"])
-    except FileNotFoundError:
-        return {}  # tidied up by the shard that ended beside this one
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, OSError, ValueError, KeyError, TypeError):
         raise InputError(f"{path}: damaged; delete it and run that shard again") from None
     if not same:
         raise InputError(

@@ -28,9 +28,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from dimcli.audio import MEL4, AudioEncoder, encoder_here
+from dimcli.core.arrays import read_array
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
 from dimcli.core.motion import Floats, Motion
+from dimcli.core.tensors import read_arrays, read_note
 from dimcli.data.clip import ClipRecord
 from dimcli.data.corpora.sources import check_sound, encoded
 from dimcli.data.store import ClipStore
@@ -129,10 +131,7 @@ def read_templates(path: Path, vertices: int, state: tuple[int, int]) -> dict[st
 
 def open_vertices(path: Path, vertices: int) -> NDArray[np.floating]:
     """The vertices of a file, [T, 3 V], mapped and not read. Raises InputError."""
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise InputError(f"{path}: not a whole .npy file of plain numbers") from None
+    array = read_array(path, "numpy", mapped=True)
     if array.ndim == 3 and array.shape[1:] == (vertices, 3):
         array = array.reshape(len(array), -1)
     if array.ndim != 2 or array.shape[1] != 3 * vertices or array.dtype.kind != "f":
@@ -246,13 +245,11 @@ class ScanMesh:
         if not path.is_file():
             return None
         try:
-            with safe_open(path, framework="numpy") as file:
-                facts = json.loads((file.metadata() or {})["mesh"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            facts, tensors = read_note(path, "mesh"), read_arrays(path)
             lips, upper = tensors.pop("lips"), tensors.pop("upper")
             converter = VertexConverter.of_tensors(tensors) if tensors else None
             return cls(facts["name"], lips, upper, converter, facts["key"])
-        except (SafetensorError, KeyError, ValueError, TypeError):
+        except (InputError, KeyError, ValueError, TypeError):
             raise InputError(f"{path}: damaged; prepare the data set again") from None
 
     def cut(self, moved: Floats) -> Regions:

@@ -8,7 +8,7 @@ file, so that it happens once.
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import weights
+from dimcli.core.arrays import read_archive
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
+from dimcli.core.motion import MOTION_DIM
 from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames, read_picture
 from renderers.trained.start import Crop
@@ -109,6 +111,30 @@ class Track:
     faces: int
     fps: float
 
+    @classmethod
+    def load(cls, path: Path) -> Track:
+        """What was kept in a file. Raises InputError where that is damaged."""
+        arrays = read_archive(path, "track")
+        try:
+            faces, fps = int(arrays.pop("faces")), float(arrays.pop("fps"))
+            found = cls(**arrays, faces=faces, fps=fps)
+            length = len(found.values)
+            whole = (
+                found.values.shape == (length, MOTION_DIM)
+                and found.landmarks.shape[:1] + found.landmarks.shape[2:] == (length, 3)
+                and found.valid.shape == (length,)
+                and found.valid.dtype == bool
+                and found.cuts.dtype.kind == "i"
+                and np.isfinite(found.values).all()
+                and 0 <= found.cuts.min() <= found.cuts.max() < length
+                and fps > 0
+            )
+        except (TypeError, ValueError, KeyError, IndexError):
+            whole = False
+        if not whole:
+            raise InputError(f"{path}: not a track")
+        return found
+
 
 def find_cuts(small: NDArray[np.floating]) -> NDArray[np.int64]:
     """Frames that a shot begins with, from small copies [T, h, w, 3] of all; the first one too."""
@@ -134,10 +160,8 @@ def track(clip: Path, region: Region | None = None, progress: Progress = silent)
             digest.update(part)
     kept = weights.user_folder() / "tracks" / f"{digest.hexdigest()[:32]}.npz"
     if kept.is_file():
-        with np.load(kept, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        faces, fps = int(arrays.pop("faces")), float(arrays.pop("fps"))
-        return Track(**arrays, faces=faces, fps=fps)
+        with suppress(InputError):  # one that is damaged is made again
+            return Track.load(kept)
     found = track_face(clip, region=region, keep_landmarks=True, progress=progress)
     with closing(read_frames(info, region=region)) as frames:
         small = np.stack(
@@ -152,9 +176,10 @@ def track(clip: Path, region: Region | None = None, progress: Progress = silent)
         int(found.motion.meta["most_faces"]),
         found.motion.fps,
     )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_output(kept, force=True) as temporary:
-        np.savez(temporary, **vars(result))
+    with suppress(OSError, InputError):  # a full or read-only disk costs time, not the result
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_output(kept, force=True) as temporary:
+            np.savez(temporary, **vars(result))
     return result
 
 

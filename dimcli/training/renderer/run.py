@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
+from dimcli.core.tensors import read_tensors
 from dimcli.models.checkpoint import STATE
 from dimcli.training.loop import Progress as TrainingProgress
 from dimcli.training.loop import train
@@ -336,4 +336,4 @@ def _published(options: RendererOptions) -> dict[str, Tensor] | None:
         raise InputError(f"--init {options.init}: unknown; expected pirender or none")
     asked = options.init == "pirender"
     path = imported("pirender", "--init pirender") if asked else find_imported("pirender")
-    return load_file(path) if path else None
+    return read_tensors(path) if path else None

@@ -5,6 +5,7 @@ Legend: T frames of all shots in a row, S side of the square, B batch.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dimcli.core.errors import InputError
+from dimcli.core.files import is_full
 from dimcli.core.motion import MOTION_DIM, expression_index
 from dimcli.core.progress import Progress, silent
 from dimcli.training.renderer.footage import Footage
@@ -219,4 +222,17 @@ def _parts(shot: Footage) -> NDArray[np.str_]:
 
 def _on_disk(path: Path, shape: tuple[int, ...], kind: type = np.uint8) -> NDArray[np.generic]:
     """An array in a file of its own: long clips do not fit into memory."""
-    return np.lib.format.open_memmap(path.with_suffix(".npy"), "w+", kind, shape)
+    path = path.with_suffix(".npy")
+    array = np.lib.format.open_memmap(path, "w+", kind, shape)
+    if hasattr(os, "posix_fallocate"):  # a mapped page without a place on the disk is a bus error
+        try:
+            with path.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            folder = path.parent.parent
+            raise InputError(
+                f"{folder}: the disk is full; training needs {array.nbytes / 1e6:.0f} MB there"
+            ) from None
+    return array
