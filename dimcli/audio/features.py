@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dimcli.core.arrays import read_archive, read_array
+from dimcli.core.arrays import BrokenFileError, read_archive, read_array
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
 from dimcli.core.motion import Floats
@@ -65,6 +65,9 @@ class LoadedEncoder(ABC):
     ) -> Floats: ...
 
 
+_NONE = "not a file of audio features; `dim extract` writes them with --audio-encoder"
+
+
 @dataclass(frozen=True)
 class AudioFeatures:
     """Features of a sound: ``values`` float32 [T, D] at ``fps`` rows a second, by ``encoder``."""
@@ -94,18 +97,14 @@ class AudioFeatures:
         """Read such a file; nothing in it is executed. Raises InputError that names the file."""
         try:
             content = read_archive(path, "audio features", ("features", "fps", "encoder"))
-        except InputError as error:
-            hint = "; `dim extract` writes them with --audio-encoder"
-            raise InputError(f"{error}{hint if ': not a' in str(error) else ''}") from None
+        except BrokenFileError:
+            raise InputError(f"{path}: {_NONE}") from None
         try:
             return cls(content["features"], float(content["fps"]), str(content["encoder"]))
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         except (KeyError, ValueError, TypeError):
-            raise InputError(
-                f"{path}: not a file of audio features; `dim extract` writes them with "
-                "--audio-encoder"
-            ) from None
+            raise InputError(f"{path}: {_NONE}") from None
 
 
 def cached_features(

@@ -31,6 +31,10 @@ _BROKEN = (
 """What numpy and zipfile raise on a file that is no archive of arrays, or a broken one."""
 
 
+class BrokenFileError(InputError):
+    """A file is not of the kind that was expected, or damaged."""
+
+
 def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type that the ``.npy`` content of ``file`` claims. Raises ValueError where that is
     no shape; ``file`` then is where the numbers begin.
@@ -97,7 +101,7 @@ def read_archive(
     except InputError:
         raise
     except _BROKEN:
-        raise InputError(f"{path}: not a {kind} file") from None
+        raise BrokenFileError(f"{path}: not a {kind} file") from None
     return arrays
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core import limits
-from dimcli.core.arrays import read_archive
+from dimcli.core.arrays import BrokenFileError, read_archive
 from dimcli.core.documents import parse_json, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
@@ -213,11 +213,9 @@ class Motion:
             )
         try:
             data = read_archive(path, "motion", largest=limits.MOTION_BYTES)
-        except InputError as error:
-            hint = "; make one with `dim extract clip.mp4 -o motion.npz`"
-            raise InputError(
-                f"{error}{hint if 'not a motion file' in str(error) else ''}"
-            ) from None
+        except BrokenFileError as error:
+            hint = "make one with `dim extract clip.mp4 -o motion.npz`"
+            raise InputError(f"{error}; {hint}") from None
         try:
             return cls._of_arrays(data)
         except InputError as error:
@@ -238,7 +236,10 @@ class Motion:
         text = np.asarray(data.get("meta", "{}"))
         if text.size != 1 or text.nbytes > 4 * limits.MOTION_META_BYTES:
             raise InputError("motion meta is not a text of ordinary length")
-        meta = parse_json(str(text.item()), "motion meta")
+        try:
+            meta = parse_json(str(text.item()), "it")
+        except InputError as error:
+            raise InputError(f"motion meta is not a JSON object ({error})") from None
         if not isinstance(meta, dict):
             raise InputError("motion meta is not a JSON object")
         motion = cls(

@@ -252,7 +252,7 @@ def _with_settings(
 def _in_order(stages: dict[str, Stage], run: Path, options: MethodOptions) -> TrainingResult:
     """Run ``stages``, each into its folder of ``run`` (the last into ``run`` itself)."""
     started = time.monotonic()
-    with together(options):
+    with together(options, run):
         distributed.on_first(lambda: _make_folder(run, list(stages), options))
         for name, stage in stages.items():
             left = options.max_minutes - (time.monotonic() - started) / 60

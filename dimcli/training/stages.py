@@ -17,6 +17,7 @@ from dimcli.core import distributed
 from dimcli.core.config import with_overrides, write_config
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
+from dimcli.core.files import new_folder
 from dimcli.core.motion import NUM_POSE
 from dimcli.data.clip import ROLES
 from dimcli.data.store import ClipStore, data_config
@@ -75,15 +76,16 @@ class StageOptions:
 
 
 @contextmanager
-def together(options: StageOptions) -> Iterator[None]:
-    """Meet the other processes of this training, if ``torchrun`` started some."""
-    with distributed.joined(choose_device(options.device)):
+def together(options: StageOptions, run: Path) -> Iterator[None]:
+    """Meet the other processes of this training, if ``torchrun`` started some. Where it fails
+    before anything is learnt, a folder ``run`` that it made is removed again."""
+    with distributed.joined(choose_device(options.device)), new_folder(run, MODEL):
         yield
 
 
 def train_vq(data: Path, run: Path, role: str, options: StageOptions) -> TrainingResult:
     """Train the VQ-VAE of ``role`` on the data set ``data`` into the run directory ``run``."""
-    with together(options):
+    with together(options, run):
         return _train_vq(data, run, role, options)
 
 
@@ -127,7 +129,7 @@ def pretrain(
     Without VQ-VAEs where ``dim.targets`` is motion; without the speaker's where ``dim.branches`` is
     speaker: then it isn't predicted.
     """
-    with together(options):
+    with together(options, run):
         return _pretrain(data, run, {"speaker": vq_speaker, "listener": vq_listener}, options)
 
 
@@ -180,7 +182,7 @@ def finetune(data: Path, run: Path, init: Path, task: str, options: StageOptions
     ``init`` may be the task's VQ-VAE instead: then there is no pre-training. With ``dim.causal``
     and ``vq.causal`` set here, a model pre-trained without goes on under causal masks.
     """
-    with together(options):
+    with together(options, run):
         return _finetune(data, run, init, task, options)
 
 

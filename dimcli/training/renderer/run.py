@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
+from dimcli.core.files import new_folder
 from dimcli.core.progress import Progress, silent
 from dimcli.core.tensors import read_tensors
 from dimcli.models.checkpoint import STATE
@@ -110,7 +111,10 @@ def train_renderer(
     device = choose_device(options.device)
     _check_run(run, options)
     backbone = choose_backbone().to(device)
-    with _training_sets(people, run, network_config, options) as training_sets:
+    with (
+        new_folder(run, runs.MODEL),
+        _training_sets(people, run, network_config, options) as training_sets,
+    ):
         torch.manual_seed(config.seed)
         network = _started(network_config, training_sets, options)
         looks = {name: _likeness(training_set) for name, training_set in training_sets.items()}

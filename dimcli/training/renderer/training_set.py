@@ -5,6 +5,7 @@ Legend: T frames of all shots in a row, S side of the square, B batch.
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -223,16 +224,16 @@ def _parts(shot: Footage) -> NDArray[np.str_]:
 def _on_disk(path: Path, shape: tuple[int, ...], kind: type = np.uint8) -> NDArray[np.generic]:
     """An array in a file of its own: long clips do not fit into memory."""
     path = path.with_suffix(".npy")
-    array = np.lib.format.open_memmap(path, "w+", kind, shape)
-    if hasattr(os, "posix_fallocate"):  # a mapped page without a place on the disk is a bus error
-        try:
+    try:
+        array = np.lib.format.open_memmap(path, "w+", kind, shape)
+        if hasattr(os, "posix_fallocate"):  # a mapped page without a place is a bus error
             with path.open("rb+") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if not is_full(error):
-                raise
-            folder = path.parent.parent
-            raise InputError(
-                f"{folder}: the disk is full; training needs {array.nbytes / 1e6:.0f} MB there"
-            ) from None
+    except OSError as error:
+        if not is_full(error):
+            raise
+        size = math.prod(map(int, shape)) * np.dtype(kind).itemsize
+        raise InputError(
+            f"{path.parent.parent}: the disk is full; training needs {size / 1e6:.0f} MB there"
+        ) from None
     return array
