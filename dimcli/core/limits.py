@@ -29,7 +29,7 @@ DOCUMENT_DEPTH, DOCUMENT_PARTS = 32, 5_000_000
 """Nesting of a JSON or YAML document, and values in it."""
 SIZES = {
     **dict.fromkeys(("layers", "blocks", "down", "up"), (0, 64)),
-    **dict.fromkeys(("heads",), (1, 1024)),
+    "heads": (1, 1024),
     **dict.fromkeys(("width", "dim", "feedforward", "channels", "hidden", "fusion"), (0, 16_384)),
     **dict.fromkeys(("latent", "widest", "adapter", "coefficients", "window"), (0, 16_384)),
     **dict.fromkeys(("size", "categories", "components", "mixtures"), (0, 65_536)),
