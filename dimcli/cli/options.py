@@ -33,7 +33,10 @@ DeviceOption = Annotated[Device, typer.Option("--device", help="Where the model 
 SizeOption = Annotated[
     int | None,
     typer.Option(
-        "--size", min=64, max=4096, help="Longer side of the picture, in pixels. Default: its own."
+        "--size",
+        min=64,
+        max=4096,
+        help="Longer side of the video, in pixels. Default: the picture's, at most 1920.",
     ),
 ]
 RegionOption = Annotated[

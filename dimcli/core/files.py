@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import zlib
@@ -20,6 +21,8 @@ def existing_file(path: Path, kind: str) -> Path:
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a {kind} file")
     if not path.exists():
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+            raise InputError(f"{path}: is an address (URL); download it and name the {kind} file")
         raise InputError(f"{path}: no such {kind} file")
     if not path.is_file():
         # it can be read only once, and perhaps never ends
@@ -42,11 +45,11 @@ def check_output(path: Path, *, force: bool, kind: str = "", suffixes: Sequence[
     those of the ``kind`` of file it is.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; expected a file name")
     if suffixes and path.suffix.lower() not in suffixes:
         name = path.with_suffix(suffixes[0]).name if path.name else f"name{suffixes[0]}"
         raise InputError(f"{path}: a {kind} is written as {suffixes[0]}; name it {name}")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; expected a file name")
     if path.exists() and not force:
         raise InputError(f"{path}: already exists; pass --force to replace it")
     if not path.parent.is_dir():
@@ -140,7 +143,10 @@ def temporary_beside(path: Path) -> Iterator[Path]:
     """
     folder = path.with_name(f"{_hidden_name(path)}-{secrets.token_hex(4)}.part")
     try:
-        folder.mkdir()
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from None
         yield folder / f"whole{path.suffix}"
     finally:
         for _ in range(3):  # again, if a child wrote while it was being emptied

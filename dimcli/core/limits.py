@@ -6,6 +6,8 @@ gigabyte of memory or runs without end.
 
 FRAME_PIXELS = 7680 * 4320
 """Pixels of a video's frame: 8K."""
+PICTURE_PIXELS = 64_000_000
+"""Pixels of a still picture: every telephone's in its largest common size."""
 SIDE_PIXELS = 16_384
 """Width or height of a frame."""
 VIDEO_S = 12 * 3600.0

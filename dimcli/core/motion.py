@@ -14,6 +14,7 @@ expression components).
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,13 @@ ARKIT_EXPRESSIONS: tuple[str, ...] = tuple(
     """.split()  # noqa: SIM905 - as a list it would take 50 lines
 )
 """Names of the 50 expression numbers in the ``arkit`` space, in order."""
+
+_LARGEST_TURN = math.pi / 2
+_LIMITS = {
+    "arkit": ((-_LARGEST_TURN, _LARGEST_TURN), (0.0, JAW_OPEN_RAD), (-0.2, 0.2), (0.0, 1.0)),
+    "flame": ((-_LARGEST_TURN, _LARGEST_TURN), (-0.1, 1.0), (-0.5, 0.5), (-10.0, 10.0)),
+}
+"""Least and greatest head turn, opening of the jaw, its shift, and expression, by space."""
 
 FPS_RANGE = (0.1, 1000.0)
 """Frame rates that a motion may have: what a video can be written with."""
@@ -165,6 +173,19 @@ class Motion:
                 "space"
             )
 
+    def in_range(self) -> Motion:
+        """This motion with every value inside what its space allows: what renderers can draw."""
+        turn, opening, shift, expression = _LIMITS[self.space]
+        values = np.empty_like(self.values)
+        for columns, (low, high) in (
+            (HEAD, turn),
+            (JAW, shift),
+            (slice(JAW_PITCH, JAW_PITCH + 1), opening),
+            (EXPRESSION, expression),
+        ):
+            values[:, columns] = self.values[:, columns].clip(low, high)
+        return replace(self, values=values)
+
     def resampled(self, fps: float, frames: int | None = None) -> Motion:
         """This motion at another rate: rotations by slerp, the rest linearly.
 
@@ -189,13 +210,22 @@ class Motion:
         return replace(self, values=values, fps=fps, valid=self.valid[nearest], camera=camera)
 
     def save(self, path: Path, force: bool = False) -> None:
-        """Write as ``.npz``: values, fps, space, valid, meta, and camera and shape if known."""
+        """Write as ``.npz``: values, fps, space, valid, meta, and camera and shape if known.
+
+        Of the clip that it came from (``meta["source"]``) the path from the file's folder is kept,
+        where it lies in there, else only the name: motion files are passed on.
+        """
+        meta = dict(self.meta)
+        if isinstance(source := meta.get("source"), str):
+            clip, folder = Path(source).resolve(), Path(path).resolve().parent
+            inside = clip.is_relative_to(folder)
+            meta["source"] = clip.relative_to(folder).as_posix() if inside else clip.name
         arrays: dict[str, Any] = {
             "values": self.values,
             "fps": np.float64(self.fps),
             "space": np.array(self.space),
             "valid": self.valid,
-            "meta": np.array(json.dumps(self.meta)),
+            "meta": np.array(json.dumps(meta)),
         }
         for name in ("camera", "shape"):
             if getattr(self, name) is not None:

@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 
 
 MESH_SIZE = 512
+LONGEST_SIDE = 1920
+"""The longer side of a video in pixels where no size is asked for."""
 RENDERERS = ("portrait", "mesh")
 HEAD_SPACES = {"open": "arkit", "flame": "flame"}
 """The motion that each head shows."""
+FAR_OUTSIDE = 0.2
+"""What is beyond a value's range by less than this (radians, expression weights) is not told."""
 LABEL_SHARE = 1 / 22
 """Height of a label's letters as a share of the picture."""
 
@@ -88,7 +92,8 @@ def load_motion(
     """A motion file in ``space`` (None: any), where its sound is, and remarks worth telling.
 
     ``smooth`` None smooths what a tracker measured and leaves alone what is smooth already. The
-    sound is ``audio``, else that of the clip which the motion came from, if it is still there.
+    sound is ``audio``, else that of the clip which the motion came from, if that lies in the motion
+    file's folder: a file from somebody else names no other file of this machine.
     """
     from dimcli.tracking.postprocessing import smooth_motion
 
@@ -104,13 +109,38 @@ def load_motion(
             raise InputError(f"--audio {audio}: has no sound; expected wav, mp3, m4a, mp4, ...")
     elif isinstance(source, str):
         try:
-            media.has_audio(Path(source))
-            audio = Path(source)
+            audio = _clip_beside(path, source)
+            media.has_audio(audio)
         except InputError as error:
+            audio = None
             remarks = (f"no sound, because of the clip that the motion came from: {error}",)
     if smooth is None:
         smooth = not (motion.meta.get("generated") or motion.meta.get("smoothed"))
-    return (smooth_motion(motion) if smooth else motion), audio, remarks
+    if smooth:
+        motion = smooth_motion(motion)
+    motion, more = drawable(motion)
+    return motion, audio, remarks + tuple(f"{path}: {remark}" for remark in more)
+
+
+def _clip_beside(motion: Path, source: str) -> Path:
+    """The clip ``source`` of a motion file. InputError where it isn't in the file's folder."""
+    folder = motion.resolve().parent
+    clip = (folder / source).resolve()
+    if not clip.is_relative_to(folder) or not clip.is_file():
+        raise InputError(f"{Path(source).name[:100]} is not beside {motion}; pass --audio CLIP")
+    return clip
+
+
+def drawable(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
+    """``motion`` inside the range of its space, and a remark where it was far outside."""
+    inside = motion.in_range()
+    outside = (np.abs(inside.values - motion.values) > FAR_OUTSIDE).any(1).sum()
+    if not outside:
+        return inside, ()
+    return inside, (
+        f"{outside} of its {len(motion)} frames are beyond what a face can do, and were brought "
+        f"into the range of the '{motion.space}' space",
+    )
 
 
 def read_reference(path: Path) -> tuple[Reference, tuple[str, ...]]:
@@ -143,8 +173,9 @@ def renderer_for(
     """What renders motion of ``space``, ready: ``portrait``, ``mesh``, or a run of a trained one.
 
     Motion in ``arkit`` moves pictures and the open head, motion in ``flame`` the imported FLAME
-    head only. ``size`` is the picture's longer side in pixels. Raises InputError where ``kind``
-    is unknown or cannot show the space, and where a picture is needed.
+    head only. ``size`` is the picture's longer side in pixels, by default its own up to
+    :data:`LONGEST_SIDE`. Raises InputError where ``kind`` is unknown or cannot show the space, and
+    where a picture is needed.
     """
     if kind == "mesh":
         if space == "arkit":
@@ -163,7 +194,8 @@ def renderer_for(
     if reference is None:
         raise InputError(f"--ref: --renderer {kind} needs a picture of the face")
     height, width = reference.image.shape[:2]
-    scale = (size or max(width, height)) / max(width, height)
+    longest = max(width, height)
+    scale = (size or min(longest, LONGEST_SIDE)) / longest
     sides = (round(width * scale), round(height * scale))
     ready: PortraitRenderer | TrainedRenderer
     if kind == "portrait":
@@ -177,6 +209,11 @@ def renderer_for(
 
         ready = TrainedRenderer(read_run(Path(kind), choose_device(device)), sides)
     ready.prepare(reference)
+    if size is None and longest > LONGEST_SIDE:
+        ready.remarks += (
+            f"the picture is {longest} pixels long and the video {LONGEST_SIDE}; pass --size for "
+            "more",
+        )
     return ready
 
 
@@ -200,7 +237,7 @@ class LoadedRenderer:
             anchor = bool(motion.meta.get("generated"))
         if anchor and self.reference is not None:
             motion = anchored(motion, self.reference)
-        return self.renderer.render(motion.values)
+        return self.renderer.render(motion.in_range().values)
 
 
 def load_renderer(

@@ -9,11 +9,11 @@ from dimcli.media.frames import (
     quiet_libraries,
     read_audio,
     read_frames,
-    read_picture,
 )
+from dimcli.media.pictures import PICTURE_SUFFIXES, read_picture
 from dimcli.media.probe import VideoInfo, has_audio, probe_video
 
 __all__ = [
-    "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter", "check_video_output", "has_audio",
+    "PICTURE_SUFFIXES", "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter", "check_video_output", "has_audio",
     "is_silent", "probe_video", "quiet_libraries", "read_audio", "read_frames", "read_picture",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Reading and writing video, sound and pictures through ffmpeg; streaming and atomic."""
+"""Reading and writing video and sound through ffmpeg; streaming and atomic."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dimcli._version import __version__
 from dimcli.core import limits
 from dimcli.core.errors import DimError, InputError
-from dimcli.core.files import atomic_output, check_output, existing_file
+from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import Floats, Picture
 from dimcli.media.ffmpeg import (
     PIPE_BYTES,
@@ -196,29 +196,6 @@ def _decode_sound(path: Path, track: int, rate: int, channel: int | None) -> Flo
             "write it anew"
         )
     return samples
-
-
-def read_picture(path: Path) -> Picture:
-    """A still picture, RGB uint8 [H, W, 3]; EXIF rotation applied, transparency laid on white.
-
-    Raises InputError where the file is missing, empty or not a picture.
-    """
-    path = existing_file(path, "picture")
-    encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    with quiet_libraries():
-        try:
-            picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-            whole = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-        except cv2.error:
-            picture = None
-    if picture is None:
-        raise InputError(f"{path}: not a picture that can be read; expected JPEG, PNG, WebP, ...")
-    picture = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-    if whole is not None and whole.ndim == 3 and whole.shape[2] == 4:
-        cover = whole[..., 3:] / np.float32(255 if whole.dtype == np.uint8 else 65535)
-        if cover.shape[:2] == picture.shape[:2]:
-            picture = np.rint(picture * cover + 255 * (1 - cover)).astype(np.uint8)
-    return np.ascontiguousarray(picture, dtype=np.uint8)
 
 
 @contextmanager

@@ -46,6 +46,8 @@ from weights.canonical_face import CanonicalFace, canonical_face
 
 TRACKER = "mediapipe-face-landmarker"
 
+LARGE_PICTURE = 1500
+"""Longer side in pixels from which a face that was not found may only have been too small."""
 MIN_SEEN = 0.5
 """A video that shows a face in less than this share of its frames is refused."""
 
@@ -119,7 +121,10 @@ def observe_picture(image: NDArray[np.uint8]) -> FaceObservation:
         if presence >= MIN_PRESENCE:
             fits.append((np.ptp(landmarks[:, :2], axis=0).prod(), landmarks, presence))
     if not fits:
-        raise InputError("no face can be seen in the picture; expected one, looking at the camera")
+        closer = "; crop it closer to the head" if max(size) > LARGE_PICTURE else ""
+        raise InputError(
+            f"no face can be seen in the picture; expected one, looking at the camera{closer}"
+        )
     _, landmarks, presence = max(fits, key=lambda fit: fit[0])
     landmarks = landmarks / np.float32(factor)
     rotation, _ = head_rotations(landmarks[None], size, canonical_face())

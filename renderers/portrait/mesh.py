@@ -208,12 +208,13 @@ class Box:
 
     @classmethod
     def around(
-        cls, points: Reals, picture: tuple[int, int], longest: int, margin: float = 0.0
+        cls, points: Reals, region: tuple[slice, slice], longest: int, margin: float = 0.0
     ) -> Box | None:
-        """The part of a ``picture`` (width, height) that ``points`` [K, 2] span, ``margin`` px
-        wider; at most ``longest`` samples a side. None when they lie outside the picture."""
-        low = np.maximum(np.floor(points.min(0) - margin), 0).astype(int)
-        high = np.minimum(np.ceil(points.max(0) + margin), picture).astype(int)
+        """The part of a ``region`` (rows, columns) of the picture that ``points`` [K, 2] span,
+        ``margin`` px wider; at most ``longest`` samples a side. None when they lie outside it."""
+        down, across = region
+        low = np.maximum(np.floor(points.min(0) - margin), (across.start, down.start)).astype(int)
+        high = np.minimum(np.ceil(points.max(0) + margin), (across.stop, down.stop)).astype(int)
         width, height = (high - low).tolist()
         if width < 2 or height < 2:
             return None

@@ -84,7 +84,9 @@ class PortraitRenderer:
         self._expression = FaceExpression(self._own, self._mesh.resting)
         self._raster = FlowRaster(self._mesh, self._mesh.triangles)
         self._face_raster = FlowRaster(self._mesh, canonical_face().triangles)
-        self._box = Box.around(self._mesh.points, self._size, FLOW_SAMPLES)
+        width, height = self._size
+        picture = (slice(0, height), slice(0, width))
+        self._box = Box.around(self._mesh.points, picture, FLOW_SAMPLES)
         self._eyes = {side: Eye(self._image, landmarks, EYES[side]) for side in EYES}
         white = np.mean([eye.white() for eye in self._eyes.values()], axis=0)
         own = self._expression.own_offsets
@@ -190,7 +192,7 @@ class PortraitRenderer:
     def _sharpen_lips(self, flow: Reals, placement: Placement, box: Box) -> None:
         """Draw the motion around the lips again, finer: between them it jumps."""
         lips = placement.points[LIPS]
-        fine = Box.around(lips, self.size, LIP_SAMPLES, margin=0.8 * self._mesh.scale)
+        fine = Box.around(lips, box.window, LIP_SAMPLES, margin=0.8 * self._mesh.scale)
         if fine is None:
             return
         drawn = self._face_raster.draw(placement, fine)[..., :2]

@@ -1,11 +1,15 @@
 """Reading pictures."""
 
+import base64
 import contextlib
+import sys
+import tracemalloc
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from dimcli import media
 from dimcli.core.errors import InputError
@@ -65,3 +69,130 @@ def test_a_broken_picture_makes_no_library_talk(tmp_path, capfd):
     with contextlib.suppress(InputError):
         media.read_picture(path)
     assert capfd.readouterr().err == ""
+
+
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAaFtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAA"
+    "AAAAAAAAADRpbG9jAAAAAERAAAIAAQAAAAABxQABAAAAAAAAADEAAgAAAAAB9gABAAAAAAAAACQAAAA4aWluZgAAAAAA"
+    "AgAAABVpbmZlAgAAAAABAABodmMxAAAAABVpbmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAAA4GlwcnAAAADA"
+    "aXBjbwAAAHhodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQAr"
+    "QgEBA3AAAAMAkAAAAwAAAwAeoDCBBZbqSSmubgIaDAgAAAMAyAAAAwAIQGIAAQAHRAHBcrAiQAAAABNjb2xybmNseAAB"
+    "AA0ABoAAAAAUaXNwZQAAAAAAAABgAAAAQAAAABBwaXhpAAAAAAMICAgAAAAJaXJvdAMAAAAYaXBtYQAAAAAAAAABAAEF"
+    "gQIDBIUAAAAaaXJlZgAAAAAAAAAOY2RzYwACAAEAAQAAAF1tZGF0AAAALSgBrwngITl1X//93W/vf5Bif/80nFnnn7gw"
+    "of/a383/jWCPVf0//oZwvon3gAAAAAZFeGlmAABNTQAqAAAACAABARIAAwAAAAEABgAAAAAAAA=="
+)
+"""96x64 pixels, the left third blue and the rest skin, to be shown turned by 90 degrees."""
+
+
+def test_a_heic_picture_is_read_upright(tmp_path):
+    pytest.importorskip("pi_heif", reason="reading HEIC needs pi-heif")
+    path = tmp_path / "in.HEIC"
+    path.write_bytes(HEIC)
+    picture = media.read_picture(path)
+    assert picture.shape == (96, 64, 3)
+    assert np.abs(picture[8].mean(0) - (20, 60, 180)).max() < 5
+    assert np.abs(picture[80].mean(0) - (200, 120, 90)).max() < 5
+
+
+def test_a_heic_picture_without_its_library_names_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    path = tmp_path / "in.heic"
+    path.write_bytes(HEIC)
+    with pytest.raises(InputError, match=r"in\.heic.*HEIC.*pip install 'dim-listener\[heic\]'"):
+        media.read_picture(path)
+
+
+# Columns: the primaries in the profile connection space (D50), as the profiles of Apple and Adobe
+# state them.
+SRGB = [[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.71410]]
+WIDE = {
+    "Display P3": (
+        [[0.51512, 0.29198, 0.15710], [0.24120, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]],
+        None,
+    ),
+    "Adobe RGB": (
+        [[0.60974, 0.20528, 0.14919], [0.31111, 0.62567, 0.06322], [0.01947, 0.06087, 0.74457]],
+        2.19921875,
+    ),
+}
+
+
+def icc_profile(matrix: list[list[float]], gamma: float | None) -> bytes:
+    """A display profile (ICC.1:2010): ``matrix`` and a ``gamma``, or the curve of sRGB."""
+
+    def fixed(*numbers: float) -> bytes:
+        return b"".join(round(number * 65536).to_bytes(4, "big", signed=True) for number in numbers)
+
+    curve = b"para" + bytes(4)
+    if gamma is None:
+        curve += b"\0\3\0\0" + fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+    else:
+        curve += b"\0\0\0\0" + fixed(gamma)
+    text = b"mluc" + bytes(4) + (1).to_bytes(4, "big") + (12).to_bytes(4, "big") + b"enUS"
+    text += (2).to_bytes(4, "big") + (28).to_bytes(4, "big") + "x".encode("utf-16-be") + bytes(2)
+    tags = {b"desc": text, b"cprt": text, b"wtpt": b"XYZ " + bytes(4) + fixed(0.9642, 1, 0.8249)}
+    for name, column in zip((b"rXYZ", b"gXYZ", b"bXYZ"), zip(*matrix, strict=True), strict=True):
+        tags[name] = b"XYZ " + bytes(4) + fixed(*column)
+    tags |= {b"rTRC": curve, b"gTRC": curve, b"bTRC": curve}
+    table, body = len(tags).to_bytes(4, "big"), b""
+    for name, data in tags.items():
+        offset = 128 + 4 + 12 * len(tags) + len(body)
+        table += name + offset.to_bytes(4, "big") + len(data).to_bytes(4, "big")
+        body += data + bytes(-len(data) % 4)
+    size = 128 + len(table) + len(body)
+    head = size.to_bytes(4, "big") + bytes(4) + b"\4\x20\0\0" + b"mntrRGB XYZ " + bytes(12) + b"acsp"
+    head += bytes(28) + fixed(0.9642, 1, 0.8249)
+    return head.ljust(128, b"\0") + table + body
+
+
+def linear(encoded):
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+
+
+def encoded(light):
+    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+@pytest.mark.parametrize("name", WIDE)
+def test_a_picture_in_a_wide_colour_space_comes_back_in_srgb(tmp_path, name, suffix):
+    matrix, gamma = WIDE[name]
+    expected = np.random.default_rng(3).integers((150, 90, 70), (230, 170, 150), (6, 8, 3))
+    light = linear(expected / 255) @ (np.linalg.inv(matrix) @ SRGB).T
+    stored = encoded(light) if gamma is None else light ** (1 / gamma)
+    stored = np.kron(np.rint(stored * 255).astype(np.uint8), np.ones((8, 8, 1), np.uint8))
+    path = tmp_path / f"wide{suffix}"
+    picture = Image.fromarray(stored)
+    picture.save(path, icc_profile=icc_profile(matrix, gamma), quality=100, subsampling=0)
+    seen = media.read_picture(path)[4::8, 4::8].astype(int)
+    assert np.abs(stored[4::8, 4::8] - expected).max() > 10  # or there is nothing to convert
+    assert np.abs(seen - expected).max() <= 3
+
+
+def test_a_damaged_colour_profile_is_as_none(tmp_path):
+    path = tmp_path / "in.png"
+    Image.new("RGB", (8, 8), (200, 120, 90)).save(path, icc_profile=b"no profile")
+    assert (media.read_picture(path) == (200, 120, 90)).all()
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
+    path = tmp_path / "bomb.png"
+    # stored a bit a pixel, so that the test itself needs little memory
+    Image.new("1", (16_000, 16_000)).save(path)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"bomb\.png: has more than 64 million pixels"):
+        media.read_picture(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F", "YCbCr"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".gif", ".bmp"])
+def test_every_kind_of_pixel_becomes_rgb(tmp_path, mode, suffix):
+    path = tmp_path / f"in{suffix}"
+    try:
+        Image.new(mode, (6, 5)).save(path)
+    except (OSError, ValueError, KeyError):
+        pytest.skip(f"{suffix} does not hold {mode}")
+    picture = media.read_picture(path)
+    assert (picture.shape, picture.dtype) == ((5, 6, 3), np.uint8)

@@ -22,7 +22,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
 from dimcli.core.motion import MOTION_DIM
 from dimcli.core.progress import Progress, silent
-from dimcli.media import probe_video, read_frames, read_picture
+from dimcli.media import PICTURE_SUFFIXES, probe_video, read_frames, read_picture
 from renderers.trained.start import Crop
 
 LEAST_S = 3.0
@@ -43,7 +43,6 @@ times what it changes by in the frames around."""
 
 CUT_SIDE, CUT_AROUND = 32, 12
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 FACES_WIDE = 2.3
 """Side of the square in face sizes (mean of the width and height that landmarks span): room for
@@ -282,7 +281,7 @@ def _bridged(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
 def _read_pictures(folder: Path, size: int, held_out: float, progress: Progress) -> Shots:
     from dimcli.tracking.landmarks import observe_picture
 
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
     shots: list[Footage] = []
     remarks = []
     judged = int(held_out * len(paths))

@@ -1,0 +1,109 @@
+"""Reading still pictures through Pillow."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps
+
+from dimcli.core import limits
+from dimcli.core.errors import InputError
+from dimcli.core.files import existing_file
+from dimcli.media.frames import Picture, quiet_libraries
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "AVIF", "HEIF")
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def read_picture(path: Path) -> Picture:
+    """A still picture, RGB uint8 [H, W, 3], in sRGB.
+
+    It is turned as its EXIF says, converted from its colour profile (ICC; without one it is taken
+    as sRGB), and laid on white where it is transparent; of an animation the first picture. HEIC
+    needs the package ``pi-heif``. Raises InputError where the file is missing, empty, damaged, not
+    a picture, or has more than :data:`dimcli.core.limits.PICTURE_PIXELS` pixels (told before it is
+    decoded).
+    """
+    path = existing_file(path, "picture")
+    heic = _is_heif(path)
+    if heic:
+        _enable_heif(path)
+    try:
+        with quiet_libraries(), warnings.catch_warnings():
+            # Pillow warns of sizes below our limit, and of oddities that it can read
+            warnings.simplefilter("ignore")
+            Image.init()
+            with Image.open(path, formats=FORMATS if heic else FORMATS[:-1]) as image:
+                _check_size(path, image.width, image.height)
+                return _upright_srgb(image)
+    except InputError:
+        raise
+    except Image.DecompressionBombError:
+        _check_size(path, limits.PICTURE_PIXELS + 1, 1)
+    except Exception:  # decoders raise whatever a damaged file makes them stumble over
+        pass
+    raise InputError(f"{path}: not a picture that can be read; expected JPEG, PNG, WebP, ...")
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > limits.PICTURE_PIXELS:
+        raise InputError(
+            f"{path}: has more than {limits.PICTURE_PIXELS / 1e6:.0f} million pixels; make it "
+            "smaller"
+        )
+
+
+def _is_heif(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:] in HEIF_BRANDS
+
+
+def _enable_heif(path: Path) -> None:
+    try:
+        from pi_heif import register_heif_opener
+    except ImportError:
+        raise InputError(
+            f"{path}: is a HEIC picture, which needs `pip install 'dim-listener[heic]'`; or save "
+            "it as JPEG"
+        ) from None
+    register_heif_opener()
+
+
+def _upright_srgb(image: Image.Image) -> Picture:
+    profile = image.info.get("icc_profile")
+    image = ImageOps.exif_transpose(image)
+    cover = None
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        cover = image.getchannel("A")
+        image = image.convert("RGB")
+    elif image.mode.startswith("I"):  # 16 bits of grey
+        image = Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+    image = _in_srgb(image, profile)
+    if cover is not None:
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image, mask=cover)
+        image = white
+    return np.array(image, np.uint8)
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile and image.mode in ("RGB", "L", "CMYK"):
+        try:
+            converted = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+            )
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a profile that is damaged or of other colours: as without one, as browsers do
+    return image.convert("RGB")
