@@ -14,6 +14,6 @@ from dimcli.media.pictures import PICTURE_SUFFIXES, read_picture
 from dimcli.media.probe import VideoInfo, has_audio, probe_video
 
 __all__ = [
-    "PICTURE_SUFFIXES", "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter", "check_video_output", "has_audio",
-    "is_silent", "probe_video", "quiet_libraries", "read_audio", "read_frames", "read_picture",
+    "PICTURE_SUFFIXES", "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter",
+    "check_video_output", "has_audio", "is_silent", "probe_video", "quiet_libraries", "read_audio", "read_frames", "read_picture",
 ]  # fmt: skip

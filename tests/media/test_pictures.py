@@ -140,7 +140,9 @@ def icc_profile(matrix: list[list[float]], gamma: float | None) -> bytes:
         table += name + offset.to_bytes(4, "big") + len(data).to_bytes(4, "big")
         body += data + bytes(-len(data) % 4)
     size = 128 + len(table) + len(body)
-    head = size.to_bytes(4, "big") + bytes(4) + b"\4\x20\0\0" + b"mntrRGB XYZ " + bytes(12) + b"acsp"
+    head = (
+        size.to_bytes(4, "big") + bytes(4) + b"\4\x20\0\0" + b"mntrRGB XYZ " + bytes(12) + b"acsp"
+    )
     head += bytes(28) + fixed(0.9642, 1, 0.8249)
     return head.ljust(128, b"\0") + table + body
 

@@ -1,6 +1,7 @@
 """The tracker on the open head, where the truth is known, and on real clips where they are."""
 
 import subprocess
+from pathlib import Path
 
 import cv2
 import imageio_ffmpeg
@@ -52,7 +53,7 @@ def test_a_made_head_gives_its_motion_back(heads, values, film):
 def test_a_motion_says_where_it_comes_from(heads, film):
     path = film(heads[:3])
     motion = track_video(path)
-    assert motion.meta["source"] == str(path.resolve())
+    assert Path(motion.meta["source"]) == path.resolve()
     assert motion.meta["tracker"] == "mediapipe-face-landmarker"
     assert (motion.meta["width"], motion.meta["height"]) == (256, 256)
     assert motion.meta["frames_without_face"] == 0

@@ -1,0 +1,78 @@
+"""What can be drawn of a motion file, and which sound goes with it."""
+
+import numpy as np
+import pytest
+
+from dimcli.core.motion import MOTION_DIM, Motion
+from dimcli.jobs.render import drawable, load_motion, load_renderer
+
+
+def extreme_motions() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    alternating = np.full((4, MOTION_DIM), 99, np.float32)
+    alternating[1::2] *= -1
+    turned, wide, grimace = np.zeros((3, 4, MOTION_DIM), np.float32)
+    turned[:, :3] = 10
+    wide[:, 3] = 1.6
+    grimace[:, 6:] = 10
+    random = rng.normal(0, 5, (8, MOTION_DIM)).astype(np.float32)
+    return {
+        "alternating": alternating,
+        "turned": turned,
+        "wide": wide,
+        "grimace": grimace,
+        "random": random,
+    }
+
+
+@pytest.fixture(scope="module", params=[("portrait", 64), ("portrait", 128), ("mesh", 64)])
+def renderer(request, examples):
+    kind, size = request.param
+    reference = examples / "listener.png" if kind == "portrait" else None
+    return load_renderer(kind, reference, size=size)
+
+
+@pytest.mark.parametrize("name", extreme_motions())
+def test_extreme_motion_is_drawn_in_range(renderer, name):
+    values = extreme_motions()[name]
+    motion = Motion(values, fps=25)
+    frames = list(renderer.frames(motion))
+    assert len(frames) == len(values)
+    inside = list(renderer.frames(motion.in_range()))
+    assert all(np.array_equal(one, other) for one, other in zip(frames, inside, strict=True))
+
+
+def test_what_is_far_outside_its_range_is_told_and_the_rest_is_not():
+    values = np.zeros((5, MOTION_DIM), np.float32)
+    values[:, 10] = 1.1
+    motion, remarks = drawable(Motion(values, fps=25))
+    assert motion.values[:, 10].max() == 1
+    assert remarks == ()
+    values[1:3, 0] = -4
+    motion, remarks = drawable(Motion(values, fps=25))
+    assert np.allclose(motion.values[1:3, 0], -np.pi / 2)
+    assert "2 of its 5 frames" in remarks[0]
+    assert "'arkit'" in remarks[0]
+
+
+def test_a_motion_file_brings_no_sound_but_that_of_a_clip_beside_it(examples, tmp_path):
+    clip = (tmp_path / "other" / "speaker.mp4").resolve()
+    clip.parent.mkdir()
+    clip.write_bytes((examples / "speaker.mp4").read_bytes())
+    motion = Motion(np.zeros((5, MOTION_DIM), np.float32), fps=25, meta={"source": str(clip)})
+    apart, beside = tmp_path / "motion.npz", clip.parent / "motion.npz"
+    motion.save(apart)
+    motion.save(beside)
+    for path, stored in ((apart, "other/speaker.mp4"), (beside, "speaker.mp4")):
+        assert Motion.load(path).meta["source"] == stored
+        assert load_motion(path, None, None)[1] == clip
+    # as somebody who sends the file could write it
+    hostile = tmp_path / "sent" / "motion.npz"
+    hostile.parent.mkdir()
+    for source in (str(clip), "../other/speaker.mp4"):
+        values = {name: array for name, array in np.load(apart).items() if name != "meta"}
+        np.savez(hostile, **values, meta=np.array(f'{{"source": "{source}"}}'))
+        _, audio, remarks = load_motion(hostile, None, None)
+        assert audio is None
+        assert "--audio" in remarks[0]
+    assert load_motion(hostile, clip, None)[1] == clip
