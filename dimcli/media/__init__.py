@@ -15,5 +15,6 @@ from dimcli.media.probe import VideoInfo, has_audio, probe_video
 
 __all__ = [
     "PICTURE_SUFFIXES", "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter",
-    "check_video_output", "has_audio", "is_silent", "probe_video", "quiet_libraries", "read_audio", "read_frames", "read_picture",
+    "check_video_output", "has_audio", "is_silent", "probe_video", "quiet_libraries", "read_audio",
+    "read_frames", "read_picture",
 ]  # fmt: skip
