@@ -188,7 +188,7 @@ def _to_frames(fine: Floats, fps: float, frames: int) -> Floats:
 
 
 class OnlineMel:
-    """Hears samples as they come and gives features frame by frame.
+    """Takes samples as they come and gives features frame by frame.
 
     ``feed`` may be called with any number of samples; how they are cut makes no difference.
     """

@@ -106,7 +106,7 @@ def generate_speaker(
         Path | None, typer.Option(help="Keep the speaker's motion in this .npz.")
     ] = None,
     online: Annotated[
-        bool, typer.Option("--online", help="As a stream: hearing no more than 0.24 s ahead.")
+        bool, typer.Option("--online", help="Answer as a stream: look no more than 0.24 s ahead.")
     ] = False,
 ) -> Job:
     """Generate a talking face from speech."""

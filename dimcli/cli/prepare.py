@@ -189,7 +189,7 @@ def prepare_clips(
     """Your own dyad videos: one file side by side, or one for each person.
 
     A table SRC/clips.csv has a row a clip, with the columns video (both persons), or speaker and
-    listener (two files), and, where wanted: layout (speaker-left, speaker-right), sound, id, start
+    listener (two files), and, optionally: layout (speaker-left, speaker-right), sound, id, start
     and stop (seconds), split (train, val, test), attitude (positive, neutral, negative),
     speaker_id, listener_id. Without it NAME.speaker.mp4 and NAME.listener.mp4 are a pair and any
     other video shows both; splits are seeded, by speaker.

@@ -114,7 +114,7 @@ def _model(name: str) -> Check:
 
         config, _ = load_dim(weights.resolve(name))
         data = config.data
-        return f"{data.space}, {data.fps:g} frames a second, hears {data.audio_encoder}"
+        return f"{data.space}, {data.fps:g} frames a second, audio encoder {data.audio_encoder}"
 
     return _try("model", name, facts, "reinstall the package dim-listener")
 

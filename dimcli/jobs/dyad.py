@@ -72,7 +72,7 @@ BALANCE = 0.25
 def turns(tracks: tuple[Floats, Floats], fps: float, frames: int) -> tuple[Bools, Bools]:
     """When each of two people talks: bool [frames] each; both may.
 
-    ``tracks`` mono [N] at SOUND_RATE, recorded together; each may hear the other's voice faintly.
+    ``tracks`` mono [N] at SOUND_RATE, recorded together; each may hold the other's voice faintly.
     """
     heard = [mel(samples, SOUND_RATE, fps, frames) for samples in tracks]
     talks = []
@@ -83,9 +83,9 @@ def turns(tracks: tuple[Floats, Floats], fps: float, frames: int) -> tuple[Bools
         with_gaps_filled(talk, round(BREATH_S * fps), ~other)
         for talk, other in (talks, talks[::-1])
     ]
-    kept = [without_short_runs(talk, round(SHORTEST_S * fps)) for talk in closed]
+    turns_of = [without_short_runs(talk, round(SHORTEST_S * fps)) for talk in closed]
     lead, trail = round(LEAD_S * fps), round(TRAIL_S * fps)
-    return widened(kept[0], lead, trail), widened(kept[1], lead, trail)
+    return widened(turns_of[0], lead, trail), widened(turns_of[1], lead, trail)
 
 
 def hand_over(talks: Bools, frames: int) -> Floats:
@@ -235,8 +235,8 @@ def generate_dyad_video(
     tracks, references = (track_a, track_b), (reference_a, reference_b)
     output = output or Path(f"{tracks[0].stem}-{tracks[1].stem}-dyad.mp4")
     check_video_output(output, *tracks, what="the speech itself", force=force)
-    kept = [save_motion and save_motion.with_stem(f"{save_motion.stem}-{n}") for n in NAMES]
-    for path in filter(None, kept):
+    motion_paths = [save_motion and save_motion.with_stem(f"{save_motion.stem}-{n}") for n in NAMES]
+    for path in filter(None, motion_paths):
         check_motion_output(path, force=force)
     check_renderer(renderer)
     runs = bundled.resolve(weights), bundled.resolve(listener)
@@ -282,6 +282,6 @@ def generate_dyad_video(
         sound = Path(folder) / "both.wav"
         mix(tracks, sound)
         result = write_video(output, motions[0], frames, sound, force, progress, started, remarks)
-    for where, motion, track in zip(kept, motions, tracks, strict=True):
+    for where, motion, track in zip(motion_paths, motions, tracks, strict=True):
         save_generated(motion, where, track, force=force)
     return result

@@ -65,14 +65,14 @@ def extract_motion(
     output = output or _default_output(source, output_format)
     _check_output(output, output_format, force)
     features = _features_path(output) if audio_encoder else None
-    hear: LoadedEncoder | None = None
+    encoder: LoadedEncoder | None = None
     if features is not None and audio_encoder is not None:
         from dimcli.audio import load_encoder
 
         if _is_motion(source):
             raise InputError(f"--audio-encoder: {source} has no sound; expected a video")
         check_output(features, force=force)
-        hear = load_encoder(audio_encoder, device)
+        encoder = load_encoder(audio_encoder, device)
     if _is_motion(source):
         if region is not None:
             raise InputError(f"--region: {source} is not a video")
@@ -88,8 +88,8 @@ def extract_motion(
         write_emoca_folder(motion, output, force=force)
     else:
         motion.save(output, force=force)
-    if hear is not None and features is not None:
-        _write_features(source, motion, hear, features, force, progress)
+    if encoder is not None and features is not None:
+        _write_features(source, motion, encoder, features, force, progress)
     return MotionResult(output, motion, time.monotonic() - started, features)
 
 
@@ -234,7 +234,7 @@ def _read_motion(source: Path, fps: float | None, smooth: bool, progress: Progre
 def _write_features(
     source: Path,
     motion: Motion,
-    hear: LoadedEncoder,
+    encoder: LoadedEncoder,
     path: Path,
     force: bool,
     progress: Progress,
@@ -242,5 +242,5 @@ def _write_features(
     from dimcli.audio import SAMPLE_RATE, AudioFeatures
 
     samples = media.read_audio(source, SAMPLE_RATE)
-    values = hear(samples, SAMPLE_RATE, motion.fps, len(motion), progress)
-    AudioFeatures(values, motion.fps, hear.encoder.name).save(path, force=force)
+    values = encoder(samples, SAMPLE_RATE, motion.fps, len(motion), progress)
+    AudioFeatures(values, motion.fps, encoder.encoder.name).save(path, force=force)

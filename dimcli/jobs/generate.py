@@ -1,7 +1,7 @@
 """A clip of a speaker to videos of a listener who reacts, and speech to a video of a talking face.
 
 The listener and the speaker are two roles of one program. A role takes in a file (a listener
-watches and hears a clip, a speaker hears speech), its model answers with motion, and the motion is
+a clip of a speaker, a speaker recorded speech), its model answers with motion, and the motion is
 rendered. What differs between the two is in :data:`ROLES`.
 """
 
@@ -332,10 +332,12 @@ def generate_videos(
     weights = weights or facts.weights
     output = output or Path(f"{source.stem}-{role}.mp4")
     outputs = [numbered(output, i, samples) for i in range(samples)]
-    kept = [numbered(save_motion, i, samples) if save_motion else None for i in range(samples)]
+    motion_paths = [
+        numbered(save_motion, i, samples) if save_motion else None for i in range(samples)
+    ]
     for path in outputs:
         check_video_output(path, source, what=facts.source, force=force)
-    for motion_path in filter(None, kept):
+    for motion_path in filter(None, motion_paths):
         check_motion_output(motion_path, force=force)
     check_renderer(renderer)
     run = bundled.resolve(weights)
@@ -349,7 +351,7 @@ def generate_videos(
     remarks += ready.remarks
 
     def taking_in(stage: str, done: int, total: int | None) -> None:
-        # a model that cannot be loaded is told at once, not when a long clip is tracked
+        # a model that cannot be loaded is reported at once, not after a long clip is tracked
         loading.raise_if_failed()
         progress(stage, done, total)
 
@@ -379,7 +381,7 @@ def generate_videos(
         results.append(
             write_video(path, motion, frames, source, force, progress, started, remarks, stage)
         )
-        save_generated(motion, kept[i], source, force=force)
+        save_generated(motion, motion_paths[i], source, force=force)
         started = time.monotonic()
     return results
 

@@ -21,7 +21,7 @@ from dimcli.media import probe_video, read_frames
 from dimcli.tracking.checkpoints import find_checkpoint, load_exactly, read_tensors
 from dimcli.tracking.flame_encoders import Deca, Emoca, FlameEncoder, Picture, Smirk, Square
 from dimcli.tracking.following import Face, Follower
-from dimcli.tracking.landmarks import check_seen
+from dimcli.tracking.landmarks import facts_of_track
 from dimcli.tracking.networks import Bundle
 from dimcli.tracking.postprocessing import fill_columns, fill_motion, finite_rows, smooth_motion
 from weights.importing import imported
@@ -96,7 +96,15 @@ def track_video(
     table.append(_encode(encoder, batch, size, shapes))
     numbers = np.concatenate(table)
     valid = finite_rows(numbers)
-    check_seen(path, valid)
+    facts = facts_of_track(
+        path,
+        valid,
+        tracker=encoder.name,
+        smooth=smooth,
+        size=size,
+        most_faces=follower.most_faces,
+        region=region,
+    )
     motion = Motion(
         fill_motion(numbers[:, :MOTION_DIM], valid),
         fps=info.fps,
@@ -104,16 +112,7 @@ def track_video(
         valid=valid,
         camera=fill_columns(numbers[:, MOTION_DIM:], valid),
         shape=shapes.value,
-        meta={
-            "source": str(Path(path).resolve()),
-            "tracker": encoder.name,
-            "smoothed": smooth,
-            "width": size[0],
-            "height": size[1],
-            "frames_without_face": round(1 - float(valid.mean()), 4),
-            "most_faces": follower.most_faces,
-            **({} if region is None else {"region": list(region)}),
-        },
+        meta=facts,
     )
     return smooth_motion(motion) if smooth else motion
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,18 +181,17 @@ def track_face(
     numbers.append(_measure(batch, size, canonical_face()))
     table = np.concatenate(numbers)
     valid = ~np.isnan(table[:, 0])
-    check_seen(path, valid)
-    motion, blendshapes = _assemble(table, valid, info.fps)
-    motion.meta.update(
-        source=str(Path(path).resolve()),
+    facts = facts_of_track(
+        path,
+        valid,
         tracker=TRACKER,
-        smoothed=smooth,
-        width=size[0],
-        height=size[1],
-        frames_without_face=round(1 - float(valid.mean()), 4),
+        smooth=smooth,
+        size=size,
         most_faces=follower.most_faces,
-        **({} if region is None else {"region": list(region)}),
+        region=region,
     )
+    motion, blendshapes = _assemble(table, valid, info.fps)
+    motion.meta.update(facts)
     return FaceTrack(
         motion=smooth_motion(motion) if smooth else motion,
         blendshapes=blendshapes,
@@ -199,13 +199,35 @@ def track_face(
     )
 
 
-def check_seen(path: Path, valid: NDArray[np.bool_]) -> None:
-    """Raise InputError where too few of a video's frames show a face."""
+def facts_of_track(
+    path: Path,
+    valid: NDArray[np.bool_],
+    *,
+    tracker: str,
+    smooth: bool,
+    size: tuple[int, int],
+    most_faces: int,
+    region: tuple[int, int, int, int] | None,
+) -> dict[str, Any]:
+    """What a motion's ``meta`` says of how a video was tracked; ``size`` is width and height.
+
+    Raises InputError where too few of the video's frames show a face.
+    """
     if valid.mean() < MIN_SEEN:
         raise InputError(
             f"{path}: {1 - valid.mean():.0%} of its frames show no face; expected a face in at "
             "least half of them"
         )
+    return {
+        "source": str(Path(path).resolve()),
+        "tracker": tracker,
+        "smoothed": smooth,
+        "width": size[0],
+        "height": size[1],
+        "frames_without_face": round(1 - float(valid.mean()), 4),
+        "most_faces": most_faces,
+        **({} if region is None else {"region": list(region)}),
+    }
 
 
 _NUMBERS = 3 + 3 + 1 + len(BLENDSHAPES)

@@ -13,33 +13,33 @@ Splits are by conversation: 5 % test, 5 % val.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from dimcli.audio import HUBERT, SAMPLE_RATE
+from dimcli.audio import HUBERT
 from dimcli.audio.sound import to_frames
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
-from dimcli.data.corpora.preparing import Corpus, Job, file_name
+from dimcli.data.corpora.preparing import Corpus, Job, Piece, dyads_of, file_name
 from dimcli.data.corpora.sources import (
     HUBERT_FIRST_S,
     HUBERT_FPS,
     POSE_FIRST,
     SoundPlan,
-    encoded,
     encoded_piece,
     feature_rows,
     motion_of,
     no_sound,
     numbers,
+    whole_recording,
 )
 from dimcli.data.corpora.tables import TURN_KINDS, Turn, read_turns
-from dimcli.data.writer import MIN_SEEN, Dyads, Skipped, Span, joined, split_conversations
+from dimcli.data.writer import MIN_SEEN, Dyads, Skipped, Span, split_conversations
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
 from dimcli.tracking.landmarks import track_video
@@ -167,21 +167,21 @@ def _make(options: _Options, root: Path, name: str) -> Dyads:
         label: _person(options, root, folder, person, channel)
         for label, (person, channel) in people.items()
     }
-    pieces = []
     skipped = [Skipped(f"{name}: {table.name}", f"{damaged} damaged rows")] if damaged else []
     ids = {label: person for label, (person, _) in people.items()}
-    for turn in turns:
-        (other,) = (label for label in sides if label != turn.speaker)
-        for number, (start_s, stop_s) in enumerate(_cuts(turn, options.turns)):
-            clip = f"{name}-{turn.number:05d}" + (f"-{number}" if number else "")
-            span = Span(clip, 0, 1, ids[turn.speaker], ids[other])
-            try:
-                pieces.append(
-                    _piece(options, span, sides[turn.speaker], sides[other], start_s, stop_s)
+
+    def clips() -> Iterator[tuple[str, Callable[[], Piece]]]:
+        for turn in turns:
+            (other,) = (label for label in sides if label != turn.speaker)
+            for number, times in enumerate(_cuts(turn, options.turns)):
+                clip = f"{name}-{turn.number:05d}" + (f"-{number}" if number else "")
+                span = Span(clip, 0, 1, ids[turn.speaker], ids[other])
+                yield (
+                    clip,
+                    partial(_piece, options, span, sides[turn.speaker], sides[other], *times),
                 )
-            except InputError as error:
-                skipped.append(Skipped(clip, str(error)))
-    return joined(pieces, skipped)
+
+    return dyads_of(clips(), skipped)
 
 
 def _people(folder: Path, turns: list[Turn]) -> dict[str, tuple[str, int | None]]:
@@ -226,7 +226,7 @@ def _piece(
     listener: _Person,
     start_s: float,
     stop_s: float,
-) -> tuple[Span, Floats, Floats, Floats]:
+) -> Piece:
     fps = options.fps
     first = round(start_s * fps)
     frames = round(stop_s * fps) - first
@@ -276,8 +276,7 @@ def _person(
         samples = read_audio(video)
     if not len(samples):
         raise InputError(f"{video}: has no sound")
-    frames = max(1, int(len(samples) / SAMPLE_RATE * options.fps))
-    return _Person(motion, encoded(samples, options.sound.encoder, options.fps, frames))
+    return _Person(motion, whole_recording(samples, options.sound.encoder, options.fps, least=1))
 
 
 def _pickled_motion(path: Path, order: str) -> Motion:

@@ -28,13 +28,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from dimcli.audio import SAMPLE_RATE
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.clip import SPLITS
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
-from dimcli.data.corpora.sources import SoundPlan, encoded, encoded_piece, no_sound
-from dimcli.data.corpora.tables import Row, attitude_of, carved, read_table
+from dimcli.data.corpora.sources import SoundPlan, encoded_piece, no_sound, whole_recording
+from dimcli.data.corpora.tables import Row, attitude_of, drawn_groups, read_table
 from dimcli.data.writer import Dyads, Skipped, Span, joined, paired, split_conversations
 from dimcli.media import probe_video, read_audio
 from dimcli.tracking.landmarks import track_video
@@ -213,7 +212,7 @@ def _splits(
             without.append(Skipped(files.name, reason))
     if "val" not in chosen.values():
         train = [files for files, split in chosen.items() if split == "train"]
-        val = carved(dict(Counter(person[files] for files in train)), _VAL_SHARE, seed)
+        val = drawn_groups(dict(Counter(person[files] for files in train)), _VAL_SHARE, seed)
         chosen |= {files: "val" for files in train if person[files] in val}
     return chosen, without
 
@@ -241,7 +240,7 @@ def _make(options: _Options, files: _Files, parts: tuple[_Clip, ...]) -> Dyads:
         samples = read_audio(path)
         if not len(samples):
             raise InputError(f"{path}: has no sound; name another with 'sound', or --audio none")
-        rows = encoded(samples, options.sound.encoder, fps, int(len(samples) / SAMPLE_RATE * fps))
+        rows = whole_recording(samples, options.sound.encoder, fps)
         audio = encoded_piece(rows, 0.0, fps, len(speaker))
     pieces, skipped = [], []
     for part in parts:

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from dimcli.audio import AudioEncoder
 from dimcli.core.arrays import read_array
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Floats
-from dimcli.data.corpora.preparing import Corpus, Job, file_name
+from dimcli.data.corpora.preparing import Corpus, Job, Piece, dyads_of, file_name
 from dimcli.data.corpora.sources import (
     EXPRESSION_FIRST,
     SoundPlan,
@@ -32,8 +31,8 @@ from dimcli.data.corpora.sources import (
     numbers,
     resampled_rows,
 )
-from dimcli.data.corpora.tables import carved
-from dimcli.data.writer import Dyads, Skipped, Span, joined
+from dimcli.data.corpora.tables import drawn_groups
+from dimcli.data.writer import Dyads, Skipped, Span
 from dimcli.pickles import read_npy
 
 L2L_FPS = 30.0
@@ -154,7 +153,7 @@ def _jobs(options: _Options, split: str, files: _Files, seed: int) -> Iterator[J
     val: set[str] = set()
     if split == "train":
         sizes = {video: len(indices) for video, indices in videos.items()}
-        val = carved(sizes, _VAL_SHARE, seed)
+        val = drawn_groups(sizes, _VAL_SHARE, seed)
     for video, indices in sorted(videos.items()):
         yield Job(
             conversation=file_name(f"{split}-{video}"),
@@ -188,15 +187,14 @@ def _make(options: _Options, files: _Files, video: str, indices: tuple[int, ...]
             + ("" if sounds is None else f", the audio {len(sounds)}")
             + "; expected the same"
         )
-    pieces, skipped = [], []
-    for index in indices:
-        name = f"{files.listener.parent.name}-{index:06d}"
-        try:
-            rows = None if sounds is None else sounds[index]
-            pieces.append(_piece(options, name, video, speakers[index], listeners[index], rows))
-        except InputError as error:
-            skipped.append(Skipped(name, str(error)))
-    return joined(pieces, skipped)
+
+    def piece(name: str, index: int) -> Piece:
+        rows = None if sounds is None else sounds[index]
+        return _piece(options, name, video, speakers[index], listeners[index], rows)
+
+    split = files.listener.parent.name
+    names = {index: f"{split}-{index:06d}" for index in indices}
+    return dyads_of((name, partial(piece, name, index)) for index, name in names.items())
 
 
 def _piece(
@@ -206,7 +204,7 @@ def _piece(
     speaker_faces: NDArray[Any],
     listener_faces: NDArray[Any],
     sound: NDArray[Any] | None,
-) -> tuple[Span, Floats, Floats, Floats]:
+) -> Piece:
     speaker, listener = (
         motion_of(faces, name=f"{name}: {role}", fps=L2L_FPS, order=EXPRESSION_FIRST)
         for role, faces in (("speaker", speaker_faces), ("listener", listener_faces))

@@ -18,23 +18,23 @@ from typing import Any
 
 import numpy as np
 
-from dimcli.audio import HUBERT, SAMPLE_RATE
+from dimcli.audio import HUBERT
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, Motion
 from dimcli.data.clip import SPLITS
-from dimcli.data.corpora.preparing import Corpus, Job, file_name
+from dimcli.data.corpora.preparing import Corpus, Job, Piece, dyads_of, file_name
 from dimcli.data.corpora.sources import (
     POSE_FIRST,
     SoundPlan,
-    encoded,
     encoded_piece,
     hubert_rows,
     motion_of,
     no_sound,
     numbers,
     sound_file,
+    whole_recording,
 )
-from dimcli.data.writer import Dyads, Skipped, Span, joined
+from dimcli.data.writer import Dyads, Skipped, Span
 from dimcli.media import read_audio
 from dimcli.pickles import read_torch
 
@@ -138,19 +138,14 @@ def _make(options: _Options, path: Path, indices: tuple[int, ...]) -> Dyads:
     sound: Floats | None = None
     if options.sound.origin == "sound":
         sound = _sound(options, str(segments[indices[0]].get("fname", "")))
-    pieces, skipped = [], []
-    for index in indices:
-        name = f"{path.stem}[{index}]"
-        try:
-            pieces.append(_piece(options, segments[index], name, index, sound))
-        except InputError as error:
-            skipped.append(Skipped(name, str(error)))
-    return joined(pieces, skipped)
+    names = {index: f"{path.stem}[{index}]" for index in indices}
+    return dyads_of(
+        (name, partial(_piece, options, segments[index], name, sound))
+        for index, name in names.items()
+    )
 
 
-def _piece(
-    options: _Options, segment: dict[str, Any], name: str, index: int, sound: Floats | None
-) -> tuple[Span, Floats, Floats, Floats]:
+def _piece(options: _Options, segment: dict[str, Any], name: str, sound: Floats | None) -> Piece:
     listener, speaker = (_motion(segment, person, name) for person in ("p0", "p1"))
     if len(listener) != len(speaker):
         raise InputError(
@@ -202,8 +197,7 @@ def _sound(options: _Options, video: str) -> Floats:
     if path is None:
         raise InputError(f"{options.sounds / PurePosixPath(name).stem}.wav: no such sound file")
     samples = read_audio(path)
-    frames = int(len(samples) / SAMPLE_RATE * options.fps)
-    return encoded(samples, options.sound.encoder, options.fps, frames)
+    return whole_recording(samples, options.sound.encoder, options.fps)
 
 
 def _start_s(segment: dict[str, Any], name: str) -> float:

@@ -22,11 +22,12 @@ from dimcli.audio import AudioEncoder
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
+from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import SPLITS, ClipRecord
 from dimcli.data.store import DatasetInfo
 from dimcli.data.workers import each_done
-from dimcli.data.writer import Dyads, Skipped, StoreWriter, clips_of_notes
+from dimcli.data.writer import Dyads, Skipped, Span, StoreWriter, clips_of_notes, joined
 
 SHARDS = "shards"
 RECIPE_VERSION = 1
@@ -186,6 +187,27 @@ def prepare(
             info = writer.finish(records, facts, left_out)
         shutil.rmtree(out / SHARDS, ignore_errors=True)
     return _report(corpus, writer.out, contents, skipped, info)
+
+
+Piece = tuple[Span, Floats, Floats, Floats]
+"""A clip: its span, whose frames :func:`dyads_of` sets, the motions of speaker and listener
+[T, 56], and audio [T, D]."""
+
+
+def dyads_of(
+    clips: Iterable[tuple[str, Callable[[], Piece]]], skipped: Sequence[Skipped] = ()
+) -> Dyads:
+    """A conversation of ``clips``, each a name and what makes it, beside those left out before.
+
+    A clip whose making raises InputError is left out, with the reason.
+    """
+    pieces, failed = [], list(skipped)
+    for name, make in clips:
+        try:
+            pieces.append(make())
+        except InputError as error:
+            failed.append(Skipped(name, str(error)))
+    return joined(pieces, failed)
 
 
 def file_name(text: str) -> str:

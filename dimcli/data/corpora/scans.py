@@ -177,7 +177,7 @@ def region_lists(root: Path, vertices: int) -> tuple[Indices, Indices] | None:
 
 
 def speech_encoder(audio: str) -> AudioEncoder:
-    """The encoder of ``--audio``; ``auto`` is the one that hears lips close."""
+    """The encoder of ``--audio``; ``auto`` is the one fine enough in time for closing lips."""
     return encoder_here(MEL4.name if audio == "auto" else audio)
 
 

@@ -132,6 +132,13 @@ def encoded(samples: Floats, by: AudioEncoder, fps: float, frames: int) -> Float
     return encode(by.name, samples, SAMPLE_RATE, fps, frames, keep=False)
 
 
+def whole_recording(samples: Floats, by: AudioEncoder, fps: float, least: int = 0) -> Floats:
+    """Features [T, D] of all the sound of a recording at SAMPLE_RATE: a row for every frame that
+    it fills, and at least ``least``.
+    """
+    return encoded(samples, by, fps, max(least, int(len(samples) / SAMPLE_RATE * fps)))
+
+
 def check_sound(samples: Floats, fps: float, frames: int) -> None:
     """Raise InputError where a sound isn't as long as the frames within half a second."""
     check_lengths({"motion": frames / fps, "sound": len(samples) / SAMPLE_RATE})

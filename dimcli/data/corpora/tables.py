@@ -59,7 +59,7 @@ def attitude_of(text: str) -> str:
     return name if name in ATTITUDES else "unknown"
 
 
-def carved(groups: dict[str, int], share: float, seed: int) -> set[str]:
+def drawn_groups(groups: dict[str, int], share: float, seed: int) -> set[str]:
     """Some of ``groups`` (name -> how many clips), seeded, that together hold about ``share``.
 
     At least one where there are two or more, and never all of them.
@@ -67,17 +67,17 @@ def carved(groups: dict[str, int], share: float, seed: int) -> set[str]:
     names = sorted(groups)
     if len(names) < 2:
         return set()
-    wanted = share * sum(groups.values())
+    target = share * sum(groups.values())
     order = [names[index] for index in np.random.default_rng(seed).permutation(len(names))]
     chosen: set[str] = set()
     held = 0
     for name in order:
-        if held + groups[name] <= 1.25 * wanted:
+        if held + groups[name] <= 1.25 * target:
             chosen.add(name)
             held += groups[name]
-        if held >= wanted:
+        if held >= target:
             break
-    # where every group is larger than what was wanted
+    # where every group is larger than the target
     return chosen or {min(order, key=lambda name: groups[name])}
 
 

@@ -40,8 +40,8 @@ from dimcli.data.corpora.sources import (
 from dimcli.data.corpora.tables import (
     Row,
     attitude_of,
-    carved,
     columns_of,
+    drawn_groups,
     linked_groups,
     read_table,
 )
@@ -141,7 +141,7 @@ def split_clips(clips: list[ViCoClip], seed: int) -> dict[str, str]:
     groups = linked_groups(
         [(f"video {clip.video}", f"speaker {clip.speaker_id}") for clip in train]
     )
-    val = carved(dict(Counter(groups)), _VAL_SHARE, seed)
+    val = drawn_groups(dict(Counter(groups)), _VAL_SHARE, seed)
     for clip, group in zip(train, groups, strict=True):
         if group in val:
             splits[clip.id] = "val"

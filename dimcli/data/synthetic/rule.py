@@ -36,449 +36,292 @@ Pair = tuple[float, float]
 class SpeakerRule:
     """How a synthetic speaker talks and moves."""
 
-    utterance_s_lognormal: Pair = (1.8, 0.55)
-    """Speech between two pauses (C74)."""
+    utterance_s_lognormal: Pair = (1.8, 0.55)  # Speech between two pauses (C74)
+    # Spread of the log of a speaker's own typical length of utterance: 9 to 40 pauses a minute
+    # (real)
     utterance_spread: float = 0.4
-    """Spread of the log of a speaker's own typical length of utterance: 9 to 40 pauses a minute
-    (real)."""
-    utterance_limits_s: Pair = (0.6, 9.0)
-    """Shortest and longest (chosen)."""
-    pause_s_lognormal: Pair = (0.6, 0.5)
-    """Silences (C74)."""
-    pause_limits_s: Pair = (0.22, 2.5)
-    """Shorter silences are part of words (C74)."""
+    utterance_limits_s: Pair = (0.6, 9.0)  # Shortest and longest (chosen)
+    pause_s_lognormal: Pair = (0.6, 0.5)  # Silences (C74)
+    pause_limits_s: Pair = (0.22, 2.5)  # Shorter silences are part of words (C74)
+    # Pauses inside a thought: silence without the fall of a phrase end (chosen)
     thinking_pause_share: float = 0.08
-    """Pauses inside a thought: silence without the fall of a phrase end (chosen)."""
-    syllable_s_lognormal: Pair = (0.19, 0.3)
-    """G13."""
-    stressed_every: Pair = (2.0, 5.0)
-    """Syllables from stress to stress (chosen)."""
+    syllable_s_lognormal: Pair = (0.19, 0.3)  # G13
+    stressed_every: Pair = (2.0, 5.0)  # Syllables from stress to stress (chosen)
+    # Pitch falls from here along a phrase, to its floor at the end (chosen)
     pitch_start_semitones: Pair = (6.0, 10.0)
-    """Pitch falls from here along a phrase, to its floor at the end (chosen)."""
-    rising_end_share: float = 0.2
-    """Phrases that end high: questions, lists (chosen)."""
+    rising_end_share: float = 0.2  # Phrases that end high: questions, lists (chosen)
+    # jawOpen on a fully open stressed vowel; trackers differ by crop (real: 95 % at 0.27-0.39)
     jaw_gain_lognormal: Pair = (0.36, 0.4)
-    """jawOpen on a fully open stressed vowel; trackers differ by crop (real: 95 % at 0.27-0.39)."""
+    # Speakers whose jaw the tracker hardly sees, as on tight crops (real)
     jaw_lost_share: float = 0.15
-    """Speakers whose jaw the tracker hardly sees, as on tight crops (real)."""
-    jaw_lost_gain: float = 0.15
-    """How much is left of their jaw (real)."""
+    jaw_lost_gain: float = 0.15  # How much is left of their jaw (real)
+    # Spread of the log of opening beside loudness: lips follow loudness at r = 0.2-0.5 (real)
     jaw_mismatch: float = 0.95
-    """Spread of the log of opening beside loudness: lips follow loudness at r = 0.2-0.5 (real)."""
-    blinks_a_minute: Pair = (27.0, 48.0)
-    """Real."""
-    smile_episodes_a_minute: Pair = (1.5, 4.5)
-    """Chosen, times the attitude's factor."""
-    smile_s: Pair = (1.2, 4.5)
-    """D96."""
-    smile_peak: Pair = (0.35, 0.85)
-    """Real: 95 % quantiles 0.44-0.92."""
-    beats_a_minute: Pair = (18.0, 42.0)
-    """Head beats on stressed syllables (H85)."""
+    blinks_a_minute: Pair = (27.0, 48.0)  # Real
+    smile_episodes_a_minute: Pair = (1.5, 4.5)  # Chosen, times the attitude's factor
+    smile_s: Pair = (1.2, 4.5)  # D96
+    smile_peak: Pair = (0.35, 0.85)  # Real: 95 % quantiles 0.44-0.92
+    beats_a_minute: Pair = (18.0, 42.0)  # Head beats on stressed syllables (H85)
+    # H85; with drift gives the real head speed of 10-12 degrees a second
     beat_degrees_lognormal: Pair = (3.6, 0.45)
-    """H85; with drift gives the real head speed of 10-12 degrees a second."""
+    # Standard deviation of slow pitch, yaw, roll (real)
     drift_degrees: tuple[float, float, float] = (2.0, 3.2, 1.8)
-    """Standard deviation of slow pitch, yaw, roll (real)."""
+    # The same between 0.4 and 1.5 Hz (real)
     sway_degrees: tuple[float, float, float] = (0.7, 1.0, 0.65)
-    """The same between 0.4 and 1.5 Hz (real)."""
+    # Spread of where heads rest before the camera: pitch, yaw, roll (real)
     rest_degrees: tuple[float, float, float] = (5.0, 6.0, 4.5)
-    """Spread of where heads rest before the camera: pitch, yaw, roll (real)."""
-    rest_pitch_degrees: float = 4.0
-    """Mean pitch that trackers report at rest (real: 3-9)."""
-    brow_raises_a_minute: Pair = (3.0, 12.0)
-    """Chosen (real: 0-10)."""
-    gaze_shifts_a_minute: Pair = (10.0, 25.0)
-    """Speakers look away often (Kendon 1967)."""
+    rest_pitch_degrees: float = 4.0  # Mean pitch that trackers report at rest (real: 3-9)
+    brow_raises_a_minute: Pair = (3.0, 12.0)  # Chosen (real: 0-10)
+    gaze_shifts_a_minute: Pair = (10.0, 25.0)  # Speakers look away often (Kendon 1967)
+    # White noise of a tracker's expressions (real: 0.008-0.03 on moving columns)
     expression_noise: Pair = (0.008, 0.03)
-    """White noise of a tracker's expressions (real: 0.008-0.03 on moving columns)."""
+    # White noise of a tracker's head rotation (real: 0.05-0.3)
     pose_noise_degrees: Pair = (0.03, 0.2)
-    """White noise of a tracker's head rotation (real: 0.05-0.3)."""
+    # How strongly expressions wander and flicker with articulation, a factor on SPEAKER_WANDER
     wander: Pair = (0.2, 1.0)
-    """How strongly expressions wander and flicker with articulation, a factor on SPEAKER_WANDER."""
+    # Spread of the log of how strongly one speaker's expression shows in one column: the same
+    # column varies threefold between real speakers (real)
     tracker_gain_sigma: float = 0.5
-    """Spread of the log of how strongly one speaker's expression shows in one column: the same
-    column varies threefold between real speakers (real)."""
+    # Spread of the log of how lively a speaker is; scales beats, brows and drift (chosen)
     animation_sigma: float = 0.42
-    """Spread of the log of how lively a speaker is; scales beats, brows and drift (chosen)."""
 
 
 @dataclass(frozen=True)
 class ListenerRule:
     """How a synthetic listener reacts to a synthetic speaker."""
 
-    pause_for_nod_s: float = 0.3
-    """Pauses of at least this much can draw a nod (M08)."""
-    nod_at_pause: float = 0.95
-    """Chance of a nod there for a lively, willing pair (M08, WT00)."""
+    pause_for_nod_s: float = 0.3  # Pauses of at least this much can draw a nod (M08)
+    nod_at_pause: float = 0.95  # Chance of a nod there for a lively, willing pair (M08, WT00)
+    # The same at a pause inside a thought (WT00: a low pitch region is part of the cue)
     nod_thinking_pause: float = 0.4
-    """The same at a pause inside a thought (WT00: a low pitch region is part of the cue)."""
+    # After speech stops (WT00: 0.7 s from the cue, which comes before the end)
     nod_latency_s_lognormal: Pair = (0.42, 0.35)
-    """After speech stops (WT00: 0.7 s from the cue, which comes before the end)."""
+    # Chance of a nod on a stressed syllable with a head beat (H85: synchrony nods)
     nod_at_stress: float = 0.08
-    """Chance of a nod on a stressed syllable with a head beat (H85: synchrony nods)."""
-    nods_elsewhere_a_minute: float = 1.8
-    """Nods with no visible cause (real total: 18 a minute)."""
+    nods_elsewhere_a_minute: float = 1.8  # Nods with no visible cause (real total: 18 a minute)
+    # Peak to peak (real: 2.8 as tracked, smoothed by the camera)
     nod_degrees_lognormal: Pair = (3.45, 0.3)
-    """Peak to peak (real: 2.8 as tracked, smoothed by the camera)."""
-    nod_hz_lognormal: Pair = (2.35, 0.17)
-    """Real 2.0; H85: 1.8-3.7."""
-    nod_cycles: tuple[float, ...] = (0.28, 0.42, 0.21, 0.09)
-    """Chances of 1, 2, 3, 4 cycles (H85)."""
-    nod_decay: Pair = (0.6, 0.9)
-    """Each cycle's size relative to the one before (H85)."""
+    nod_hz_lognormal: Pair = (2.35, 0.17)  # Real 2.0; H85: 1.8-3.7
+    nod_cycles: tuple[float, ...] = (0.28, 0.42, 0.21, 0.09)  # Chances of 1, 2, 3, 4 cycles (H85)
+    nod_decay: Pair = (0.6, 0.9)  # Each cycle's size relative to the one before (H85)
+    # Lively speakers get larger nods: size goes with animation to this power (chosen)
     nod_animation_power: float = 0.45
-    """Lively speakers get larger nods: size goes with animation to this power (chosen)."""
+    # Resting smile by attitude neutral, positive, negative (real mean 0.66: television guests)
     smile_own: tuple[float, float, float] = (0.55, 0.71, 0.3)
-    """Resting smile by attitude neutral, positive, negative (real mean 0.66: television guests)."""
-    smile_mimicry_gain: Pair = (0.45, 0.85)
-    """Share of the speaker's smile that is copied (CB99)."""
+    smile_mimicry_gain: Pair = (0.45, 0.85)  # Share of the speaker's smile that is copied (CB99)
+    # Chance that an episode is copied, by attitude (CB99)
     smile_mimicry_chance: tuple[float, float, float] = (0.8, 0.95, 0.35)
-    """Chance that an episode is copied, by attitude (CB99)."""
-    smile_delay_s_lognormal: Pair = (0.6, 0.35)
-    """D96."""
+    smile_delay_s_lognormal: Pair = (0.6, 0.35)  # D96
+    # Standard deviation of the slow wander of the smile (real total 0.15)
     smile_drift: float = 0.14
-    """Standard deviation of the slow wander of the smile (real total 0.15)."""
-    smile_nod: float = 0.06
-    """Smile added by a nod (real: nods and smiles go together)."""
-    blinks_a_minute: Pair = (36.0, 52.0)
-    """Real: 41; B97: 26 for conversation."""
+    smile_nod: float = 0.06  # Smile added by a nod (real: nods and smiles go together)
+    blinks_a_minute: Pair = (36.0, 52.0)  # Real: 41; B97: 26 for conversation
+    # Refractory time of the renewal process; the rest is gamma with shape 2 (CN)
     blink_shortest_s: float = 0.35
-    """Refractory time of the renewal process; the rest is gamma with shape 2 (CN)."""
-    blink_close_s: Pair = (0.06, 0.085)
-    """CN."""
-    blink_open_s: Pair = (0.1, 0.15)
-    """CN; width at half height 0.13 s (real)."""
+    blink_close_s: Pair = (0.06, 0.085)  # CN
+    blink_open_s: Pair = (0.1, 0.15)  # CN; width at half height 0.13 s (real)
+    # eyeBlink at full closure (real 0.55-0.72 through a 25-30 fps camera)
     blink_peak: Pair = (0.66, 0.86)
-    """eyeBlink at full closure (real 0.55-0.72 through a 25-30 fps camera)."""
+    # Chance of a blink with a nod's start (chosen; blinks cluster at boundaries)
     blink_at_nod: float = 0.4
-    """Chance of a blink with a nod's start (chosen; blinks cluster at boundaries)."""
-    blink_at_gaze: float = 0.4
-    """Chance of a blink with a gaze shift (Evinger et al. 1994)."""
-    blink_squint: float = 0.4
-    """eyeSquint a blink adds, of its eyeBlink (real 0.14-0.56)."""
+    blink_at_gaze: float = 0.4  # Chance of a blink with a gaze shift (Evinger et al. 1994)
+    blink_squint: float = 0.4  # eyeSquint a blink adds, of its eyeBlink (real 0.14-0.56)
+    # eyeLookDown a blink adds, of its eyeBlink (real 0.96-1.26; less, as gaze must read)
     blink_look_down: float = 0.8
-    """eyeLookDown a blink adds, of its eyeBlink (real 0.96-1.26; less, as gaze must read)."""
+    # Listeners look at the speaker most of the time (Kendon 1967)
     gaze_shifts_a_minute: float = 9.0
-    """Listeners look at the speaker most of the time (Kendon 1967)."""
-    gaze_away_s: Pair = (0.4, 1.4)
-    """Kendon 1967."""
+    gaze_away_s: Pair = (0.4, 1.4)  # Kendon 1967
+    # Own slow posture drift: pitch, yaw, roll (real totals 1.4, 1.2, 1.2)
     drift_degrees: tuple[float, float, float] = (0.55, 0.55, 0.58)
-    """Own slow posture drift: pitch, yaw, roll (real totals 1.4, 1.2, 1.2)."""
-    drift_hz: float = 0.22
-    """Corner of the drift's spectrum (chosen)."""
+    drift_hz: float = 0.22  # Corner of the drift's spectrum (chosen)
+    # Livelier part of the same (real head speed 5.9 degrees a second)
     sway_degrees: tuple[float, float, float] = (0.2, 0.55, 0.48)
-    """Livelier part of the same (real head speed 5.9 degrees a second)."""
-    sway_hz: Pair = (0.25, 1.1)
-    """Its band (chosen)."""
+    sway_hz: Pair = (0.25, 1.1)  # Its band (chosen)
+    # Share of the speaker's slow pitch, yaw, roll that is followed (CB99)
     posture_mimicry_gain: tuple[float, float, float] = (0.55, 0.46, 0.68)
-    """Share of the speaker's slow pitch, yaw, roll that is followed (CB99)."""
+    # Following saturates here: nobody mirrors a speaker who turns away (chosen)
     posture_limit_degrees: float = 4.0
-    """Following saturates here: nobody mirrors a speaker who turns away (chosen)."""
-    posture_delay_s: float = 1.2
-    """CB99; Ramseyer and Tschacher 2011: within seconds."""
+    posture_delay_s: float = 1.2  # CB99; Ramseyer and Tschacher 2011: within seconds
+    # Spread of the listener's own rest about zero (small: the portrait brings its own)
     rest_degrees: float = 0.15
-    """Spread of the listener's own rest about zero (small: the portrait brings its own)."""
-    brow_at_emphasis: float = 0.3
-    """Chance to follow the speaker's brow raise (CB99)."""
-    vocal_at_nod: float = 0.16
-    """Nods with a short spoken back-channel: the mouth opens (WT00)."""
-    vocal_jaw: Pair = (0.1, 0.18)
-    """jawOpen of it (chosen)."""
+    brow_at_emphasis: float = 0.3  # Chance to follow the speaker's brow raise (CB99)
+    vocal_at_nod: float = 0.16  # Nods with a short spoken back-channel: the mouth opens (WT00)
+    vocal_jaw: Pair = (0.1, 0.18)  # jawOpen of it (chosen)
+    # Episodes of slightly open lips (real: mouth open 0.02-0.18 of the time)
     parted_lips_a_minute: float = 8.5
-    """Episodes of slightly open lips (real: mouth open 0.02-0.18 of the time)."""
-    parted_lips_s: Pair = (0.8, 2.4)
-    """Chosen."""
-    parted_jaw: Pair = (0.06, 0.1)
-    """jawOpen of it (chosen)."""
+    parted_lips_s: Pair = (0.8, 2.4)  # Chosen
+    parted_jaw: Pair = (0.06, 0.1)  # jawOpen of it (chosen)
+    # browDown a disapproving listener adds (ViCo's negative attitude; size chosen)
     negative_brow_down: float = 0.12
-    """browDown a disapproving listener adds (ViCo's negative attitude; size chosen)."""
+    # Factor on nod chances, by attitude (ViCo)
     nod_attitude: tuple[float, float, float] = (1.0, 1.15, 0.6)
-    """Factor on nod chances, by attitude (ViCo)."""
 
 
 @dataclass(frozen=True)
 class FaceNumbers:
     """What speakers' and listeners' faces do alike (chosen)."""
 
+    # Look to the right a degree of yaw: eyes hold their aim while the head turns
     eyes_per_yaw: float = -0.012
-    """Look to the right a degree of yaw: eyes hold their aim while the head turns."""
-    eyes_per_pitch: float = -0.006
-    """Look down a degree of pitch."""
-    gaze_flank_s: float = 0.08
-    """How long eyes take to a new aim and back."""
-    gaze_look_up: float = 0.6
-    """eyeLookUp that a look down takes away, of its eyeLookDown."""
-    blink_hold_s: float = 0.03
-    """How long lids stay closed."""
-    blink_look_up: float = -0.25
-    """eyeLookUp a blink adds, of its eyeBlink."""
+    eyes_per_pitch: float = -0.006  # Look down a degree of pitch
+    gaze_flank_s: float = 0.08  # How long eyes take to a new aim and back
+    gaze_look_up: float = 0.6  # eyeLookUp that a look down takes away, of its eyeLookDown
+    blink_hold_s: float = 0.03  # How long lids stay closed
+    blink_look_up: float = -0.25  # eyeLookUp a blink adds, of its eyeBlink
 
 
 @dataclass(frozen=True)
 class SpeakerNumbers:
     """The smaller numbers of every speaker (chosen, where no source is named)."""
 
+    # One utterance and one pause are drawn for so much conversation, more than are used
     draw_every_s: float = 1.0
-    """One utterance and one pause are drawn for so much conversation, more than are used."""
-    spare_draws: int = 4
-    """How many are drawn beside those."""
-    last_pause_s: float = 0.2
-    """No pause begins this close to the end."""
-    shortest_phrase_s: float = 0.15
-    """Shorter phrases have no syllable."""
-    tempo_sigma: float = 0.12
-    """Spread of the log of a speaker's own length of syllable."""
-    final_lengthening: float = 1.5
-    """Phrases end slowly: factor on their last syllable."""
-    weak_stress: Pair = (0.05, 0.4)
-    """Stress in 0..1 of any syllable."""
-    strong_stress: float = 0.5
-    """What a stressed syllable has more; above it, it counts as stressed."""
-    first_stressed: int = 3
-    """The first stressed syllable is one of so many."""
-    last_stress: float = 0.5
-    """Factor on the last syllable's stress where pitch falls to the end."""
-    pitch_floor: float = 0.05
-    """Share of the pitch at the start that remains at the end of a phrase."""
-    unfinished_semitones: float = 4.0
-    """Pitch stays above this before a pause inside a thought."""
-    rise_semitones: float = 6.0
-    """Pitch that the last syllables of a rising end gain."""
-    rise_syllables: int = 2
-    """How many those are."""
-    stress_semitones: float = 2.5
-    """Pitch a unit of stress."""
+    spare_draws: int = 4  # How many are drawn beside those
+    last_pause_s: float = 0.2  # No pause begins this close to the end
+    shortest_phrase_s: float = 0.15  # Shorter phrases have no syllable
+    tempo_sigma: float = 0.12  # Spread of the log of a speaker's own length of syllable
+    final_lengthening: float = 1.5  # Phrases end slowly: factor on their last syllable
+    weak_stress: Pair = (0.05, 0.4)  # Stress in 0..1 of any syllable
+    strong_stress: float = 0.5  # What a stressed syllable has more; above it, it counts as stressed
+    first_stressed: int = 3  # The first stressed syllable is one of so many
+    last_stress: float = 0.5  # Factor on the last syllable's stress where pitch falls to the end
+    pitch_floor: float = 0.05  # Share of the pitch at the start that remains at the end of a phrase
+    unfinished_semitones: float = 4.0  # Pitch stays above this before a pause inside a thought
+    rise_semitones: float = 6.0  # Pitch that the last syllables of a rising end gain
+    rise_syllables: int = 2  # How many those are
+    stress_semitones: float = 2.5  # Pitch a unit of stress
+    # Syllables that begin with closed lips (about the share of p, b, m in English onsets)
     labial_share: float = 0.22
-    """Syllables that begin with closed lips (about the share of p, b, m in English onsets)."""
+    # Shares of stops, fricatives, nasals and none
     consonant_shares: tuple[float, float, float, float] = (0.35, 0.25, 0.22, 0.18)
-    """Shares of stops, fricatives, nasals and none."""
-    beats_limits_a_minute: Pair = (6.0, 60.0)
-    """Fewest and most head beats, however lively."""
+    beats_limits_a_minute: Pair = (6.0, 60.0)  # Fewest and most head beats, however lively
+    # Factor on smile episodes of the neutral, positive and negative
     smiles_by_attitude: tuple[float, float, float] = (1.0, 1.6, 0.35)
-    """Factor on smile episodes of the neutral, positive and negative."""
-    breath_share: float = 0.3
-    """Pauses that end with a breath."""
-    breath_lead_s: float = 0.3
-    """How long before speech it begins."""
-    drift_hz: Pair = (0.03, 0.14)
-    """Band of the slow drift of the head."""
+    breath_share: float = 0.3  # Pauses that end with a breath
+    breath_lead_s: float = 0.3  # How long before speech it begins
+    drift_hz: Pair = (0.03, 0.14)  # Band of the slow drift of the head
 
-    rest_strength: Pair = (0.3, 1.0)
-    """Factor on each resting value."""
-    noise_floor: float = 0.25
-    """Share of a tracker's noise in columns that do not move."""
-    noise_full_at: float = 0.1
-    """Standard deviation from which a column has one whole noise more."""
-    talking_frames: int = 7
-    """Frames over which talking is averaged for flicker."""
-    wander_hz: Pair = (0.0, 0.25)
-    """Band of slow wander."""
-    flicker_hz: Pair = (0.5, 4.0)
-    """Band of flicker."""
+    rest_strength: Pair = (0.3, 1.0)  # Factor on each resting value
+    noise_floor: float = 0.25  # Share of a tracker's noise in columns that do not move
+    noise_full_at: float = 0.1  # Standard deviation from which a column has one whole noise more
+    talking_frames: int = 7  # Frames over which talking is averaged for flicker
+    wander_hz: Pair = (0.0, 0.25)  # Band of slow wander
+    flicker_hz: Pair = (0.5, 4.0)  # Band of flicker
 
-    opening_log_mean: float = -0.2
-    """Mean of the log of opening beside loudness."""
-    opening_least: float = 0.55
-    """Opening of an unstressed vowel, of its own opening."""
-    opening_by_stress: float = 0.6
-    """What a unit of stress adds."""
-    opening_limit: float = 1.6
-    """No vowel opens wider."""
+    opening_log_mean: float = -0.2  # Mean of the log of opening beside loudness
+    opening_least: float = 0.55  # Opening of an unstressed vowel, of its own opening
+    opening_by_stress: float = 0.6  # What a unit of stress adds
+    opening_limit: float = 1.6  # No vowel opens wider
+    # Opening where a syllable starts with parted lips, of its vowel's
     opening_at_onset: float = 0.25
-    """Opening where a syllable starts with parted lips, of its vowel's."""
-    opening_at_end: float = 0.15
-    """Opening where it ends."""
+    opening_at_end: float = 0.15  # Opening where it ends
+    # Weights of a syllable's start and end in the time it is widest
     syllable_middle: Pair = (0.4, 0.6)
-    """Weights of a syllable's start and end in the time it is widest."""
-    syllable_middle_sigma_s: float = 0.02
-    """Spread of that time."""
-    ajar: float = 0.06
-    """Spread of how far the mouth rests open between phrases."""
-    ajar_hz: Pair = (0.0, 0.4)
-    """Its band."""
+    syllable_middle_sigma_s: float = 0.02  # Spread of that time
+    ajar: float = 0.06  # Spread of how far the mouth rests open between phrases
+    ajar_hz: Pair = (0.0, 0.4)  # Its band
+    # Filter over three frames: jaws have inertia
     jaw_taps: tuple[float, float, float] = (0.25, 0.5, 0.25)
-    """Filter over three frames: jaws have inertia."""
-    jaw_wander: float = 0.35
-    """Spread of the log of slow changes of opening."""
-    jaw_wander_hz: Pair = (0.05, 0.5)
-    """Their band."""
-    lip_limit: float = 1.2
-    """Lips follow the opening no further."""
-    lip_strength: Pair = (0.3, 1.0)
-    """How much one speaker's lips follow."""
-    pucker: float = 0.4
-    """mouthPucker of a fully rounded vowel."""
-    pucker_strength: Pair = (0.1, 1.5)
-    """One speaker's factor on it."""
-    funnel: float = 0.25
-    """mouthFunnel a unit of rounding and opening."""
-    lower_down: float = 0.3
-    """mouthLowerDown a unit of opening; the next two likewise."""
+    jaw_wander: float = 0.35  # Spread of the log of slow changes of opening
+    jaw_wander_hz: Pair = (0.05, 0.5)  # Their band
+    lip_limit: float = 1.2  # Lips follow the opening no further
+    lip_strength: Pair = (0.3, 1.0)  # How much one speaker's lips follow
+    pucker: float = 0.4  # mouthPucker of a fully rounded vowel
+    pucker_strength: Pair = (0.1, 1.5)  # One speaker's factor on it
+    funnel: float = 0.25  # mouthFunnel a unit of rounding and opening
+    lower_down: float = 0.3  # mouthLowerDown a unit of opening; the next two likewise
     upper_up: float = 0.15
-    stretch: float = 0.1
-    """mouthStretch of spread vowels."""
-    seal_s: Pair = (0.06, 0.07)
-    """How long lips take to close for p, b, m, and to open."""
-    seal_press: float = 0.12
-    """mouthPress of closed lips."""
-    seal_roll: float = 0.06
-    """mouthRollUpper of closed lips."""
-    talk_close: float = 0.02
-    """mouthClose a unit of opening."""
+    stretch: float = 0.1  # mouthStretch of spread vowels
+    seal_s: Pair = (0.06, 0.07)  # How long lips take to close for p, b, m, and to open
+    seal_press: float = 0.12  # mouthPress of closed lips
+    seal_roll: float = 0.06  # mouthRollUpper of closed lips
+    talk_close: float = 0.02  # mouthClose a unit of opening
 
-    smile_tilt: float = 0.08
-    """Spread of how much more one side smiles."""
-    smile_flank_s: float = 0.5
-    """Longest onset and offset of a smile."""
-    sway_hz: Pair = (0.3, 1.5)
-    """Band of the head's sway."""
-    beat_down_share: float = 0.75
-    """Beats that go down; the others go up."""
-    beat_up: float = -0.8
-    """Size of those."""
-    beat_lead_s: float = 0.05
-    """How long before its syllable a beat begins."""
-    beat_hz: Pair = (1.4, 2.8)
-    """Rate of a beat."""
-    beat_leak: float = 0.25
-    """Spread of how much of beats shows in yaw and roll."""
+    smile_tilt: float = 0.08  # Spread of how much more one side smiles
+    smile_flank_s: float = 0.5  # Longest onset and offset of a smile
+    sway_hz: Pair = (0.3, 1.5)  # Band of the head's sway
+    beat_down_share: float = 0.75  # Beats that go down; the others go up
+    beat_up: float = -0.8  # Size of those
+    beat_lead_s: float = 0.05  # How long before its syllable a beat begins
+    beat_hz: Pair = (1.4, 2.8)  # Rate of a beat
+    beat_leak: float = 0.25  # Spread of how much of beats shows in yaw and roll
+    # Factors on a tracker's noise of pitch, yaw, roll
     pose_noise_axes: tuple[float, float, float] = (1.6, 1.0, 0.7)
-    """Factors on a tracker's noise of pitch, yaw, roll."""
 
-    gaze_shortest_s: float = 0.5
-    """Refractory time of gaze shifts."""
-    gaze_away_s: Pair = (0.4, 2.2)
-    """How long a look away lasts."""
-    gaze_right: Pair = (0.0, 0.2)
-    """Mean and spread of where it goes, to the right; 1 is extreme."""
-    gaze_down: Pair = (0.05, 0.12)
-    """The same downwards."""
-    blinks_bound_a_minute: float = 5.0
-    """Blinks that come with pauses."""
-    blink_shortest_s: float = 0.3
-    """Refractory time of the others."""
-    blink_at_pause: float = 0.3
-    """Chance of a blink as a pause begins."""
-    blink_pause_delay_s: float = 0.1
-    """How long after."""
-    blink_peak: Pair = (0.4, 0.75)
-    """One speaker's eyeBlink at full closure."""
-    blink_spread: Pair = (0.85, 1.1)
-    """Factor on it for each blink."""
-    blink_close_s: Pair = (0.06, 0.1)
-    """CN."""
-    blink_open_s: Pair = (0.1, 0.2)
-    """CN."""
-    blink_squint: Pair = (0.15, 0.5)
-    """eyeSquint a blink adds, of its eyeBlink (real 0.14-0.56)."""
-    blink_look_down: Pair = (0.8, 1.2)
-    """eyeLookDown a blink adds, of its eyeBlink (real 0.96-1.26)."""
+    gaze_shortest_s: float = 0.5  # Refractory time of gaze shifts
+    gaze_away_s: Pair = (0.4, 2.2)  # How long a look away lasts
+    gaze_right: Pair = (0.0, 0.2)  # Mean and spread of where it goes, to the right; 1 is extreme
+    gaze_down: Pair = (0.05, 0.12)  # The same downwards
+    blinks_bound_a_minute: float = 5.0  # Blinks that come with pauses
+    blink_shortest_s: float = 0.3  # Refractory time of the others
+    blink_at_pause: float = 0.3  # Chance of a blink as a pause begins
+    blink_pause_delay_s: float = 0.1  # How long after
+    blink_peak: Pair = (0.4, 0.75)  # One speaker's eyeBlink at full closure
+    blink_spread: Pair = (0.85, 1.1)  # Factor on it for each blink
+    blink_close_s: Pair = (0.06, 0.1)  # CN
+    blink_open_s: Pair = (0.1, 0.2)  # CN
+    blink_squint: Pair = (0.15, 0.5)  # eyeSquint a blink adds, of its eyeBlink (real 0.14-0.56)
+    blink_look_down: Pair = (0.8, 1.2)  # eyeLookDown a blink adds, of its eyeBlink (real 0.96-1.26)
 
-    brow_size: Pair = (0.15, 0.6)
-    """Size of a brow raise."""
-    brow_s: Pair = (0.4, 1.4)
-    """Its length."""
-    brow_flanks_s: Pair = (0.15, 0.25)
-    """Its onset and offset."""
-    brow_inner: Pair = (0.3, 1.1)
-    """browInnerUp of it."""
-    brow_outer: Pair = (0.4, 1.0)
-    """browOuterUp of it."""
-    brow_down: float = -0.4
-    """browDown of it."""
+    brow_size: Pair = (0.15, 0.6)  # Size of a brow raise
+    brow_s: Pair = (0.4, 1.4)  # Its length
+    brow_flanks_s: Pair = (0.15, 0.25)  # Its onset and offset
+    brow_inner: Pair = (0.3, 1.1)  # browInnerUp of it
+    brow_outer: Pair = (0.4, 1.0)  # browOuterUp of it
+    brow_down: float = -0.4  # browDown of it
 
 
 @dataclass(frozen=True)
 class ListenerNumbers:
     """The smaller numbers of every listener (chosen, where no source is named)."""
 
-    rest_sigma: float = 0.12
-    """Spread of the log of each resting value."""
-    nod_beat_delay_s: float = 0.25
-    """From a head beat to the nod that answers it."""
-    nod_gap_s: float = 0.25
-    """Least time between two nods."""
-    nodding_lead_s: float = 0.2
-    """How long before a nod what goes with it begins."""
-    nodding_extra_s: float = 0.8
-    """How much longer than the nod it lasts."""
-    nodding_flanks_s: Pair = (0.4, 0.6)
-    """Its onset and offset."""
-    nod_leak: float = 0.08
-    """Spread of how much of nods shows in yaw and roll."""
-    drift_low_hz: float = 0.04
-    """Lower corner of the drift's spectrum."""
-    sway_power: float = 0.5
-    """Sway goes with animation to this share of the power that nods have."""
+    rest_sigma: float = 0.12  # Spread of the log of each resting value
+    nod_beat_delay_s: float = 0.25  # From a head beat to the nod that answers it
+    nod_gap_s: float = 0.25  # Least time between two nods
+    nodding_lead_s: float = 0.2  # How long before a nod what goes with it begins
+    nodding_extra_s: float = 0.8  # How much longer than the nod it lasts
+    nodding_flanks_s: Pair = (0.4, 0.6)  # Its onset and offset
+    nod_leak: float = 0.08  # Spread of how much of nods shows in yaw and roll
+    drift_low_hz: float = 0.04  # Lower corner of the drift's spectrum
+    sway_power: float = 0.5  # Sway goes with animation to this share of the power that nods have
 
-    smile_tilt: float = 0.04
-    """Spread of how much more one side smiles."""
-    smile_level_sigma: float = 0.03
-    """Spread of the resting smile."""
-    smile_drift_hz: Pair = (0.02, 0.22)
-    """Band of the slow wander of the smile."""
-    smile_extra_s: Pair = (0.3, 1.5)
-    """How much longer than the speaker's smile its copy lasts."""
-    smile_rise_s: float = 0.5
-    """Onset of a copied smile."""
-    smile_fall_s: float = 1.2
-    """Longest offset of it."""
-    smile_soft_from: float = 0.7
-    """Smiles saturate softly from here,"""
-    smile_soft_range: float = 0.25
-    """within this much, so under 0.95, as trackers' do."""
+    smile_tilt: float = 0.04  # Spread of how much more one side smiles
+    smile_level_sigma: float = 0.03  # Spread of the resting smile
+    smile_drift_hz: Pair = (0.02, 0.22)  # Band of the slow wander of the smile
+    smile_extra_s: Pair = (0.3, 1.5)  # How much longer than the speaker's smile its copy lasts
+    smile_rise_s: float = 0.5  # Onset of a copied smile
+    smile_fall_s: float = 1.2  # Longest offset of it
+    smile_soft_from: float = 0.7  # Smiles saturate softly from here,
+    smile_soft_range: float = 0.25  # within this much, so under 0.95, as trackers' do
 
-    brow_delay_s: Pair = (0.3, 0.9)
-    """From the speaker's brow raise to the listener's."""
-    brow_s: Pair = (0.5, 1.5)
-    """Its length."""
-    brow_size: Pair = (0.1, 0.35)
-    """Its size, which is its browOuterUp."""
-    brow_flanks_s: Pair = (0.2, 0.4)
-    """Its onset and offset."""
-    brow_inner: float = 0.8
-    """browInnerUp of it."""
-    brow_down: float = 0.3
-    """browDown it takes away."""
-    brow_down_nod: float = 0.04
-    """browDown of a nod."""
-    brow_wander: float = 0.04
-    """Spread of the slow wander of browDown."""
-    brow_wander_hz: Pair = (0.02, 0.3)
-    """Its band."""
-    squint_wander: float = 0.06
-    """Spread of the slow wander of eyeSquint."""
-    squint_wander_hz: Pair = (0.02, 0.4)
-    """Its band."""
+    brow_delay_s: Pair = (0.3, 0.9)  # From the speaker's brow raise to the listener's
+    brow_s: Pair = (0.5, 1.5)  # Its length
+    brow_size: Pair = (0.1, 0.35)  # Its size, which is its browOuterUp
+    brow_flanks_s: Pair = (0.2, 0.4)  # Its onset and offset
+    brow_inner: float = 0.8  # browInnerUp of it
+    brow_down: float = 0.3  # browDown it takes away
+    brow_down_nod: float = 0.04  # browDown of a nod
+    brow_wander: float = 0.04  # Spread of the slow wander of browDown
+    brow_wander_hz: Pair = (0.02, 0.3)  # Its band
+    squint_wander: float = 0.06  # Spread of the slow wander of eyeSquint
+    squint_wander_hz: Pair = (0.02, 0.4)  # Its band
 
-    vocal_s: Pair = (0.25, 0.5)
-    """Length of a spoken back-channel."""
-    vocal_flanks_s: Pair = (0.1, 0.15)
-    """Its onset and offset."""
-    parted_flanks_s: Pair = (0.3, 0.4)
-    """Onset and offset of parted lips."""
-    lower_down: float = 0.5
-    """mouthLowerDown a unit of jawOpen; the next likewise."""
+    vocal_s: Pair = (0.25, 0.5)  # Length of a spoken back-channel
+    vocal_flanks_s: Pair = (0.1, 0.15)  # Its onset and offset
+    parted_flanks_s: Pair = (0.3, 0.4)  # Onset and offset of parted lips
+    lower_down: float = 0.5  # mouthLowerDown a unit of jawOpen; the next likewise
     upper_up: float = 0.25
-    mouth_wander_hz: Pair = (0.05, 0.5)
-    """Band of the wander of pressed lips and raised chin."""
-    press_wander: float = 0.03
-    """Spread of mouthPress."""
-    press_open: float = 0.8
-    """mouthPress that a unit of jawOpen takes away."""
-    shrug_wander: float = 0.02
-    """Spread of mouthShrugLower."""
+    mouth_wander_hz: Pair = (0.05, 0.5)  # Band of the wander of pressed lips and raised chin
+    press_wander: float = 0.03  # Spread of mouthPress
+    press_open: float = 0.8  # mouthPress that a unit of jawOpen takes away
+    shrug_wander: float = 0.02  # Spread of mouthShrugLower
 
-    gaze_shortest_s: float = 1.0
-    """Refractory time of gaze shifts."""
+    gaze_shortest_s: float = 1.0  # Refractory time of gaze shifts
+    # Mean and spread of where a look away goes, to the right; 1 is extreme
     gaze_right: Pair = (0.0, 0.16)
-    """Mean and spread of where a look away goes, to the right; 1 is extreme."""
-    gaze_down: Pair = (0.04, 0.08)
-    """The same downwards."""
-    blink_nod_delay_s: float = 0.1
-    """From a nod's start to its blink."""
-    blinks_own_a_minute: float = 8.0
-    """Fewest blinks that come with nothing else."""
+    gaze_down: Pair = (0.04, 0.08)  # The same downwards
+    blink_nod_delay_s: float = 0.1  # From a nod's start to its blink
+    blinks_own_a_minute: float = 8.0  # Fewest blinks that come with nothing else
 
 
 FACE, SPEAKER, LISTENER = FaceNumbers(), SpeakerNumbers(), ListenerNumbers()

@@ -1,0 +1,68 @@
+"""Each option of a command arrives at the parameter of the job that it means."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from dimcli.cli import generate, motion
+
+RENAMED = {
+    "speaker": "source",
+    "speech": "source",
+    "clip": "source",
+    "speech_a": "track_a",
+    "speech_b": "track_b",
+    "ref": "reference",
+    "ref_a": "reference_a",
+    "ref_b": "reference_b",
+    "motions": "paths",
+    "to": "space",
+}
+"""Options whose parameter of the job has another name."""
+
+COMMANDS: list[tuple[Callable[..., None], str, dict[str, str]]] = [
+    (generate.generate_listener, "generate.generate_videos", {}),
+    (generate.generate_speaker, "generate.generate_videos", {}),
+    (generate.generate_dyad, "dyad.generate_dyad_video", {}),
+    (motion.extract, "extract.extract_motion", {}),
+    (motion.visualize, "render.visualize_motions", {}),
+    (motion.render, "render.render_motion", {"motion": "motion_path"}),
+    (motion.convert, "convert.convert_file", {"motion": "path"}),
+]
+
+
+class _Called(Exception):  # noqa: N818  it ends the command, before it reports
+    pass
+
+
+@pytest.mark.parametrize(
+    ("command", "job", "own_names"), COMMANDS, ids=lambda each: getattr(each, "__name__", "")
+)
+def test_every_option_reaches_its_parameter(
+    command: Callable[..., None],
+    job: str,
+    own_names: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module_name, name = job.split(".")
+    module = import_module(f"dimcli.jobs.{module_name}")
+    signature = inspect.signature(getattr(module, name))
+    arrived: dict[str, Any] = {}
+
+    def record(*args: Any, **kwargs: Any) -> None:
+        arrived.update(signature.bind(*args, **kwargs).arguments)
+        raise _Called
+
+    monkeypatch.setattr(module, name, record)
+    given = {option: object() for option in inspect.signature(command).parameters}
+    with pytest.raises(_Called):
+        command(**given)
+
+    given.pop("as_json")
+    expected = {(RENAMED | own_names).get(option, option): value for option, value in given.items()}
+    assert {name: arrived.get(name) for name in expected} == expected
