@@ -29,7 +29,9 @@ class Hub:
     def info(self) -> dict:
         siblings = []
         for name, content in self.files.items():
-            entry = {"rfilename": name, "size": len(content), "blobId": COMMIT}
+            blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+            blob = blob if name.endswith(LARGE) else self.stated.get(name, blob)
+            entry = {"rfilename": name, "size": len(content), "blobId": blob}
             if name.endswith(LARGE):
                 digest = self.stated.get(name, hashlib.sha256(content).hexdigest())
                 entry["lfs"] = {"sha256": digest, "size": len(content), "pointerSize": 130}

@@ -109,7 +109,9 @@ def _from_hub(name: str) -> Path:
     """A model by its hub name."""
     try:
         return _snapshot(name, local_files_only=False)
-    except (OSError, ValueError):
+    except MissingDependencyError:
+        raise
+    except Exception:  # the kinds of error of the hub's HTTP client change with its versions
         raise InputError(
             f"audio encoder hubert:{name}: neither a folder nor on this machine, and not to be had "
             f"from huggingface.co; where there is a network run `hf download {name} --local-dir "
@@ -122,7 +124,6 @@ def _snapshot(name: str, *, local_files_only: bool) -> Path:
     import huggingface_hub
 
     wanted = [CONFIG, PREPROCESSOR, *WEIGHTS]
-    # the hub's errors are kinds of OSError and ValueError
     return Path(
         huggingface_hub.snapshot_download(
             name, allow_patterns=wanted, local_files_only=local_files_only

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import errno
+import io
 import math
 import os
 import signal
@@ -73,14 +74,20 @@ def _loses_exceptions(frame: FrameType | None) -> bool:
     return False
 
 
-def _open_missing_streams() -> None:
-    """Give a process that was started without output streams some that lead nowhere."""
+def _prepare_streams() -> None:
+    """Streams that are closed lead nowhere, so that no file that is opened takes their numbers;
+    a terminal that lacks a character shows another."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)  # children expect three streams, too
+    os.close(descriptor)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  open as long as we are
+        elif isinstance(stream := getattr(sys, name), io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
-_INTERRUPTED = 130
+_INTERRUPTED, _STDERR = 130, 2
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -102,7 +109,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     ``arguments`` default to the process's own; only then does its end not wait for threads.
     """
-    _open_missing_streams()
+    _prepare_streams()
     _Interruption()
     try:
         from dimcli.cli.app import app
@@ -113,10 +120,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = error.exit_code
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    except BrokenPipeError:
-        # who reads our output went away; so that Python's own last flush meets nobody either
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise  # Typer makes an exit of a broken pipe
+        # who reads our output has what they want (`| head`); Python's own last flush meets nobody
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        code = 1
+        code = 0
     except OSError as error:
         # a name too long, no permission, a full disk: nothing that we can mend
         if error.filename is None and error.errno not in _FULL:

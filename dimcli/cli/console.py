@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from dimcli.core.progress import Progress
@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     from dimcli.jobs.render import VideoResult
 
 
+_LONGEST = 300
+"""Characters of an error: names from a file may be of any length."""
+
+
 def say(message: str) -> None:
     """One line for people; of several processes that train together only the first speaks."""
     if _speaks():
-        print(message, file=sys.stderr, flush=True)
+        with suppress(OSError):  # who reads it went away, or its disk is full: the work goes on
+            print(message, file=sys.stderr, flush=True)
 
 
 def _speaks() -> bool:
@@ -34,7 +39,10 @@ def _speaks() -> bool:
 
 def fail(message: str) -> None:
     """One line for people about why the command ends."""
-    say("error: " + " ".join(message.split()))
+    line = " ".join(message.split())
+    if len(line) > _LONGEST:  # the fault and its fix stand at the ends
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+    say(f"error: {line}")
 
 
 def show_usage(usage: str) -> None:

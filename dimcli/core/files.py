@@ -8,11 +8,16 @@ import re
 import secrets
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from dimcli.core.errors import DimError, InputError
+
+_LOCK = "lock"
 
 
 def existing_file(path: Path, kind: str) -> Path:
@@ -73,7 +78,7 @@ def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
             yield temporary
             # some libraries make files that only their owner may read; the folder has our umask
             temporary.chmod(folder.stat().st_mode & 0o666)
-            temporary.replace(path)
+            _put(temporary, path, force=force)
     except DimError:
         raise
     except Exception as error:
@@ -83,6 +88,22 @@ def atomic_output(path: Path, *, force: bool) -> Iterator[Path]:
         if isinstance(error, OSError) and (folder is None or Path(str(named)).parent == folder):
             raise InputError(f"{path}: cannot be written ({error.strerror})") from None
         raise
+
+
+def _put(temporary: Path, path: Path, *, force: bool) -> None:
+    """Give a finished file its name. InputError where somebody else took it in the meantime."""
+    if force:
+        temporary.replace(path)
+        return
+    try:
+        os.link(temporary, path)  # unlike renaming, it refuses a name that is taken
+    except FileExistsError:
+        raise InputError(
+            f"{path}: another program made it in the meantime; pass --force to replace it"
+        ) from None
+    except OSError:  # a file system without links
+        check_output(path, force=False)
+        temporary.replace(path)
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -118,15 +139,20 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def remove_unfinished(paths: Iterable[Path]) -> None:
-    """Remove what :func:`temporary_beside` left beside ``paths`` when a process was killed."""
-    names: dict[Path, set[str]] = {}
-    for path in paths:
-        names.setdefault(path.parent, set()).add(_hidden_name(path))
-    for parent, ours in names.items():
-        for folder in parent.glob(".*.part"):
-            if folder.name.rpartition("-")[0] in ours:
-                shutil.rmtree(folder, ignore_errors=True)
+def remove_unfinished(folder: Path) -> None:
+    """Remove what :func:`temporary_beside` left in ``folder`` when a process was killed.
+
+    A lock tells the dead from the living: a process's end frees it.
+    """
+    for left in folder.glob(".*-????????.part"):
+        lock = left / _LOCK
+        with suppress(OSError, Timeout):
+            if lock.is_file():
+                FileLock(lock).acquire(timeout=0).lock.release()
+                shutil.rmtree(left, ignore_errors=True)
+
+
+_remove_unfinished_once = cache(remove_unfinished)
 
 
 def _hidden_name(path: Path) -> str:
@@ -141,13 +167,15 @@ def temporary_beside(path: Path) -> Iterator[Path]:
     It lies in a hidden folder of its own beside ``path``, which goes with all that is in it. So a
     child process that starts to write only after an interruption finds no place to write to.
     """
+    _remove_unfinished_once(path.parent.absolute())
     folder = path.with_name(f"{_hidden_name(path)}-{secrets.token_hex(4)}.part")
     try:
         try:
             folder.mkdir()
         except OSError as error:
             raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-        yield folder / f"whole{path.suffix}"
+        with FileLock(folder / _LOCK, thread_local=False):
+            yield folder / f"whole{path.suffix}"
     finally:
         for _ in range(3):  # again, if a child wrote while it was being emptied
             shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ folder without ``dataset.yaml`` is an unfinished data set, which the same comman
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from dimcli.core.config import from_dict
 from dimcli.core.documents import parse_json, read_json_lines
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output, remove_unfinished, write_text
+from dimcli.core.files import atomic_output, write_text
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.core.tensors import read_note
 from dimcli.data.clip import SPLITS, UNKNOWN_STYLE, ClipRecord
@@ -215,10 +215,6 @@ class StoreWriter:
         except (InputError, TypeError, ValueError):
             return None
 
-    def remove_leftovers(self, conversations: Collection[str]) -> None:
-        """Remove half-written files of these conversations, left when something was killed."""
-        remove_unfinished(conversation_path(self.out, name) for name in conversations)
-
     def is_finished(self) -> bool:
         """Whether the data set is whole, though perhaps more can be added."""
         return (self.out / HEADER).is_file()
@@ -243,8 +239,6 @@ class StoreWriter:
         """
         if not records:
             raise InputError(f"{self.out}: no clip to write; the source gave none")
-        # left when something was killed at this point
-        remove_unfinished(self.out / name for name in (SKIPPED, INDEX, HEADER))
         if skipped:
             write_text(self.out / SKIPPED, _lines(skipped))
         else:

@@ -8,7 +8,6 @@ other in a fraction of a second.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ import numpy as np
 import weights as bundled
 from dimcli.audio import ACTIVITY, LEVEL, mel
 from dimcli.core.errors import InputError
+from dimcli.core.files import temporary_beside
 from dimcli.core.masks import Bools, widened, with_gaps_filled, without_short_runs
 from dimcli.core.motion import JAW, Floats, Motion
 from dimcli.core.progress import Background, Progress, silent
@@ -278,8 +278,8 @@ def generate_dyad_video(
         )
         motions.append(blended(talking, listening, talks))
     frames = side_by_side(ready[0].render(motions[0].values), ready[1].render(motions[1].values))
-    with tempfile.TemporaryDirectory() as folder:
-        sound = Path(folder) / "both.wav"
+    with temporary_beside(output) as temporary:
+        sound = temporary.with_suffix(".wav")
         mix(tracks, sound)
         result = write_video(output, motions[0], frames, sound, force, progress, started, remarks)
     for where, motion, track in zip(motion_paths, motions, tracks, strict=True):

@@ -6,6 +6,7 @@ of the user's folder. Downloads that were interrupted go on where they stopped.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def fetch(name: str, *, revision: str | None = None, token: str | None = None) -
         hub.snapshot_download(
             repository, revision=info.sha, local_dir=folder, allow_patterns=list(files), token=token
         )
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
+    except Exception as error:  # the library has had three HTTP clients, with kinds of their own
         raise InputError(f"{name}: cannot be fetched ({_reason(error)})") from None
     present = [folder / file for file in files if (folder / file).is_file()]
     _compare(name, info, folder, present)
@@ -88,7 +89,7 @@ def push(run: Path, repository: str, *, private: bool = False, token: str | None
         ]
         operations.append(hub.CommitOperationAdd(CARD, content.encode()))
         api.create_commit(repository, operations, commit_message="Weights trained with dim")
-    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
+    except Exception as error:  # the library has had three HTTP clients, with kinds of their own
         raise InputError(
             f"--to {repository}: the hub refused ({_reason(error)}); "
             "log in with `hf auth login`, or set HF_TOKEN"
@@ -99,7 +100,6 @@ def push(run: Path, repository: str, *, private: bool = False, token: str | None
 def _library() -> Any:
     try:
         import huggingface_hub
-        import huggingface_hub.errors
     except ImportError:
         raise MissingDependencyError(
             "the hub needs huggingface_hub: pip install 'dim-listener[hub]'"
@@ -109,23 +109,37 @@ def _library() -> Any:
 
 def _reason(error: Exception) -> str:
     """An error of the hub's in one line."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _compare(name: str, info: Any, folder: Path, present: list[Path]) -> None:
-    """Every large file against the hash that the hub states; a wrong one is deleted."""
-    stated = {one.rfilename: one.lfs.sha256 for one in info.siblings if one.lfs is not None}
+    """Every file against the hash that the hub states; a wrong one is deleted."""
+    stated = {one.rfilename: one for one in info.siblings}
     for path in present:
-        wanted = stated.get(path.relative_to(folder).as_posix())
-        if wanted is not None and manifest.sha256(path) != wanted:
+        file = stated.get(path.relative_to(folder).as_posix())
+        if file is None:  # of an earlier revision
+            path.unlink()
+            continue
+        whole = (
+            manifest.sha256(path) == file.lfs.sha256
+            if file.lfs is not None
+            else _git_hash(path) == file.blob_id
+        )
+        if not whole:
             path.unlink()
             raise InputError(
-                f"{name}: {path.name} arrived damaged (sha256 differs from the hub's); "
+                f"{name}: {path.name} arrived damaged (its hash differs from the hub's); "
                 "fetch it again"
             )
     if not any(path.name in TENSORS for path in present):
         raise InputError(f"{name}: has no {MODEL}; it is not weights that dim can use")
+
+
+def _git_hash(path: Path) -> str:
+    """The name that git gives a small file: what the hub states for it."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _card(run: Path, config: Any) -> str:

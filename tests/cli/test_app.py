@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -91,3 +92,44 @@ def test_an_interruption_ends_the_command_and_not_its_cleaning_up(program, print
     )
     assert (done.returncode, done.stdout) == (130, printed)
     assert done.stderr == "error: interrupted; nothing half-written was left\n"
+
+
+def run_in_shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command.format(dim=f'{sys.executable} -m dimcli')}"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="bash")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "{dim} weights list | head -1",
+        "{dim} weights list >&- 2>&- <&-",
+        pytest.param(
+            "{dim} weights list 2>/dev/full",
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full"),
+        ),
+    ],
+)
+def test_streams_that_end_early_do_no_harm(command):
+    ended = run_in_shell(command)
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+
+
+def test_a_terminal_that_lacks_a_character_shows_another():
+    ended = run_in_shell("{dim} weights list", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert ended.returncode == 0
+    assert ended.stdout.isascii()
+
+
+def test_an_error_stays_short_whatever_it_quotes(dim):
+    ended = dim("render", "a" * 5000 + ".npz", "-o", "out.mp4", "--renderer", "mesh")
+    assert ended.code == 2
+    assert len(ended.err.strip().splitlines()) == 1
+    assert len(ended.err) < 330

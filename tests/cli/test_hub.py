@@ -80,15 +80,29 @@ def test_an_interrupted_download_goes_on_where_it_stopped(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "stated"), [("model.safetensors", "0" * 64), ("config.yaml", "0" * 40)]
+)
 def test_what_does_not_hash_to_what_the_hub_states_is_thrown_away(
-    run_files: dict[str, bytes], tmp_path: Path
+    run_files: dict[str, bytes], tmp_path: Path, name: str, stated: str
 ) -> None:
-    wrong = {"model.safetensors": "0" * 64}
+    wrong = {name: stated}
     with serving(Hub(NAME, dict(run_files), stated=wrong)) as hub:
         ended = dim_with_hub(tmp_path, hub, "weights", "fetch", NAME)
     assert ended.returncode == 2
-    assert "model.safetensors arrived damaged" in ended.stderr
-    assert not (tmp_path / "runs" / "somebody--listener" / "model.safetensors").exists()
+    assert f"{name} arrived damaged" in ended.stderr
+    assert not (tmp_path / "runs" / "somebody--listener" / name).exists()
+
+
+@pytest.mark.slow
+def test_without_a_network_fetching_and_pushing_end_in_one_line(tmp_path: Path) -> None:
+    nobody = Hub(NAME, {}, address="http://127.0.0.1:9")  # a port that nothing listens at
+    run = weights.resolve(weights.DEFAULT_LISTENER)
+    for arguments in (("fetch", "hubert"), ("push", str(run), "--to", NAME)):
+        ended = dim_with_hub(tmp_path, nobody, "weights", *arguments)
+        assert ended.returncode == 2
+        assert len(ended.stderr.strip().splitlines()) == 1
+        assert "refused" in ended.stderr
 
 
 @pytest.mark.slow

@@ -21,11 +21,11 @@ from urllib.parse import quote
 from dimcli.audio import AudioEncoder
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
-from dimcli.core.files import write_text
+from dimcli.core.files import remove_unfinished, write_text
 from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import SPLITS, ClipRecord
-from dimcli.data.store import DatasetInfo
+from dimcli.data.store import CONVERSATIONS, DatasetInfo
 from dimcli.data.workers import each_done
 from dimcli.data.writer import Dyads, Skipped, Span, StoreWriter, clips_of_notes, joined
 
@@ -144,9 +144,7 @@ def prepare(
         audio_dim=corpus.encoder.dim,
     )
     mine = [job for index, job in enumerate(jobs) if index % shard.count == shard.number - 1]
-    names = {job.conversation for job in mine}
     recipe = corpus.recipe()
-    writer.remove_leftovers(names)
     todo = [job for job in mine if not _is_there(writer, job, recipe)]
     failed: dict[str, str] = {}
     there = len(mine) - len(todo)
@@ -159,7 +157,8 @@ def prepare(
                     failed[name] = reason
                 progress("conversations", done, len(mine))
     finally:
-        writer.remove_leftovers(names)
+        for folder in (writer.out, writer.out / CONVERSATIONS):  # of workers that were killed
+            remove_unfinished(folder)
     if shard.count > 1 and not writer.is_finished():
         _leave_part(out, shard, recipe, jobs, failed)
         parts = [Shard(number, shard.count) for number in range(1, shard.count + 1)]

@@ -146,7 +146,6 @@ def write_synthetic(
     writer = StoreWriter(
         out, name="synthetic", fps=recipe.fps, space="arkit", encoder=MEL.name, audio_dim=MEL.dim
     )
-    writer.remove_leftovers({conversation_name(index) for index in range(count)})
     attitudes: dict[int, str] = {}
     for index in range(count):
         notes = writer.notes(conversation_name(index))

@@ -194,6 +194,7 @@ def test_half_written_files_of_a_killed_run_are_gone_after_the_next(tmp_path: Pa
             folder = temporary.parent
         folder.mkdir()
         temporary.write_bytes(b"half")
+        (folder / "lock").touch()  # that nobody holds any more
     (out / "dataset.yaml").unlink()
     (out / "conversations" / "c00.safetensors").write_bytes(b"cut short")
     prepare(corpus(), out)
