@@ -10,6 +10,7 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import (
+    AudioTrackOption,
     CheckpointOption,
     Job,
     OutputOption,
@@ -68,6 +69,7 @@ def generate_listener(
         ),
     ] = False,
     size: SizeOption = None,
+    audio_track: AudioTrackOption = None,
     save_motion: Annotated[
         Path | None, typer.Option(help="Keep the listener's motion in this .npz.")
     ] = None,
@@ -102,6 +104,7 @@ def generate_speaker(
     seed: SeedOption = 0,
     temperature: TemperatureOption = None,
     size: SizeOption = None,
+    audio_track: AudioTrackOption = None,
     save_motion: Annotated[
         Path | None, typer.Option(help="Keep the speaker's motion in this .npz.")
     ] = None,
@@ -135,6 +138,7 @@ def generate_dyad(
     seed: SeedOption = 0,
     temperature: TemperatureOption = None,
     size: SizeOption = None,
+    audio_track: AudioTrackOption = None,
     save_motion: Annotated[
         Path | None, typer.Option(help="Keep the motions in NAME-a.npz and NAME-b.npz.")
     ] = None,

@@ -9,6 +9,7 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import (
+    AudioTrackOption,
     CheckpointOption,
     ForceOption,
     Job,
@@ -68,6 +69,7 @@ def extract(
         Format, typer.Option("--format", help="A motion file, or EMOCA's folder a frame.")
     ] = "npz",
     audio_encoder: AudioEncoderOption = None,
+    audio_track: AudioTrackOption = None,
     fps: Annotated[
         float | None, typer.Option(min=0.1, max=1000, help="Frame rate of EMOCA's folder.")
     ] = None,
@@ -88,6 +90,7 @@ def visualize(
     output: OutputOption = None,
     *,
     audio: AudioOption = None,
+    audio_track: AudioTrackOption = None,
     smooth: SmoothAgainOption = None,
     size: SizeOption = None,
     head: Annotated[
@@ -119,6 +122,7 @@ def render(
     *,
     renderer: RendererOption = "portrait",
     audio: AudioOption = None,
+    audio_track: AudioTrackOption = None,
     smooth: SmoothAgainOption = None,
     size: SizeOption = None,
 ) -> Job:

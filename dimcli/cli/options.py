@@ -39,6 +39,15 @@ SizeOption = Annotated[
         help="Longer side of the video, in pixels. Default: the picture's, at most 1920.",
     ),
 ]
+AudioTrackOption = Annotated[
+    int | None,
+    typer.Option(
+        "--audio-track",
+        min=1,
+        help="Which sound track of the files, from 1. Default: the one flagged as default.",
+        show_default=False,
+    ),
+]
 RegionOption = Annotated[
     str | None, typer.Option(help="Look only here: x,y,width,height in pixels.")
 ]
@@ -100,13 +109,17 @@ def job(report: Callable[..., None]) -> Callable[[Callable[..., Job]], Callable[
 
     The function is called with the options as they were declared (by position, those after ``*`` by
     name), ``device``, ``force`` and a ``progress`` display; ``report`` says what came of it.
+    An option ``audio_track`` holds for all sound that the job reads.
     """
 
     def declared(command: Callable[..., Job]) -> Callable[..., None]:
         def run(own: dict[str, Any], common: JobOptions) -> None:
             given = inspect.signature(command).bind(**own)
             work = command(**own)
-            with console.progress_display() as progress:
+            from dimcli.media import audio_track
+
+            track = given.arguments.pop("audio_track", None)
+            with console.progress_display() as progress, audio_track(track):
                 result = work(
                     *given.args,
                     **given.kwargs,

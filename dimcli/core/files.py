@@ -42,14 +42,23 @@ def existing_file(path: Path, kind: str) -> Path:
     return path
 
 
-def check_output(path: Path, *, force: bool, kind: str = "", suffixes: Sequence[str] = ()) -> Path:
+def check_output(
+    path: Path,
+    *inputs: Path | None,
+    force: bool,
+    kind: str = "",
+    suffixes: Sequence[str] = (),
+) -> Path:
     """``path``, if a file may be written there: worth asking before long work.
 
-    Raises InputError where it exists (without ``force``), is a folder, or lies in a folder that
-    does not exist or cannot be written, or where its name does not end in one of ``suffixes``,
-    those of the ``kind`` of file it is.
+    Raises InputError where it exists (without ``force``), is one of the ``inputs`` that it is made
+    from, is a folder, or lies in a folder that does not exist or cannot be written, or where its
+    name does not end in one of ``suffixes``, those of the ``kind`` of file it is.
     """
     path = Path(path)
+    for source in filter(None, inputs):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise InputError(f"{path}: is an input of this command; name another output")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a file name")
     if suffixes and path.suffix.lower() not in suffixes:

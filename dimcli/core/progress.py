@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -25,7 +26,8 @@ class Background(Generic[Result]):
         self._work = work
         self._value: Result | None = None
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        context = copy_context()  # what the caller set for its calls holds there, too
+        self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True)
         self._thread.start()
 
     def _run(self) -> None:

@@ -93,7 +93,7 @@ def convert_file(
 
     started = time.monotonic()
     output = output or Path(f"{path.stem}-{space}.npz")
-    check_motion_output(output, force=force)
+    check_motion_output(output, path, force=force)
     motion = Motion.load(path)
     if motion.space == space:
         raise InputError(f"{path}: is in the '{space}' space already; nothing to convert")

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import weights as bundled
+from dimcli import media
 from dimcli.audio import ACTIVITY, LEVEL, mel
 from dimcli.core.errors import InputError
 from dimcli.core.files import temporary_beside
@@ -28,7 +29,6 @@ from dimcli.jobs.generate import (
     Listener,
     Source,
     Speaker,
-    check_video_output,
     load_listener,
     load_speaker,
     read_speech,
@@ -45,6 +45,7 @@ from dimcli.jobs.render import (
     write_video,
 )
 from dimcli.media.ffmpeg import command, reading, run
+from dimcli.media.probe import audio_track, sound_track
 from dimcli.models.dim.vqvae import part_columns
 
 NAMES = ("a", "b")
@@ -132,10 +133,10 @@ def mix(tracks: tuple[Path, Path], output: Path) -> None:
     """Both tracks as one stereo sound, each a little to its face's side. Raises DimError where
     ffmpeg cannot."""
     sides = []
-    for index in range(2):
+    for index, track in enumerate(tracks):
         gains = (1.0, BALANCE) if index == 0 else (BALANCE, 1.0)
         sides.append(
-            f"[{index}:a:0]aresample=48000:async=1:first_pts=0,aformat=channel_layouts=mono,"
+            f"[{index}:a:{sound_track(track)}]aresample=48000:async=1:first_pts=0,aformat=channel_layouts=mono,"
             f"pan=stereo|c0={gains[0]}*c0|c1={gains[1]}*c0[s{index}]"
         )
     graph = ";".join([*sides, "[s0][s1]amix=inputs=2:duration=longest:normalize=0,alimiter[out]"])
@@ -234,10 +235,10 @@ def generate_dyad_video(
     started = time.monotonic()
     tracks, references = (track_a, track_b), (reference_a, reference_b)
     output = output or Path(f"{tracks[0].stem}-{tracks[1].stem}-dyad.mp4")
-    check_video_output(output, *tracks, what="the speech itself", force=force)
+    media.check_video_output(output, *tracks, *references, force=force)
     motion_paths = [save_motion and save_motion.with_stem(f"{save_motion.stem}-{n}") for n in NAMES]
     for path in filter(None, motion_paths):
-        check_motion_output(path, force=force)
+        check_motion_output(path, *tracks, *references, force=force)
     check_renderer(renderer)
     runs = bundled.resolve(weights), bundled.resolve(listener)
     spaces = [read_data_config(directory).space for directory in runs]
@@ -281,7 +282,10 @@ def generate_dyad_video(
     with temporary_beside(output) as temporary:
         sound = temporary.with_suffix(".wav")
         mix(tracks, sound)
-        result = write_video(output, motions[0], frames, sound, force, progress, started, remarks)
+        with audio_track(None):  # the mixed sound has one
+            result = write_video(
+                output, motions[0], frames, sound, force, progress, started, remarks
+            )
     for where, motion, track in zip(motion_paths, motions, tracks, strict=True):
         save_generated(motion, where, track, force=force)
     return result

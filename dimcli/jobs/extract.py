@@ -63,7 +63,7 @@ def extract_motion(
     source = Path(source)
     _check_choices(source, tracker, output_format, fps)
     output = output or _default_output(source, output_format)
-    _check_output(output, output_format, force)
+    _check_output(output, source, output_format, force)
     features = _features_path(output) if audio_encoder else None
     encoder: LoadedEncoder | None = None
     if features is not None and audio_encoder is not None:
@@ -172,13 +172,13 @@ def _default_output(source: Path, output_format: str) -> Path:
     return Path(f"{name}-emoca" if output_format == "emoca" else f"{name}.npz")
 
 
-def _check_output(output: Path, output_format: str, force: bool) -> None:
+def _check_output(output: Path, source: Path, output_format: str, force: bool) -> None:
     if output_format == "emoca":
         from dimcli.tracking.emoca_folder import check_emoca_output
 
         check_emoca_output(output, force=force)
     else:
-        check_motion_output(output, force=force)
+        check_motion_output(output, source, force=force)
 
 
 def _features_path(output: Path) -> Path:

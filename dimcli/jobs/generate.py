@@ -278,15 +278,11 @@ class Role:
     """Checks a source file; what it returns takes the file in."""
     weights: str
     """The default weights."""
-    source: str
-    """What the source file is called in error messages."""
 
 
 ROLES = {
-    "listener": Role(
-        Listener.load, _open_clip, bundled.DEFAULT_LISTENER, "the speaker's clip itself"
-    ),
-    "speaker": Role(Speaker.load, _open_speech, bundled.DEFAULT_SPEAKER, "the speech itself"),
+    "listener": Role(Listener.load, _open_clip, bundled.DEFAULT_LISTENER),
+    "speaker": Role(Speaker.load, _open_speech, bundled.DEFAULT_SPEAKER),
 }
 
 
@@ -336,9 +332,9 @@ def generate_videos(
         numbered(save_motion, i, samples) if save_motion else None for i in range(samples)
     ]
     for path in outputs:
-        check_video_output(path, source, what=facts.source, force=force)
+        media.check_video_output(path, source, reference, force=force)
     for motion_path in filter(None, motion_paths):
-        check_motion_output(motion_path, force=force)
+        check_motion_output(motion_path, source, reference, force=force)
     check_renderer(renderer)
     run = bundled.resolve(weights)
     space = read_data_config(run).space
@@ -384,15 +380,6 @@ def generate_videos(
         save_generated(motion, motion_paths[i], source, force=force)
         started = time.monotonic()
     return results
-
-
-def check_video_output(output: Path, *sources: Path, what: str, force: bool) -> Path:
-    """``output``, if a video may be written there. Raises InputError where it is a source."""
-    media.check_video_output(output, force=force)
-    for source in sources:
-        if output.exists() and source.exists() and output.samefile(source):
-            raise InputError(f"--output {output}: is {what}; name another file")
-    return output
 
 
 def save_generated(motion: Motion, path: Path | None, source: Path, *, force: bool) -> None:

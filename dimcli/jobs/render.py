@@ -64,7 +64,7 @@ def render_motion(
     """Move the face of a picture by a motion file, by default into ``<motion>-<picture>.mp4``."""
     started = time.monotonic()
     output = output or Path(f"{motion_path.stem}-{reference.stem}.mp4")
-    media.check_video_output(output, force=force)
+    media.check_video_output(output, motion_path, reference, audio, force=force)
     check_renderer(renderer)
     motion, sound, remarks = load_motion(motion_path, audio, smooth)
     fitted, more_remarks = read_reference(reference)
@@ -81,9 +81,9 @@ def render_motion(
     )
 
 
-def check_motion_output(path: Path, *, force: bool) -> Path:
+def check_motion_output(path: Path, *inputs: Path | None, force: bool) -> Path:
     """``path``, if a motion file may be written there."""
-    return check_output(path, force=force, kind="motion file", suffixes=(".npz",))
+    return check_output(path, *inputs, force=force, kind="motion file", suffixes=(".npz",))
 
 
 def load_motion(
@@ -274,7 +274,8 @@ def render(
     See :func:`load_renderer` and :meth:`LoadedRenderer.frames`. Raises InputError.
     """
     started = time.monotonic()
-    output = media.check_video_output(Path(output), force=force)
+    inputs = [Path(each) for each in (reference, audio) if each is not None]
+    output = media.check_video_output(Path(output), *inputs, force=force)
     ready = load_renderer(renderer, reference, size=size, device=device, space=motion.space)
     sound = Path(audio) if audio is not None else None
     frames = ready.frames(motion)
@@ -346,7 +347,7 @@ def visualize_motions(
     started = time.monotonic()
     style = MeshStyle(head, size, look, turntable, rasteriser, device)
     output = output or Path(f"{paths[0].stem}.mp4")
-    media.check_video_output(output, force=force)
+    media.check_video_output(output, *paths, audio, force=force)
     loaded = [
         load_motion(path, audio if not index else None, smooth, space=None)
         for index, path in enumerate(paths)

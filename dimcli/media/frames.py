@@ -43,9 +43,9 @@ LOUDEST = 100.0
 """Samples beyond this (full scale is 1) are no sound."""
 
 
-def check_video_output(path: Path, *, force: bool) -> Path:
+def check_video_output(path: Path, *inputs: Path | None, force: bool) -> Path:
     """``path``, if a video may be written there; see :func:`dimcli.core.files.check_output`."""
-    return check_output(path, force=force, kind="video", suffixes=VIDEO_SUFFIXES)
+    return check_output(path, *inputs, force=force, kind="video", suffixes=VIDEO_SUFFIXES)
 
 
 def read_frames(
@@ -135,17 +135,15 @@ def _stream_frames(
         raise InputError(f"{path}: its picture ends after {count} frames ({why})")
 
 
-def read_audio(
-    path: Path, rate: int = 16000, *, channel: int | None = None, track: int | None = None
-) -> Floats:
+def read_audio(path: Path, rate: int = 16000, *, channel: int | None = None) -> Floats:
     """Sound of a video or sound file, mono float32 [N] in -1..1 at ``rate`` Hz.
 
-    ``track`` (from 1) is by default that of :func:`sound_track`. Of several channels the mean, or
-    ``channel`` (0 is left) where one person has it alone; where channels of opposite phase cancel
+    The track is that of :func:`sound_track`. Of several channels the mean, or ``channel`` (0 is
+    left) where one person has it alone; where channels of opposite phase cancel
     out, the first. Starts at the picture's time zero (silence is put before sound that starts
     late). Empty where a video has no sound. Raises InputError where the file cannot be read.
     """
-    index = sound_track(path, track)
+    index = sound_track(path)
     if index is None:
         return np.zeros(0, np.float32)
     samples = _decode_sound(path, index, rate, channel)

@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -238,21 +239,39 @@ def _measured_duration_s(path: Path) -> float:
     return last
 
 
-def sound_track(path: Path, track: int | None = None) -> int | None:
-    """Which of a file's sound tracks is read, from 0: number ``track`` (from 1), else the one that
-    the file flags as its default, else the first. None where there is no sound.
+@contextmanager
+def audio_track(number: int | None) -> Iterator[None]:
+    """Within the block every file's sound is its track ``number`` (from 1), where it has any sound;
+    None leaves the choice to :func:`sound_track`.
+    """
+    token = _CHOSEN_TRACK.set(number)
+    try:
+        yield
+    finally:
+        _CHOSEN_TRACK.reset(token)
+
+
+_CHOSEN_TRACK: ContextVar[int | None] = ContextVar("audio track", default=None)
+chosen_track = _CHOSEN_TRACK.get
+"""The track that :func:`audio_track` chose, or None."""
+
+
+def sound_track(path: Path) -> int | None:
+    """Which of a file's sound tracks is read, from 0: the one that :func:`audio_track` chose, else
+    the one that the file flags as its default, else the first. None where there is no sound.
 
     Raises InputError where the file cannot be read, has no such track, or is beyond the limits.
     """
     with _opened(path, "video or sound", "wav, mp3, m4a, mp4, ...") as container:
         sounds = container.streams.audio
-        if track is not None and not 1 <= track <= len(sounds):
-            raise InputError(
-                f"--audio-track {track}: {path} has {len(sounds)} sound tracks; "
-                f"expected 1 to {len(sounds)}"
-            )
         if not sounds:
             return None
+        track = chosen_track()
+        if track is not None and not 1 <= track <= len(sounds):
+            raise InputError(
+                f"--audio-track {track}: {path} has {len(sounds)} sound track"
+                f"{'s' if len(sounds) > 1 else ''}; expected 1 to {len(sounds)}"
+            )
         flagged = (i for i, each in enumerate(sounds) if each.disposition & Disposition.default)
         index = track - 1 if track is not None else next(flagged, 0)
         stream = sounds[index]

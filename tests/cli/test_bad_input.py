@@ -137,11 +137,22 @@ def test_an_output_of_another_kind_is_refused_before_any_work(dim, speaker, list
     refused(dim("extract", speaker, "-o", "motion.mp4"), "name it motion.npz")
 
 
-def test_the_speakers_clip_is_not_overwritten(dim, tmp_path, speaker, listener):
-    clip = tmp_path / "clip.mp4"
-    clip.write_bytes(speaker.read_bytes())
-    ended = dim("generate-listener", clip, "--ref", listener, "-o", clip, "--force")
-    refused(ended, "clip.mp4", "the speaker's clip itself")
+def test_no_input_is_overwritten(dim, tmp_path, speaker, listener, motion_file):
+    clip, picture, motion = (tmp_path / name for name in ("clip.mp4", "picture.mp4", "motion.npz"))
+    for copy, original in ((clip, speaker), (picture, listener), (motion, motion_file)):
+        copy.write_bytes(original.read_bytes())
+    made = ("generate-listener", clip, "--ref", picture)
+    for command in (
+        (*made, "-o", clip),
+        (*made, "-o", picture),
+        ("generate-speaker", clip, "--ref", picture, "-o", clip),
+        ("generate-dyad", clip, clip, "--ref-a", picture, "--ref-b", picture, "-o", picture),
+        ("render", motion, "--ref", picture, "--audio", clip, "-o", clip),
+        ("visualize", motion, "--audio", clip, "-o", clip),
+        ("extract", motion),
+        ("convert", motion, "--to", "flame", "-o", motion),
+    ):
+        refused(dim(*command, "--force"), "is an input of this command; name another output")
 
 
 def test_a_folder_that_is_no_run_is_told_before_any_work(dim, tmp_path, speaker, listener):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dimcli.cli import generate, motion
+from dimcli.media.probe import chosen_track
 
 RENAMED = {
     "speaker": "source",
@@ -55,7 +56,7 @@ def test_every_option_reaches_its_parameter(
     arrived: dict[str, Any] = {}
 
     def record(*args: Any, **kwargs: Any) -> None:
-        arrived.update(signature.bind(*args, **kwargs).arguments)
+        arrived.update(signature.bind(*args, **kwargs).arguments, audio_track=chosen_track())
         raise _Called
 
     monkeypatch.setattr(module, name, record)
@@ -64,5 +65,6 @@ def test_every_option_reaches_its_parameter(
         command(**given)
 
     given.pop("as_json")
+    given.setdefault("audio_track", None)
     expected = {(RENAMED | own_names).get(option, option): value for option, value in given.items()}
     assert {name: arrived.get(name) for name in expected} == expected

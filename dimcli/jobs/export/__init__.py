@@ -48,7 +48,7 @@ def export_motion(
     started = time.monotonic()
     if output.suffix.lower() not in KINDS:
         raise InputError(f"--output {output}: unknown kind; known: {', '.join(KINDS)}")
-    check_output(output, force=force)
+    check_output(output, motion_path, force=force)
     motion = Motion.load(motion_path)
     kind, write = KINDS[output.suffix.lower()]
     written = write(motion, output, fps, angle_scale, force)
