@@ -23,6 +23,12 @@ from scipy.spatial.transform import Rotation
 
 from dimcli.core.motion import ARKIT_EXPRESSIONS, EXPRESSION, HEAD, JAW, MOTION_DIM, NUM_POSE, Reals
 
+TURN_DEGREES = (14.0, 20.0)
+"""Beside its own pose a picture is turned by up to the first as asked, and never beyond the second:
+what one picture shows of a head ends there."""
+ROLL_DEGREES = (25.0, 35.0)
+"""The same for what stays in the picture's plane."""
+
 ABSOLUTE = ("mouthSmile",)
 BLINK = ("eyeBlink",)
 WITH_SMILE = ("mouthUpperUp", "mouthLowerDown", "mouthStretch", "mouthDimple", "cheekSquint")
@@ -68,3 +74,34 @@ def anchor(values: Reals, reference_values: Reals, rest: Reals | None = None) ->
     anchored[:, drawn] = own[drawn] * kept[:, None] + values[:, drawn] - rest[drawn]
     anchored[:, EXPRESSION] = np.clip(anchored[:, EXPRESSION], 0, 1)
     return anchored.astype(np.float32)
+
+
+def within_reach(values: Reals, reference_values: Reals) -> tuple[Reals, NDArray[np.bool_]]:
+    """``values`` [N, 56] turned no further than a picture can be, and where [N] they were beyond.
+
+    Turns from the picture's own pose (``reference_values`` [56]) end smoothly
+    (:data:`TURN_DEGREES`, :data:`ROLL_DEGREES`); smaller ones stay as they are, to the bit.
+    """
+    own = Rotation.from_rotvec(np.asarray(reference_values, float)[HEAD])
+    turned = Rotation.from_rotvec(values[:, HEAD]) * own.inv()
+    in_plane = turned.as_quat()
+    in_plane[:, :2] = 0
+    in_plane[np.linalg.norm(in_plane, axis=1) < 1e-6] = (0, 0, 0, 1)
+    roll = Rotation.from_quat(in_plane)
+    swing, swing_beyond = _limited(turned * roll.inv(), TURN_DEGREES)
+    roll, roll_beyond = _limited(roll, ROLL_DEGREES)
+    changed = (swing.magnitude() + roll.magnitude() > 0) & (
+        (swing * roll * turned.inv()).magnitude() > 1e-6
+    )
+    limited = np.array(values, np.float32)
+    limited[changed, HEAD] = (swing * roll * own).as_rotvec()[changed]
+    return limited, swing_beyond | roll_beyond
+
+
+def _limited(turns: Rotation, degrees: tuple[float, float]) -> tuple[Rotation, NDArray[np.bool_]]:
+    """Turns whose angle ends smoothly between the two ``degrees``, and which were beyond them."""
+    free, most = np.radians(degrees)
+    angle = turns.magnitude()
+    shorter = free + (most - free) * np.tanh(np.maximum(angle - free, 0) / (most - free))
+    scale = np.where(angle > free, shorter / np.maximum(angle, 1e-9), 1.0)
+    return Rotation.from_rotvec(turns.as_rotvec() * scale[:, None]), angle > most

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import cv2
@@ -40,6 +42,12 @@ class Reference:
             raise ValueError(
                 f"reference values have shape {self.values.shape}; expected ({MOTION_DIM},)"
             )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short hash of the picture."""
+        facts = str(self.image.shape).encode() + self.image.tobytes()
+        return hashlib.sha256(facts).hexdigest()[:16]
 
     def resized(self, size: tuple[int, int] | None) -> Reference:
         """The same reference as a picture of ``size`` (width, height); as it is when None."""

@@ -51,6 +51,7 @@ Format = Literal["npz", "emoca"]
 HeadName = Literal["auto", "open", "flame"]
 Look = Literal["textured", "clay", "wireframe"]
 Rasteriser = Literal["auto", "opencv", "pytorch3d"]
+Pose = Literal["relative", "absolute"]
 Space = Literal["flame", "arkit"]
 
 
@@ -124,6 +125,9 @@ def render(
     audio: AudioOption = None,
     audio_track: AudioTrackOption = None,
     smooth: SmoothAgainOption = None,
+    pose: Annotated[
+        Pose, typer.Option(help="About the picture's own pose and face, or as the numbers say.")
+    ] = "relative",
     size: SizeOption = None,
 ) -> Job:
     """Move the face of a picture: motion to photoreal video."""

@@ -37,9 +37,9 @@ from dimcli.jobs.generate import (
 from dimcli.jobs.render import (
     Picture,
     VideoResult,
-    anchored,
     check_motion_output,
     check_renderer,
+    on_picture,
     read_reference,
     renderer_for,
     write_video,
@@ -273,11 +273,9 @@ def generate_dyad_video(
     )
     motions = []
     for (*pair, talks), picture in zip(conversation, fitted, strict=True):
-        talking, listening = (
-            anchored(motion, picture) if picture is not None and spaces[0] == "arkit" else motion
-            for motion in pair
-        )
-        motions.append(blended(talking, listening, talks))
+        talking, listening = (on_picture(motion, picture) for motion in pair)
+        motions.append(blended(talking[0], listening[0], talks))
+        remarks += talking[1] + listening[1]
     frames = side_by_side(ready[0].render(motions[0].values), ready[1].render(motions[1].values))
     with temporary_beside(output) as temporary:
         sound = temporary.with_suffix(".wav")

@@ -26,9 +26,9 @@ from dimcli.jobs.extract import face_tracker, track, tracker_for
 from dimcli.jobs.render import (
     Picture,
     VideoResult,
-    anchored,
     check_motion_output,
     check_renderer,
+    on_picture,
     read_reference,
     renderer_for,
     write_video,
@@ -368,14 +368,15 @@ def generate_videos(
             attitude=attitude,
             style=style,
         )
-        if fitted is not None and space == "arkit":
-            motion = anchored(motion, fitted)
+        motion, more = on_picture(motion, fitted)
         frames = ready.render(motion.values)
         if layout == "side-by-side":
             frames = beside(source, frames, motion.fps)
         stage = "rendering" if samples == 1 else f"rendering {i + 1} of {samples}"
         results.append(
-            write_video(path, motion, frames, source, force, progress, started, remarks, stage)
+            write_video(
+                path, motion, frames, source, force, progress, started, remarks + more, stage
+            )
         )
         save_generated(motion, motion_paths[i], source, force=force)
         started = time.monotonic()

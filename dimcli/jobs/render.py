@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dimcli import media
+from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError
 from dimcli.core.files import check_output
 from dimcli.core.motion import Motion, Picture
@@ -29,6 +30,7 @@ MESH_SIZE = 512
 LONGEST_SIDE = 1920
 """The longer side of a video in pixels where no size is asked for."""
 RENDERERS = ("portrait", "mesh")
+POSES = ("relative", "absolute")
 HEAD_SPACES = {"open": "arkit", "flame": "flame"}
 """The motion that each head shows."""
 FAR_OUTSIDE = 0.2
@@ -56,18 +58,24 @@ def render_motion(
     renderer: str = "portrait",
     audio: Path | None = None,
     smooth: bool | None = None,
+    pose: str = "relative",
     size: int | None = None,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
 ) -> VideoResult:
-    """Move the face of a picture by a motion file, by default into ``<motion>-<picture>.mp4``."""
+    """Move the face of a picture by a motion file, by default into ``<motion>-<picture>.mp4``.
+
+    For ``pose`` see :func:`on_picture`.
+    """
     started = time.monotonic()
     output = output or Path(f"{motion_path.stem}-{reference.stem}.mp4")
     media.check_video_output(output, motion_path, reference, audio, force=force)
     check_renderer(renderer)
     motion, sound, remarks = load_motion(motion_path, audio, smooth)
     fitted, more_remarks = read_reference(reference)
+    motion, pose_remarks = on_picture(motion, fitted, pose)
+    remarks += tuple(f"{motion_path}: {remark}" for remark in pose_remarks)
     ready = renderer_for("arkit", renderer, fitted, size, device)
     return write_video(
         output,
@@ -225,19 +233,13 @@ class LoadedRenderer:
     reference: Reference | None
     space: str
 
-    def frames(self, motion: Motion, *, anchor: bool | None = None) -> Iterator[Picture]:
+    def frames(self, motion: Motion, *, pose: str = "relative") -> Iterator[Picture]:
         """Frames of ``motion``, one at a time: uint8 [H, W, 3], RGB.
 
-        ``anchor`` moves the face about the picture's own pose and expression instead of about
-        zero; by default motion that a model generated. Raises InputError where the motion is in
-        another space.
+        For ``pose`` see :func:`on_picture`. Raises InputError where the motion is in another space.
         """
         motion.require_space(self.space)
-        if anchor is None:
-            anchor = bool(motion.meta.get("generated"))
-        if anchor and self.reference is not None:
-            motion = anchored(motion, self.reference)
-        return self.renderer.render(motion.in_range().values)
+        return self.renderer.render(on_picture(motion, self.reference, pose)[0].values)
 
 
 def load_renderer(
@@ -284,11 +286,33 @@ def render(
     )
 
 
-def anchored(motion: Motion, reference: Reference) -> Motion:
-    """Generated motion about the picture's own pose and face, instead of about zero."""
-    from renderers.anchor import anchor
+def on_picture(
+    motion: Motion, reference: Reference | None, pose: str = "relative"
+) -> tuple[Motion, tuple[str, ...]]:
+    """``motion`` as the face in a picture makes it, and remarks worth telling.
 
-    return replace(motion, values=anchor(motion.values, reference.values))
+    ``pose`` ``relative`` moves the face about the picture's own pose and expression (unless that is
+    what the motion was made for already), ``absolute`` as the motion's numbers say. Neither turns
+    the picture further than it can be. Motion of the flame space, and without a picture, only
+    comes into its space's range. Raises InputError for another ``pose``.
+    """
+    require_choice("--pose", pose, POSES)
+    motion, remarks = drawable(motion)
+    if reference is None or motion.space != "arkit":
+        return motion, remarks
+    from renderers.anchor import TURN_DEGREES, anchor, within_reach
+
+    values, picture = motion.values, reference.fingerprint
+    if pose == "relative" and motion.meta.get("picture") != picture:
+        values = anchor(values, reference.values)
+    values, beyond = within_reach(values, reference.values)
+    if beyond.any():
+        remarks += (
+            f"{beyond.sum()} of {len(motion)} frames turn further than {TURN_DEGREES[1]:.0f} "
+            "degrees from the picture's own pose, which one picture cannot show; they were held "
+            "there",
+        )
+    return replace(motion, values=values, meta=motion.meta | {"picture": picture}), remarks
 
 
 def write_video(

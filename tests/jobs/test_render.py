@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Motion
-from dimcli.jobs.render import drawable, load_motion, load_renderer
+from dimcli.jobs.render import drawable, load_motion, load_renderer, on_picture
 
 
 def extreme_motions() -> dict[str, np.ndarray]:
@@ -76,3 +77,22 @@ def test_a_motion_file_brings_no_sound_but_that_of_a_clip_beside_it(examples, tm
         assert audio is None
         assert "--audio" in remarks[0]
     assert load_motion(hostile, clip, None)[1] == clip
+
+
+def test_motion_of_somebody_else_moves_about_the_picture_s_own_pose(examples):
+    ready = load_renderer("portrait", examples / "listener.png", size=96)
+    own = ready.reference.values
+    values = np.repeat(own[None], 9, 0)
+    values[:, 0] += np.float32(0.5) + 0.05 * np.sin(np.arange(9, dtype=np.float32))
+    elsewhere = Motion(values, fps=25)
+    relative, none = on_picture(elsewhere, ready.reference)
+    assert none == ()
+    assert np.abs(relative.head - own[:3]).max() < 0.07
+    # what was made for this picture is not moved to it again
+    again, _ = on_picture(relative, ready.reference)
+    assert np.array_equal(again.values, relative.values)
+    absolute, remarks = on_picture(elsewhere, ready.reference, "absolute")
+    assert 0.2 < np.abs(absolute.head - own[:3]).max() < 0.36
+    assert "9 of 9 frames turn further than 20 degrees" in remarks[0]
+    with pytest.raises(InputError, match="--pose is .sideways."):
+        on_picture(elsewhere, ready.reference, "sideways")

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dimcli.core.motion import EXPRESSION, HEAD, JAW, expression_index
-from renderers.anchor import anchor, rest_of
+from renderers.anchor import ROLL_DEGREES, TURN_DEGREES, anchor, rest_of, within_reach
 from tests.renderers.faces import frame
 
 
@@ -61,3 +61,24 @@ def test_expressions_stay_in_their_range() -> None:
     assert anchored[:, EXPRESSION].min() >= 0
     assert anchored[:, EXPRESSION].max() <= 1
     assert anchored.dtype == np.float32
+
+
+def test_small_turns_stay_and_large_ones_end_smoothly_where_a_picture_ends() -> None:
+    own = frame(yaw=30, pitch=5, roll=10)
+    for axis, (free, most) in ((0, TURN_DEGREES), (1, TURN_DEGREES), (2, ROLL_DEGREES)):
+        turns = np.zeros((181, 3))
+        turns[:, axis] = np.radians(np.arange(181) - 90)
+        values = np.repeat(own[None], len(turns), 0)
+        heads = Rotation.from_rotvec(turns) * Rotation.from_rotvec(own[HEAD])
+        values[:, HEAD] = heads.as_rotvec().astype(np.float32)
+        limited, beyond = within_reach(values, own)
+        kept = Rotation.from_rotvec(limited[:, HEAD]) * Rotation.from_rotvec(own[HEAD]).inv()
+        angle = np.degrees(kept.as_rotvec()[:, axis])
+        asked = np.degrees(turns[:, axis])
+        small = np.abs(asked) < free
+        assert np.array_equal(limited[small], values[small])
+        assert (np.diff(angle) > -1e-3).all()
+        assert np.diff(angle).max() < 1.01
+        assert np.abs(angle).max() <= most + 1e-3
+        away = np.abs(asked) != most
+        assert np.array_equal(beyond[away], (np.abs(asked) > most)[away])
