@@ -94,5 +94,5 @@ def test_motion_of_somebody_else_moves_about_the_picture_s_own_pose(examples):
     absolute, remarks = on_picture(elsewhere, ready.reference, "absolute")
     assert 0.2 < np.abs(absolute.head - own[:3]).max() < 0.36
     assert "9 of 9 frames turn further than 20 degrees" in remarks[0]
-    with pytest.raises(InputError, match="--pose is .sideways."):
+    with pytest.raises(InputError, match="--pose is"):
         on_picture(elsewhere, ready.reference, "sideways")
