@@ -45,3 +45,8 @@ MOTION_META_BYTES = 8_000_000
 """Of the JSON that goes with a motion."""
 ARCHIVE_LISTING_BYTES = 16_000_000
 """Of the list of members of a zip archive."""
+
+PICKLE_STEPS = 3_000_000
+"""Operations of a pickle, and values in it, each counted wherever it stands."""
+PICKLE_BYTES, PICKLE_GROWTH = 300_000_000, 8
+"""What a pickle may take in memory: so many bytes, or so many times its size if that is more."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from dimcli.core import limits
+from dimcli.core.documents import shortened
 from dimcli.pickles.stubs import Global, RefusedError, Settle
 
 
@@ -20,9 +22,7 @@ class DTypeStub:
 
     def __init__(self, code: Any, *_flags: Any) -> None:
         if not isinstance(code, str) or not re.fullmatch(r"[<>|=]?[?a-zA-Z]\d{0,9}", code):
-            raise RefusedError(
-                f"has arrays of type {str(code)[:40]!r}; expected numbers or strings"
-            )
+            raise RefusedError(f"has arrays of type {shortened(code)}; expected numbers or strings")
         self.dtype = np.dtype(code)
         if self.dtype.kind not in "biufcSUO":
             raise RefusedError(f"has arrays of type {code!r}; expected numbers or strings")
@@ -50,13 +50,27 @@ def raw_bytes(data: Any) -> bytes:
     return bytes(data)
 
 
+_MOST_AXES = 32
+
+
+def checked_shape(shape: Any) -> tuple[int, ...]:
+    """``shape`` if it is one. Its product is bounded before anything is made of it."""
+    shape = (shape,) if isinstance(shape, int) else shape
+    if (
+        not isinstance(shape, tuple | list)
+        or len(shape) > _MOST_AXES
+        or not all(isinstance(length, int) and length >= 0 for length in shape)
+    ):
+        raise RefusedError(f"has an array of shape {shortened(shape)}")
+    return tuple(shape)
+
+
 def plain_array(data: Any, dtype: Any, shape: Any, fortran: bool) -> np.ndarray[Any, Any]:
     """An array of its own from raw bytes, when they are as many as the shape says."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    if not all(isinstance(length, int) and length >= 0 for length in shape) or len(shape) > 32:
-        raise RefusedError(f"has an array of shape {str(shape)[:60]}")
+    shape = checked_shape(shape)
     content = raw_bytes(data)
-    if len(content) != math.prod(shape) * dtype.itemsize:
+    count = math.prod(shape)
+    if len(content) != count * dtype.itemsize or (count and not content):
         raise RefusedError(
             f"has an array of shape {str(shape)[:60]} and type {dtype} in {len(content)} bytes"
         )
@@ -80,7 +94,7 @@ class ArrayStub:
         """The array."""
         if len(self.parts) != 4 or not isinstance(self.parts[1], DTypeStub):
             raise RefusedError("has an array without shape, type and data")
-        shape, kind, fortran, data = self.parts
+        shape, kind, fortran, data = checked_shape(self.parts[0]), *self.parts[1:]
         if kind.dtype.kind != "O":
             return plain_array(data, kind.dtype, shape, bool(fortran))
         if not isinstance(data, list) or len(data) != math.prod(shape):
@@ -96,7 +110,7 @@ class ArrayStub:
 def new_array(kind: Any, *_unused: Any) -> ArrayStub:
     """``numpy.core.multiarray._reconstruct``."""
     if not isinstance(kind, Global) or kind.name != "numpy.ndarray":
-        raise RefusedError(f"has an array of class {getattr(kind, 'name', kind)!r}")
+        raise RefusedError(f"has an array of class {getattr(kind, 'name', type(kind).__name__)!r}")
     return ArrayStub()
 
 
@@ -134,7 +148,9 @@ class SparseStub:
             for name in names
         ):
             raise RefusedError("has a sparse matrix without data, indices and indptr")
-        shape = tuple(state.get("_shape") or state.get("shape") or ())
+        shape = checked_shape(state.get("_shape") or state.get("shape") or ())
+        if math.prod(shape) * 8 > limits.PICKLE_BYTES:
+            raise RefusedError(f"has a sparse matrix of shape {shape}")
         kind = {"csc": sparse.csc_matrix, "csr": sparse.csr_matrix}[self.layout]
         matrix = kind(tuple(state[name] for name in names), shape=shape)
         matrix.check_format(full_check=True)
@@ -158,8 +174,9 @@ class ChumpyStub:
         if isinstance(state, dict):
             if isinstance(state.get("x"), np.ndarray):
                 return state["x"]
-            if isinstance(state.get("a"), np.ndarray) and "idxs" in state:
-                picked = state["a"].ravel()[np.asarray(state["idxs"], np.int64).ravel()]
+            picks = state.get("idxs")
+            if isinstance(state.get("a"), np.ndarray) and isinstance(picks, np.ndarray):
+                picked = state["a"].ravel()[picks.astype(np.int64).ravel()]
                 shape = state.get("preferred_shape")
                 return picked if shape is None else picked.reshape(shape)
         raise RefusedError(f"has a chumpy expression '{self.name}' that holds no array")

@@ -18,20 +18,31 @@ import pickle
 import struct
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import IO, Any, ClassVar, cast
 
 import numpy as np
 
+from dimcli.core import limits
 from dimcli.core.arrays import array_header, require_small_directory
 from dimcli.core.errors import InputError
 from dimcli.core.files import existing_file
 from dimcli.pickles.arrays import ARRAY_GLOBALS
+from dimcli.pickles.budget import Budget
 from dimcli.pickles.stubs import PYTHON_GLOBALS, Global, RefusedError, config_global, settle
+
+_PYTHONS: Any = pickle
+"""The interpreter's module, whose parts the type checker does not know."""
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
+
+_INTEGER_BITS = 80
+"""Of an integer while a pickle is read; torch's number above has 77."""
+_STEPS_AT_ONCE = 32
+_OBJECT_BYTES, _MEMBER_BYTES = 500, 100
+"""What an object takes, and each member of a set or a list that one is made from, about."""
 
 
 def read_pickle(path: Path) -> Any:
@@ -40,7 +51,7 @@ def read_pickle(path: Path) -> Any:
 
     Raises InputError that names the forbidden global where the file asks for anything else.
     """
-    return _read(path, "pickle", lambda file: Reader(file).load())
+    return _read(path, "pickle", lambda file, budget: Reader(file, budget).load())
 
 
 def read_torch(path: Path) -> Any:
@@ -59,11 +70,14 @@ def read_npy(path: Path) -> Any:
     return _read(path, ".npy", _load_npy)
 
 
-def _read(path: Path, kind: str, load: Callable[[IO[bytes]], Any]) -> Any:
+def _read(path: Path, kind: str, load: Callable[[IO[bytes], Budget], Any]) -> Any:
     path = existing_file(path, kind)
     try:
+        budget = Budget.of_size(path.stat().st_size)
         with path.open("rb") as file:
-            return settle(load(file))
+            value = settle(load(file, budget), budget)
+        budget.check_value(value)
+        return value
     except RefusedError as refusal:
         reason = " ".join(str(refusal).split())[:300]
         raise InputError(f"{path}: refused, as it {reason}") from None
@@ -72,10 +86,10 @@ def _read(path: Path, kind: str, load: Callable[[IO[bytes]], Any]) -> Any:
         raise InputError(f"{path}: not a readable {kind} file ({reason})") from None
 
 
-def _load_npy(file: IO[bytes]) -> Any:
+def _load_npy(file: IO[bytes], budget: Budget) -> Any:
     shape, dtype = array_header(file)
     if dtype.hasobject:
-        array = settle(Reader(file).load())
+        array = settle(Reader(file, budget).load(), budget)
         if not isinstance(array, np.ndarray):
             raise RefusedError(f"holds an object of type {type(array).__name__}; expected an array")
         return array if array.ndim else array.item()
@@ -106,25 +120,73 @@ class Bounded:
         return self.file.readline()
 
 
+_Operation = Callable[["Reader"], None]
+
+
+def _bounded_integer(load: _Operation) -> _Operation:
+    def bounded(reader: Reader) -> None:
+        load(reader)
+        if reader.stack[-1].bit_length() > _INTEGER_BITS:
+            raise RefusedError(f"has an integer of more than {_INTEGER_BITS} bits")
+
+    return bounded
+
+
+def _hashing(load: _Operation, keys: slice) -> _Operation:
+    """``load``, once ``keys`` of what lies on the stack have been checked; it hashes them."""
+
+    def hashing(reader: Reader) -> None:
+        reader.budget.check_keys(reader.stack[keys])
+        load(reader)
+
+    return hashing
+
+
 class Reader(pickle._Unpickler):
-    """Python's interpreter of pickles without its powers."""
+    """Python's interpreter of pickles without its powers, and within a budget."""
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
     stack: list[Any]
+    memo: dict[int, Any]
     read: Callable[[int], bytes]
+    readline: Callable[[], bytes]
 
     def __init__(
         self,
         file: IO[bytes],
+        budget: Budget,
         persistent: Callable[[Any], Any] | None = None,
         settings: bool = False,
     ) -> None:
         """``persistent`` finds the storages of a torch file; ``settings`` makes records of the
         settings objects of known packages.
         """
-        super().__init__(cast("Any", Bounded(file)), encoding="latin1")
+        self._file = Bounded(file)
+        super().__init__(cast("Any", self._file), encoding="latin1")
+        self.budget = budget
         self._persistent = persistent
         self._settings = settings
+
+    def load(self) -> Any:
+        """Run the program, as the base class does, and count its operations."""
+        frames = _PYTHONS._Unframer(self._file.read, self._file.readline)
+        self._unframer = frames
+        self.read, self.readline = frames.read, frames.readline
+        self.metastack: list[list[Any]] = []
+        self.stack = []
+        self.append = self.stack.append
+        self.proto = 0
+        read, dispatch = self.read, self.dispatch
+        try:
+            while True:
+                self.budget.spend(_STEPS_AT_ONCE)
+                for _ in range(_STEPS_AT_ONCE):
+                    code = read(1)
+                    if not code:
+                        raise EOFError("it ends early")
+                    dispatch[code[0]](self)
+        except _PYTHONS._Stop as stop:
+            return stop.value
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for a name; never the thing itself."""
@@ -133,11 +195,12 @@ class Reader(pickle._Unpickler):
             return found
         if module.split(".", maxsplit=1)[0] == "torch":
             if (module, name) == ("torch.storage", "_load_from_bytes"):
-                return Global("torch.storage._load_from_bytes", _storage_of_bytes)
+                return Global("torch.storage._load_from_bytes", self._storage_of_bytes)
             from dimcli.pickles.tensors import TORCH_GLOBALS  # torch is slow to import
 
             found = TORCH_GLOBALS.get((module, name))
         elif self._settings:
+            self.budget.spend(size=_OBJECT_BYTES)
             found = config_global(module, name)
         if found is None:
             raise RefusedError(
@@ -145,6 +208,11 @@ class Reader(pickle._Unpickler):
                 "values are read"
             )
         return found
+
+    def _storage_of_bytes(self, data: Any) -> Any:
+        """``torch.storage._load_from_bytes``: a torch file within, which holds one storage."""
+        content = data if isinstance(data, bytes) else data.encode("latin1")
+        return _load_torch(io.BytesIO(content), self.budget)
 
     def persistent_load(self, pid: Any) -> Any:
         """The storage that a torch file points to."""
@@ -159,6 +227,13 @@ class Reader(pickle._Unpickler):
     def _instantiate(self, klass: Any, args: Any) -> None:
         if not isinstance(klass, Global) or not isinstance(args, tuple | list):
             raise RefusedError(f"calls something that is not a name but {type(klass).__name__}")
+        for argument in args:
+            if isinstance(argument, str | bytes | bytearray):
+                self.budget.spend(size=len(argument))
+            elif isinstance(argument, Collection):
+                self.budget.spend(size=_MEMBER_BYTES * len(argument))
+        self.budget.spend(size=_OBJECT_BYTES)
+        self.budget.check_keys(klass.hashed(*args))
         self.stack.append(klass.called(*args))
 
     def _call(self) -> None:
@@ -182,6 +257,28 @@ class Reader(pickle._Unpickler):
         (length,) = struct.unpack("<Q", self.read(8))
         self.stack.append(bytearray(self.read(min(length, sys.maxsize))))
 
+    def _put(self) -> None:
+        index = int(self.readline()[:-1])
+        if not 0 <= index <= limits.PICKLE_STEPS:
+            raise RefusedError("numbers its values in another way than from 0 on")
+        self.memo[index] = self.stack[-1]
+
+    def _empty_set(self) -> None:
+        self.budget.spend(size=_OBJECT_BYTES)
+        self.stack.append(set())
+
+    for _code in (pickle.INT, pickle.LONG, pickle.LONG1, pickle.LONG4):
+        dispatch[_code[0]] = _bounded_integer(dispatch[_code[0]])
+    for _code, _keys in (
+        (pickle.SETITEM, slice(-2, -1)),
+        (pickle.SETITEMS, slice(None, None, 2)),
+        (pickle.DICT, slice(None, None, 2)),
+        (pickle.ADDITEMS, slice(None)),
+        (pickle.FROZENSET, slice(None)),
+    ):
+        dispatch[_code[0]] = _hashing(dispatch[_code[0]], _keys)
+    dispatch[pickle.PUT[0]] = _put
+    dispatch[pickle.EMPTY_SET[0]] = _empty_set
     dispatch[pickle.REDUCE[0]] = _call
     dispatch[pickle.NEWOBJ[0]] = _call
     dispatch[pickle.NEWOBJ_EX[0]] = _call_with_names
@@ -189,14 +286,14 @@ class Reader(pickle._Unpickler):
     dispatch[pickle.BYTEARRAY8[0]] = _bytearray
 
 
-def _load_torch(file: IO[bytes]) -> Any:
+def _load_torch(file: IO[bytes], budget: Budget) -> Any:
     """What the file holds, not settled yet. Raises RefusedError, or anything on a damaged file."""
     start = file.read(4)
     file.seek(0)
-    return (_load_torch_zip if start == b"PK\x03\x04" else _load_torch_legacy)(file)
+    return (_load_torch_zip if start == b"PK\x03\x04" else _load_torch_legacy)(file, budget)
 
 
-def _load_torch_zip(file: IO[bytes]) -> Any:
+def _load_torch_zip(file: IO[bytes], budget: Budget) -> Any:
     """``<name>/data.pkl`` and one member ``<name>/data/<key>`` for each storage."""
     from dimcli.pickles.tensors import storage_of_id
 
@@ -238,18 +335,18 @@ def _load_torch_zip(file: IO[bytes]) -> Any:
             return storages[key]
 
         program_bytes = bytes(content(program))
-        return Reader(io.BytesIO(program_bytes), storage, settings=True).load()
+        return Reader(io.BytesIO(program_bytes), budget, storage, settings=True).load()
 
 
-def _load_torch_legacy(file: IO[bytes]) -> Any:
+def _load_torch_legacy(file: IO[bytes], budget: Budget) -> Any:
     """Three small pickles, the object, the list of storage keys, then each storage's bytes."""
     from dimcli.pickles.tensors import storage_of_id
 
-    if Reader(file).load() != _LEGACY_MAGIC:
+    if Reader(file, budget).load() != _LEGACY_MAGIC:
         raise RefusedError("is no file that torch.save wrote")
-    if Reader(file).load() != _LEGACY_PROTOCOL:
+    if Reader(file, budget).load() != _LEGACY_PROTOCOL:
         raise RefusedError("is of another protocol than torch.save's 1001")
-    system = Reader(file).load()
+    system = Reader(file, budget).load()
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise RefusedError("was written on a big-endian machine, which is not supported")
     storages: dict[str, Any] = {}
@@ -258,17 +355,12 @@ def _load_torch_legacy(file: IO[bytes]) -> Any:
         key, empty = storage_of_id(pid)
         return storages.setdefault(key, empty)
 
-    result = Reader(file, storage, settings=True).load()
+    result = Reader(file, budget, storage, settings=True).load()
     bounded = Bounded(file)
-    for key in Reader(file).load():
+    for key in Reader(file, budget).load():
         (numel,) = struct.unpack("<q", bounded.read(8))
-        wanted = storages[str(key)]
+        wanted = storages[str(key) if isinstance(key, str | int) else ""]
         if numel != wanted.numel:
             raise RefusedError(f"has {numel} numbers in a tensor storage; expected {wanted.numel}")
         wanted.fill(bytearray(bounded.read(wanted.nbytes)))
     return result
-
-
-def _storage_of_bytes(data: Any) -> Any:
-    """``torch.storage._load_from_bytes``: a whole torch file within, which holds one storage."""
-    return _load_torch(io.BytesIO(data if isinstance(data, bytes) else data.encode("latin1")))

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from dimcli.pickles.budget import Budget
 
 Settle = Callable[[Any], Any]
 
@@ -22,11 +25,15 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class Global:
-    """A name that a file may use: ``make`` stands for calling it, ``value`` for the name itself."""
+    """A name that a file may use: ``make`` stands for calling it, ``value`` for the name itself.
+
+    ``hashed`` gives those of a call's arguments that become keys or members of a set.
+    """
 
     name: str
     make: Callable[..., Any] | None = None
     value: Any = None
+    hashed: Callable[..., Iterable[Any]] = lambda *_: ()
 
     def called(self, *args: Any) -> Any:
         """The stand-in that calling the name with ``args`` gives."""
@@ -46,7 +53,7 @@ class Mapping(dict[Any, Any]):
         """Take the state that the file gives it."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Record:
     """What a file holds of a class that is not loaded, as plain values: nothing but data."""
 
@@ -110,7 +117,11 @@ _TYPES = ("object", "dict", "list", "tuple", "int", "long", "float", "str", "uni
 
 def _python_globals() -> dict[tuple[str, str], Global]:
     found: dict[tuple[str, str], Global] = {
-        ("collections", "OrderedDict"): Global("collections.OrderedDict", Mapping),
+        ("collections", "OrderedDict"): Global(
+            "collections.OrderedDict",
+            lambda pairs=(): Mapping(pairs),
+            hashed=lambda pairs=(): [pair[0] for pair in pairs],
+        ),
         ("collections", "defaultdict"): Global("collections.defaultdict", lambda *_: Mapping()),
         ("_codecs", "encode"): Global("_codecs.encode", encoded),
     }
@@ -119,8 +130,6 @@ def _python_globals() -> dict[tuple[str, str], Global]:
         found[module, "_reconstructor"] = Global(name, reconstructed)
     for module in ("__builtin__", "builtins"):
         made: tuple[tuple[str, Callable[..., Any] | None], ...] = (
-            ("set", lambda items=(): set(items)),
-            ("frozenset", lambda items=(): frozenset(items)),
             ("complex", lambda real, imaginary: complex(float(real), float(imaginary))),
             ("bytes", literal_bytes),
             ("bytearray", literal_bytearray),
@@ -128,6 +137,12 @@ def _python_globals() -> dict[tuple[str, str], Global]:
         )
         for name, make in made:
             found[module, name] = Global(f"{module}.{name}", make)
+        for name, kind in (("set", set), ("frozenset", frozenset)):
+            found[module, name] = Global(
+                f"{module}.{name}",
+                lambda items=(), kind=kind: kind(items),
+                hashed=lambda items=(): items,
+            )
     return found
 
 
@@ -152,8 +167,23 @@ def config_global(module: str, name: str) -> Global | None:
     return Global(full, lambda *args: Record(full, args))
 
 
-def settle(value: Any) -> Any:
-    """``value`` with every stand-in replaced by what it stands for, as often as it occurs."""
+_CONTAINER_BYTES = 500
+"""What a container or an array takes, beside its content."""
+
+
+def size_of(value: Any) -> int:
+    """Bytes of a text, an array, a sparse matrix or a tensor, about."""
+    if isinstance(value, str | bytes | bytearray):
+        return len(value)
+    if hasattr(value, "indptr"):
+        return sum(part.nbytes for part in (value.data, value.indices, value.indptr))
+    return int(getattr(value, "nbytes", 0))
+
+
+def settle(value: Any, budget: Budget) -> Any:
+    """``value`` with every stand-in replaced by what it stands for, as often as it occurs; what
+    that takes is taken from ``budget``.
+    """
     done: dict[int, tuple[Any, Any]] = {}
 
     def walk(value: Any) -> Any:
@@ -161,6 +191,7 @@ def settle(value: Any) -> Any:
             return value
         if id(value) in done:
             return done[id(value)][1]
+        budget.spend(size=_CONTAINER_BYTES)
         result: Any
         if isinstance(value, dict):
             result = {}
@@ -180,9 +211,13 @@ def settle(value: Any) -> Any:
             result = value.settle(walk)
         elif hasattr(type(value), "settle"):
             result = value.settle(walk)
+            budget.spend(size=size_of(result))
         else:
             result = value
         done[id(value)] = value, result
         return result
 
-    return walk(value)
+    try:
+        return walk(value)
+    except RecursionError:
+        raise RefusedError("is nested too deep") from None

@@ -29,6 +29,8 @@ STORAGE_TYPES = {
     "UntypedStorage": torch.uint8,
 }
 
+_MOST_AXES = 32
+
 LARGEST_EXPANDED = 2**27
 """Elements of a tensor that is larger than its storage: one that was repeated without copying."""
 
@@ -67,11 +69,10 @@ class TensorStub:
     """``torch._utils._rebuild_tensor*``."""
 
     def __init__(self, storage: Any, offset: Any, size: Any, stride: Any) -> None:
-        numbers = [offset, *size, *stride]
         if (
             not isinstance(storage, StorageStub)
-            or not all(isinstance(number, int) and number >= 0 for number in numbers)
-            or len(size) != len(stride)
+            or not len(size) == len(stride) <= _MOST_AXES
+            or not all(isinstance(each, int) and each >= 0 for each in (offset, *size, *stride))
         ):
             raise RefusedError("has a tensor with a malformed storage, size or stride")
         self.storage, self.offset = storage, offset
@@ -97,7 +98,7 @@ def storage_of_id(pid: Any) -> tuple[str, StorageStub]:
     if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
         raise RefusedError("asks for an object from outside of it (a persistent id)")
     _, storage_type, key, _location, numel, *view = pid
-    if not isinstance(storage_type, Global):
+    if not isinstance(storage_type, Global) or not isinstance(key, str | int):
         raise RefusedError("has a tensor storage without a type")
     if not isinstance(storage_type.value, torch.dtype) or not isinstance(numel, int) or numel < 0:
         raise RefusedError(f"has a tensor storage of type '{storage_type.name}'")

@@ -10,6 +10,7 @@ import pytest
 from dimcli.core.motion import MOTION_DIM, Motion
 from tests.cli.conftest import Dim
 from tests.flame_files import flame_arrays, mediapipe_embedding, model_pickle
+from tests.pickle_writing import program
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +118,14 @@ def test_convert_goes_there_and_back_and_reports_the_residual(
     same = dim("convert", motion, "--to", "arkit", "-o", "same.npz")
     assert same.code == 2
     assert "already" in same.err
+
+
+@pytest.mark.parametrize("kind", ["flame", "flame-masks", "vgg19"])
+def test_a_file_that_would_be_hashed_for_ever_is_one_line(dim: Dim, home: Path, kind: str) -> None:
+    nested = program(b"}N" + b"\x85" * 100_000 + b"Ns")
+    Path("deep.pkl").write_bytes(nested)
+    ended = dim("weights", "import", kind, "deep.pkl")
+    assert ended.code == 2
+    assert "deep.pkl: refused, as it has keys of type nested tuple" in ended.err
+    assert len(ended.err.strip().splitlines()) == 1
+    assert not home.exists() or not list(home.iterdir())
