@@ -13,7 +13,7 @@ TORCH3D := $(VENV3D)/.torch
 # What the tests open exported files with; without it (and without chromium) they skip.
 NODE ?= .node
 
-.PHONY: env torch-pytorch3d demo node test test-fast test-pytorch3d lint format bench clean
+.PHONY: env torch-pytorch3d demo node test test-fast test-pytorch3d lint format fuzz bench clean
 
 env: $(STAMP)
 
@@ -68,6 +68,12 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Mutated inputs to every command: `make fuzz SEED=7` for others, RUNS=100 for fewer.
+RUNS ?= 2000
+SEED ?= 1
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --runs $(RUNS) --seed $(SEED)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

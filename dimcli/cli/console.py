@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from dimcli.core.errors import printable
 from dimcli.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def say(message: str) -> None:
     """One line for people; of several processes that train together only the first speaks."""
     if _speaks():
         with suppress(OSError):  # who reads it went away, or its disk is full: the work goes on
-            print(message, file=sys.stderr, flush=True)
+            print(printable(message), file=sys.stderr, flush=True)
 
 
 def _speaks() -> bool:

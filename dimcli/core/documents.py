@@ -27,15 +27,21 @@ def shortened(value: object, length: int = 60) -> str:
     return text if len(text) <= length else f"{text[:half]}...{text[-half:]}"
 
 
-def read_text(path: Path, kind: str, largest: int) -> str:
-    """The text of a file of at most ``largest`` bytes; ``kind`` says what was expected."""
+def read_bytes(path: Path, kind: str, largest: int) -> bytes:
+    """A file of at most ``largest`` bytes; ``kind`` says what was expected."""
     path = existing_file(path, kind)
     with path.open("rb") as file:
         content = file.read(largest + 1)
     if len(content) > largest:
         raise InputError(f"{path}: is larger than {largest / 1e6:g} MB; expected a {kind} file")
+    return content
+
+
+def read_text(path: Path, kind: str, largest: int) -> str:
+    """The text of such a file, without a byte order mark."""
+    content = read_bytes(path, kind, largest)
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: not UTF-8 (byte {error.start}); expected a {kind} file"

@@ -18,3 +18,10 @@ class InputError(DimError):
 
 class MissingDependencyError(InputError):
     """An optional package is not installed: the message carries the install line."""
+
+
+def printable(text: str) -> str:
+    """``text`` on one line; of names of files, what cannot or should not be shown (control
+    characters, bytes that are no UTF-8) is written as Python would: ``\\n``, ``\\udcff``."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(shown)

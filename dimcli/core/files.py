@@ -140,12 +140,13 @@ def new_folder(path: Path, worth: str) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file (UTF-8) so that readers see the old one or the new one, whole.
+    """Write a text file (UTF-8; in names of files, bytes that are none are spelt out) so that
+    readers see the old one or the new one, whole.
 
     Raises InputError as :func:`check_output` does.
     """
     with atomic_output(path, force=True) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -166,7 +167,7 @@ _remove_unfinished_once = cache(remove_unfinished)
 
 def _hidden_name(path: Path) -> str:
     # names end at 255 bytes, and a letter takes up to four; the checksum tells long names apart
-    return f".{path.stem[:40]}.{zlib.crc32(path.name.encode()):08x}"
+    return f".{path.stem[:40]}.{zlib.crc32(os.fsencode(path.name)):08x}"
 
 
 @contextmanager

@@ -25,6 +25,8 @@ SOUND_CHANNELS = 64
 
 JSON_BYTES, YAML_BYTES = 16_000_000, 1_000_000
 """Of a JSON and of a YAML file; the latter takes ten seconds a megabyte."""
+TABLE_BYTES = 64_000_000
+"""Of a csv table, a transcript or a TextGrid."""
 LINES_BYTES, LINE_BYTES = 512_000_000, 1_000_000
 """Of a file with a JSON value on each line, and of a line."""
 DOCUMENT_DEPTH, DOCUMENT_PARTS = 32, 5_000_000

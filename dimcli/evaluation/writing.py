@@ -6,11 +6,12 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output, check_output
+from dimcli.core.files import atomic_output, check_output, new_folder
 from dimcli.evaluation.score_table import (
     BOUND,
     METHOD,
@@ -32,28 +33,32 @@ class EvaluationFiles:
     csv: Path | None = None
     latex: Path | None = None
     report: Path | None = None
+    folder: Path | None = None
+    """A folder that is made for them, if it is not there, when they are written."""
 
     def in_folder(self, folder: Path | None) -> EvaluationFiles:
-        """The same, with every file that has no place yet in ``folder``, which is created."""
+        """The same, with every file that has no place yet in ``folder``."""
         if folder is None:
             return self
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder}: is a file; -o names a folder")
-        if not folder.is_dir():
-            check_output(folder, force=False)
-            folder.mkdir()
         return EvaluationFiles(
             self.json or folder / "scores.json",
             self.csv or folder / "scores.csv",
             self.latex or folder / "scores.tex",
             self.report or folder / "report.html",
+            folder,
         )
 
     def check(self, *, force: bool) -> None:
         """Raise InputError where one may not be written: worth asking before long work."""
-        for kind, path in vars(self).items():
-            if path is not None:
-                check_output(path, force=force, kind=f"{kind} file", suffixes=(SUFFIXES[kind],))
+        to_make = None
+        if self.folder is not None and not self.folder.is_dir():
+            to_make = check_output(self.folder, force=False)
+        for kind, suffix in SUFFIXES.items():
+            path: Path | None = getattr(self, kind)
+            if path is not None and (path.parent != to_make or path.suffix != suffix):
+                check_output(path, force=force, kind=f"{kind} file", suffixes=(suffix,))
 
     def write(
         self,
@@ -63,21 +68,23 @@ class EvaluationFiles:
         *,
         force: bool,
     ) -> list[Path]:
-        """Write all that has a place, ``report`` (an HTML page) last; which files they are."""
+        """Write all that has a place, or nothing; ``report`` (an HTML page) is asked for last.
+        Returns which files they are."""
         contents: dict[Path | None, Callable[[], str]] = {
             self.json: lambda: json.dumps(evaluation.as_dict(), indent=2) + "\n",
             self.csv: lambda: to_csv(table),
             self.latex: lambda: to_latex(table),
             self.report: report,
         }
-        written = []
-        for path, content in contents.items():
-            if path is not None:
-                text = content()
-                with atomic_output(path, force=force) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
-                written.append(path)
-        return written
+        texts = {path: content() for path, content in contents.items() if path is not None}
+        with ExitStack() as files:
+            if self.folder is not None:
+                files.enter_context(new_folder(self.folder, "*.*"))
+                self.folder.mkdir(exist_ok=True)
+            for path, text in texts.items():
+                temporary = files.enter_context(atomic_output(path, force=force))
+                temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        return list(texts)
 
 
 def to_csv(table: ScoreTable) -> str:

@@ -20,7 +20,7 @@ import yaml
 from dimcli.core.config import require_choice, with_overrides
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
-from dimcli.core.files import write_text
+from dimcli.core.files import new_folder, write_text
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore
@@ -165,6 +165,11 @@ def _published_row(
 def run_table(options: TableOptions, progress: Progress = silent) -> EvaluationResult:
     """Make a table. Raises InputError for what is wrong with the options, before long work."""
     plan = table_plan(options.table, options.dataset)
+    with new_folder(options.output, "*.safetensors"):
+        return _run(plan, options, progress)
+
+
+def _run(plan: Plan, options: TableOptions, progress: Progress) -> EvaluationResult:
     store, before = _open(options, progress)
     _require_same_experiment(options, store, before)
     trainer = TableTrainer(options, store, before, progress)
@@ -369,6 +374,7 @@ def _write(
     differences = difference_table(evaluation, scores)
     tables = (scores, *([differences] if differences else []), plan.published)
     folder = options.output / f"table-{plan.table}"
+    folder.mkdir(exist_ok=True)
     names = EvaluationFiles().in_folder(folder)
     pages = [to_markdown(table) for table in tables]
     if evaluation.space == "arkit":

@@ -13,7 +13,7 @@ import numpy as np
 
 from dimcli import media
 from dimcli.core.config import require_choice
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, printable
 from dimcli.core.files import check_output
 from dimcli.core.motion import Motion, Picture
 from dimcli.core.progress import Progress, silent
@@ -448,6 +448,7 @@ def _write(picture: Picture, text: str) -> None:
     """Write ``text`` at the top left of ``picture``, in place, small enough to fit."""
     import cv2
 
+    text = printable(text)  # OpenCV crashes on what is no UTF-8
     height, width = picture.shape[:2]
     font = cv2.FONT_HERSHEY_SIMPLEX
     scale = cv2.getFontScaleFromHeight(font, round(height * LABEL_SHARE), 1)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -110,6 +111,13 @@ def _seconds(start: int | None, time_base: object) -> float | None:
     return None if start is None or time_base is None else float(start * time_base)  # type: ignore[operator]
 
 
+def _decoder(path: Path, stream: Any) -> Any:
+    """What decodes a stream. Raises InputError where it is of a kind that nothing here decodes."""
+    if stream.codec_context is None:
+        raise InputError(f"{path}: its {stream.type} is of a kind that ffmpeg cannot decode")
+    return stream.codec_context
+
+
 def _check_gap(path: Path, container: InputContainer) -> None:
     """Raise InputError where picture and sound start too far apart for the gap to be filled."""
     streams = [*container.streams.video[:1], *container.streams.audio]
@@ -153,7 +161,8 @@ def probe_video(path: Path) -> VideoInfo:
         if name == "image2" or name.endswith("_pipe"):
             raise InputError(f"{path}: is a still picture; expected a video")
         stream = videos[0]
-        width, height = stream.codec_context.width, stream.codec_context.height
+        decoder = _decoder(path, stream)
+        width, height = decoder.width, decoder.height
         check_size(path, width, height, limits.FRAME_PIXELS)
         _check_gap(path, container)
         try:
@@ -275,7 +284,8 @@ def sound_track(path: Path) -> int | None:
         flagged = (i for i, each in enumerate(sounds) if each.disposition & Disposition.default)
         index = track - 1 if track is not None else next(flagged, 0)
         stream = sounds[index]
-        rate, channels = stream.codec_context.sample_rate, stream.codec_context.channels
+        decoder = _decoder(path, stream)
+        rate, channels = decoder.sample_rate, decoder.channels
         if not limits.LOWEST_SOUND_RATE <= rate <= limits.HIGHEST_SOUND_RATE:
             raise InputError(
                 f"{path}: its sound has {rate} samples a second; expected "

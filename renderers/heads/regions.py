@@ -24,6 +24,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dimcli.core import limits
+from dimcli.core.documents import read_text
 from dimcli.core.errors import InputError
 from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, Floats
 from renderers.heads.contours import OUTER_LIP_LOWER, OUTER_LIP_UPPER
@@ -159,9 +161,9 @@ def read_region(path: Path, vertices: int) -> Indices:
     Raises InputError where the file is something else, or points outside of the ``vertices``.
     """
     try:
-        text = path.read_text(encoding="ascii")
+        text = read_text(path, "region", limits.TABLE_BYTES)
         found = np.array([int(each) for each in text.replace(",", " ").split()], np.int64)
-    except (OSError, ValueError):
+    except (ValueError, OverflowError):
         raise InputError(f"{path}: not a list of vertex numbers between commas") from None
     if not len(found) or found.min() < 0 or found.max() >= vertices:
         raise InputError(f"{path}: expected vertex numbers from 0 to {vertices - 1}")

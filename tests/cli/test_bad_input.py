@@ -1,6 +1,7 @@
 """A user's mistake gets one clear line and exit 2, and leaves nothing behind."""
 
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -268,3 +269,18 @@ def test_a_wrong_option_is_one_line(dim, speaker):
     refused(dim("generate-listener", speaker, "--seed", 10**20), "seed")
     refused(dim("extract", speaker, "--region", "²,0,20,20"), "--region", "x,y,width,height")
     refused(dim("nonsense"), "nonsense")
+
+
+STRANGE = ("bytes\udcff", "line\nfeed", "escape\x1b[31m", "back\u202ewards")
+"""No UTF-8, two lines, a terminal's command, and letters that run the other way."""
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_strange_name_works_and_is_one_printable_line(dim, motion_file, name):
+    motion_file.rename(name + ".npz")
+    ended = dim("visualize", name + ".npz", name + ".npz", "--size", 64, "-o", name + ".mp4")
+    assert ended.code == 0, ended.err
+    assert Path(name + ".mp4").is_file()
+    assert all(line.isprintable() for line in ended.err.split("\n"))
+    assert len([line for line in ended.err.split("\n") if "0.4 s" in line]) == 1
+    refused(dim("visualize", name + ".mp4", "-o", "out.mp4"), "not a motion file")

@@ -95,3 +95,23 @@ def test_a_mistake_ends_with_one_line_that_says_it(
     line = ended.err.splitlines()[-1]
     assert line.startswith("error: ") and message in line
     assert "Traceback" not in ended.err
+
+
+def test_a_folder_is_made_with_all_files_or_not_at_all(dim: Dim, data: Path) -> None:
+    (data / "clips.jsonl").rename(data / "kept")
+    try:
+        assert dim("eval", "--data", data, "--baseline", "mean", "-o", "out").code == 2
+    finally:
+        (data / "kept").rename(data / "clips.jsonl")
+    assert dim("eval", "--data", data, *BASELINES, "-o", "out", "--csv", "no/a.csv").code == 2
+    assert not Path("out").exists()
+
+
+def test_a_report_is_written_of_sound_that_is_not_ours(
+    dim: Dim, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features that are called mel have as many columns as somebody gave them."""
+    monkeypatch.setattr("sys.argv", ["dim", "bytes\udcff"])
+    ended = dim("eval", "--data", data, "--baseline", "mean", "-o", "bytes\udcff", "--clips", 1)
+    assert ended.code == 0, ended.err
+    assert "bytes\\udcff" in Path("bytes\udcff/report.html").read_text()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
+import io
 import json
 import os
 import pkgutil
@@ -16,8 +19,7 @@ from collections import Counter, defaultdict
 from importlib import import_module
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 from tests.fuzz.expected import expected
 from tests.fuzz.runs import REPOSITORY, Outcome, run
@@ -34,20 +36,22 @@ def main() -> int:
     parser.add_argument("--seeds", type=Path, help="folder of valid inputs, made if it is missing")
     parser.add_argument("--times", action="store_true", help="print how long each command takes")
     given = parser.parse_args()
+    given.keep = given.keep.resolve()
     started = time.monotonic()
     # no TemporaryDirectory: each forked process would remove it when it ends
     scratch = Path(tempfile.mkdtemp(prefix="dim-fuzz-"))
     try:
-        seeds = given.seeds or scratch / "seeds"
+        seeds = (given.seeds or scratch / "seeds").resolve()
         making = None
         if not seeds.exists():
             making = subprocess.Popen([sys.executable, "-m", "tests.fuzz.seeds", seeds])
         import_everything()
         if making is not None and making.wait():
             return 1
+        warm_up(seeds, scratch)
         ready = time.monotonic() - started
         numbers = [given.only] if given.only else range(given.seed, given.seed + given.runs)
-        failed, seen = work(list(numbers), seeds.resolve(), scratch, given)
+        failed, seen = work(list(numbers), seeds, scratch, given)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     taken = time.monotonic() - started
@@ -68,6 +72,25 @@ def import_everything() -> None:
         for module in pkgutil.walk_packages(import_module(package).__path__, package + "."):
             if not module.name.endswith("__main__"):
                 import_module(module.name)
+
+
+def warm_up(seeds: Path, scratch: Path) -> None:
+    """Run what loads modules and bundled files on its first use, for all runs to come."""
+    import cv2
+
+    from dimcli.cli import main
+
+    cv2.setNumThreads(1)  # a forked process has none of the threads
+    out = ("-o", str(scratch / "warm.mp4"), "--size", "64", "--force")
+    for words in (
+        ("export", str(seeds / "motion.npz"), "-o", str(scratch / "warm.csv")),
+        ("visualize", str(seeds / "motion.npz"), *out),
+        ("generate-speaker", str(seeds / "voice.wav"), "--renderer", "mesh", *out),
+    ):
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
+            main(list(words))
+    gc.collect()
+    gc.freeze()
 
 
 def work(
@@ -97,7 +120,8 @@ def work(
                 seen["expected"] += 1
             elif report["faults"]:
                 failed += 1
-            if given.only or (report["faults"] and not report["expected"]):
+            slow = given.times and report["seconds"] > 8
+            if given.only or slow or (report["faults"] and not report["expected"]):
                 print(report["text"], flush=True)
     for pid in workers:
         if os.waitpid(pid, 0)[1]:
@@ -120,7 +144,7 @@ def work_alone(
         for number in numbers:
             outcome = run(make_plan(number, seeds, folder))
             why = expected(outcome)
-            if outcome.faults and not why or given.only:
+            if (outcome.faults and not why) or given.only:
                 kept = given.keep / str(number)
                 shutil.rmtree(kept, ignore_errors=True)
                 kept.parent.mkdir(parents=True, exist_ok=True)
@@ -155,17 +179,21 @@ def describe(outcome: Outcome, kept: Path) -> str:
     plan = outcome.plan
     words = " ".join(shlex.quote(word[:200]) for word in plan.arguments)
     said = outcome.said.strip().splitlines()
-    return "\n".join(
-        (
-            f"--- --only {plan.seed}: exit {outcome.code}, {outcome.seconds:.1f} s, "
-            f"{outcome.megabytes:.0f} MB",
-            f"    dim {words}"[:1500],
-            f"    changed: {'; '.join(plan.changes)}"[:500],
-            *(f"    FAULT: {fault}" for fault in outcome.faults),
-            *(f"    | {line[:300]}" for line in said[-6:]),
-            f"    kept in {kept}",
+    return (
+        "\n".join(
+            (
+                f"--- --only {plan.seed}: exit {outcome.code}, {outcome.seconds:.1f} s, "
+                f"{outcome.megabytes:.0f} MB",
+                f"    dim {words}"[:1500],
+                f"    changed: {'; '.join(plan.changes)}"[:500],
+                *(f"    FAULT: {fault}" for fault in outcome.faults),
+                *(f"    | {line[:300]}" for line in said[-6:]),
+                f"    kept in {kept}",
+            )
         )
-    ).encode("utf-8", "backslashreplace").decode()
+        .encode("utf-8", "backslashreplace")
+        .decode()
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Which options there are, and of what type, is asked of the command line itself.
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,11 +47,18 @@ def of(*names: str) -> In:
     return In(names)
 
 
-CLIPS = of("clip.mp4", "clip.mp4", "clip.mkv", "clip.mov", "clip.webm", "clip.avi", "clip.ts", "clip.gif")
-SOUNDS = of("voice.wav", "voice.wav", "tone.wav", "voice.mp3", "voice.flac", "voice.ogg", "voice.m4a", "clip.mp4")
+CLIPS = of(
+    *("clip.mp4", "clip.mp4", "clip.mkv", "clip.mov", "clip.webm", "clip.avi", "clip.ts"),
+    "clip.gif",
+)
+SOUNDS = of(
+    *("voice.wav", "voice.wav", "tone.wav", "clip.mp4"),
+    *("voice.mp3", "voice.flac", "voice.ogg", "voice.m4a"),
+)
 FACES = of("face.png", "face.png", "face.jpg", "face.webp", "face.bmp", "face.tif")
 MOTION = of("motion.npz", "motion.npz", "motion.npz", "flame.npz")
 RUNS = of("l2l_run", "vq")
+VICO = of("vico", "vico_emoca")
 STORES = of("store", "synthetic")
 TINY = ("--preset", "tiny", "--steps", "1", "--device", "cpu", "--set", "training.batch_size=2")
 
@@ -77,46 +85,47 @@ def call(weight: float, *parts: Part, home: bool = False) -> Command:
     return Command(weight, parts, home)
 
 
+SMALLEST, VIDEO, DATA = ("--size", "64"), ("-o", Out("out.mp4")), ("-o", Out("data"))
+MESH, FEW, RUN = ("--renderer", "mesh"), ("--bootstrap", "10"), ("-o", Out("run"))
+
 COMMANDS = (
-    call(3, "generate-listener", CLIPS, "--ref", FACES, "--size", "64", "-o", Out("out.mp4")),
-    call(2, "generate-listener", CLIPS, "--renderer", "mesh", "--size", "64", "--save-motion",
-         Out("kept.npz"), "-o", Out("out.mp4")),
-    call(2, "generate-listener", of("clip.mp4"), "--renderer", "mesh", "--weights", RUNS,
-         "--size", "64", "-o", Out("out.mp4")),
-    call(4, "generate-speaker", SOUNDS, "--renderer", "mesh", "--size", "64", "-o", Out("out.mp4")),
-    call(3, "generate-speaker", of("voice.wav"), "--ref", FACES, "--size", "64", "-o", Out("out.mp4")),
-    call(2, "generate-dyad", SOUNDS, SOUNDS, "--renderer", "mesh", "--size", "64", "-o", Out("out.mp4")),
+    call(3, "generate-listener", CLIPS, "--ref", FACES, *SMALLEST, *VIDEO),
+    call(2, "generate-listener", CLIPS, *MESH, *SMALLEST, "--save-motion", Out("a.npz"), *VIDEO),
+    call(2, "generate-listener", of("clip.mp4"), *MESH, "--weights", RUNS, *SMALLEST, *VIDEO),
+    call(4, "generate-speaker", SOUNDS, *MESH, *SMALLEST, *VIDEO),
+    call(3, "generate-speaker", of("voice.wav"), "--ref", FACES, *SMALLEST, *VIDEO),
+    call(2, "generate-dyad", SOUNDS, SOUNDS, *MESH, *SMALLEST, *VIDEO),
     call(6, "extract", CLIPS, "-o", Out("seen.npz")),
     call(3, "extract", of("emoca_folder"), "-o", Out("seen.npz")),
     call(1, "extract", of("clip.mp4"), "--tracker", "emoca", "--checkpoint",
          of("network.pth", "flame_masks.pkl"), "-o", Out("seen.npz")),
-    call(5, "visualize", MOTION, "--size", "64", "-o", Out("mesh.mp4")),
-    call(2, "visualize", of("motion.npz"), MOTION, "--audio", SOUNDS, "--size", "64", "-o", Out("mesh.mp4")),
-    call(5, "render", of("motion.npz"), "--ref", FACES, "--size", "64", "-o", Out("out.mp4")),
+    call(5, "visualize", MOTION, *SMALLEST, *VIDEO),
+    call(2, "visualize", of("motion.npz"), MOTION, "--audio", SOUNDS, *SMALLEST, *VIDEO),
+    call(5, "render", of("motion.npz"), "--ref", FACES, *SMALLEST, *VIDEO),
     call(2, "convert", MOTION, "--to", "arkit", "-o", Out("other.npz"), home=True),
     call(4, "export", MOTION, "-o", Out("out.csv")),
     call(2, "export", MOTION, "-o", Out("out.json")),
     call(2, "export", MOTION, "-o", Out("out.glb")),
-    call(1, "prepare", "vico", of("vico", "vico_emoca"), "-o", Out("data")),
-    call(1, "prepare", "vico", of("vico", "vico_emoca"), "--table", of("vico/RLD_data.csv"), "-o", Out("data")),
-    call(2, "prepare", "lm_listener", of("lm_listener"), "-o", Out("data")),
-    call(2, "prepare", "l2l", of("l2l"), "-o", Out("data")),
-    call(2, "prepare", "candor", of("candor"), "-o", Out("data")),
-    call(3, "prepare", "clips", of("clips"), "-o", Out("data")),
-    call(1, "prepare", "synthetic", "--hours", "0.01", "-o", Out("data")),
-    call(3, "prepare", "speech", of("speech"), "-o", Out("data")),
-    call(1, "prepare", "biwi", of("biwi"), "-o", Out("data")),
-    call(1, "prepare", "vocaset", of("vocaset"), "-o", Out("data"), home=True),
-    call(2, "train-vq", STORES, "--role", "listener", *TINY, "-o", Out("run")),
-    call(1, "pretrain", STORES, "--vq-speaker", RUNS, "--vq-listener", RUNS, *TINY, "-o", Out("run")),
-    call(1, "finetune", STORES, "--init", RUNS, *TINY, "-o", Out("run")),
-    call(2, "train", STORES, "--method", "nearest-motion", *TINY, "-o", Out("run")),
-    call(1, "train", STORES, "--method", "l2l", "--vq-listener", RUNS, *TINY, "-o", Out("run")),
-    call(0.5, "train-renderer", of("clip.mp4"), "--preset", "tiny", "--steps", "1", "-o", Out("run")),
-    call(5, "eval", "--data", STORES, "--baseline", "mean", "--bootstrap", "10", "-o", Out("scores")),
-    call(4, "eval", "--data", STORES, "--weights", RUNS, "--bootstrap", "10", "--csv", Out("a.csv")),
-    call(0.5, "table", "1", "--dataset", "synthetic", "--data", STORES, *TINY[:2], "--bootstrap", "10",
-         "-o", Out("tables")),
+    call(1, "prepare", "vico", VICO, *DATA),
+    call(1, "prepare", "vico", VICO, "--table", of("vico/RLD_data.csv"), *DATA),
+    call(2, "prepare", "lm_listener", of("lm_listener"), *DATA),
+    call(2, "prepare", "l2l", of("l2l"), *DATA),
+    call(2, "prepare", "candor", of("candor"), *DATA),
+    call(3, "prepare", "clips", of("clips"), *DATA),
+    call(1, "prepare", "synthetic", "--hours", "0.01", *DATA),
+    call(3, "prepare", "speech", of("speech"), *DATA),
+    call(1, "prepare", "biwi", of("biwi"), *DATA),
+    call(1, "prepare", "vocaset", of("vocaset"), *DATA, home=True),
+    call(2, "train-vq", STORES, "--role", "listener", *TINY, *RUN),
+    call(1, "pretrain", STORES, "--vq-speaker", RUNS, "--vq-listener", RUNS, *TINY, *RUN),
+    call(1, "finetune", STORES, "--init", RUNS, *TINY, *RUN),
+    call(2, "train", STORES, "--method", "nearest-motion", *TINY, *RUN),
+    call(1, "train", STORES, "--method", "l2l", "--vq-listener", RUNS, *TINY, *RUN),
+    call(0.5, "train-renderer", of("clip.mp4"), "--preset", "tiny", "--steps", "1", *RUN),
+    call(5, "eval", "--data", STORES, "--baseline", "mean", *FEW, "-o", Out("scores")),
+    call(4, "eval", "--data", STORES, "--weights", RUNS, *FEW, "--csv", Out("a.csv")),
+    call(0.2, "table", "3", "--dataset", "synthetic", "--data", STORES, *TINY[:2], *FEW,
+         "--set", "training.steps=1", "-o", Out("tables")),
     call(1, "weights", "list", home=True),
     call(1, "weights", "show", "flame", home=True),
     call(1, "weights", "verify", home=True),
@@ -142,11 +151,15 @@ SMALL: dict[str, tuple[str, ...]] = {
     "--device": ("cpu", "auto", "tpu", ""),
     "--tracker": ("landmarks", "emoca", "smirk", "x"),
     "--audio-encoder": ("mel", "hubert", "hubert:nowhere", "hubert:", "x", "", "mel4"),
-    "--region": ("0,0,64,64", "0,0,9999,9999", "-1,0,5,5", "0,0,1,1", "²,0,2,2", ",,,", "9" * 400)
-    + ("1e1,0,64,64", "nan,0,1,1", "0,0,0,0", "10,10,64,64,5"),
-    "--set": ("training.batch_size=0", "training.learning_rate=nan", "x", "=", "a=b", "seed=[[[[")
-    + ("training.batch_size=-1", "data.audio_dim=10000000000", "training.learning_rate=1e300")
-    + ("training.validate_every=0", "training={}", "a.b.c.d=1", "data.fps=0", "training.clip=x"),
+    "--region": (
+        *("0,0,64,64", "0,0,9999,9999", "-1,0,5,5", "0,0,1,1", "²,0,2,2", ",,,", "9" * 400),
+        *("1e1,0,64,64", "nan,0,1,1", "0,0,0,0", "10,10,64,64,5"),
+    ),
+    "--set": (
+        *("training.batch_size=0", "training.learning_rate=nan", "x", "=", "a=b", "seed=[[[["),
+        *("training.batch_size=-1", "data.audio_dim=10000000000", "training.learning_rate=1e300"),
+        *("training.validate_every=0", "training={}", "a.b.c.d=1", "data.fps=0"),
+    ),
     "--baseline": ("mean", "random", "oracle", "x", "", "A=mean", "=mean", "mean=random"),
     "--weights": ("x", "", "listener-small", "L=", "../canary", "a/b"),
     "--split": ("train", "val", "test", "x", "ood=test", "=", "x=y"),
@@ -163,7 +176,22 @@ SMALL: dict[str, tuple[str, ...]] = {
     "--dataset": ("synthetic", "vico", "x", "", "d" * 5000),
 }
 """Values of options that would ask for long honest work, or whose words are worth knowing."""
-TEXTS = ("", " ", "x", "a=b", "ü", "\udcff", "x" * 5000, "../canary", "\n", "--", "[", "{", "%s", "0")
+TEXTS = (
+    "",
+    " ",
+    "x",
+    "a=b",
+    "ü",
+    "\udcff",
+    "x" * 5000,
+    "../canary",
+    "\n",
+    "--",
+    "[",
+    "{",
+    "%s",
+    "0",
+)
 
 
 @dataclass(frozen=True)
@@ -244,6 +272,12 @@ def make_plan(seed: int, seeds: Path, folder: Path) -> Plan:
         plan.changes.append(change_folder(folder / "home", stock(seeds), random))
     elif aim == "word":
         spoil_words(plan, random)
+    there = {path.name for path in (plan.folder / "work").iterdir()} - set(plan.outputs)
+    for word in plan.arguments[1:]:  # any of them may be taken for the name of an output
+        name = word.removeprefix("./")
+        if name not in there:
+            # beside out.mp4 some commands write out-1.mp4; a folder "." is where it runs
+            plan.outputs.append("" if name == "." else name.removesuffix(Path(name).suffix))
     return plan
 
 
@@ -255,6 +289,8 @@ def place(plan: Plan, part: In, seeds: Path, random: Random, *, spoil: bool) -> 
         name = strange_name("" if source.is_dir() else source.suffix, random)
         plan.changes.append(f"{source.name} is called {name!r}")
     target = plan.folder / "work" / name
+    if os.path.lexists(target):
+        return place(plan, part, seeds, random, spoil=spoil)
     if source.is_dir():
         shutil.copytree(source, target)
     else:
@@ -294,8 +330,7 @@ def name_output(plan: Plan, part: Out, random: Random, *, strange: bool) -> str:
         else:
             (plan.folder / "work" / name).write_text("precious")
         plan.changes.append(f"output {name[:60]!r}")
-    # beside out.mp4 some commands write out-1.mp4; a folder "." is where the command runs
-    plan.outputs.append("" if name in ("", ".") else str(Path(name).with_suffix("")))
+    plan.outputs.append(name)
     return name
 
 
@@ -318,8 +353,6 @@ def add_option(plan: Plan, option: Option, seeds: Path, random: Random) -> None:
         if random.random() < 0.4:
             value = "extra" + (source := random.choice(stock(seeds))).suffix
             shutil.copy(source, plan.folder / "work" / value)
-        elif value and value[0] == "x" and "/" not in value:
-            plan.outputs.append("x")
     else:
         value = random.choice(TEXTS)
     plan.arguments.append(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import getpass
 import os
 import re
 import resource
@@ -26,9 +27,15 @@ REPOSITORY = Path(__file__).parents[2]
 SECONDS, MEGABYTES, LINE = 60.0, 2000, 300
 """What a run may take, and the longest line it may say."""
 PROGRESS = re.compile(
-    r"note: |wrote |step \d+|fetched |imported |pushed |.* \.\.\.$|.*: \d+( of \d+)?$"
+    r"(note: |wrote |evaluated |fetched |imported |pushed |step \d+|\d+ of \d+ whole)"
+    r"|.* \.\.\.$|.*: \d+( of \d+)?$"
 )
 """What a command says besides its last line."""
+
+PROGRAMS = ("ffmpeg", "/sbin/ldconfig")
+"""What a command may start; the second looks for the libraries of a Python package."""
+CACHES = (f"tmp/torchinductor_{getpass.getuser()}",)
+"""What libraries keep in the folder for temporary files."""
 
 
 @dataclass
@@ -65,9 +72,8 @@ class Outcome:
 
 def run(plan: Plan) -> Outcome:
     """Run it to its end and look at what it left."""
-    work, canary = plan.folder / "work", plan.folder / "canary"
     before = snapshot(plan.folder)
-    secret = canary / "secret.mp4"
+    secret = plan.folder / "canary" / "secret.mp4"
     os.utime(secret, ns=(0, secret.stat().st_mtime_ns))
     become_reaper()
     started = time.monotonic()
@@ -92,7 +98,6 @@ def run(plan: Plan) -> Outcome:
         faults.append("the canary was read")
     faults += faults_of_text(code, out, errors)
     faults += faults_of_files(plan, code, before, snapshot(plan.folder))
-    del work
     return Outcome(plan, -1 if code is None else code, errors or out, seconds, megabytes, faults)
 
 
@@ -124,9 +129,9 @@ def snapshot(folder: Path) -> Listing:
     found = {}
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            path = os.path.join(parent, name)
-            facts = os.lstat(path)
-            inside = os.path.relpath(path, folder)
+            path = Path(parent) / name
+            facts = path.lstat()
+            inside = str(path.relative_to(folder))
             changed = 0 if name in folders else facts.st_mtime_ns
             found[inside] = (0 if name in folders else facts.st_size, changed)
     for ours in ("stdout", "stderr", "events"):
@@ -141,6 +146,8 @@ def faults_of_files(plan: Plan, code: int | None, before: Listing, after: Listin
     faults = [f"left {name}" for name in touched if ".part" in name]
     for name in touched:
         first, _, inside = name.partition(os.sep)
+        if name in CACHES or inside.endswith("/statistics.json"):
+            continue
         named = first == "work" and any(inside.startswith(each) for each in plan.outputs)
         wanted = (named and (code == 0 or plan.keeps)) or (plan.homes and first == "home")
         if not wanted and ".part" not in name:
@@ -162,6 +169,7 @@ def become_command(plan: Plan) -> NoReturn:
             DIM_HOME=str(plan.folder / "home"),
             TMPDIR=str(plan.folder / "tmp"),
             HF_ENDPOINT="http://127.0.0.1:9",
+            HF_HOME=str(plan.folder / "home"),
         )
         import tempfile
 
@@ -190,8 +198,8 @@ def redirect(folder: Path) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def limit() -> None:
@@ -207,7 +215,7 @@ def limit() -> None:
 def watcher(plan: Plan) -> Callable[[str, tuple[Any, ...]], None]:
     """Writes down what is opened, started or connected to beyond what a command may."""
     roots = [str(plan.folder / name) for name in ("work", "home", "tmp")]
-    roots += [str(REPOSITORY), sys.prefix, sys.base_prefix, os.path.dirname(os.__file__)]
+    roots += [str(REPOSITORY), sys.prefix, sys.base_prefix, str(Path(os.__file__).parent)]
     roots += ["/usr", "/lib", "/etc", "/proc", "/dev", "/sys", "/opt", "/bin"]
     log = os.open(plan.folder / "events", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     work = str(plan.folder / "work")
@@ -218,8 +226,11 @@ def watcher(plan: Plan) -> Callable[[str, tuple[Any, ...]], None]:
     def outside(path: Any) -> bool:
         if not isinstance(path, str | bytes):
             return False
-        full = os.path.realpath(os.path.join(work, os.fsdecode(path)))
+        full = os.path.realpath(Path(work, os.fsdecode(path)))
         return not any(full == root or full.startswith(root + os.sep) for root in roots)
+
+    def started(program: Any) -> bool:
+        return any(each in str(program) for each in PROGRAMS)
 
     def note(text: str) -> None:
         os.write(log, (text[:300].replace("\n", " ") + "\n").encode("utf-8", "replace"))
@@ -236,7 +247,7 @@ def watcher(plan: Plan) -> Callable[[str, tuple[Any, ...]], None]:
             note(f"{event} {given[1:]!r}")
         elif event in programs:
             note(f"{event} {given[:1]!r}")
-        elif event == "subprocess.Popen" and "ffmpeg" not in str(given[0]):
+        elif event == "subprocess.Popen" and not plan.online and not started(given[0]):
             note(f"started {given[0]!r}")
 
     return hook
@@ -290,8 +301,9 @@ def children() -> Iterable[int]:
 
 
 def lay_out(folder: Path, seeds: Path) -> None:
-    """An empty place for a run."""
+    """An empty place for a run; it is gone to, so that a relative name means what it will."""
     shutil.rmtree(folder, ignore_errors=True)
     for name in ("work", "home", "tmp", "canary"):
         (folder / name).mkdir(parents=True)
     shutil.copy(seeds / "clip.mp4", folder / "canary" / "secret.mp4")
+    os.chdir(folder / "work")

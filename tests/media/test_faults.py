@@ -97,6 +97,15 @@ def test_a_wav_that_is_cut_short_is_told_as_a_video_is(tmp_path):
         read_audio(path)
 
 
+def test_sound_that_nothing_decodes_is_refused(tmp_path):
+    path = write_wav(tmp_path / "odd.wav", np.zeros(1000))
+    data = bytearray(path.read_bytes())
+    data[20:22] = b"\xff\x7f"  # a format that nobody has
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"odd\.wav: its audio is of a kind that ffmpeg cannot"):
+        read_audio(path)
+
+
 def test_samples_far_beyond_full_scale_are_refused(tmp_path):
     huge = np.full(16000, 1e38, np.float32)
     (tmp_path / "raw").write_bytes(huge.tobytes())

@@ -7,6 +7,7 @@ which an ordinary csv reader lets swallow the rows that follow.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -15,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dimcli.core import limits
+from dimcli.core.documents import read_bytes, read_text
 from dimcli.core.errors import InputError
-from dimcli.core.files import existing_file
 from dimcli.data.clip import ATTITUDES
 
 Row = dict[str, str]
@@ -24,18 +26,16 @@ Row = dict[str, str]
 
 def read_table(path: Path, required: Sequence[str]) -> list[Row]:
     """The rows of a csv file with a header, values stripped. InputError without a column."""
-    path = existing_file(path, "csv")
+    file = io.StringIO(read_text(path, "csv", limits.TABLE_BYTES), newline="")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = [
-                {name: (value or "").strip() for name, value in row.items() if name}
-                for row in reader
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: not a csv table in UTF-8 ({error})") from None
+        reader = csv.DictReader(file, skipinitialspace=True)
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        rows = [
+            {name: (value or "").strip() for name, value in row.items() if name} for row in reader
+        ]
+    except csv.Error as error:
+        raise InputError(f"{path}: not a csv table ({error})") from None
     missing = [name for name in required if name not in columns]
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}; its columns: {', '.join(columns)}")
@@ -47,9 +47,9 @@ def read_table(path: Path, required: Sequence[str]) -> list[Row]:
 def columns_of(path: Path) -> list[str]:
     """The header of a csv file, or nothing where there is none."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            return [name.strip() for name in next(csv.reader(file), [])]
-    except (OSError, UnicodeDecodeError, csv.Error):
+        file = io.StringIO(read_text(path, "csv", limits.TABLE_BYTES), newline="")
+        return [name.strip() for name in next(csv.reader(file), [])]
+    except (InputError, csv.Error):
         return []
 
 
@@ -117,9 +117,12 @@ class Turn:
 
 def read_turns(path: Path) -> tuple[list[Turn], int]:
     """The turns of a table, and how many rows are damaged. Raises InputError without any turn."""
-    path = existing_file(path, "transcript")
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    header = next(csv.reader(lines[:1]), [])
+    content = read_bytes(path, "transcript", limits.TABLE_BYTES)
+    lines = content.decode("utf-8-sig", "replace").splitlines()
+    try:
+        header = next(csv.reader(lines[:1]), [])
+    except csv.Error as error:
+        raise InputError(f"{path}: not a csv table ({error})") from None
     missing = {"turn_id", "speaker", "start", "stop"} - set(header)
     if missing:
         raise InputError(f"{path}: lacks {', '.join(sorted(missing))}")

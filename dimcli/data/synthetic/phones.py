@@ -25,6 +25,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.core import limits
+from dimcli.core.documents import read_bytes
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats
 
@@ -47,10 +49,7 @@ class Phone:
 
 def read_textgrid(path: Path) -> list[Phone]:
     """The phones in a TextGrid, in order. Raises InputError that names the file."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    raw = read_bytes(path, "TextGrid", limits.TABLE_BYTES)
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         text = raw.decode(encoding)
@@ -115,7 +114,7 @@ def _tiers(path: Path, text: str) -> dict[str, list[Phone]]:
             points = [_point(word, number, kind) for _ in range(int(number()))]
             if kind == "IntervalTier":
                 tiers[name] = [point for point in points if point is not None]
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, OverflowError):
         raise InputError(f"{path}: damaged TextGrid; expected Praat's text form") from None
     return tiers
 

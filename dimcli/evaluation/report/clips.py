@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.audio import ACTIVITY
+from dimcli.audio import ACTIVITY, MEL_DIM
 from dimcli.core.errors import InputError
 from dimcli.core.masks import runs
 from dimcli.core.motion import Motion
@@ -154,7 +154,7 @@ def _jpeg(picture: NDArray[np.uint8]) -> bytes:
 
 
 def _speech(clip: Clip) -> Spans | None:
-    if clip.audio_encoder != "mel":
+    if clip.audio_encoder != "mel" or clip.speaker_audio.shape[1] != MEL_DIM:
         return None
     frames = clip.speaker_audio[: round(SHOWN_S * clip.speaker.fps), ACTIVITY] > 0.5
     times = runs(frames) / clip.speaker.fps

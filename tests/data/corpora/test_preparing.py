@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from dimcli.audio import AudioEncoder
+from dimcli.core import limits
 from dimcli.core.errors import DimError, InputError
 from dimcli.core.files import temporary_beside
 from dimcli.data.corpora.preparing import Corpus, Job, Shard, file_name, prepare
+from dimcli.data.corpora.tables import columns_of, read_table, read_turns
 from dimcli.data.store import ClipStore
 from dimcli.data.writer import Dyads, Span
 from tests import corpora
@@ -199,3 +201,22 @@ def test_half_written_files_of_a_killed_run_are_gone_after_the_next(tmp_path: Pa
     (out / "conversations" / "c00.safetensors").write_bytes(b"cut short")
     prepare(corpus(), out)
     assert corpora.contents(out) == wanted
+
+
+@pytest.mark.parametrize("read", [lambda path: read_table(path, ()), columns_of, read_turns])
+def test_a_pipe_in_the_place_of_a_table_is_not_waited_for(tmp_path, read):
+    path = tmp_path / "table.csv"
+    os.mkfifo(path)
+    if read is columns_of:
+        assert columns_of(path) == []
+    else:
+        with pytest.raises(InputError, match=r"table\.csv: is a pipe or a device"):
+            read(path)
+
+
+def test_a_table_of_any_size_is_refused_before_it_fills_the_memory(tmp_path):
+    path = tmp_path / "table.csv"
+    with path.open("wb") as file:
+        file.truncate(limits.TABLE_BYTES + 1)
+    with pytest.raises(InputError, match=r"table\.csv: is larger than 64 MB"):
+        read_table(path, ())
