@@ -13,7 +13,7 @@ from collections.abc import Hashable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
 
@@ -22,10 +22,10 @@ from dimcli.core.documents import parse_yaml, read_yaml, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
 
-Section = TypeVar("Section")
+Config = TypeVar("Config")
 
 
-def with_overrides(config: Section, overrides: dict[str, Any]) -> Section:
+def with_overrides(config: Config, overrides: dict[str, Any]) -> Config:
     """Replace dotted keys, such as ``training.steps``; values may be strings, as YAML scalars."""
     document = to_dict(config)
     for key, value in overrides.items():
@@ -46,7 +46,7 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_dict(section: type[Section], document: Any, source: str) -> Section:
+def from_dict(section: type[Config], document: Any, source: str) -> Config:
     """Build ``section`` from dictionaries; unknown keys and wrong types raise InputError.
 
     ``source`` is the file or flag that error messages name.
@@ -137,3 +137,65 @@ def require_choice(name: str, value: str, known: tuple[str, ...]) -> None:
     """Raise InputError that names the field, its value and the known ones, unless it is known."""
     if value not in known:
         raise InputError(f"{name} is '{value}'; expected one of {', '.join(known)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """On a field of a :class:`Section`: its value lies between these, both included."""
+
+    low: float
+    high: float
+
+    def check(self, section: Section, name: str, field: str) -> None:
+        """Raise InputError that calls the field ``name`` unless its value is one."""
+        require_range(name, getattr(section, field), self.low, self.high)
+
+
+class Choice:
+    """On a field of a :class:`Section`: its value is one of these."""
+
+    def __init__(self, *known: str) -> None:
+        self.known = known
+
+    def check(self, section: Section, name: str, field: str) -> None:
+        """Raise InputError that calls the field ``name`` unless its value is one."""
+        require_choice(name, getattr(section, field), self.known)
+
+
+@dataclasses.dataclass(frozen=True)
+class Divides:
+    """On a field of a :class:`Section`: its value, and ``times``, divide the field ``whole``."""
+
+    whole: str
+    times: int = 1
+
+    def check(self, section: Section, name: str, field: str) -> None:
+        """Raise InputError that calls the field ``name`` unless they do."""
+        count, whole = getattr(section, field), getattr(section, self.whole)
+        if count < 1 or whole % count or whole % self.times:
+            both = f"it and {self.times}" if self.times > 1 else "it"
+            beside = name.removesuffix(field) + self.whole
+            raise InputError(f"{name} is {count}; {both} must divide {beside} {whole}")
+
+
+Width = Annotated[int, Range(1, 4096)]
+Share = Annotated[float, Range(0, 1)]
+Dropout = Annotated[float, Range(0, 0.9)]
+Weight = Annotated[float, Range(0, 1000)]
+
+
+class Section:
+    """A section of a configuration, a dataclass: what its fields may be is annotated on them.
+
+    Error messages call a field ``section.field``.
+    """
+
+    _section = ""
+
+    def __init_subclass__(cls, *, section: str = "") -> None:
+        cls._section = section or cls._section
+
+    def __post_init__(self) -> None:
+        for field, hint in typing.get_type_hints(type(self), include_extras=True).items():
+            for rule in getattr(hint, "__metadata__", ()):
+                rule.check(self, f"{self._section}.{field}", field)

@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dimcli.core.config import require_range
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, NUM_POSE, Motion
 from dimcli.data.clip import ATTITUDES, Stimulus
 from dimcli.data.windows import Batch, Statistics
-from dimcli.models.config import GenerationConfig, RunConfig, TrainingConfig
+from dimcli.models.config import GenerationConfig, InputsConfig, RunConfig, TrainingConfig
 from dimcli.models.dim.augment import augmented, with_unknown
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.losses import masked_mean, velocity_loss
@@ -26,30 +25,6 @@ from dimcli.models.dim.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD
 from dimcli.models.windows import check_stimulus, clip_to_range, one_thread, speaker_values
 
 Figures = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class InputsConfig:
-    """What a baseline is told of the speaker and of the listener it shall be."""
-
-    speaker_centering: bool = False
-    """Subtract the clip's median from the speaker's motion, so that neither the camera nor the
-    tracker's resting values matter."""
-    clamp_std: float = 0.0
-    """Clamp standardised inputs to plus and minus this; 0 for never."""
-    noise_std: float = 0.0
-    """Training only: noise on the speaker's motion and audio, in standard deviations."""
-    modality_dropout: float = 0.0
-    """Training only: chance that the speaker's motion, or the audio, is zero in a sample."""
-    attitudes: bool = False
-    """Whether the model is told the listener's attitude (or that it is unknown)."""
-    attitude_dropout: float = 0.0
-    """Share of training samples whose attitude is replaced by unknown."""
-
-    def __post_init__(self) -> None:
-        require_range("inputs.noise_std", self.noise_std, 0, 10)
-        require_range("inputs.modality_dropout", self.modality_dropout, 0, 0.5)
-        require_range("inputs.attitude_dropout", self.attitude_dropout, 0, 1)
 
 
 @dataclass(frozen=True)

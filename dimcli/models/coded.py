@@ -14,30 +14,23 @@ from torch import Tensor, nn
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import BaselineRun, ListenerBaseline
-from dimcli.models.config import GenerationConfig
+from dimcli.models.config import SampledRun
 from dimcli.models.dim.config import VQConfig
 from dimcli.models.dim.vqvae import VQVAE
 from dimcli.models.windows import Track, windows
 
 
 @dataclass(frozen=True)
-class CodedRun(BaselineRun):
+class CodedRun(BaselineRun, SampledRun):
     """A run of a method with the listener's VQ-VAE."""
 
     vq: VQConfig = field(default_factory=VQConfig)
     """The listener's VQ-VAE."""
-    generation: GenerationConfig = field(default_factory=GenerationConfig)
-    """Sampling defaults."""
 
     @property
     def stride(self) -> int:
         """Frames that a code stands for."""
         return self.vq.stride
-
-    @property
-    def sampling(self) -> GenerationConfig:
-        """How the model is sampled, where nothing else is asked for."""
-        return self.generation
 
 
 PAPER_VQ = VQConfig(

@@ -26,13 +26,14 @@ Axes: B batch, T frames, D features, F = components * code width, A audio featur
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.core import distributed
-from dimcli.core.config import require_range
+from dimcli.core.config import Divides, Dropout, Range, Section, Share, Weight, Width
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import (
@@ -44,7 +45,7 @@ from dimcli.models.baseline import (
     BaselineRun,
     Figures,
 )
-from dimcli.models.config import GenerationConfig, TrainingConfig, require_divisible
+from dimcli.models.config import GenerationConfig, SampledRun, TrainingConfig
 from dimcli.models.dim.layers import Transformer, sinusoidal_positions
 from dimcli.models.dim.losses import masked_mean, reconstruction_loss
 from dimcli.models.dim.quantizer import Quantized, Quantizer
@@ -65,22 +66,22 @@ SLOPE = 0.2
 
 
 @dataclass(frozen=True)
-class CodeTalkerConfig:
+class CodeTalkerConfig(Section, section="codetalker"):
     """CodeTalker (arXiv 2301.02379): a speaker's motion codes, frame after frame, from speech."""
 
-    prior_width: int = 1024
+    prior_width: Width = 1024
     """First stage: width of the transformers."""
-    prior_layers: int = 6
+    prior_layers: Annotated[int, Range(0, 32)] = 6
     """First stage: layers of the encoder, and again of the decoder."""
-    prior_heads: int = 8
+    prior_heads: Annotated[int, Divides("prior_width", 2)] = 8
     """First stage: attention heads."""
     prior_feedforward: int = 1536
     """First stage: width inside the feed-forward blocks."""
-    components: int = 8
+    components: Annotated[int, Range(1, 256)] = 8
     """Codes a frame, all of one codebook."""
-    codebook_size: int = 256
+    codebook_size: Annotated[int, Range(2, 65536)] = 256
     """Codes in the codebook."""
-    code_dim: int = 128
+    code_dim: Width = 128
     """Width of a code vector."""
     commitment: float = 0.25
     """Weight of the commitment term."""
@@ -89,59 +90,35 @@ class CodeTalkerConfig:
     revive_after: int = 0
     """First stage: steps without use after which a code is moved onto a current feature; 0 for
     never."""
-    width: int = 1024
+    width: Width = 1024
     """Second stage: width of the encoder and of the decoder."""
-    encoder_layers: int = 2
+    encoder_layers: Annotated[int, Range(0, 32)] = 2
     """Layers that encode the speech, on the data set's features."""
-    layers: int = 12
+    layers: Annotated[int, Range(1, 32)] = 12
     """Layers of the decoder."""
-    heads: int = 4
+    heads: Annotated[int, Divides("width", 2)] = 4
     """Attention heads of the second stage."""
-    period: int = 25
+    period: Annotated[int, Range(1, 1000)] = 25
     """Frames after which positions repeat, and attention falls off."""
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     """Dropout in training, in the encoder of the speech."""
-    motion_weight: float = 1.0
+    motion_weight: Weight = 1.0
     """Second stage: weight of the motion's error."""
-    feature_weight: float = 1.0
+    feature_weight: Weight = 1.0
     """Second stage: weight of the features' distance to the true motion's codes."""
-    own_past: float = 0.0
+    own_past: Share = 0.0
     """Second stage, training only: share of samples that don't see the true past (0 for the paper's
     teacher forcing) but none, or what the model writes with none. A short training otherwise learns
     to go on as before, and not to listen."""
 
-    def __post_init__(self) -> None:
-        require_range("codetalker.prior_width", self.prior_width, 1, 4096)
-        require_range("codetalker.prior_layers", self.prior_layers, 0, 32)
-        require_range("codetalker.components", self.components, 1, 256)
-        require_range("codetalker.codebook_size", self.codebook_size, 2, 65536)
-        require_range("codetalker.code_dim", self.code_dim, 1, 4096)
-        require_range("codetalker.width", self.width, 1, 4096)
-        require_range("codetalker.encoder_layers", self.encoder_layers, 0, 32)
-        require_range("codetalker.layers", self.layers, 1, 32)
-        require_range("codetalker.period", self.period, 1, 1000)
-        require_range("codetalker.dropout", self.dropout, 0, 0.9)
-        require_range("codetalker.motion_weight", self.motion_weight, 0, 1000)
-        require_range("codetalker.feature_weight", self.feature_weight, 0, 1000)
-        require_range("codetalker.own_past", self.own_past, 0, 1)
-        require_divisible(self, "codetalker", "prior_heads", "prior_width")
-        require_divisible(self, "codetalker", "heads", "width")
-
 
 @dataclass(frozen=True)
-class CodeTalkerRun(BaselineRun):
+class CodeTalkerRun(BaselineRun, SampledRun):
     """A run of CodeTalker."""
 
     kind: str = "codetalker"
-    generation: GenerationConfig = field(default_factory=GenerationConfig)
-    """Sampling defaults."""
     codetalker: CodeTalkerConfig = field(default_factory=CodeTalkerConfig)
     """The method's own settings."""
-
-    @property
-    def sampling(self) -> GenerationConfig:
-        """How the model is sampled, where nothing else is asked for."""
-        return self.generation
 
 
 class TemporalConvolution(nn.Module):

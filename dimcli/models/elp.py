@@ -17,12 +17,12 @@ Axes: B batch, T frames, N steps (T / stride), D features, P codewords a step, K
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from dimcli.core.config import require_range
-from dimcli.core.errors import InputError
+from dimcli.core.config import Divides, Dropout, Section, Weight, Width
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
@@ -47,29 +47,22 @@ from dimcli.models.registry import Method, register
 
 
 @dataclass(frozen=True)
-class ELPConfig:
+class ELPConfig(Section, section="elp"):
     """Emotional Listener Portrait (arXiv 2310.00068): motion composed of codewords, whose chances
     depend on the speaker and the emotion."""
 
-    width: int = 256
+    width: Width = 256
     """Width of the transformers."""
     layers: int = 4
     """Layers of each of the two transformers: speaker, adaptive space."""
-    heads: int = 8
+    heads: Annotated[int, Divides("width")] = 8
     """Attention heads."""
     feedforward: int = 512
     """Width inside the feed-forward blocks."""
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     """Dropout in training."""
-    velocity_weight: float = 1.0
+    velocity_weight: Weight = 1.0
     """Weight of the loss on frame-to-frame differences."""
-
-    def __post_init__(self) -> None:
-        require_range("elp.width", self.width, 1, 4096)
-        require_range("elp.dropout", self.dropout, 0, 0.9)
-        require_range("elp.velocity_weight", self.velocity_weight, 0, 1000)
-        if self.width % self.heads:
-            raise InputError(f"elp.heads is {self.heads}; it must divide elp.width {self.width}")
 
 
 @dataclass(frozen=True)

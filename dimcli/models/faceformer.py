@@ -16,11 +16,12 @@ Axes: B batch, T frames, A audio features.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from dimcli.core.config import require_range
+from dimcli.core.config import Divides, Dropout, Range, Section, Width
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import (
@@ -31,7 +32,7 @@ from dimcli.models.baseline import (
     BaselineRun,
     Figures,
 )
-from dimcli.models.config import TrainingConfig, require_divisible
+from dimcli.models.config import TrainingConfig
 from dimcli.models.dim.losses import masked_mean
 from dimcli.models.registry import Method, register
 from dimcli.models.speaker_baseline import (
@@ -44,26 +45,19 @@ from dimcli.models.speaker_baseline import (
 
 
 @dataclass(frozen=True)
-class FaceFormerConfig:
+class FaceFormerConfig(Section, section="faceformer"):
     """FaceFormer (arXiv 2112.05329): a speaker's motion, frame after frame, from speech."""
 
-    width: int = 128
+    width: Width = 128
     """Width of the encoder and of the decoder layer."""
-    encoder_layers: int = 2
+    encoder_layers: Annotated[int, Range(0, 32)] = 2
     """Layers that encode the speech, on the data set's features."""
-    heads: int = 4
+    heads: Annotated[int, Divides("width", 2)] = 4
     """Attention heads."""
-    period: int = 25
+    period: Annotated[int, Range(1, 1000)] = 25
     """Frames after which positions repeat, and attention falls off."""
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     """Dropout in training, in the encoder."""
-
-    def __post_init__(self) -> None:
-        require_range("faceformer.width", self.width, 1, 4096)
-        require_range("faceformer.encoder_layers", self.encoder_layers, 0, 32)
-        require_range("faceformer.period", self.period, 1, 1000)
-        require_range("faceformer.dropout", self.dropout, 0, 0.9)
-        require_divisible(self, "faceformer", "heads", "width")
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ M steps of the sequence that a layer also reads.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dimcli.core.config import require_range
-from dimcli.core.errors import InputError
+from dimcli.core.config import Divides, Dropout, Range, Section, Width
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
@@ -46,30 +46,23 @@ from dimcli.models.registry import Method, register
 
 
 @dataclass(frozen=True)
-class L2LConfig:
+class L2LConfig(Section, section="l2l"):
     """Learning to Listen (arXiv 2204.08451): autoregression over the listener's motion codes."""
 
-    width: int = 200
+    width: Width = 200
     """Width of the predictor and of the cross-modal transformer."""
     speaker_layers: int = 2
     """Layers in which the speaker's motion reads the speaker's audio."""
     layers: int = 5
     """Layers of the predictor, each reading its own past and the speaker."""
-    heads: int = 10
+    heads: Annotated[int, Divides("width")] = 10
     """Attention heads."""
     feedforward: int = 800
     """Width inside the feed-forward blocks."""
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     """Dropout in training."""
-    top_p: float = 0.9
+    top_p: Annotated[float, Range(0.01, 1)] = 0.9
     """Nucleus sampling: the likeliest codes that together have this chance are drawn from."""
-
-    def __post_init__(self) -> None:
-        require_range("l2l.width", self.width, 1, 4096)
-        require_range("l2l.dropout", self.dropout, 0, 0.9)
-        require_range("l2l.top_p", self.top_p, 0.01, 1)
-        if self.width % self.heads:
-            raise InputError(f"l2l.heads is {self.heads}; it must divide l2l.width {self.width}")
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,14 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.core import distributed
-from dimcli.core.config import require_range
+from dimcli.core.config import Dropout, Range, Section, Width, require_range
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import (
@@ -47,7 +48,7 @@ from dimcli.models.baseline import (
     BaselineRun,
     Figures,
 )
-from dimcli.models.config import PRIOR, GenerationConfig, TrainingConfig
+from dimcli.models.config import PRIOR, SampledRun, TrainingConfig
 from dimcli.models.dim.losses import code_loss, masked_mean
 from dimcli.models.dim.sampling import draw
 from dimcli.models.dim.vqvae import mouth_part, part_columns
@@ -62,35 +63,26 @@ LOGITS = 3.0
 
 
 @dataclass(frozen=True)
-class MeshTalkConfig:
+class MeshTalkConfig(Section, section="meshtalk"):
     """MeshTalk (arXiv 2104.08223): a speaker's categorical latents, one by one, from speech."""
 
-    width: int = 128
+    width: Width = 128
     """Width of the codes of speech and of motion, and of the decoder."""
-    heads: int = 64
+    heads: Annotated[int, Range(1, 1024)] = 64
     """Categorical latents a frame."""
-    categories: int = 128
+    categories: Annotated[int, Range(2, 65536)] = 128
     """Categories of each latent."""
-    hidden: int = 64
+    hidden: Width = 64
     """Second stage: width of each head's features."""
-    dropout: float = 0.2
+    dropout: Dropout = 0.2
     """First stage: dropout in training, in the encoder of the speech."""
-
-    def __post_init__(self) -> None:
-        require_range("meshtalk.width", self.width, 1, 4096)
-        require_range("meshtalk.heads", self.heads, 1, 1024)
-        require_range("meshtalk.categories", self.categories, 2, 65536)
-        require_range("meshtalk.hidden", self.hidden, 1, 4096)
-        require_range("meshtalk.dropout", self.dropout, 0, 0.9)
 
 
 @dataclass(frozen=True)
-class MeshTalkRun(BaselineRun):
+class MeshTalkRun(BaselineRun, SampledRun):
     """A run of MeshTalk."""
 
     kind: str = "meshtalk"
-    generation: GenerationConfig = field(default_factory=GenerationConfig)
-    """Sampling defaults."""
     meshtalk: MeshTalkConfig = field(default_factory=MeshTalkConfig)
     """The method's own settings."""
 
@@ -98,11 +90,6 @@ class MeshTalkRun(BaselineRun):
         super().__post_init__()
         if self.stage == PRIOR:  # it learns from exchanging samples
             require_range("training.batch_size", self.training.batch_size, 2, 65536)
-
-    @property
-    def sampling(self) -> GenerationConfig:
-        """How the model is sampled, where nothing else is asked for."""
-        return self.generation
 
 
 class AudioEncoder(nn.Module):

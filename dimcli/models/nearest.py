@@ -15,12 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dimcli.core.config import require_choice, require_range
+from dimcli.core.config import Choice, Range, Section, require_range
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Motion
 from dimcli.core.tensors import read_tensors
@@ -37,12 +38,12 @@ from dimcli.models.windows import Track, windows
 
 
 @dataclass(frozen=True)
-class NearestConfig:
+class NearestConfig(Section, section="nearest"):
     """Nearest Audio and Nearest Motion: which training listener is borrowed."""
 
-    by: str = "audio"
+    by: Annotated[str, Choice("audio", "motion")] = "audio"
     """What is compared: the speakers' ``audio`` or ``motion``."""
-    segment_s: float = 2.56
+    segment_s: Annotated[float, Range(0.1, 60)] = 2.56
     """Length of the pieces that are looked up one after another, in seconds (64 frames at 25)."""
     step_s: float = 0.16
     """Speakers are compared by their mean over steps of so many seconds."""
@@ -50,8 +51,7 @@ class NearestConfig:
     """Seconds over which one borrowed piece goes over into the next."""
 
     def __post_init__(self) -> None:
-        require_choice("nearest.by", self.by, ("audio", "motion"))
-        require_range("nearest.segment_s", self.segment_s, 0.1, 60)
+        super().__post_init__()
         require_range("nearest.step_s", self.step_s, 0.01, self.segment_s)
         require_range("nearest.fade_s", self.fade_s, 0, self.segment_s / 2)
 

@@ -15,12 +15,13 @@ Axes: B batch, T frames, H width of the LSTM, A audio features.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dimcli.core.config import require_range
+from dimcli.core.config import Dropout, Range, Section, Width
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
@@ -40,25 +41,19 @@ from dimcli.models.registry import Method, register
 
 
 @dataclass(frozen=True)
-class RLHGConfig:
+class RLHGConfig(Section, section="rlhg"):
     """Responsive Listening Head Generation (arXiv 2112.13548): recurrent regression."""
 
-    fusion: int = 192
+    fusion: Width = 192
     """Width that audio and speaker motion are fused to."""
-    hidden: int = 96
+    hidden: Width = 96
     """Width of the LSTM."""
-    layers: int = 2
+    layers: Annotated[int, Range(1, 16)] = 2
     """Layers of the LSTM."""
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     """Dropout between the LSTM's layers."""
     velocity_weight: float = 1.0
     """Weight of the loss on frame-to-frame differences."""
-
-    def __post_init__(self) -> None:
-        require_range("rlhg.fusion", self.fusion, 1, 4096)
-        require_range("rlhg.hidden", self.hidden, 1, 4096)
-        require_range("rlhg.layers", self.layers, 1, 16)
-        require_range("rlhg.dropout", self.dropout, 0, 0.9)
 
 
 @dataclass(frozen=True)

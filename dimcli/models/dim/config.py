@@ -7,34 +7,52 @@ the fields' defaults stand.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
-from dimcli.core.config import require_choice, require_range
+from dimcli.core.config import (
+    Choice,
+    Divides,
+    Dropout,
+    Range,
+    Section,
+    Share,
+    Weight,
+    Width,
+    require_choice,
+)
 from dimcli.core.errors import InputError
 from dimcli.data.clip import ROLES
-from dimcli.models.config import PRESETS, STAGES, GenerationConfig, RunConfig, TrainingConfig
+from dimcli.models.config import (
+    PRESETS,
+    STAGES,
+    GenerationConfig,
+    InputsConfig,
+    SampledRun,
+    TrainingConfig,
+)
 
 
 @dataclass(frozen=True)
-class VQConfig:
+class VQConfig(Section, section="vq"):
     """One role's VQ-VAE (section 3.2 of the paper, equations 1-3)."""
 
-    width: int = 384
+    width: Width = 384
     """Width of the transformers."""
     layers: int = 8
     """Layers of the encoder, and again of the decoder."""
-    heads: int = 8
+    heads: Annotated[int, Divides("width")] = 8
     """Attention heads."""
     feedforward: int = 768
     """Width inside the feed-forward blocks."""
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     """Dropout in training."""
-    codebook_size: int = 512
+    codebook_size: Annotated[int, Range(2, 65536)] = 512
     """Codes in a codebook."""
     code_dim: int = 128
     """Width of a code vector."""
-    stride: int = 1
+    stride: Annotated[int, Range(1, 64)] = 1
     """Frames a code stands for."""
-    parts: str = "whole"
+    parts: Annotated[str, Choice("whole", "face", "speech")] = "whole"
     """``whole``: one code a step for all 56 numbers. ``face``: one code a step for each of nod,
     turn, lids, gaze, mouth and brows, each with its own small encoder, codebook and decoder.
     ``speech``: the same with the smile apart from the mouth that speaks."""
@@ -47,7 +65,7 @@ class VQConfig:
     """Weight beta of equation 2."""
     codebook_weight: float = 1.0
     """Weight gamma of equation 3."""
-    reconstruction: str = "l2"
+    reconstruction: Annotated[str, Choice("l1", "l2")] = "l2"
     """Reconstruction loss: ``l2`` (equation 1) or ``l1`` (the released code)."""
     velocity_weight: float = 0.0
     """Weight of the same loss on frame-to-frame differences."""
@@ -62,22 +80,12 @@ class VQConfig:
     whole window all the same: it makes the codes to learn from, and online generation needs none.
     """
 
-    def __post_init__(self) -> None:
-        require_range("vq.width", self.width, 1, 4096)
-        require_range("vq.codebook_size", self.codebook_size, 2, 65536)
-        require_range("vq.stride", self.stride, 1, 64)
-        require_range("vq.dropout", self.dropout, 0, 0.9)
-        require_choice("vq.parts", self.parts, ("whole", "face", "speech"))
-        require_choice("vq.reconstruction", self.reconstruction, ("l1", "l2"))
-        if self.width % self.heads:
-            raise InputError(f"vq.heads is {self.heads}; it must divide vq.width {self.width}")
-
 
 @dataclass(frozen=True)
-class DIMConfig:
-    """Dyadic interaction modelling (section 3.3 of the paper, equations 4-10)."""
+class PaperConfig(Section):
+    """The model of section 3.3, its ablations, and what the released code does otherwise."""
 
-    width: int = 384
+    width: Width = 384
     """Width of the role encoders; the joint encoder and the joint decoder are wider by what they
     concatenate."""
     role_layers: int = 8
@@ -86,56 +94,34 @@ class DIMConfig:
     """Layers of the joint encoder."""
     decoder_layers: int = 8
     """Layers of the joint decoder."""
-    heads: int = 8
+    heads: Annotated[int, Divides("width")] = 8
     """Attention heads."""
     feedforward: int = 768
     """Width inside the feed-forward blocks."""
-    dropout: float = 0.1
+    dropout: Dropout = 0.1
     """Dropout in training."""
-    local_kernel: int = 0
-    """Width of the depthwise convolution in each transformer block; 0 for none (the paper)."""
-    targets: str = "codes"
+    audio_width: int = 0
+    """Width the audio features are projected to before the decoder; 0 for ``width``."""
+    joint: Annotated[str, Choice("feature", "time")] = "feature"
+    """How the joint encoder fuses the roles: ``feature`` (equation 6) or ``time`` (released)."""
+    decoder: Annotated[str, Choice("parallel", "autoregressive")] = "parallel"
+    """``parallel`` (equation 7) or ``autoregressive`` (the released code, kept to compare)."""
+    targets: Annotated[str, Choice("codes", "motion")] = "codes"
     """What is predicted: ``codes`` of the VQ-VAEs (the paper), or ``motion`` itself, by regression
     (Table 3, without VQ)."""
-    branches: str = "two"
+    branches: Annotated[str, Choice("two", "speaker")] = "two"
     """``two``: an encoder a role, both roles modelled (the paper); ``speaker``: no listener branch,
     only the listener is predicted and nothing is contrasted (Table 3, without S-L)."""
-    modalities: str = "both"
+    modalities: Annotated[str, Choice("both", "motion", "audio")] = "both"
     """What is read of the speaker: ``both``, or only ``motion`` or ``audio``, the other being all
     zeros (supplement, Table 1)."""
     freeze_vq_decoder: bool = False
     """Whether the VQ decoders are frozen too (Table 3)."""
-    speaker_inputs: str = "motion"
-    """What the speaker's encoder reads: ``motion`` (the paper) or ``codes`` (code vectors)."""
-    listener_inputs: str = "motion"
-    """What the listener's encoder reads: ``motion`` (the paper) or ``codes``. With codes,
-    mask-predict sampling feeds back exactly what was sampled."""
-    joint: str = "feature"
-    """How the joint encoder fuses the roles: ``feature`` (equation 6) or ``time`` (released)."""
-    visible_targets: bool = False
-    """Whether the decoder also reads the target's visible codes directly, beside what reaches it
-    through the joint encoder. In the paper's fine-tuning none is visible; mask-predict sampling
-    needs neighbours to fit, and learns it far sooner this way."""
-    code_geometry: bool = False
-    """Whether the output also scores codes by where they lie in code space: codes that decode
-    alike then learn from each other."""
-    decoder: str = "parallel"
-    """``parallel`` (equation 7) or ``autoregressive`` (the released code, kept to compare)."""
-    audio_width: int = 0
-    """Width the audio features are projected to before the decoder; 0 for ``width``."""
-    audio_kernel: int = 0
-    """Width, in rows of ``mel`` features, of the convolutions that the audio goes through before it
-    is projected; 0 for none (the paper)."""
-    audio_channels: int = 64
-    """Channels of those convolutions."""
-    outputs: str = "both"
+    outputs: Annotated[str, Choice("both", *ROLES)] = "both"
     """Whose codes can be predicted: ``both``, ``listener`` or ``speaker``."""
-    mask_ratio: float = 0.75
+    mask_ratio: Share = 0.75
     """Share of each role's steps that is masked in pre-training."""
-    listener_visible: str = "none"
-    """Target frames visible in fine-tuning: ``none`` (the paper) or ``uniform`` (a uniformly drawn
-    share, none at all in a quarter of the samples; what mask-predict sampling meets)."""
-    temperature: float = 0.05
+    temperature: Annotated[float, Range(1e-4, 100)] = 0.05
     """Temperature tau of the contrastive loss."""
     symmetric: bool = False
     """Whether the contrastive loss also matches listeners to speakers."""
@@ -145,72 +131,77 @@ class DIMConfig:
     """Weight lambda 2 of equation 10."""
     motion_weight: float = 1.0
     """Weight of equation 9's second term, the motion decoded from the predicted codes."""
+    causal: bool = False
+    """Whether no step reads later ones (for online use; needs ``vq.causal``)."""
+
+
+@dataclass(frozen=True)
+class AdditionsConfig(Section):
+    """What the shipped models add to the paper's."""
+
+    local_kernel: int = 0
+    """Width of the depthwise convolution in each transformer block; 0 for none (the paper)."""
+    audio_kernel: Annotated[int, Range(0, 99)] = 0
+    """Width, in rows of ``mel`` features, of the convolutions that the audio goes through before it
+    is projected; 0 for none (the paper)."""
+    audio_channels: Width = 64
+    """Channels of those convolutions."""
+    speaker_inputs: Annotated[str, Choice("motion", "codes")] = "motion"
+    """What the speaker's encoder reads: ``motion`` (the paper) or ``codes`` (code vectors)."""
+    listener_inputs: Annotated[str, Choice("motion", "codes")] = "motion"
+    """What the listener's encoder reads: ``motion`` (the paper) or ``codes``. With codes,
+    mask-predict sampling feeds back exactly what was sampled."""
+    visible_targets: bool = False
+    """Whether the decoder also reads the target's visible codes directly, beside what reaches it
+    through the joint encoder. In the paper's fine-tuning none is visible; mask-predict sampling
+    needs neighbours to fit, and learns it far sooner this way."""
+    code_geometry: bool = False
+    """Whether the output also scores codes by where they lie in code space: codes that decode
+    alike then learn from each other."""
+    listener_visible: Annotated[str, Choice("none", "uniform")] = "none"
+    """Target frames visible in fine-tuning: ``none`` (the paper) or ``uniform`` (a uniformly drawn
+    share, none at all in a quarter of the samples; what mask-predict sampling meets)."""
     anchor_weight: float = 0.0
     """Weight of the motion decoded from the true codes: keeps a VQ decoder that also trains on
     predicted codes from blurring sampled ones."""
-    motion_share: float = 1.0
+    motion_share: Share = 1.0
     """Share of a batch that the two motion terms are computed on; they cost as much as all else."""
-    attitudes: bool = False
-    """Whether the decoder is told the listener's attitude (or that it is unknown)."""
-    attitude_dropout: float = 0.5
-    """Share of training samples whose attitude is replaced by unknown."""
     styles: bool = False
     """Whether the decoder is told the speaker's style (or that it is unknown)."""
-    style_dropout: float = 0.3
+    style_dropout: Share = 0.3
     """Share of training samples whose style is replaced by unknown."""
-    mouth: str = "sampled"
+
+
+@dataclass(frozen=True)
+class MouthConfig(Section):
+    """The speaker's mouth, in the speaker task."""
+
+    mouth: Annotated[str, Choice("sampled", "expected")] = "sampled"
     """How the speaker's mouth comes out in the speaker task: ``sampled`` as every part is, or
     ``expected``: the motion of the expected code vector. Lips follow the sound, and a sample's
     noise is seen in them at once. Its codes are then never shown to the model again."""
     mouth_residual: bool = False
     """Whether a head adds to an expected mouth what means of code vectors cannot say: frame by
     frame, lips that close between two vowels."""
-    lips_weight: float = 0.0
+    lips_weight: Weight = 0.0
     """Weight of a loss on the gap between the lips of an expected mouth; only in the arkit space,
     where the open head says what it is."""
-    closed_weight: float = 0.0
+    closed_weight: Weight = 0.0
     """How much more a frame with closed lips counts in that loss than another one."""
-    speaker_centering: bool = False
-    """Subtract the clip's median from the speaker's motion, so that neither the camera nor the
-    tracker's resting values matter."""
-    clamp_std: float = 0.0
-    """Clamp standardised inputs to plus and minus this; 0 for never."""
-    noise_std: float = 0.0
-    """Training only: noise on the speaker's motion and audio, in standard deviations."""
-    modality_dropout: float = 0.0
-    """Training only: chance that the speaker's motion, or the audio, is zero in a sample."""
-    band_warp: float = 0.0
+
+
+@dataclass(frozen=True)
+class DIMConfig(MouthConfig, AdditionsConfig, InputsConfig, PaperConfig, section="dim"):
+    """Dyadic interaction modelling (section 3.3 of the paper, equations 4-10), and its inputs."""
+
+    attitude_dropout: Share = 0.5
+    """Share of training samples whose attitude is replaced by unknown."""
+    band_warp: Annotated[float, Range(0, 0.5)] = 0.0
     """Training only, for ``mel`` features: bands are read up to so much higher or lower (0.1: 10 %
     in mel), as throats longer and shorter would shift them."""
-    causal: bool = False
-    """Whether no step reads later ones (for online use; needs ``vq.causal``)."""
-    look_back: int = 0
-    """Steps that attention reaches back; 0 for all."""
 
     def __post_init__(self) -> None:
-        require_range("dim.width", self.width, 1, 4096)
-        require_range("dim.mask_ratio", self.mask_ratio, 0, 1)
-        require_range("dim.dropout", self.dropout, 0, 0.9)
-        require_range("dim.motion_share", self.motion_share, 0, 1)
-        require_range("dim.temperature", self.temperature, 1e-4, 100)
-        require_choice("dim.targets", self.targets, ("codes", "motion"))
-        require_range("dim.style_dropout", self.style_dropout, 0, 1)
-        require_range("dim.band_warp", self.band_warp, 0, 0.5)
-        require_choice("dim.mouth", self.mouth, ("sampled", "expected"))
-        require_range("dim.audio_kernel", self.audio_kernel, 0, 99)
-        require_range("dim.audio_channels", self.audio_channels, 1, 4096)
-        require_range("dim.lips_weight", self.lips_weight, 0, 1000)
-        require_range("dim.closed_weight", self.closed_weight, 0, 1000)
-        require_choice("dim.branches", self.branches, ("two", "speaker"))
-        require_choice("dim.modalities", self.modalities, ("both", "motion", "audio"))
-        require_choice("dim.speaker_inputs", self.speaker_inputs, ("motion", "codes"))
-        require_choice("dim.listener_inputs", self.listener_inputs, ("motion", "codes"))
-        require_choice("dim.joint", self.joint, ("feature", "time"))
-        require_choice("dim.decoder", self.decoder, ("parallel", "autoregressive"))
-        require_choice("dim.outputs", self.outputs, ("both", *ROLES))
-        require_choice("dim.listener_visible", self.listener_visible, ("none", "uniform"))
-        if self.width % self.heads:
-            raise InputError(f"dim.heads is {self.heads}; it must divide dim.width {self.width}")
+        super().__post_init__()
         if self.targets == "motion":
             codes = "codes" in (self.speaker_inputs, self.listener_inputs)
             if codes or self.visible_targets or self.code_geometry or self.decoder != "parallel":
@@ -232,7 +223,7 @@ class DIMConfig:
 
 
 @dataclass(frozen=True)
-class DIMRun(RunConfig):
+class DIMRun(SampledRun):
     """A run of the paper's model: of one role's VQ-VAE (kind ``vq``), or dyadic (``dim``)."""
 
     kind: str = "dim"
@@ -241,8 +232,6 @@ class DIMRun(RunConfig):
     """The VQ-VAE, of both roles."""
     dim: DIMConfig = field(default_factory=DIMConfig)
     """The dyadic model."""
-    generation: GenerationConfig = field(default_factory=GenerationConfig)
-    """Sampling defaults."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -267,11 +256,6 @@ class DIMRun(RunConfig):
     def attitude_conditioned(self) -> bool:
         """Whether the model is told the listener's attitude."""
         return self.kind == "dim" and self.dim.attitudes
-
-    @property
-    def sampling(self) -> GenerationConfig:
-        """How the model is sampled, where nothing else is asked for."""
-        return self.generation
 
 
 _SMALL_VQ = VQConfig(

@@ -107,7 +107,6 @@ class DIM(nn.Module):
                 dropout=dim.dropout,
                 local_kernel=dim.local_kernel,
                 causal=causal,
-                look_back=dim.look_back,
             )
 
         input_width = {"motion": vq.stride * MOTION_DIM, "codes": parts * vq.code_dim}

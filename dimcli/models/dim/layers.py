@@ -25,11 +25,11 @@ def sinusoidal_positions(steps: int, width: int, like: Tensor) -> Tensor:
     return table[:, :width].to(like.dtype)
 
 
-def attention_mask(visible: Tensor, causal: bool = False, look_back: int = 0) -> Tensor:
+def attention_mask(visible: Tensor, causal: bool = False) -> Tensor:
     """Which step may read which, bool [B, 1, N, N], from ``visible`` bool [B, N].
 
     A step always reads itself: a step that nothing may read (masked, or padding) then has finite
-    features, which the caller throws away. ``look_back`` bounds how far back a step reads.
+    features, which the caller throws away.
     """
     steps = visible.shape[1]
     step = torch.arange(steps, device=visible.device)
@@ -37,8 +37,6 @@ def attention_mask(visible: Tensor, causal: bool = False, look_back: int = 0) ->
     allowed = visible[:, None, :] | (distance == 0)
     if causal:
         allowed = allowed & (distance >= 0)
-    if look_back:
-        allowed = allowed & (distance <= look_back)
     return allowed[:, None]
 
 
@@ -126,11 +124,9 @@ class Transformer(nn.Module):
         dropout: float = 0.0,
         local_kernel: int = 0,
         causal: bool = False,
-        look_back: int = 0,
     ) -> None:
         super().__init__()
         self.causal = causal
-        self.look_back = look_back
         self.blocks = nn.ModuleList(
             Block(
                 width,
@@ -146,7 +142,7 @@ class Transformer(nn.Module):
 
     def forward(self, features: Tensor, visible: Tensor) -> Tensor:
         """Features [B, N, D] -> [B, N, D]; steps outside ``visible`` bool [B, N] are not read."""
-        mask = attention_mask(visible, self.causal, self.look_back)
+        mask = attention_mask(visible, self.causal)
         for block in self.blocks:
             features = block(features, mask, visible)
         return self.norm(features)
