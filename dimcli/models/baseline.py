@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import MOTION_DIM, NUM_POSE, Motion
+from dimcli.core.motion import MOTION_DIM, Motion
 from dimcli.data.clip import ATTITUDES, Stimulus
 from dimcli.data.windows import Batch, Statistics
 from dimcli.models.config import GenerationConfig, InputsConfig, RunConfig, TrainingConfig
 from dimcli.models.dim.augment import augmented, with_unknown
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.losses import masked_mean, velocity_loss
-from dimcli.models.dim.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD
+from dimcli.models.dim.vqvae import floored
 from dimcli.models.windows import check_stimulus, clip_to_range, one_thread, speaker_values
 
 Figures = dict[str, Tensor]
@@ -99,12 +99,10 @@ class Baseline(nn.Module, ABC):
 
     def fit_statistics(self, figures: Statistics) -> None:
         """Take means and standard deviations (with a floor for still columns) of training data."""
-        floor = torch.full((MOTION_DIM,), STD_FLOOR_EXPRESSION)
-        floor[:NUM_POSE] = STD_FLOOR_RAD
         self.speaker_mean.copy_(figures.mean["speaker"])
-        self.speaker_std.copy_(figures.std["speaker"].maximum(floor))
+        self.speaker_std.copy_(floored(figures.std["speaker"]))
         self.listener_mean.copy_(figures.mean["listener"])
-        self.listener_std.copy_(figures.std["listener"].maximum(floor))
+        self.listener_std.copy_(floored(figures.std["listener"]))
         self.audio_mean.copy_(figures.audio_mean)
         self.audio_std.copy_(figures.audio_std)
 

@@ -6,16 +6,25 @@ Axes: B batch, T frames, N steps (T / stride), P parts (codes a step).
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
-from dimcli.models.baseline import BaselineRun, ListenerBaseline
-from dimcli.models.config import SampledRun
-from dimcli.models.dim.config import VQConfig
+from dimcli.models.baseline import (
+    SMALL_TRAINING,
+    TABLE_GENERATION,
+    TABLE_TRAINING,
+    TINY_GENERATION,
+    TINY_TRAINING,
+    BaselineRun,
+    ListenerBaseline,
+)
+from dimcli.models.config import GenerationConfig, InputsConfig, SampledRun
+from dimcli.models.dim.config import VQConfig, preset
 from dimcli.models.dim.vqvae import VQVAE
 from dimcli.models.windows import Track, windows
 
@@ -36,8 +45,29 @@ class CodedRun(BaselineRun, SampledRun):
 PAPER_VQ = VQConfig(
     width=256, layers=12, heads=8, feedforward=384, codebook_size=200, code_dim=256, stride=8,
     reconstruction="l1", standardise=False,
-)  # fmt: skip  # fmt: skip
+)  # fmt: skip
 """The codebook of L2L as published."""
+
+
+_SURROUNDINGS = {
+    "small": (SMALL_TRAINING, GenerationConfig(temperature=0.9, overlap_s=1.28)),
+    "table": (TABLE_TRAINING, TABLE_GENERATION),
+    "tiny": (TINY_TRAINING, TINY_GENERATION),
+}
+
+
+def coded_presets(
+    paper: CodedRun, inputs: InputsConfig, sizes: Mapping[str, object]
+) -> dict[str, CodedRun]:
+    """A method's presets: ``paper``, and its own settings by ``sizes`` on DIM's codes of that size,
+    trained and sampled alike."""
+    presets = {"paper": paper}
+    for name, settings in sizes.items():
+        training, generation = _SURROUNDINGS[name]
+        own = replace(paper, **{paper.kind: settings})  # type: ignore[arg-type]
+        vq = preset(name, "train-vq").vq
+        presets[name] = replace(own, vq=vq, inputs=inputs, training=training, generation=generation)
+    return presets
 
 
 class CodedBaseline(ListenerBaseline):

@@ -211,16 +211,10 @@ class MotionPrior(SpeechModel):
         ones = motion.new_ones(MOTION_DIM)
         error = reconstruction_loss(motion, written, batch.mask, ones, "l1")
         if training:
-            self._keep_alive(latent.detach()[batch.mask].unflatten(1, (self.components, -1)), step)
+            rows = latent.detach()[batch.mask].unflatten(1, (self.components, -1)).flatten(0, 1)
+            self.quantizer.keep_alive(rows, step, settings.warmup_steps, settings.revive_after)
         figures = {"loss": error, "perplexity": quantised.perplexity}
         return (error + quantised.loss if coded else error), figures
-
-    def _keep_alive(self, latent: Tensor, step: int) -> None:
-        settings, rows = self.config.codetalker, latent.flatten(0, 1)
-        if step + 1 == settings.warmup_steps:
-            self.quantizer.initialise(rows)
-        elif step >= settings.warmup_steps and settings.revive_after:
-            self.quantizer.revive(rows, settings.revive_after)
 
 
 class CodeTalker(TwoStageSpeaker):

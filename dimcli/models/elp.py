@@ -29,17 +29,11 @@ from dimcli.data.windows import Batch
 from dimcli.models.baseline import (
     PAPER_INPUTS,
     SMALL_INPUTS,
-    SMALL_TRAINING,
-    TABLE_GENERATION,
-    TABLE_TRAINING,
-    TINY_GENERATION,
-    TINY_TRAINING,
     Figures,
     motion_loss,
 )
-from dimcli.models.coded import PAPER_VQ, CodedBaseline, CodedRun
+from dimcli.models.coded import PAPER_VQ, CodedBaseline, CodedRun, coded_presets
 from dimcli.models.config import GenerationConfig, TrainingConfig
-from dimcli.models.dim.config import preset
 from dimcli.models.dim.layers import Transformer, sinusoidal_positions
 from dimcli.models.dim.losses import code_loss, masked_mean
 from dimcli.models.dim.sampling import draw
@@ -162,34 +156,19 @@ class ELP(CodedBaseline):
         return self.vq.unstandardise(self.adapt(codes[None], attitude, there))[0]
 
 
-PRESETS = {
-    "paper": ELPRun(  # pieces of 64 frames
+PRESETS = coded_presets(
+    ELPRun(  # pieces of 64 frames
         vq=replace(PAPER_VQ, layers=4, parts="face"),
         inputs=PAPER_INPUTS,
         training=TrainingConfig(window_s=2.56, learning_rate=1e-4),
         generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
     ),
-    "small": ELPRun(
-        vq=preset("small", "train-vq").vq,
-        inputs=SMALL_INPUTS,
-        elp=ELPConfig(width=144, layers=3, heads=6, feedforward=384, dropout=0.0),
-        training=SMALL_TRAINING,
-        generation=GenerationConfig(temperature=0.9, overlap_s=1.28),
-    ),
-    "table": ELPRun(
-        vq=preset("table", "train-vq").vq,
-        inputs=SMALL_INPUTS,
-        elp=ELPConfig(width=96, layers=2, heads=4, feedforward=192, dropout=0.0),
-        training=TABLE_TRAINING,
-        generation=TABLE_GENERATION,
-    ),
-    "tiny": ELPRun(
-        vq=preset("tiny", "train-vq").vq,
-        inputs=SMALL_INPUTS,
-        elp=ELPConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.0),
-        training=TINY_TRAINING,
-        generation=TINY_GENERATION,
-    ),
-}
+    SMALL_INPUTS,
+    {
+        "small": ELPConfig(width=144, layers=3, heads=6, feedforward=384, dropout=0.0),
+        "table": ELPConfig(width=96, layers=2, heads=4, feedforward=192, dropout=0.0),
+        "tiny": ELPConfig(width=16, layers=1, heads=2, feedforward=32, dropout=0.0),
+    },
+)
 
 register(Method("elp", ("listener",), presets=PRESETS, build=ELP, coded=True, resumes_from=True))

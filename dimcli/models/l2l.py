@@ -29,16 +29,10 @@ from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import (
     SMALL_INPUTS,
-    SMALL_TRAINING,
-    TABLE_GENERATION,
-    TABLE_TRAINING,
-    TINY_GENERATION,
-    TINY_TRAINING,
     Figures,
 )
-from dimcli.models.coded import PAPER_VQ, CodedBaseline, CodedRun
+from dimcli.models.coded import PAPER_VQ, CodedBaseline, CodedRun, coded_presets
 from dimcli.models.config import GenerationConfig, TrainingConfig
-from dimcli.models.dim.config import preset
 from dimcli.models.dim.layers import attention_mask, sinusoidal_positions
 from dimcli.models.dim.losses import code_loss, masked_mean
 from dimcli.models.dim.sampling import draw
@@ -262,37 +256,24 @@ class CrossBlock(nn.Module):
         return split.unbind()
 
 
-PRESETS = {
-    "paper": L2LRun(
+PRESETS = coded_presets(
+    L2LRun(
         vq=PAPER_VQ,
         training=TrainingConfig(window_s=2.56, learning_rate=1e-4, ramp_steps=4000),
         generation=GenerationConfig(temperature=0.7, window_s=2.56, overlap_s=1.28),
     ),
-    "small": L2LRun(
-        vq=preset("small", "train-vq").vq,
-        inputs=replace(SMALL_INPUTS, attitudes=False),
-        l2l=L2LConfig(
+    replace(SMALL_INPUTS, attitudes=False),
+    {
+        "small": L2LConfig(
             width=144, speaker_layers=2, layers=3, heads=6, feedforward=384, dropout=0.0, top_p=1.0
         ),
-        training=SMALL_TRAINING,
-        generation=GenerationConfig(temperature=0.9, overlap_s=1.28),
-    ),
-    "table": L2LRun(
-        vq=preset("table", "train-vq").vq,
-        inputs=replace(SMALL_INPUTS, attitudes=False),
-        l2l=L2LConfig(
+        "table": L2LConfig(
             width=96, speaker_layers=1, layers=2, heads=4, feedforward=192, dropout=0.0, top_p=1.0
         ),
-        training=TABLE_TRAINING,
-        generation=TABLE_GENERATION,
-    ),
-    "tiny": L2LRun(
-        vq=preset("tiny", "train-vq").vq,
-        inputs=replace(SMALL_INPUTS, attitudes=False),
-        l2l=L2LConfig(width=16, speaker_layers=1, layers=1, heads=2, feedforward=32, dropout=0.0),
-        training=TINY_TRAINING,
-        generation=TINY_GENERATION,
-    ),
-}
+        "tiny": L2LConfig(
+            width=16, speaker_layers=1, layers=1, heads=2, feedforward=32, dropout=0.0
+        ),
+    },
+)
 
 register(Method("l2l", ("listener",), presets=PRESETS, build=L2L, coded=True, resumes_from=True))

@@ -18,7 +18,6 @@ from dimcli.core.config import with_overrides, write_config
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
 from dimcli.core.files import new_folder
-from dimcli.core.motion import NUM_POSE
 from dimcli.data.clip import ROLES
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import Batch, WindowSampler, statistics
@@ -38,7 +37,7 @@ from dimcli.models.dim.config import DIMRun, preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.layers import causal_kernel
 from dimcli.models.dim.objectives import finetune_objective, pretrain_objective, vq_objective
-from dimcli.models.dim.vqvae import STD_FLOOR_EXPRESSION, STD_FLOOR_RAD, VQVAE
+from dimcli.models.dim.vqvae import VQVAE, floored
 from dimcli.models.registry import read_config
 from dimcli.training.loop import Progress, TrainingResult, train
 from dimcli.training.motion import MotionTraining, Objective
@@ -104,14 +103,12 @@ def _train_vq(data: Path, run: Path, role: str, options: StageOptions) -> Traini
     def objective(
         batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        quantize = step >= config.vq.warmup_steps
+        vq = config.vq
+        quantize = step >= vq.warmup_steps
         loss, logged, latents = vq_objective(model, batch, role, quantize)
         if training:
             for part, latent in zip(model.part_modules, latents, strict=True):
-                if step + 1 == config.vq.warmup_steps:
-                    part.quantizer.initialise(latent)
-                elif quantize and config.vq.revive_after:
-                    part.quantizer.revive(latent, config.vq.revive_after)
+                part.quantizer.keep_alive(latent, step, vq.warmup_steps, vq.revive_after)
         return loss, logged
 
     return train_run(model, objective, samplers, config, run=run, options=options)
@@ -358,10 +355,8 @@ def _fit_statistics(model: DIM, sampler: WindowSampler) -> None:
     figures = statistics(sampler)
     if not model.config.vq.standardise:
         return
-    floor = torch.full_like(figures.std["speaker"], STD_FLOOR_EXPRESSION)
-    floor[:NUM_POSE] = STD_FLOOR_RAD
     for index, role in enumerate(ROLES):
         model.motion_mean[index] = figures.mean[role]
-        model.motion_std[index] = figures.std[role].maximum(floor)
+        model.motion_std[index] = floored(figures.std[role])
     model.audio_mean.copy_(figures.audio_mean)
     model.audio_std.copy_(figures.audio_std)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dimcli.core import distributed
+from dimcli.models.dim.config import VQConfig
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -40,6 +41,17 @@ def velocity_loss(motion: Tensor, prediction: Tensor, mask: Tensor, weights: Ten
     """Equation 1 on frame-to-frame differences of [B, T, D]; ours, keeps motion smooth."""
     error = (motion - prediction).diff(dim=1).square() * weights
     return masked_mean(error, mask[:, 1:] & mask[:, :-1])
+
+
+def motion_loss(
+    motion: Tensor, prediction: Tensor, mask: Tensor, weights: Tensor, config: VQConfig
+) -> Tensor:
+    """:func:`reconstruction_loss` and :func:`velocity_loss` as a VQ-VAE's ``config`` has them."""
+    loss = reconstruction_loss(motion, prediction, mask, weights, config.reconstruction)
+    if config.velocity_weight:
+        velocity = velocity_loss(motion, prediction, mask, weights)
+        loss = loss + config.velocity_weight * velocity
+    return loss
 
 
 def codebook_loss(latent: Tensor, code_vectors: Tensor, beta: float, mask: Tensor) -> Tensor:

@@ -19,9 +19,8 @@ from dimcli.models.dim.losses import (
     contrastive_loss,
     masked_loss,
     masked_mean,
-    reconstruction_loss,
+    motion_loss,
     total_loss,
-    velocity_loss,
 )
 from dimcli.models.dim.vqvae import VQVAE, column_weights
 from renderers.heads.regions import CLOSED, lip_gap
@@ -118,11 +117,7 @@ def _regression_term(model: DIM, role: str, dyad: Dyad, motion: Tensor, masked: 
     if config.vq.parts != "whole":
         weights = column_weights(config.data.space).to(target)
     frames = masked.repeat_interleave(config.vq.stride, dim=1)
-    loss = reconstruction_loss(target, motion, frames, weights, config.vq.reconstruction)
-    if config.vq.velocity_weight:
-        velocity = velocity_loss(target, motion, frames, weights)
-        loss = loss + config.vq.velocity_weight * velocity
-    return loss
+    return motion_loss(target, motion, frames, weights, config.vq)
 
 
 def _code_term(
@@ -177,7 +172,7 @@ def _speaking_term(
     if not config.dim.motion_weight:
         return code
     made = model.expected_mouth(logits, predicted.residual.get(role), steps)
-    motion = vq.part_loss(mouth, dyad.targets[role], made, dyad.mask)
+    motion = vq.motion_loss(dyad.targets[role], made, dyad.mask, mouth)
     figures[f"{role}_motion"] = motion
     if config.dim.lips_weight and config.data.space == "arkit":
         gap = lip_term(model, role, dyad, made)

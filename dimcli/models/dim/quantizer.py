@@ -73,6 +73,14 @@ class Quantizer(nn.Module):
         """Mean code vectors [..., D] under the chances that ``logits`` [..., K] stand for."""
         return logits.softmax(dim=-1) @ self.codebook
 
+    def keep_alive(self, latent: Tensor, step: int, warmup_steps: int, revive_after: int) -> None:
+        """After training step ``step`` on ``latent`` [M, D]: k-means at the end of the warm-up, and
+        from then on codes that are idle for ``revive_after`` batches (0: never) are revived."""
+        if step + 1 == warmup_steps:
+            self.initialise(latent)
+        elif step >= warmup_steps and revive_after:
+            self.revive(latent, revive_after)
+
     @torch.no_grad()
     def initialise(self, latent: Tensor, rounds: int = 10) -> None:
         """Set the codebook by k-means on ``latent`` [M, D] (Lloyd, started at spread-out rows)."""

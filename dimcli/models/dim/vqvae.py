@@ -15,14 +15,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dimcli.core.motion import ARKIT_EXPRESSIONS, JAW, MOTION_DIM, expression_index
+from dimcli.core.motion import ARKIT_EXPRESSIONS, JAW, MOTION_DIM, NUM_POSE, expression_index
 from dimcli.models.dim.config import VQConfig
 from dimcli.models.dim.layers import Transformer, sinusoidal_positions
-from dimcli.models.dim.losses import reconstruction_loss, velocity_loss, vq_loss
+from dimcli.models.dim.losses import motion_loss, vq_loss
 from dimcli.models.dim.quantizer import Quantizer
 
 STD_FLOOR_RAD = 0.01
 STD_FLOOR_EXPRESSION = 0.03
+
+
+def floored(std: Tensor) -> Tensor:
+    """Standard deviations [56], those of columns that hardly move raised to a floor."""
+    floor = torch.full_like(std, STD_FLOOR_EXPRESSION)
+    floor[:NUM_POSE] = STD_FLOOR_RAD
+    return std.maximum(floor)
 
 
 _WITH_SMILES = ("mouthSmile", "mouthFrown", "cheek", "noseSneer")
@@ -170,10 +177,8 @@ class VQVAE(nn.Module):
         """Set mean and std [56] of the training data; stds are floored, or left at 1 (config)."""
         if not self.config.standardise:
             return
-        floor = torch.full((MOTION_DIM,), STD_FLOOR_EXPRESSION)
-        floor[:6] = STD_FLOOR_RAD
         self.mean.copy_(mean)
-        self.std.copy_(std.maximum(floor))
+        self.std.copy_(floored(std))
 
     def standardise(self, motion: Tensor) -> Tensor:
         """Motion [..., 56] in its units -> in standard deviations of the training data."""
@@ -215,25 +220,16 @@ class VQVAE(nn.Module):
             latents=latents,
         )
 
-    def motion_loss(self, motion: Tensor, prediction: Tensor, mask: Tensor) -> Tensor:
-        """Equation 1 (and the velocity term) of standardised motion [B, T, 56], mask [B, T]."""
-        loss = reconstruction_loss(
-            motion, prediction, mask, self.weights, self.config.reconstruction
-        )
-        if self.config.velocity_weight:
-            velocity = velocity_loss(motion, prediction, mask, self.weights)
-            loss = loss + self.config.velocity_weight * velocity
-        return loss
-
-    def part_loss(self, index: int, motion: Tensor, decoded: Tensor, mask: Tensor) -> Tensor:
-        """:meth:`motion_loss` of part ``index`` alone; ``decoded`` [B, T, C] is its columns."""
-        columns = list(self.columns.values())[index]
-        truth, weights = motion[..., columns], self.weights[columns]
-        loss = reconstruction_loss(truth, decoded, mask, weights, self.config.reconstruction)
-        if self.config.velocity_weight:
-            velocity = velocity_loss(truth, decoded, mask, weights)
-            loss = loss + self.config.velocity_weight * velocity
-        return loss
+    def motion_loss(
+        self, motion: Tensor, prediction: Tensor, mask: Tensor, part: int | None = None
+    ) -> Tensor:
+        """Equation 1 (and the velocity term) of standardised motion [B, T, 56], mask [B, T]; of a
+        ``part`` alone, where ``prediction`` [B, T, C] is its columns."""
+        weights = self.weights
+        if part is not None:
+            columns = list(self.columns.values())[part]
+            motion, weights = motion[..., columns], weights[columns]
+        return motion_loss(motion, prediction, mask, weights, self.config)
 
     def encode(self, motion: Tensor, frame_mask: Tensor) -> Tensor:
         """Standardised motion [B, T, 56] -> codes long [B, N, P]."""
