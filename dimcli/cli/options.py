@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from dimcli.cli import console
+from dimcli.core.limits import LARGEST_SEED
 
 Device = Literal["auto", "cpu", "cuda"]
 Role = Literal["speaker", "listener"]
@@ -25,7 +26,6 @@ OutputOption = Annotated[
 RunOption = Annotated[Path, typer.Option("--output", "-o", help="Run directory to write.")]
 MotionArgument = Annotated[Path, typer.Argument(help="Motion file (.npz).")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output that exists.")]
-LARGEST_SEED = 2**32 - 1
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Same seed, same result.")
 ]

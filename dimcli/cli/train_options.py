@@ -8,13 +8,8 @@ from typing import Annotated
 
 import typer
 
-from dimcli.cli.options import (
-    LARGEST_SEED,
-    DeviceOption,
-    ForceOption,
-    JsonOption,
-    with_options,
-)
+from dimcli.cli.options import DeviceOption, ForceOption, JsonOption, with_options
+from dimcli.core.limits import LARGEST_SEED
 
 PresetOption = Annotated[str, typer.Option(help="paper, official, small, speaker, table or tiny.")]
 SetOption = Annotated[

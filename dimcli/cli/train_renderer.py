@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import (
-    LARGEST_SEED,
-    DeviceOption,
-    ForceOption,
-    JsonOption,
-    RegionOption,
-    RunOption,
-)
+from dimcli.cli.options import DeviceOption, ForceOption, JsonOption, RegionOption, RunOption
 from dimcli.cli.train_options import ResumeOption
+from dimcli.core.limits import LARGEST_SEED
 
 if TYPE_CHECKING:
     from dimcli.training.renderer.run import Look

@@ -17,10 +17,10 @@ from typing import Annotated, Any, TypeVar
 
 import yaml
 
-from dimcli.core import limits
 from dimcli.core.documents import parse_yaml, read_yaml, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
+from dimcli.core.limits import LARGEST_SEED
 
 Config = TypeVar("Config")
 
@@ -53,6 +53,8 @@ def from_dict(section: type[Config], document: Any, source: str) -> Config:
     """
     if not isinstance(document, dict):
         raise InputError(f"{source}: expected a mapping for {section.__name__}")
+    gone = getattr(section, "_gone", ())
+    document = {key: value for key, value in document.items() if (key, value) not in gone}
     hints = _hints(section)  # type: ignore[arg-type]
     unknown = [shortened(key) for key in document if key not in hints]
     if unknown:
@@ -109,9 +111,6 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
                 _convert(value_kind, content, f"{name}: {shortened(key)}")
     if plain is float and not math.isfinite(value):
         raise InputError(f"{name} is {value}; expected a finite number")
-    if plain is int:
-        field = name.rsplit(" ", 1)[-1].rsplit("_", 1)[-1]
-        require_range(name, value, *limits.SIZES.get(field, (-(2**63), 2**63)))
     return value
 
 
@@ -179,23 +178,40 @@ class Divides:
 
 
 Width = Annotated[int, Range(1, 4096)]
+Layers = Annotated[int, Range(0, 64)]
+Feedforward = Annotated[int, Range(0, 16_384)]
+Kernel = Annotated[int, Range(0, 4096)]
+Count = Annotated[int, Range(0, 1e9)]
+Seed = Annotated[int, Range(0, LARGEST_SEED)]
 Share = Annotated[float, Range(0, 1)]
 Dropout = Annotated[float, Range(0, 0.9)]
 Weight = Annotated[float, Range(0, 1000)]
+Duration = Annotated[float, Range(0.04, 3600)]
 
 
 class Section:
     """A section of a configuration, a dataclass: what its fields may be is annotated on them.
 
-    Error messages call a field ``section.field``.
+    Error messages call a field ``section.field``. ``gone`` are fields that older files have, each
+    with the one value that changes nothing, where :func:`from_dict` skips it.
     """
 
     _section = ""
+    _gone = tuple[tuple[str, Any], ...]()
 
-    def __init_subclass__(cls, *, section: str = "") -> None:
+    def __init_subclass__(cls, section: str = "", gone: tuple[tuple[str, Any], ...] = ()) -> None:
         cls._section = section or cls._section
+        cls._gone = gone or cls._gone
 
     def __post_init__(self) -> None:
-        for field, hint in typing.get_type_hints(type(self), include_extras=True).items():
-            for rule in getattr(hint, "__metadata__", ()):
-                rule.check(self, f"{self._section}.{field}", field)
+        for field, rule in _rules(type(self)):  # type: ignore[arg-type]
+            name = f"{self._section}.{field}" if self._section else field
+            rule.check(self, name, field)
+
+
+@cache
+def _rules(section: Hashable) -> list[tuple[str, Range | Choice | Divides]]:
+    hints = typing.get_type_hints(section, include_extras=True)
+    return [
+        (field, rule) for field, hint in hints.items() for rule in getattr(hint, "__metadata__", ())
+    ]

@@ -31,15 +31,8 @@ LINES_BYTES, LINE_BYTES = 512_000_000, 1_000_000
 """Of a file with a JSON value on each line, and of a line."""
 DOCUMENT_DEPTH, DOCUMENT_PARTS = 32, 5_000_000
 """Nesting of a JSON or YAML document, and values in it."""
-SIZES = {
-    **dict.fromkeys(("layers", "blocks", "down", "up"), (0, 64)),
-    "heads": (1, 1024),
-    **dict.fromkeys(("width", "dim", "feedforward", "channels", "hidden", "fusion"), (0, 16_384)),
-    **dict.fromkeys(("latent", "widest", "adapter", "coefficients", "window"), (0, 16_384)),
-    **dict.fromkeys(("size", "categories", "components", "mixtures"), (0, 65_536)),
-    **dict.fromkeys(("kernel", "period", "face", "room"), (0, 4_096)),
-}
-"""Lowest and highest value of a run's integers, by the last word of the field's name."""
+LARGEST_SEED = 2**32 - 1
+"""Of a seed, which is at least 0."""
 
 ARRAYS_BYTES, MOTION_BYTES = 1_000_000_000, 300_000_000
 """What the arrays of an ``.npz`` file inflate to, and those of a motion: twelve hours of video."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 
+from dimcli.core.config import Range, Section
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Floats, Motion
+from dimcli.core.motion import FPS_RANGE, Floats, Motion
 
 ROLES = ("speaker", "listener")
 ATTITUDES = ("unknown", "negative", "neutral", "positive")
@@ -16,16 +17,16 @@ UNKNOWN_STYLE = "unknown"
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Section, section="data"):
     """What the model's inputs are; copied from the data set when a run starts."""
 
-    fps: float = 25.0
+    fps: Annotated[float, Range(*FPS_RANGE)] = 25.0
     """Frames a second of the motion and the audio features."""
     space: str = "arkit"
     """Motion space: ``arkit`` or ``flame``."""
     audio_encoder: str = "mel"
     """Name of the audio encoder."""
-    audio_dim: int = 0
+    audio_dim: Annotated[int, Range(0, 16_384)] = 0
     """Width of the audio features; 0 until a data set fills it in."""
     styles: str = ""
     """Names of the ways of speaking in the data set, with commas between; empty for none."""

@@ -16,13 +16,12 @@ import sys
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from dimcli.core import limits
-from dimcli.core.config import from_dict, require_choice, require_range
+from dimcli.core.config import Choice, Count, Range, Section, from_dict
 from dimcli.core.documents import parse_json, read_json, read_json_lines, read_yaml, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
@@ -155,24 +154,19 @@ STATISTICS = "statistics.json"
 
 
 @dataclass(frozen=True)
-class DatasetInfo:
+class DatasetInfo(Section):
     """What ``dataset.yaml`` says: every clip shares ``fps``, ``space`` and the audio encoder."""
 
     name: str
-    fps: float
-    space: str
+    fps: Annotated[float, Range(*FPS_RANGE)]
+    space: Annotated[str, Choice(*SPACES)]
     audio_encoder: str
-    audio_dim: int
+    audio_dim: Annotated[int, Range(1, 16_384)]
     clips: dict[str, int]
-    conversations: int
-    hours: float
+    conversations: Count
+    hours: Annotated[float, Range(0, 1e9)]
     made_by: dict[str, Any]
     format: int = FORMAT_VERSION
-
-    def __post_init__(self) -> None:
-        require_range("fps", self.fps, *FPS_RANGE)
-        require_choice("space", self.space, SPACES)
-        require_range("audio_dim", self.audio_dim, 1, limits.SIZES["dim"][1])
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dimcli.core import distributed
-from dimcli.core.config import Divides, Dropout, Range, Section, Share, Weight, Width
+from dimcli.core.config import (
+    Count,
+    Divides,
+    Dropout,
+    Feedforward,
+    Range,
+    Section,
+    Share,
+    Weight,
+    Width,
+)
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import (
@@ -75,7 +85,7 @@ class CodeTalkerConfig(Section, section="codetalker"):
     """First stage: layers of the encoder, and again of the decoder."""
     prior_heads: Annotated[int, Divides("prior_width", 2)] = 8
     """First stage: attention heads."""
-    prior_feedforward: int = 1536
+    prior_feedforward: Feedforward = 1536
     """First stage: width inside the feed-forward blocks."""
     components: Annotated[int, Range(1, 256)] = 8
     """Codes a frame, all of one codebook."""
@@ -83,11 +93,11 @@ class CodeTalkerConfig(Section, section="codetalker"):
     """Codes in the codebook."""
     code_dim: Width = 128
     """Width of a code vector."""
-    commitment: float = 0.25
+    commitment: Weight = 0.25
     """Weight of the commitment term."""
-    warmup_steps: int = 0
+    warmup_steps: Count = 0
     """First stage: steps without quantisation at the start; the codebook is then set by k-means."""
-    revive_after: int = 0
+    revive_after: Count = 0
     """First stage: steps without use after which a code is moved onto a current feature; 0 for
     never."""
     width: Width = 1024

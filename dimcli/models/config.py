@@ -11,8 +11,11 @@ from typing import Annotated
 
 from dimcli.core.config import (
     Choice,
+    Count,
+    Duration,
     Range,
     Section,
+    Seed,
     Share,
     from_dict,
     read_document,
@@ -36,7 +39,7 @@ class TrainingConfig(Section, section="training"):
     """Optimiser steps at most."""
     batch_size: Annotated[int, Range(1, 65536)] = 32
     """Windows in a batch."""
-    window_s: Annotated[float, Range(0.04, 3600)] = 6.4
+    window_s: Duration = 6.4
     """Length of a training window in seconds."""
     learning_rate: Annotated[float, Range(0, 10)] = 1e-5
     """Peak learning rate of AdamW."""
@@ -44,19 +47,19 @@ class TrainingConfig(Section, section="training"):
     """Weight decay of AdamW."""
     schedule: Annotated[str, Choice("constant", "cosine")] = "constant"
     """``constant``, or ``cosine`` down to 2 % at the last step."""
-    ramp_steps: int = 0
+    ramp_steps: Count = 0
     """Steps over which the learning rate rises from 0."""
     clip_norm: Annotated[float, Range(0, 1e9)] = 1.0
     """Gradient norm to clip to; 0 for never."""
-    conversations: Annotated[int, Range(0, 1e9)] = 0
+    conversations: Count = 0
     """Conversations of the train split to learn from, the first so many; 0 for all."""
     validate_every: Annotated[int, Range(1, 1e9)] = 500
     """Steps between validations (and checkpoints)."""
     validation_batches: Annotated[int, Range(1, 1e6)] = 8
     """Batches in a validation; the same windows every time."""
-    patience: int = 0
+    patience: Count = 0
     """Validations without a better loss after which training stops; 0 for never."""
-    seed: int = 0
+    seed: Seed = 0
     """Seed of everything random in the stage."""
 
 
@@ -71,15 +74,15 @@ class GenerationConfig(Section, section="generation"):
     attitude_guidance: Annotated[float, Range(0, 100)] = 1.0
     """How much the listener's attitude counts beside what it counted in training (1):
     classifier-free guidance, for models trained with ``dim.attitude_dropout``."""
-    sharpening: float = 0.0
+    sharpening: Annotated[float, Range(0, 100)] = 0.0
     """How much more an expected mouth departs from its local mean than decoded: an expectation
     blurs what is brief, such as closed lips."""
     offsets: Annotated[int, Range(1, 64)] = 1
     """At how many beginnings of its steps, a frame apart, an expected mouth is heard; their mean is
     taken. Where a step of several frames begins says nothing about the sound."""
-    window_s: float = 6.4
+    window_s: Duration = 6.4
     """Length of a window in seconds."""
-    overlap_s: float = 1.6
+    overlap_s: Annotated[float, Range(0, 3600)] = 1.6
     """Seconds of the last window that the next one starts from."""
 
 
@@ -90,7 +93,7 @@ class InputsConfig(Section, section="inputs"):
     speaker_centering: bool = False
     """Subtract the clip's median from the speaker's motion, so that neither the camera nor the
     tracker's resting values matter."""
-    clamp_std: float = 0.0
+    clamp_std: Annotated[float, Range(0, 1000)] = 0.0
     """Clamp standardised inputs to plus and minus this; 0 for never."""
     noise_std: Annotated[float, Range(0, 10)] = 0.0
     """Training only: noise on the speaker's motion and audio, in standard deviations."""

@@ -22,7 +22,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from dimcli.core.config import Divides, Dropout, Section, Weight, Width
+from dimcli.core.config import Divides, Dropout, Feedforward, Layers, Section, Weight, Width
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
@@ -47,11 +47,11 @@ class ELPConfig(Section, section="elp"):
 
     width: Width = 256
     """Width of the transformers."""
-    layers: int = 4
+    layers: Layers = 4
     """Layers of each of the two transformers: speaker, adaptive space."""
     heads: Annotated[int, Divides("width")] = 8
     """Attention heads."""
-    feedforward: int = 512
+    feedforward: Feedforward = 512
     """Width inside the feed-forward blocks."""
     dropout: Dropout = 0.1
     """Dropout in training."""

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dimcli.core.config import Divides, Dropout, Range, Section, Width
+from dimcli.core.config import Divides, Dropout, Feedforward, Layers, Range, Section, Width
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
@@ -45,13 +45,13 @@ class L2LConfig(Section, section="l2l"):
 
     width: Width = 200
     """Width of the predictor and of the cross-modal transformer."""
-    speaker_layers: int = 2
+    speaker_layers: Layers = 2
     """Layers in which the speaker's motion reads the speaker's audio."""
-    layers: int = 5
+    layers: Layers = 5
     """Layers of the predictor, each reading its own past and the speaker."""
     heads: Annotated[int, Divides("width")] = 10
     """Attention heads."""
-    feedforward: int = 800
+    feedforward: Feedforward = 800
     """Width inside the feed-forward blocks."""
     dropout: Dropout = 0.1
     """Dropout in training."""

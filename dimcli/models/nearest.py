@@ -45,9 +45,9 @@ class NearestConfig(Section, section="nearest"):
     """What is compared: the speakers' ``audio`` or ``motion``."""
     segment_s: Annotated[float, Range(0.1, 60)] = 2.56
     """Length of the pieces that are looked up one after another, in seconds (64 frames at 25)."""
-    step_s: float = 0.16
+    step_s: Annotated[float, Range(0.01, 60)] = 0.16
     """Speakers are compared by their mean over steps of so many seconds."""
-    fade_s: float = 0.32
+    fade_s: Annotated[float, Range(0, 30)] = 0.32
     """Seconds over which one borrowed piece goes over into the next."""
 
     def __post_init__(self) -> None:

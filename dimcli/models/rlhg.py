@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dimcli.core.config import Dropout, Range, Section, Width
+from dimcli.core.config import Dropout, Range, Section, Weight, Width
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
@@ -52,7 +52,7 @@ class RLHGConfig(Section, section="rlhg"):
     """Layers of the LSTM."""
     dropout: Dropout = 0.1
     """Dropout between the LSTM's layers."""
-    velocity_weight: float = 1.0
+    velocity_weight: Weight = 1.0
     """Weight of the loss on frame-to-frame differences."""
 
 

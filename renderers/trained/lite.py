@@ -26,12 +26,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dimcli.core.config import Range, Section
 from dimcli.core.errors import InputError
 from dimcli.core.motion import HEAD, MOTION_DIM
 from renderers.heads.contours import EYES, FACE_OVAL, OUTER_LIP_LOWER, OUTER_LIP_UPPER
@@ -86,26 +88,24 @@ class RegionConfig:
 
 
 @dataclass(frozen=True)
-class LiteConfig:
+class LiteConfig(Section, section="lite"):
     """Sizes of the network."""
 
-    size: int = 256
+    size: Annotated[int, Range(32, 65_536)] = 256
     """Side of the square, px; a multiple of 16."""
-    width: int = 24
+    width: Annotated[int, Range(2, 16_384)] = 24
     """Channels at half the size; 1.5, 2 and 3 times as many at 1/4, 1/8 and 1/16."""
-    mixtures: int = 16
+    mixtures: Annotated[int, Range(2, 65_536)] = 16
     """Weights that the pose gives the maps of a memory's room."""
-    face: int = 16
+    face: Annotated[int, Range(2, 4096)] = 16
     """Channels of the features that move with the face."""
-    room: int = 8
+    room: Annotated[int, Range(2, 4096)] = 8
     """Channels of the features that rest in the square."""
 
     def __post_init__(self) -> None:
-        if self.size < 32 or self.size % 16:
-            raise InputError(f"lite size is {self.size}; expected a multiple of 16 from 32")
-        for name in ("width", "mixtures", "face", "room"):
-            if getattr(self, name) < 2:
-                raise InputError(f"lite {name} is {getattr(self, name)}; expected 2 or more")
+        super().__post_init__()
+        if self.size % 16:
+            raise InputError(f"lite.size is {self.size}; expected a multiple of 16")
 
     @property
     def widths(self) -> tuple[int, ...]:

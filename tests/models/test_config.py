@@ -1,13 +1,16 @@
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 
-from dimcli.core.config import with_overrides, write_config
+from dimcli.core.config import from_dict, to_dict, with_overrides, write_config
 from dimcli.core.errors import InputError
 from dimcli.models.config import PRESETS
 from dimcli.models.dim.config import preset
-from dimcli.models.registry import build_model, read_config
+from dimcli.models.registry import build_model, method, methods, read_config
 
 PARAMETERS = {
     "paper": (19_151_288, 114_842_096, 95_297_080),
@@ -46,6 +49,46 @@ def test_an_unknown_key_is_an_error_that_names_the_known_ones(tmp_path: Path) ->
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(InputError, match=r"mask_ration.*known: .*mask_ratio"):
         read_config(tmp_path / "config.yaml")
+
+
+def test_a_run_of_an_older_version_is_read_unless_it_used_what_is_gone(tmp_path: Path) -> None:
+    config = preset("tiny", "finetune")
+    document = to_dict(config)
+    path = tmp_path / "config.yaml"
+    document["dim"]["look_back"] = 0
+    path.write_text(yaml.safe_dump(document))
+    assert read_config(path) == config
+    document["dim"]["look_back"] = 20
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(InputError, match="unknown key look_back"):
+        read_config(path)
+
+
+def numbers(config: Any, *place: str) -> list[tuple[str, ...]]:
+    """The places of every integer and float of a configuration."""
+    found = []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if is_dataclass(value):
+            found += numbers(value, *place, field.name)
+        elif type(value) in (int, float):
+            found.append((*place, field.name))
+    return found
+
+
+@pytest.mark.parametrize("name", methods(trained=True))
+def test_every_number_of_a_run_has_a_range(name: str) -> None:
+    config = method(name).preset("small")
+    for *sections, field in numbers(config):
+        for value in (float("nan"), float("inf"), -(10**12), 10**12, "many", None, [1], True):
+            document = to_dict(config)
+            section = document
+            for part in sections:
+                section = section[part]
+            section[field] = value
+            with pytest.raises(InputError, match=rf"{field} is ") as error:
+                from_dict(type(config), document, "config.yaml")
+            assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,12 @@ from typing import Annotated
 
 from dimcli.core.config import (
     Choice,
+    Count,
     Divides,
     Dropout,
+    Feedforward,
+    Kernel,
+    Layers,
     Range,
     Section,
     Share,
@@ -38,17 +42,17 @@ class VQConfig(Section, section="vq"):
 
     width: Width = 384
     """Width of the transformers."""
-    layers: int = 8
+    layers: Layers = 8
     """Layers of the encoder, and again of the decoder."""
     heads: Annotated[int, Divides("width")] = 8
     """Attention heads."""
-    feedforward: int = 768
+    feedforward: Feedforward = 768
     """Width inside the feed-forward blocks."""
     dropout: Dropout = 0.1
     """Dropout in training."""
     codebook_size: Annotated[int, Range(2, 65536)] = 512
     """Codes in a codebook."""
-    code_dim: int = 128
+    code_dim: Width = 128
     """Width of a code vector."""
     stride: Annotated[int, Range(1, 64)] = 1
     """Frames a code stands for."""
@@ -56,24 +60,24 @@ class VQConfig(Section, section="vq"):
     """``whole``: one code a step for all 56 numbers. ``face``: one code a step for each of nod,
     turn, lids, gaze, mouth and brows, each with its own small encoder, codebook and decoder.
     ``speech``: the same with the smile apart from the mouth that speaks."""
-    local_kernel: int = 0
+    local_kernel: Kernel = 0
     """Width of the depthwise convolution in each transformer block; 0 for none (the paper)."""
-    frame_kernel: int = 0
+    frame_kernel: Kernel = 0
     """Width of the convolutions after the decoder that run at the frame rate, so that the joints
     between codes are smooth; 0 for none (the paper)."""
-    commitment: float = 0.25
+    commitment: Weight = 0.25
     """Weight beta of equation 2."""
-    codebook_weight: float = 1.0
+    codebook_weight: Weight = 1.0
     """Weight gamma of equation 3."""
     reconstruction: Annotated[str, Choice("l1", "l2")] = "l2"
     """Reconstruction loss: ``l2`` (equation 1) or ``l1`` (the released code)."""
-    velocity_weight: float = 0.0
+    velocity_weight: Weight = 0.0
     """Weight of the same loss on frame-to-frame differences."""
     standardise: bool = True
     """Divide each column by its standard deviation in the training data (with a floor)."""
-    warmup_steps: int = 0
+    warmup_steps: Count = 0
     """Steps without quantisation at the start; the codebooks are then set by k-means."""
-    revive_after: int = 200
+    revive_after: Count = 200
     """Steps without use after which a code is moved onto a current latent; 0 for never."""
     causal: bool = False
     """Whether the decoder's motion depends on no later code (for online use). The encoder reads the
@@ -88,19 +92,19 @@ class PaperConfig(Section):
     width: Width = 384
     """Width of the role encoders; the joint encoder and the joint decoder are wider by what they
     concatenate."""
-    role_layers: int = 8
+    role_layers: Layers = 8
     """Layers of each role-specific encoder."""
-    joint_layers: int = 8
+    joint_layers: Layers = 8
     """Layers of the joint encoder."""
-    decoder_layers: int = 8
+    decoder_layers: Layers = 8
     """Layers of the joint decoder."""
     heads: Annotated[int, Divides("width")] = 8
     """Attention heads."""
-    feedforward: int = 768
+    feedforward: Feedforward = 768
     """Width inside the feed-forward blocks."""
     dropout: Dropout = 0.1
     """Dropout in training."""
-    audio_width: int = 0
+    audio_width: Annotated[int, Range(0, 4096)] = 0
     """Width the audio features are projected to before the decoder; 0 for ``width``."""
     joint: Annotated[str, Choice("feature", "time")] = "feature"
     """How the joint encoder fuses the roles: ``feature`` (equation 6) or ``time`` (released)."""
@@ -125,11 +129,11 @@ class PaperConfig(Section):
     """Temperature tau of the contrastive loss."""
     symmetric: bool = False
     """Whether the contrastive loss also matches listeners to speakers."""
-    contrastive_weight: float = 1.0
+    contrastive_weight: Weight = 1.0
     """Weight lambda 1 of equation 10."""
-    masked_weight: float = 1.0
+    masked_weight: Weight = 1.0
     """Weight lambda 2 of equation 10."""
-    motion_weight: float = 1.0
+    motion_weight: Weight = 1.0
     """Weight of equation 9's second term, the motion decoded from the predicted codes."""
     causal: bool = False
     """Whether no step reads later ones (for online use; needs ``vq.causal``)."""
@@ -139,7 +143,7 @@ class PaperConfig(Section):
 class AdditionsConfig(Section):
     """What the shipped models add to the paper's."""
 
-    local_kernel: int = 0
+    local_kernel: Kernel = 0
     """Width of the depthwise convolution in each transformer block; 0 for none (the paper)."""
     audio_kernel: Annotated[int, Range(0, 99)] = 0
     """Width, in rows of ``mel`` features, of the convolutions that the audio goes through before it
@@ -161,7 +165,7 @@ class AdditionsConfig(Section):
     listener_visible: Annotated[str, Choice("none", "uniform")] = "none"
     """Target frames visible in fine-tuning: ``none`` (the paper) or ``uniform`` (a uniformly drawn
     share, none at all in a quarter of the samples; what mask-predict sampling meets)."""
-    anchor_weight: float = 0.0
+    anchor_weight: Weight = 0.0
     """Weight of the motion decoded from the true codes: keeps a VQ decoder that also trains on
     predicted codes from blurring sampled ones."""
     motion_share: Share = 1.0
@@ -191,7 +195,9 @@ class MouthConfig(Section):
 
 
 @dataclass(frozen=True)
-class DIMConfig(MouthConfig, AdditionsConfig, InputsConfig, PaperConfig, section="dim"):
+class DIMConfig(
+    MouthConfig, AdditionsConfig, InputsConfig, PaperConfig, section="dim", gone=(("look_back", 0),)
+):
     """Dyadic interaction modelling (section 3.3 of the paper, equations 4-10), and its inputs."""
 
     attitude_dropout: Share = 0.5

@@ -12,11 +12,13 @@ picture, h w feature map or flow grid. Pictures are RGB in [-1, 1].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dimcli.core.config import Layers, Range, Section
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
 
@@ -138,40 +140,41 @@ that the first warp is the source itself rather than noise."""
 INITIAL_FLOW_STD = 1e-4
 
 
+Size = Annotated[int, Range(1, 16_384)]
+
+
 @dataclass(frozen=True)
-class PIRendererConfig:
+class PIRendererConfig(Section, section="paper"):
     """Sizes of the three networks; the defaults are the published ones."""
 
-    coefficients: int = MOTION_DIM + NUM_PLACE
+    coefficients: Size = MOTION_DIM + NUM_PLACE
     """Numbers that drive a frame: motion 56 (either space), then the head's place 3."""
-    adapter: int = 0
+    adapter: Annotated[int, Range(0, 16_384)] = 0
     """Coefficients of published weights to start from (73), which a first layer makes out of ours;
     0 for none."""
-    window: int = 27
+    window: Size = 27
     """Frames of motion about the one that is drawn, odd."""
-    latent: int = 256
+    latent: Size = 256
     """Width of the latent."""
-    mapping_layers: int = 3
+    mapping_layers: Layers = 3
     """Dilated convolutions over time; each shortens the window by 6 frames."""
-    warp_width: int = 32
+    warp_width: Size = 32
     """Channels of the warping network at full size; doubled at each halving."""
-    warp_down: int = 5
+    warp_down: Layers = 5
     """Halvings of the warping network."""
-    warp_up: int = 3
+    warp_up: Layers = 3
     """Doublings after them; the flow grid is the picture halved ``warp_down - warp_up`` times."""
-    edit_width: int = 64
+    edit_width: Size = 64
     """Channels of the editing network at full size; doubled at each halving."""
-    edit_layers: int = 3
+    edit_layers: Annotated[int, Range(1, 64)] = 3
     """Halvings of the editing network."""
-    edit_blocks: int = 2
+    edit_blocks: Layers = 2
     """Modulated residual blocks at each of its sizes."""
-    widest: int = 256
+    widest: Size = 256
     """Most channels anywhere."""
 
     def __post_init__(self) -> None:
-        for name in ("coefficients", "latent", "warp_width", "edit_width", "edit_layers", "widest"):
-            if getattr(self, name) < 1:
-                raise InputError(f"renderer {name} is {getattr(self, name)}; expected 1 or more")
+        super().__post_init__()
         shortest = 7 + 6 * self.mapping_layers
         if self.window % 2 == 0 or self.window < shortest:
             raise InputError(
