@@ -23,12 +23,14 @@ class Reference:
 
     ``image`` uint8 [H, W, 3] RGB; ``landmarks`` float32 [478, 3] in pixels of the picture (x right,
     y down, z depth, smaller is nearer); ``values`` float32 [56], the picture's own motion frame in
-    the ``arkit`` space. Raises ValueError when a shape is another.
+    the ``arkit`` space; ``matte`` float32 [H, W], the share of a pixel that is the person's, None
+    where nobody measured it. Raises ValueError when a shape is another.
     """
 
     image: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     values: NDArray[np.float32]
+    matte: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
@@ -41,6 +43,10 @@ class Reference:
         if self.values.shape != (MOTION_DIM,):
             raise ValueError(
                 f"reference values have shape {self.values.shape}; expected ({MOTION_DIM},)"
+            )
+        if self.matte is not None and self.matte.shape != self.image.shape[:2]:
+            raise ValueError(
+                f"reference matte has shape {self.matte.shape}; expected {self.image.shape[:2]}"
             )
 
     @cached_property
@@ -57,7 +63,10 @@ class Reference:
         across, down = size[0] / width, size[1] / height
         scale = np.array([across, down, across], np.float32)
         image, landmarks = resized(self.image, size), self.landmarks.astype(np.float32)
-        return replace(self, image=image, landmarks=landmarks * scale)
+        matte = self.matte
+        if matte is not None:
+            matte = np.asarray(cv2.resize(matte, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        return replace(self, image=image, landmarks=landmarks * scale, matte=matte)
 
 
 def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ import typer
 from dimcli.cli import console
 from dimcli.cli.options import (
     AudioTrackOption,
+    BackgroundOption,
     CheckpointOption,
     Job,
     OutputOption,
@@ -68,6 +69,7 @@ def generate_listener(
             help="Answer as a stream: no look ahead. Needs weights of --ablation online.",
         ),
     ] = False,
+    background: BackgroundOption = "keep",
     size: SizeOption = None,
     audio_track: AudioTrackOption = None,
     save_motion: Annotated[
@@ -103,6 +105,7 @@ def generate_speaker(
     style: StyleOption = "unknown",
     seed: SeedOption = 0,
     temperature: TemperatureOption = None,
+    background: BackgroundOption = "keep",
     size: SizeOption = None,
     audio_track: AudioTrackOption = None,
     save_motion: Annotated[
@@ -137,6 +140,7 @@ def generate_dyad(
     style_b: StyleOption = "unknown",
     seed: SeedOption = 0,
     temperature: TemperatureOption = None,
+    background: BackgroundOption = "keep",
     size: SizeOption = None,
     audio_track: AudioTrackOption = None,
     save_motion: Annotated[

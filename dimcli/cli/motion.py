@@ -10,6 +10,7 @@ import typer
 from dimcli.cli import console
 from dimcli.cli.options import (
     AudioTrackOption,
+    BackgroundOption,
     CheckpointOption,
     ForceOption,
     Job,
@@ -128,6 +129,7 @@ def render(
     pose: Annotated[
         Pose, typer.Option(help="About the picture's own pose and face, or as the numbers say.")
     ] = "relative",
+    background: BackgroundOption = "keep",
     size: SizeOption = None,
 ) -> Job:
     """Move the face of a picture: motion to photoreal video."""

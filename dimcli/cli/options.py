@@ -51,6 +51,13 @@ AudioTrackOption = Annotated[
 RegionOption = Annotated[
     str | None, typer.Option(help="Look only here: x,y,width,height in pixels.")
 ]
+BackgroundOption = Annotated[
+    str,
+    typer.Option(
+        "--background",
+        help="What is behind the person: keep, blur, a colour (grey, #204060) or a picture file.",
+    ),
+]
 RendererOption = Annotated[
     str, typer.Option("--renderer", help="portrait, mesh, or a run of dim train-renderer.")
 ]

@@ -35,6 +35,7 @@ from dimcli.jobs.generate import (
     save_generated,
 )
 from dimcli.jobs.render import (
+    KEEP,
     Picture,
     VideoResult,
     check_motion_output,
@@ -217,6 +218,7 @@ def generate_dyad_video(
     style_b: str = UNKNOWN_STYLE,
     seed: int = 0,
     temperature: float | None = None,
+    background: str = KEEP,
     size: int | None = None,
     save_motion: Path | None = None,
     device: str = "auto",
@@ -257,7 +259,7 @@ def generate_dyad_video(
     for track, reference in zip(tracks, references, strict=True):
         sounds.append(read_speech(track))
         picture, picture_remarks = read_reference(reference) if reference else (None, ())
-        ready.append(renderer_for(spaces[0], renderer, picture, size, device))
+        ready.append(renderer_for(spaces[0], renderer, picture, size, device, background))
         fitted.append(picture)
         remarks += (*sounds[-1].remarks, *picture_remarks, *ready[-1].remarks)
     lengths = [len(sound.samples) / SOUND_RATE for sound in sounds]

@@ -24,6 +24,7 @@ from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
 from dimcli.jobs.extract import face_tracker, track, tracker_for
 from dimcli.jobs.render import (
+    KEEP,
     Picture,
     VideoResult,
     check_motion_output,
@@ -302,6 +303,7 @@ def generate_videos(
     attitude: str = "unknown",
     style: str = UNKNOWN_STYLE,
     online: bool = False,
+    background: str = KEEP,
     size: int | None = None,
     save_motion: Path | None = None,
     tracker: str | None = None,
@@ -343,7 +345,7 @@ def generate_videos(
     loading = Background(lambda: facts.load(run, device, online=online))
     take_in = facts.open(source, space, tracker, checkpoint, weights, device)
     fitted, remarks = read_reference(reference) if reference else (None, ())
-    ready = renderer_for(space, renderer, fitted, size, device)
+    ready = renderer_for(space, renderer, fitted, size, device, background)
     remarks += ready.remarks
 
     def taking_in(stage: str, done: int, total: int | None) -> None:

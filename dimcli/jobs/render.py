@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +30,9 @@ MESH_SIZE = 512
 LONGEST_SIDE = 1920
 """The longer side of a video in pixels where no size is asked for."""
 RENDERERS = ("portrait", "mesh")
+KEEP = "keep"
+BLUR_SHARE = 0.02
+"""Blur of a background, in shares of the picture's longer side."""
 POSES = ("relative", "absolute")
 HEAD_SPACES = {"open": "arkit", "flame": "flame"}
 """The motion that each head shows."""
@@ -59,6 +62,7 @@ def render_motion(
     audio: Path | None = None,
     smooth: bool | None = None,
     pose: str = "relative",
+    background: str = KEEP,
     size: int | None = None,
     device: str = "auto",
     force: bool = False,
@@ -76,7 +80,7 @@ def render_motion(
     fitted, more_remarks = read_reference(reference)
     motion, pose_remarks = on_picture(motion, fitted, pose)
     remarks += tuple(f"{motion_path}: {remark}" for remark in pose_remarks)
-    ready = renderer_for("arkit", renderer, fitted, size, device)
+    ready = renderer_for("arkit", renderer, fitted, size, device, background)
     return write_video(
         output,
         motion,
@@ -154,6 +158,7 @@ def drawable(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
 def read_reference(path: Path) -> tuple[Reference, tuple[str, ...]]:
     """A picture with its face found, and remarks worth telling. InputError without a face."""
     from dimcli.tracking.landmarks import observe_picture
+    from dimcli.tracking.matte import person_matte
     from renderers.base import Reference
 
     image = media.read_picture(path)
@@ -164,7 +169,8 @@ def read_reference(path: Path) -> tuple[Reference, tuple[str, ...]]:
     remarks: tuple[str, ...] = ()
     if seen.faces > 1:
         remarks = (f"{path} shows {seen.faces} faces; the largest was taken",)
-    return Reference(image=image, landmarks=seen.landmarks, values=seen.values), remarks
+    matte = person_matte(image)
+    return Reference(image, seen.landmarks, seen.values, matte), remarks
 
 
 def check_renderer(kind: str) -> None:
@@ -176,15 +182,23 @@ def check_renderer(kind: str) -> None:
 
 
 def renderer_for(
-    space: str, kind: str, reference: Reference | None, size: int | None, device: str = "auto"
+    space: str,
+    kind: str,
+    reference: Reference | None,
+    size: int | None,
+    device: str = "auto",
+    background: str = KEEP,
 ) -> Renderer:
     """What renders motion of ``space``, ready: ``portrait``, ``mesh``, or a run of a trained one.
 
     Motion in ``arkit`` moves pictures and the open head, motion in ``flame`` the imported FLAME
     head only. ``size`` is the picture's longer side in pixels, by default its own up to
-    :data:`LONGEST_SIDE`. Raises InputError where ``kind`` is unknown or cannot show the space, and
-    where a picture is needed.
+    :data:`LONGEST_SIDE`; for ``background`` see :func:`background_of`. Raises InputError where
+    ``kind`` is unknown or cannot show the space, and where a picture is needed.
     """
+    behind = background_of(background)
+    if behind is not None and kind != "portrait":
+        raise InputError(f"--background: is for --renderer portrait, not for {kind}")
     if kind == "mesh":
         if space == "arkit":
             from renderers.mesh.mesh import MeshRenderer
@@ -209,7 +223,7 @@ def renderer_for(
     if kind == "portrait":
         from renderers.portrait.portrait import PortraitRenderer
 
-        ready = PortraitRenderer(sides)
+        ready = PortraitRenderer(sides, behind)
     else:
         from dimcli.core.device import choose_device
         from renderers.trained.renderer import TrainedRenderer
@@ -223,6 +237,46 @@ def renderer_for(
             "more",
         )
     return ready
+
+
+def background_of(name: str) -> Callable[[Picture], Picture] | None:
+    """What makes the background of a video of the picture's own: ``keep`` (None), ``blur``, a
+    colour (``grey``, ``#204060``) or a picture file, which is cut to cover it. InputError else.
+    """
+    import cv2
+    from PIL import ImageColor
+
+    if name == KEEP:
+        return None
+    if name == "blur":
+        return lambda own: np.asarray(
+            cv2.GaussianBlur(own, (0, 0), BLUR_SHARE * max(own.shape)), np.uint8
+        )
+    if Path(name).exists():
+        picture = media.read_picture(Path(name))
+        return lambda own: covering(picture, own.shape[1], own.shape[0])
+    try:
+        colour = ImageColor.getcolor(name, "RGB")
+    except ValueError:
+        raise InputError(
+            f"--background {name}: no such picture and no colour; expected keep, blur, a colour "
+            "(grey, #204060) or a picture file"
+        ) from None
+    return lambda own: np.full_like(own, colour)
+
+
+def covering(picture: Picture, width: int, height: int) -> Picture:
+    """``picture`` scaled and cut about its middle so that it is ``width`` by ``height``."""
+    from renderers.base import resized
+
+    scale = max(width / picture.shape[1], height / picture.shape[0])
+    size = (
+        max(width, round(picture.shape[1] * scale)),
+        max(height, round(picture.shape[0] * scale)),
+    )
+    whole = resized(picture, size)
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    return np.ascontiguousarray(whole[top : top + height, left : left + width])
 
 
 @dataclass(frozen=True)
@@ -249,15 +303,18 @@ def load_renderer(
     size: int | None = None,
     device: str = "auto",
     space: str = "arkit",
+    background: str = KEEP,
 ) -> LoadedRenderer:
     """A renderer of motion: ``portrait`` or ``mesh``, or a run of ``dim train-renderer``.
 
     ``reference`` is a picture of the face, which ``mesh`` does not need; ``size`` the longer side
-    of the frames in pixels; ``space`` that of the motion (``flame`` is for ``mesh`` only). Raises
-    InputError.
+    of the frames in pixels; ``space`` that of the motion (``flame`` is for ``mesh`` only); for
+    ``background`` see :func:`background_of`. Raises InputError.
     """
     fitted = read_reference(Path(reference))[0] if reference is not None else None
-    return LoadedRenderer(renderer_for(space, str(kind), fitted, size, device), fitted, space)
+    return LoadedRenderer(
+        renderer_for(space, str(kind), fitted, size, device, background), fitted, space
+    )
 
 
 def render(

@@ -13,15 +13,17 @@ evenly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.core.motion import Picture, Reals
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Floats, Picture, Reals
 from renderers.base import Reference
 from renderers.heads.contours import EYES
+from renderers.portrait.background import Cutout, over, person_part, shows_person
 from renderers.portrait.expression import FaceExpression
 from renderers.portrait.eyes import Eye, eye_state
 from renderers.portrait.mesh import (
@@ -58,10 +60,15 @@ ROOM_CM = 6.0
 class PortraitRenderer:
     """Renders motion in the ``arkit`` space with one picture. Implements ``base.Renderer``."""
 
-    remarks: tuple[str, ...] = ()
-
-    def __init__(self, size: tuple[int, int] | None = None) -> None:
-        """``size``: width and height of the frames; the picture's own when None."""
+    def __init__(
+        self,
+        size: tuple[int, int] | None = None,
+        background: Callable[[Picture], Picture] | None = None,
+    ) -> None:
+        """``size``: width and height of the frames; the picture's own when None. ``background``
+        makes what is shown behind the person [H, W, 3] of what the picture has there."""
+        self.remarks: tuple[str, ...] = ()
+        self._background = background
         self._asked_size = size
         self._size: tuple[int, int] | None = None
 
@@ -80,6 +87,13 @@ class PortraitRenderer:
         landmarks = fit_lips(self._image, reference.landmarks.astype(np.float32))
         self._own = reference.values.astype(np.float32)
         self._mesh = HeadMesh(landmarks)
+        self._cutout = self._cut_out(reference)
+        self._frame, self._behind = self._image, self._image
+        if self._cutout is not None:
+            self._behind = self._cutout.behind
+            if self._background is not None:
+                self._behind = self._background(self._behind)
+                self._frame = over(self._cutout.person, self._behind)
         self._turn = HeadTurn(self._own, landmarks, self._mesh.scale, self._size)
         self._expression = FaceExpression(self._own, self._mesh.resting)
         self._raster = FlowRaster(self._mesh, self._mesh.triangles)
@@ -100,6 +114,18 @@ class PortraitRenderer:
             large = self._box.width * self._box.height > SHARP_PIXELS
             self._sampling = cv2.INTER_LINEAR if large else cv2.INTER_CUBIC
 
+    def _cut_out(self, reference: Reference) -> Cutout | None:
+        matte = reference.matte
+        if matte is not None and shows_person(matte, reference.landmarks[:, :2]):
+            return Cutout(self._image, matte, self._mesh.scale)
+        if self._background is not None:
+            raise InputError("--background: the person cannot be told from what is behind them")
+        if matte is not None:
+            self.remarks += (
+                "the person cannot be told from what is behind them, which moves with the head",
+            )
+        return None
+
     def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
         """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
         for frame_values in np.asarray(values, np.float32):
@@ -116,7 +142,7 @@ class PortraitRenderer:
 
     def draw(self, values: Reals, placement: Placement) -> Picture:
         """The frame [H, W, 3] of ``values`` [56] that :meth:`place` has placed."""
-        frame = self._image.copy()
+        frame = self._frame.copy()
         if self._box is None:
             return frame
         offsets = self._expression.offsets(values)
@@ -134,14 +160,16 @@ class PortraitRenderer:
             painted.append((eye, part, place, lids, state))
         if self._room:
             flow += self._room
-        cv2.remap(
+        moved = cv2.remap(
             self._source,
             flow,
             None,
             self._sampling | cv2.WARP_RELATIVE_MAP,
-            dst=view,
+            dst=view if self._cutout is None else None,
             borderMode=cv2.BORDER_REPLICATE,
         )
+        if self._cutout is not None:
+            view[:] = over(moved, self._behind[self._box.window])
         if streaks is not None:
             take_streaks(view, streaks, self._mesh.scale)
         for eye, part, place, lids, state in painted:
@@ -151,8 +179,9 @@ class PortraitRenderer:
         self._mouth.draw(view, corner, placement, offsets, jaw_drop)
         return frame
 
-    def _source_of(self, box: Box) -> tuple[Picture, int]:
-        """The part of the picture that frames are sampled from, and how much room it has around.
+    def _source_of(self, box: Box) -> tuple[Picture | Floats, int]:
+        """The part of the picture (or of its cut-out person, float32 [h, w, 4]) that frames are
+        sampled from, and how much room it has around.
 
         A head that the picture's border cuts off brings in what the picture does not have. There
         the picture goes on as its own border, more and more blurred.
@@ -161,7 +190,8 @@ class PortraitRenderer:
         head = self._mesh.points[self._mesh.headness > 0]
         low, high = head.min(0), head.max(0)
         if (low > 0).all() and (high < np.asarray(self.size)).all():
-            return inside, 0
+            cutout = self._cutout
+            return inside if cutout is None else cutout.person[box.window].copy(), 0
         room = max(2, round(ROOM_CM * self._mesh.scale))
         sides = (room,) * 4
         wider = cv2.copyMakeBorder(inside, *sides, cv2.BORDER_REPLICATE)
@@ -174,6 +204,13 @@ class PortraitRenderer:
             share = smoothstep(away, reach, reach + 0.15)[..., None]
             wider = np.where(away[..., None] > 0, wider + share * (blurred - 1.0 * wider), wider)
             wider = wider.astype(np.uint8)
+        if self._cutout is not None:
+            alpha = self._cutout.person[box.window][..., 3]
+            alpha, behind = (
+                cv2.copyMakeBorder(np.ascontiguousarray(part), *sides, cv2.BORDER_REPLICATE)
+                for part in (alpha, self._cutout.behind[box.window])
+            )
+            return person_part(wider, behind, alpha), room
         return np.ascontiguousarray(wider), room
 
     def _flow(self, placement: Placement, box: Box) -> tuple[Reals, Reals | None]:
