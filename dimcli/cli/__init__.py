@@ -133,6 +133,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         console.fail(f"{error.filename or 'output'}: {error.strerror}")
         code = 2
     except Exception as error:
+        if _is_out_of_memory(error):
+            console.fail(
+                "there is not enough memory; make the input, or training.batch_size, "
+                "training.window_s or the model, smaller"
+            )
+            _end(2, arguments)
         # Typer's own usage errors: their class lives in a private place that moves.
         if not hasattr(error, "format_message"):
             raise
@@ -144,6 +150,18 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = 2
     if code == _INTERRUPTED:  # Typer returns it for an interruption
         console.fail("interrupted; nothing half-written was left")
+    _end(code, arguments)
+
+
+def _end(code: int, arguments: list[str] | None) -> NoReturn:
     if arguments is None:
         _leave(code)
     sys.exit(code)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, or torch on the CPU or a GPU, could not get the memory it asked for."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )

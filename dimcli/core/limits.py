@@ -6,6 +6,10 @@ gigabyte of memory or runs without end.
 
 FRAME_PIXELS = 7680 * 4320
 """Pixels of a video's frame: 8K."""
+MODEL_PARAMETERS = 300_000_000
+"""Of a model: 1.2 GB, and four times that in training."""
+BATCH_FRAMES = 500_000
+"""Frames of all windows of a batch; the shipped models take 2,560."""
 PICTURE_PIXELS = 64_000_000
 """Pixels of a still picture: every telephone's in its largest common size."""
 SIDE_PIXELS = 16_384

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dimcli.core import distributed
+from dimcli.core import distributed, limits
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats
 from dimcli.data.clip import ATTITUDES, ROLES
@@ -84,6 +84,11 @@ class WindowSampler:
         self.stride = stride
         self.frames = max(stride, frames // stride * stride)
         self.batch_size = batch_size
+        if self.frames * batch_size > limits.BATCH_FRAMES:
+            raise InputError(
+                f"training.window_s and training.batch_size make batches of "
+                f"{self.frames * batch_size} frames; expected at most {limits.BATCH_FRAMES}"
+            )
         self.centre_speaker = centre_speaker
         self.seed = seed
         lengths = np.array([len(record) for record in self.records])

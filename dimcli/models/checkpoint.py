@@ -20,7 +20,7 @@ from dimcli.models.config import RunConfig
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.vqvae import VQVAE
-from dimcli.models.registry import build_model, method_of_kind, read_config
+from dimcli.models.registry import bounded_parameters, build_model, method_of_kind, read_config
 
 CONFIG = "config.yaml"
 MODEL = "model.safetensors"
@@ -70,11 +70,12 @@ def load_run(directory: Path, device: torch.device | None = None) -> Run:
         raise InputError(f"{directory}: no such run directory")
     config = read_config(directory / CONFIG)
     found = method_of_kind(config.kind)
-    if found.load is not None:
-        model = found.load(config, directory / MODEL)
-    else:
-        model = build_model(config)
-        load_weights(model, directory / MODEL)
+    with bounded_parameters():
+        if found.load is not None:
+            model = found.load(config, directory / MODEL)
+        else:
+            model = build_model(config)
+            load_weights(model, directory / MODEL)
     return Run(config, model.to(device or torch.device("cpu")).eval())
 
 

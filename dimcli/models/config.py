@@ -31,6 +31,10 @@ PRESETS = ("paper", "official", "small", "speaker", "table", "tiny")
 listeners and ``speaker``), a smaller one for whole tables on one CPU core, one for tests."""
 
 
+LONGEST_WINDOW_S = 120.0
+"""Attention takes memory by the square of a window's steps."""
+
+
 @dataclass(frozen=True)
 class TrainingConfig(Section, section="training"):
     """How long and how fast a stage trains."""
@@ -39,7 +43,7 @@ class TrainingConfig(Section, section="training"):
     """Optimiser steps at most."""
     batch_size: Annotated[int, Range(1, 65536)] = 32
     """Windows in a batch."""
-    window_s: Duration = 6.4
+    window_s: Annotated[float, Range(0.04, LONGEST_WINDOW_S)] = 6.4
     """Length of a training window in seconds."""
     learning_rate: Annotated[float, Range(0, 10)] = 1e-5
     """Peak learning rate of AdamW."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -17,8 +18,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 import dimcli.models
+from dimcli.core import limits
 from dimcli.core.config import from_dict, read_document, require_choice
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
@@ -193,6 +196,28 @@ def build_model(config: RunConfig) -> nn.Module:
     if build is None:
         raise InputError(f"kind '{config.kind}' has no stage '{config.stage}'")
     return build(config)
+
+
+@contextmanager
+def bounded_parameters() -> Iterator[None]:
+    """Within the block no model may be made that is larger than ``limits.MODEL_PARAMETERS``: a
+    parameter more raises InputError, before memory runs out."""
+    total = 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal total
+        total += 0 if parameter is None else parameter.numel()
+        if total > limits.MODEL_PARAMETERS:
+            raise InputError(
+                f"the model has more than {limits.MODEL_PARAMETERS / 1e6:.0f} million parameters; "
+                "make its widths or layers smaller"
+            )
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def of_other_role(run: Path, found: Method, role: str) -> InputError:

@@ -38,7 +38,7 @@ from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.layers import causal_kernel
 from dimcli.models.dim.objectives import finetune_objective, pretrain_objective, vq_objective
 from dimcli.models.dim.vqvae import VQVAE, floored
-from dimcli.models.registry import read_config
+from dimcli.models.registry import bounded_parameters, read_config
 from dimcli.training.loop import Progress, TrainingResult, train
 from dimcli.training.motion import MotionTraining, Objective
 
@@ -77,8 +77,10 @@ class StageOptions:
 @contextmanager
 def together(options: StageOptions, run: Path) -> Iterator[None]:
     """Meet the other processes of this training, if ``torchrun`` started some. Where it fails
-    before anything is learnt, a folder ``run`` that it made is removed again."""
-    with distributed.joined(choose_device(options.device)), new_folder(run, MODEL):
+    before anything is learnt, a folder ``run`` that it made is removed again; a model that is too
+    large for any memory is refused."""
+    device = choose_device(options.device)
+    with distributed.joined(device), new_folder(run, MODEL), bounded_parameters():
         yield
 
 

@@ -133,3 +133,26 @@ def test_an_error_stays_short_whatever_it_quotes(dim):
     assert ended.code == 2
     assert len(ended.err.strip().splitlines()) == 1
     assert len(ended.err) < 330
+
+
+def test_too_little_memory_is_one_line(monkeypatch, capsys):
+    import torch
+
+    from dimcli.cli import app, main
+
+    for error in (
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ):
+
+        def fails(error: Exception = error, **_: object) -> None:
+            raise error
+
+        monkeypatch.setattr(app, "app", fails)
+        with pytest.raises(SystemExit) as ended:
+            main([])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: there is not enough memory")
+        assert len(said.splitlines()) == 1

@@ -185,3 +185,25 @@ def test_the_learning_rate_ramps_up_and_falls_to_two_percent() -> None:
     assert abs(rates[0] - 0.1) < 1e-9
     assert max(rates) == max(rates[9:12])
     assert abs(rates[100] - 0.02) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"dim.width": 4096, "dim.joint_layers": 8}, "more than 300 million parameters"),
+        ({"training.window_s": 3000.0}, "training.window_s"),
+        ({"training.batch_size": 60_000}, "expected at most 500000"),
+    ],
+)
+def test_a_model_or_batch_for_which_no_memory_is_enough_is_refused(
+    folder: Path, tmp_path: Path, overrides: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        pretrain(
+            folder / "data",
+            tmp_path / "large",
+            folder / "speaker",
+            folder / "listener",
+            options(steps=1, overrides=overrides),
+        )
+    assert not (tmp_path / "large").exists()
