@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -76,7 +77,10 @@ def _loses_exceptions(frame: FrameType | None) -> bool:
 
 def _prepare_streams() -> None:
     """Streams that are closed lead nowhere, so that no file that is opened takes their numbers;
-    a terminal that lacks a character shows another."""
+    a terminal that lacks a character shows another. What libraries warn of is for programmers, who
+    ask for it (``python -W``)."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(descriptor, True)  # children expect three streams, too
     os.close(descriptor)

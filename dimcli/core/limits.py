@@ -42,6 +42,8 @@ ARRAYS_BYTES, MOTION_BYTES = 1_000_000_000, 300_000_000
 """What the arrays of an ``.npz`` file inflate to, and those of a motion: twelve hours of video."""
 MOTION_META_BYTES = 8_000_000
 """Of the JSON that goes with a motion."""
+LARGEST_NUMBER = 1e6
+"""Of motion and features in a data set: products of larger ones leave float32."""
 ARCHIVE_LISTING_BYTES = 16_000_000
 """Of the list of members of a zip archive."""
 

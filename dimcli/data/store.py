@@ -21,6 +21,7 @@ from typing import Annotated, Any, BinaryIO
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from dimcli.core import limits
 from dimcli.core.config import Choice, Count, Range, Section, from_dict
 from dimcli.core.documents import parse_json, read_json, read_json_lines, read_yaml, shortened
 from dimcli.core.errors import InputError
@@ -97,8 +98,11 @@ class ConversationReader:
                     arrays[key] = values.reshape(last - first, width)
         except (OSError, _Damaged) as error:
             raise InputError(f"{path}: cannot be read ({error}); prepare it again") from None
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise InputError(f"{path}: NaN or infinite values; prepare it again")
+        for key, array in arrays.items():
+            if not np.abs(array).max(initial=0.0) <= limits.LARGEST_NUMBER:
+                raise InputError(
+                    f"{path}: {key} has NaN, infinite or huge values; prepare it again"
+                )
         return arrays
 
     def _layout(self, conversation: str, path: Path, file: BinaryIO) -> _Layout:

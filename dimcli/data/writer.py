@@ -17,6 +17,7 @@ import yaml
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from dimcli.core import limits
 from dimcli.core.config import from_dict
 from dimcli.core.documents import parse_json, read_json_lines
 from dimcli.core.errors import InputError
@@ -198,8 +199,10 @@ class StoreWriter:
                     f"conversation {conversation}: {key} has shape {array.shape}; "
                     f"expected ({frames}, {width})"
                 )
-            if not np.isfinite(array).all():
-                raise InputError(f"conversation {conversation}: {key} has NaN or infinite values")
+            if not np.abs(array).max(initial=0.0) <= limits.LARGEST_NUMBER:
+                raise InputError(
+                    f"conversation {conversation}: {key} has NaN, infinite or huge values"
+                )
             tensors[key] = np.ascontiguousarray(array, dtype=np.float32)
         with atomic_output(path, force=True) as temporary:
             # One key, because safetensors writes several in a random order.

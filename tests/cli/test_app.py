@@ -156,3 +156,16 @@ def test_too_little_memory_is_one_line(monkeypatch, capsys):
         said = capsys.readouterr().err
         assert said.startswith("error: there is not enough memory")
         assert len(said.splitlines()) == 1
+
+
+def test_what_libraries_warn_of_is_shown_to_those_who_ask():
+    program = (
+        "import sys, warnings, dimcli.cli as cli; sys.argv = ['dim', '--version']\n"
+        "try: cli.main()\n"
+        "finally: warnings.warn('overflow')"
+    )
+    for options, shown in (((), False), (("-W", "default"), True)):
+        ended = subprocess.run(
+            [sys.executable, *options, "-c", program], capture_output=True, text=True, check=True
+        )
+        assert ("overflow" in ended.stderr) == shown

@@ -128,12 +128,28 @@ def test_frames_outside_a_clip_are_refused(root: Path) -> None:
         store.load(store.clips("train")[0], 10, 30)
 
 
-def test_nothing_bad_is_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [np.nan, np.inf, -1e30])
+def test_numbers_that_nothing_can_be_computed_from_are_neither_written_nor_read(
+    root: Path, tmp_path: Path, number: float
+) -> None:
     made = writer(tmp_path / "data")
     bad = arrays()
-    bad["listener"][3, 3] = np.nan
-    with pytest.raises(InputError, match="listener has NaN"):
+    bad["listener"][3, 3] = number
+    with pytest.raises(InputError, match="listener has NaN, infinite or huge"):
         made.add("a", **bad, notes={})
+    store = ClipStore(root)
+    first = store.clips("train")[0]
+    path = conversation_path(root, first.conversation)
+    content = bytearray(path.read_bytes())
+    content[-4:] = np.float32(number).tobytes()
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="has NaN, infinite or huge values; prepare it again"):
+        for record in store.records:
+            store.load(record)
+
+
+def test_nothing_bad_is_written(tmp_path: Path) -> None:
+    made = writer(tmp_path / "data")
     with pytest.raises(InputError, match="audio has shape"):
         made.add("a", **(arrays() | {"audio": np.zeros((40, 7), np.float32)}), notes={})
     assert not list((tmp_path / "data" / "conversations").iterdir())

@@ -155,7 +155,7 @@ def work_alone(
                 "megabytes": outcome.megabytes,
                 "faults": outcome.faults,
                 "expected": why,
-                "command": outcome.plan.arguments[0],
+                "command": " ".join(outcome.plan.arguments[:1]),
                 "text": describe(outcome, given.keep / str(number)),
             }
             os.write(writer, (json.dumps(report) + "\n").encode())

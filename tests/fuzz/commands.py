@@ -37,6 +37,11 @@ class In:
 
 
 @dataclass(frozen=True)
+class Again(In):
+    """An input that the command goes on with and writes to."""
+
+
+@dataclass(frozen=True)
 class Out:
     """An output of this name."""
 
@@ -121,6 +126,15 @@ COMMANDS = (
     call(1, "finetune", STORES, "--init", RUNS, *TINY, *RUN),
     call(2, "train", STORES, "--method", "nearest-motion", *TINY, *RUN),
     call(1, "train", STORES, "--method", "l2l", "--vq-listener", RUNS, *TINY, *RUN),
+    call(1.5, "train", of("store"), "--method", "l2l", "--vq-listener", of("vq"), *TINY[:6],
+         "--resume", "-o", Again(("l2l_run",))),
+    call(1, "prepare", "lm_listener", of("lm_listener"), "-o", Again(("prepared",))),
+    call(1.5, "generate-listener", of("clip.mp4"), *MESH, "--weights", of("listener"), *SMALLEST,
+         *VIDEO),
+    call(1.5, "generate-speaker", of("voice.wav"), *MESH, "--weights", of("speaker"), *SMALLEST,
+         *VIDEO),
+    call(2, "render", of("motion.npz"), "--ref", of("face.png"), "--renderer", of("renderer"),
+         *SMALLEST, *VIDEO),
     call(0.5, "train-renderer", of("clip.mp4"), "--preset", "tiny", "--steps", "1", *RUN),
     call(5, "eval", "--data", STORES, "--baseline", "mean", *FEW, "-o", Out("scores")),
     call(4, "eval", "--data", STORES, "--weights", RUNS, *FEW, "--csv", Out("a.csv")),
@@ -261,6 +275,8 @@ def make_plan(seed: int, seeds: Path, folder: Path) -> Plan:
     for index, part in enumerate(command.parts):
         if isinstance(part, In):
             plan.arguments.append(place(plan, part, seeds, random, spoil=index == spoilt))
+            if isinstance(part, Again):
+                plan.outputs.append(plan.arguments[-1].removeprefix("./"))
         elif isinstance(part, Out):
             plan.arguments.append(name_output(plan, part, random, strange=aim == "output"))
         else:

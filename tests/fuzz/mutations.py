@@ -483,7 +483,14 @@ BY_SUFFIX: dict[str, tuple[Callable[[bytes, Random], bytes], ...]] = {
 
 
 def change_file(path: Path, others: list[Path], random: Random) -> str:
-    """Change one file in place; says how."""
+    """Change one file in place, some more than once; says how."""
+    done = change_once(path, others, random)
+    while path.is_file() and path.stat().st_size and random.random() < 0.15:
+        done += ", then " + change_once(path, others, random)
+    return done
+
+
+def change_once(path: Path, others: list[Path], random: Random) -> str:
     roll = random.random()
     if roll < 0.06:
         return change_kind(path, others, random)

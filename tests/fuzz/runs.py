@@ -111,6 +111,8 @@ def faults_of_text(code: int | None, out: str, errors: str) -> list[str]:
     final = [line for line in lines if line.startswith("error: ")]
     if code == 2 and len(final) != 1 and not errors.startswith("Usage:"):
         faults.append(f"{len(final)} lines of error")
+    if "not enough memory" in errors:
+        faults.append("asked for more memory than there may be")
     if code == 0 and final:
         faults.append("an error with exit 0")
     if any(len(line) > LINE + 60 for line in final):

@@ -27,6 +27,7 @@ from tests.stores import make_store
 from weights.importing import import_file
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+WEIGHTS = Path(__file__).parents[2] / "weights"
 SIDE = 160
 
 
@@ -195,18 +196,40 @@ def stores(root: Path) -> None:
 
 
 def runs(root: Path) -> None:
-    """Runs of the cheapest kinds, from the command line."""
+    """Runs: the cheapest, the bundled ones, an untrained renderer; and a data set to go on with."""
+    from dimcli.data.corpora.lm_listener import lm_listener
+    from dimcli.data.corpora.preparing import prepare
+    from dimcli.training.methods import MethodOptions, train_method
     from dimcli.training.stages import StageOptions, train_vq
 
     small = {"training.batch_size": 2, "training.validate_every": 1}
     options = StageOptions(preset="tiny", overrides=small, steps=1, device="cpu")
     train_vq(root / "store", root / "vq", "listener", options)
-    from dimcli.training.methods import MethodOptions, train_method
-
     given = MethodOptions(
         preset="tiny", overrides=small, steps=1, device="cpu", vq_listener=root / "vq"
     )
     train_method(root / "store", root / "l2l_run", "l2l", given)
+    for role in ("listener", "speaker"):
+        shutil.copytree(WEIGHTS / f"{role}-small", root / role)
+    prepare(lm_listener(root / "lm_listener"), root / "prepared")
+    renderer(root / "renderer")
+
+
+def renderer(folder: Path) -> None:
+    """A run of a renderer that has learnt nothing."""
+    from dimcli.tracking.landmarks import observe_picture
+    from renderers.base import Reference
+    from renderers.trained.lite import LiteConfig
+    from renderers.trained.run import Person, build, write_config, write_network, write_people
+
+    folder.mkdir()
+    config = LiteConfig(size=64, width=8, mixtures=4)
+    face = cv2.resize(read_picture(EXAMPLES / "listener.png"), (64, 64), interpolation=3)
+    seen = observe_picture(face)
+    home = Reference(face, seen.landmarks, seen.values)
+    write_config(folder, config, ["ann"], {"seed": 0})
+    write_people(folder, {"ann": Person(home, np.zeros(0, np.float32))})
+    write_network(folder, build(config, ["ann"]))
 
 
 if __name__ == "__main__":
