@@ -25,13 +25,14 @@ from dimcli.data.clip import ROLES
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import statistics
 from dimcli.models.baseline import Baseline
-from dimcli.models.checkpoint import CONFIG, MODEL, STATE, is_finished, load_run, load_vq
+from dimcli.models.checkpoint import CONFIG, MODEL, is_finished, load_run, load_vq
 from dimcli.models.coded import CodedRun
 from dimcli.models.config import PRIOR, RunConfig
 from dimcli.models.dim.config import preset
 from dimcli.models.registry import build_model, method, methods
 from dimcli.training.ablations import ablation
 from dimcli.training.loop import TrainingResult
+from dimcli.training.run_folder import begin, check_new
 from dimcli.training.stages import (
     StageOptions,
     finetune,
@@ -269,12 +270,8 @@ def _in_order(stages: dict[str, Stage], run: Path, options: MethodOptions) -> Tr
 
 
 def _make_folder(run: Path, stages: list[str], options: MethodOptions) -> None:
-    if run.exists() and not (options.resume or options.force):
-        raise InputError(f"{run}: exists; give another --output, --resume or --force")
-    if not run.parent.is_dir():
-        raise InputError(f"{run.parent}: no such folder; make it first")
-    run.mkdir(exist_ok=True)
-    if not options.resume:  # nothing of the run that --force replaces may be gone on with
-        for stage in stages:
-            for name in (CONFIG, STATE, MODEL):
-                (run / stage / name).unlink(missing_ok=True)
+    check_new(run, force=options.resume or options.force)
+    if options.resume:
+        run.mkdir(exist_ok=True)
+    else:  # nothing of the run that --force replaces may be gone on with
+        begin(run, stages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from dimcli.core import distributed
 from dimcli.core.config import with_overrides, write_config
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
-from dimcli.core.files import new_folder
 from dimcli.data.clip import ROLES
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import Batch, WindowSampler, statistics
@@ -41,6 +39,13 @@ from dimcli.models.dim.vqvae import VQVAE, floored
 from dimcli.models.registry import bounded_parameters, read_config
 from dimcli.training.loop import Progress, TrainingResult, train
 from dimcli.training.motion import MotionTraining, Objective
+from dimcli.training.run_folder import (
+    begin,
+    check_new,
+    check_resumable,
+    remove_leftovers,
+    run_folder,
+)
 
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -77,10 +82,10 @@ class StageOptions:
 @contextmanager
 def together(options: StageOptions, run: Path) -> Iterator[None]:
     """Meet the other processes of this training, if ``torchrun`` started some. Where it fails
-    before anything is learnt, a folder ``run`` that it made is removed again; a model that is too
-    large for any memory is refused."""
+    before anything is learnt, the folder ``run`` is again what it was; a model that is too large
+    for any memory is refused."""
     device = choose_device(options.device)
-    with distributed.joined(device), new_folder(run, MODEL), bounded_parameters():
+    with distributed.joined(device), run_folder(run), bounded_parameters():
         yield
 
 
@@ -306,9 +311,9 @@ def prepare_run(config: Config, run: Path, options: StageOptions) -> Config:
 
 def _prepared_run(config: Config, run: Path, options: StageOptions) -> Config:
     if options.resume:
-        if not run.is_dir() or ((run / MODEL).exists() and not (run / STATE).exists()):
-            raise InputError(f"{run}: nothing to resume; train without --resume first")
-        _remove_half_written(run)
+        begun = (run / STATE).exists() or not (run / MODEL).exists()
+        check_resumable(run, run.is_dir() and begun)
+        remove_leftovers(run)
         if (run / CONFIG).is_file():  # else it was killed before it had even begun
             stored = read_config(run / CONFIG)
             if stored != config:
@@ -317,22 +322,11 @@ def _prepared_run(config: Config, run: Path, options: StageOptions) -> Config:
                     "give the same ones"
                 )
             return config
-    elif run.exists() and not options.force:
-        raise InputError(f"{run}: exists; give another --output, --resume or --force")
-    if not run.parent.is_dir():
-        raise InputError(f"{run.parent}: no such folder; make it first")
-    run.mkdir(exist_ok=True)
-    _remove_half_written(run)
-    for name in (STATE, MODEL):  # of the run that --force replaces
-        (run / name).unlink(missing_ok=True)
+    else:
+        check_new(run, force=options.force)
+    begin(run)
     write_config(config, run / CONFIG)
     return config
-
-
-def _remove_half_written(run: Path) -> None:
-    """Remove what a killed process had not finished writing."""
-    for folder in run.glob(".*.part"):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:

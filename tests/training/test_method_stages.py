@@ -64,13 +64,35 @@ def test_a_forced_run_takes_nothing_over_from_the_one_it_replaces(
     train_method(folder / "data", run, "l2l", options(seed=5))
 
     def kill(progress: Progress) -> None:
-        raise InterruptedRunError
+        if (run / "vq_listener" / "model.safetensors").exists():
+            raise InterruptedRunError
 
     with pytest.raises(InterruptedRunError):
         train_method(folder / "data", run, "l2l", options(force=True, progress=kill))
     assert not (run / "model.safetensors").exists()
     train_method(folder / "data", run, "l2l", options(resume=True))
     assert files_of(run) == files_of(folder / "l2l")
+
+
+def test_a_forced_run_that_fails_before_its_first_weights_leaves_the_old_one(
+    folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train_method(folder / "data", run, "l2l", options(seed=5))
+    (run / "notes.txt").write_text("mine")
+    before = files_of(run)
+
+    def fail(progress: Progress) -> None:
+        assert not (run / "model.safetensors").exists()
+        raise InterruptedRunError
+
+    for method in ("l2l", "elp"):  # elp has another first stage
+        with pytest.raises(InterruptedRunError):
+            train_method(folder / "data", run, method, options(force=True, progress=fail))
+        assert files_of(run) == before
+        assert sorted(path.name for path in run.iterdir()) == sorted(
+            {*(Path(name).parts[0] for name in before), "notes.txt"}
+        )
 
 
 @pytest.mark.parametrize("method", ["l2l", "elp"])

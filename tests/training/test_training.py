@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,23 @@ def test_a_run_survives_saving_and_loading(folder: Path, tmp_path: Path, half: b
     assert again.config == run.config
     for name, tensor in run.model.state_dict().items():
         assert torch.allclose(again.model.state_dict()[name], tensor, atol=2e-3 if half else 0)
+
+
+def test_a_forced_run_on_data_that_fail_at_once_leaves_the_old_one(
+    folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    train_vq(folder / "data", run, "listener", options(steps=6))
+    shutil.copytree(folder / "data", tmp_path / "data")
+    for clip in (tmp_path / "data").rglob("*.safetensors"):
+        clip.write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"\.safetensors: "):
+        train_vq(tmp_path / "data", run, "listener", options(steps=9, force=True))
+    same_bytes(run, folder / "listener")
+    assert not (run / ".replaced").exists()
+    train_vq(folder / "data", run, "listener", options(steps=3, force=True))
+    assert (run / "config.yaml").read_text() != (folder / "listener/config.yaml").read_text()
+    assert not (run / ".replaced").exists()
 
 
 def test_wrong_runs_and_settings_get_one_line(folder: Path, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ from torch import Tensor, nn
 
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
-from dimcli.core.files import new_folder
 from dimcli.core.progress import Progress, silent
 from dimcli.core.tensors import read_tensors
 from dimcli.models.checkpoint import STATE
@@ -35,6 +33,15 @@ from dimcli.training.renderer.training_set import (
     TRAIN,
     TrainingSet,
 )
+from dimcli.training.run_folder import (
+    LEFTOVERS,
+    REPLACED,
+    begin,
+    check_new,
+    check_resumable,
+    remove_leftovers,
+    run_folder,
+)
 from renderers.trained import run as runs
 from renderers.trained.backbones import Lite0, choose_backbone
 from renderers.trained.likeness import CLIPS_APART, apart, likeness
@@ -42,11 +49,6 @@ from renderers.trained.lite import LiteConfig, LiteNet, pose_of
 from renderers.trained.pirenderer.networks import PIRenderer
 from renderers.trained.pirenderer.published import published_config, start_from_published
 from renderers.trained.start import as_tensor
-
-MATERIAL = ".material-"
-"""Begins the name of the folder, in the run directory, of what goes with the training's end."""
-
-HALF_WRITTEN = ".*.part"
 
 JUDGED = 40
 """Held-out frames that the card's figures are of."""
@@ -112,7 +114,7 @@ def train_renderer(
     _check_run(run, options)
     backbone = choose_backbone().to(device)
     with (
-        new_folder(run, runs.MODEL),
+        run_folder(run),
         _training_sets(people, run, network_config, options) as training_sets,
     ):
         torch.manual_seed(config.seed)
@@ -209,30 +211,18 @@ def _configured(options: RendererOptions) -> tuple[Any, RendererTraining]:
 def _check_run(run: Path, options: RendererOptions) -> None:
     """Check that the run directory can be made, or resumed."""
     if options.resume:
-        if not (run / STATE).is_file() and not _barely_begun(run):
-            raise InputError(f"{run}: nothing to resume; train without --resume first")
-        return
-    if run.exists() and not options.force:
-        raise InputError(f"{run}: exists; give another --output, --resume or --force")
-    if not run.parent.is_dir():
-        raise InputError(f"{run.parent}: no such folder; make it first")
+        check_resumable(run, (run / STATE).is_file() or _barely_begun(run))
+    else:
+        check_new(run, force=options.force)
 
 
 def _barely_begun(run: Path) -> bool:
     """Whether ``run`` is one that was killed before its first step: nothing is in it yet but what
     training begins with."""
-    begun = (runs.CONFIG, runs.PEOPLE)
+    begun = (runs.CONFIG, runs.PEOPLE, REPLACED, *LEFTOVERS)
     return run.is_dir() and all(
-        path.name in begun or path.match(f"{MATERIAL}*") or path.match(HALF_WRITTEN)
-        for path in run.iterdir()
+        any(path.match(pattern) for pattern in begun) for path in run.iterdir()
     )
-
-
-def _remove_leftovers(run: Path) -> None:
-    """Remove what a killed process had not finished writing, or could not take with it."""
-    for pattern in (f"{MATERIAL}*", HALF_WRITTEN):
-        for folder in run.glob(pattern):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_same(run: Path, description: dict[str, Any]) -> None:
@@ -271,12 +261,11 @@ def _training_sets(
             several.append((path, found.shots))
         taken[name] = several
     _warn_of_strangers(taken, options)
-    run.mkdir(exist_ok=True)
-    _remove_leftovers(run)
-    if not options.resume:
-        for name in (STATE, runs.MODEL):  # of the run that --force replaces
-            (run / name).unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(dir=run, prefix=MATERIAL) as folder:
+    if options.resume:
+        remove_leftovers(run)
+    else:
+        begin(run, others=[runs.PEOPLE])
+    with tempfile.TemporaryDirectory(dir=run, prefix=".material-") as folder:
         yield {
             name: TrainingSet(
                 name,

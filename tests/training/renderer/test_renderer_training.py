@@ -115,6 +115,21 @@ def test_a_run_that_no_longer_gained_does_not_go_on(
         assert (result.step, result.best_step, result.reason) == (2, 1, "patience")
 
 
+@pytest.mark.slow
+def test_a_forced_run_that_fails_at_once_leaves_the_old_one(run: Path, clips: Path) -> None:
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+
+    def fail(stage: str, done: int, total: int) -> None:
+        if stage == "training":
+            assert not (run / "model.safetensors").exists()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        again = replace(OPTIONS, seed=9, force=True, progress=fail)
+        train_renderer({"bob": [clips / "other.mp4"]}, run, again)
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
 def test_a_run_without_a_state_is_resumed_only_if_it_holds_nothing_yet(clips: Path) -> None:
     people = {"ann": [clips / "talk.mp4"]}
     again = replace(OPTIONS, steps=1, resume=True)
