@@ -17,10 +17,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import cKDTree
-from torch import Tensor
 
 from dimcli.core.motion import Doubles
-from renderers.heads.flame import JAW_JOINT, NUM_SKIN, FlameHead, FlameLandmarks
+from renderers.heads.flame import JAW_JOINT, NUM_SKIN, FlameHead, FlameLandmarks, SurfacePoints
 from renderers.heads.open_head import OpenHead
 
 NUM_FACE = 468
@@ -37,27 +36,6 @@ LIPS_MIDDLE = (13, 14)
 _MIDLINE_M = 0.006
 _LIPS_BEHIND_NOSE_M = 0.04
 _LIPS_BELOW_NOSE_M = 0.055
-
-
-@dataclass(frozen=True)
-class SurfacePoints:
-    """Points on a mesh: ``corners`` int64 [K, 3] vertices, ``weights`` float32 [K, 3]."""
-
-    corners: Tensor
-    weights: Tensor
-
-    def on(self, vertices: Tensor) -> Tensor:
-        """Their positions [N, K, 3] on ``vertices`` [N, V, 3]."""
-        return (vertices[:, self.corners] * self.weights[..., None]).sum(dim=-2)
-
-    def to(self, device: torch.device) -> SurfacePoints:
-        """The same points on another device."""
-        return SurfacePoints(self.corners.to(device), self.weights.to(device))
-
-    def support(self) -> tuple[Tensor, SurfacePoints]:
-        """The vertices they need [V'], and the same points on a mesh of only those."""
-        kept, corners = torch.unique(self.corners, return_inverse=True)
-        return kept, SurfacePoints(corners, self.weights)
 
 
 @dataclass(frozen=True)
@@ -100,8 +78,8 @@ def correspond(
     faces = flame.faces[np.isin(flame.faces, skin).all(axis=1)].astype(np.int64)
     on_flame, gap = _nearest(moved, jaw, template, faces, flame)
     if known is not None and landmarks is not None:
-        for name in ("corners", "weights"):
-            getattr(on_flame, name)[known[0]] = landmarks.get_buffer(f"mediapipe_{name}")
+        exact = landmarks.sets["mediapipe"]
+        on_flame.corners[known[0]], on_flame.weights[known[0]] = exact.corners, exact.weights
         gap[known[0]] = 0
     kept = torch.from_numpy(gap < LARGEST_GAP_M)
     return Correspondence(

@@ -29,8 +29,7 @@ from dimcli.core.motion import (
     Motion,
     expression_index,
 )
-from renderers.heads.correspondence import SurfacePoints
-from renderers.heads.flame import FlameHead
+from renderers.heads.flame import FlameHead, SurfacePoints
 from renderers.heads.open_head import OpenHead
 
 _STEPS = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)

@@ -11,6 +11,7 @@ face.
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -195,25 +196,46 @@ def load_head(name: str, shape: NDArray[np.float32] | None = None) -> Head:
     return FlameMesh(FlameHead.load(path), shape)
 
 
-class FlameLandmarks(nn.Module):
+@dataclass(frozen=True)
+class SurfacePoints:
+    """Points on a mesh: ``corners`` int64 [..., L, 3] vertices, ``weights`` float32 [..., L, 3]."""
+
+    corners: Tensor
+    weights: Tensor
+
+    def on(self, vertices: Tensor) -> Tensor:
+        """Their positions [N, ..., L, 3] on ``vertices`` [N, V, 3]."""
+        return (vertices[:, self.corners] * self.weights.to(vertices)[..., None]).sum(dim=-2)
+
+    def to(self, device: torch.device) -> SurfacePoints:
+        """The same points on another device."""
+        return SurfacePoints(self.corners.to(device), self.weights.to(device))
+
+    def support(self) -> tuple[Tensor, SurfacePoints]:
+        """The vertices they need [V'], and the same points on a mesh of only those."""
+        kept, corners = torch.unique(self.corners, return_inverse=True)
+        return kept, SurfacePoints(corners, self.weights)
+
+
+class FlameLandmarks:
     """Landmarks on FLAME's surface, from the embeddings that are there.
 
-    ``sets`` names them: ``static`` (51 of the 68 of iBUG, without the contour), ``dynamic`` (the 17
-    of the contour, a row for each degree of yaw), ``full`` (all 68, for a head that looks ahead),
-    ``mediapipe`` (105 of MediaPipe's).
+    ``sets`` has them by name: ``static`` (51 of the 68 of iBUG, without the contour), ``dynamic``
+    (the 17 of the contour, a row for each degree of yaw), ``full`` (all 68, for a head that looks
+    ahead), ``mediapipe`` (105 of MediaPipe's).
     """
 
     def __init__(self, arrays: dict[str, NDArray[Any]], faces: NDArray[np.int32]) -> None:
         """``arrays``: ``<set>_faces`` [..., L] and ``<set>_barycentric`` [..., L, 3] of each set,
         and ``mediapipe_indices`` [L]; ``faces`` [F, 3] the mesh's.
         """
-        super().__init__()
-        self.sets = tuple(sorted(name[:-6] for name in arrays if name.endswith("_faces")))
-        for name in self.sets:
-            corners = torch.from_numpy(faces[arrays[f"{name}_faces"]].astype(np.int64))
-            weights = torch.from_numpy(arrays[f"{name}_barycentric"].astype(np.float32))
-            self.register_buffer(f"{name}_corners", corners, persistent=False)
-            self.register_buffer(f"{name}_weights", weights, persistent=False)
+        self.sets = {
+            name: SurfacePoints(
+                torch.from_numpy(faces[arrays[f"{name}_faces"]].astype(np.int64)),
+                torch.from_numpy(arrays[f"{name}_barycentric"].astype(np.float32)),
+            )
+            for name in sorted(name[:-6] for name in arrays if name.endswith("_faces"))
+        }
         indices = arrays.get("mediapipe_indices", np.zeros(0, np.int64))
         self.mediapipe_indices = indices.astype(np.int64)
         """Which of MediaPipe's landmarks the ``mediapipe`` set holds, in its order."""
@@ -228,11 +250,4 @@ class FlameLandmarks(nn.Module):
 
     def points(self, name: str, vertices: Tensor) -> Tensor:
         """Landmarks [N, L, 3] of a set without rows, on ``vertices`` [N, V, 3]."""
-        return _on_surface(
-            vertices, self.get_buffer(f"{name}_corners"), self.get_buffer(f"{name}_weights")
-        )
-
-
-def _on_surface(vertices: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
-    """Points [N, L, 3] on ``vertices`` [N, V, 3]: ``corners`` [L, 3] weighted by [L, 3]."""
-    return (vertices[:, corners] * weights.to(vertices)[..., None]).sum(dim=-2)
+        return self.sets[name].on(vertices)

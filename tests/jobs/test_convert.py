@@ -7,9 +7,9 @@ import torch
 from dimcli.core.errors import InputError
 from dimcli.core.motion import EXPRESSION, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
 from dimcli.jobs.convert import Converter
-from renderers.heads.correspondence import Correspondence, SurfacePoints, correspond
+from renderers.heads.correspondence import Correspondence, correspond
 from renderers.heads.fitting import GAZE
-from renderers.heads.flame import FlameHead
+from renderers.heads.flame import FlameHead, SurfacePoints
 from renderers.heads.open_head import OpenHead
 from tests.renderers.heads.test_flame import head_arrays
 

@@ -180,7 +180,7 @@ def test_landmarks_lie_where_their_embedding_says(head: FlameHead) -> None:
     for name, shape in (("static", (51,)), ("dynamic", (79, 17)), ("full", (68,))):
         arrays[f"{name}_faces"], arrays[f"{name}_barycentric"] = embedding(shape, generator)
     landmarks = FlameLandmarks(arrays, head.faces)
-    assert landmarks.sets == ("dynamic", "full", "static")
+    assert tuple(landmarks.sets) == ("dynamic", "full", "static")
     values = torch.from_numpy(generator.normal(0, 0.3, (3, MOTION_DIM))).float()
     vertices = head.vertices(values)
     found = landmarks.points("static", vertices).numpy()
