@@ -17,7 +17,7 @@ from scipy.interpolate import PchipInterpolator
 
 from dimcli.core.motion import Picture, Reals, expression_index
 from renderers.heads.contours import EyeContour
-from renderers.portrait.mesh import smoothstep
+from renderers.portrait.mesh import sampled, smoothstep
 
 BLINK_SCORES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.56, 0.6)
 LID_OPENINGS = (1.1, 0.95, 0.66, 0.48, 0.39, 0.29, 0.15, 0.0)
@@ -164,7 +164,7 @@ class Eye:
         pixel = np.stack([columns, rows], -1).astype(np.float32)
         self._corner = np.round(self._corner)
         place = pixel + self._corner
-        patch = cv2.remap(image, place, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+        patch = sampled(image, place, cv2.INTER_NEAREST)
         spot = self.local(place + 0.5)
         depth = self._depth(spot)
         return uncovered(patch, spot, depth, self.width, (self._iris, self._iris_radius))
@@ -177,9 +177,7 @@ class Eye:
         def row(curve: Reals, lifts: Reals) -> Reals:
             spots = [np.stack([self._knots, curve + lift], -1) for lift in lifts]
             place = self._picture(np.stack(spots)) - 0.5
-            colours = cv2.remap(
-                image, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            ).astype(np.float32)
+            colours = sampled(image, place).astype(np.float32)
             order = np.argsort(colours.sum(-1), axis=0)[2 * len(lifts) // 3 :]
             light = np.take_along_axis(colours, order[..., None], axis=0).mean(0)
             return cv2.GaussianBlur(light[None], (0, 0), 10, borderType=cv2.BORDER_REPLICATE)[0]
@@ -189,10 +187,7 @@ class Eye:
         skin = np.stack([(0.4 * above + 0.6 * below) * LID_LIGHT, above])
         side = self._ball.shape[0]
         place = np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + self._corner
-        patch = cv2.remap(
-            image, place.astype(np.float32), None, cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_REPLICATE,
-        ).astype(np.float32)  # fmt: skip
+        patch = sampled(image, place, cv2.INTER_NEAREST).astype(np.float32)
         grain = patch - cv2.GaussianBlur(patch, (0, 0), max(1.0, 0.05 * self.width))
         return skin.astype(np.float32), np.clip(grain, -14, 14)
 
@@ -284,10 +279,7 @@ class Eye:
             target = target - self.width * (
                 offset[..., :1] * self.right + offset[..., 1:] * self.up
             )
-        ball = cv2.remap(
-            self._ball, target.astype(np.float32), None, cv2.INTER_CUBIC,
-            borderMode=cv2.BORDER_REPLICATE,
-        ).astype(np.float32)  # fmt: skip
+        ball = sampled(self._ball, target, cv2.INTER_CUBIC).astype(np.float32)
         closing = max(0.0, 1 - state.upper)
         shadow = 0.45 * min(1.0, 2.5 * closing) * np.exp(np.minimum(lids.edge, 0) / 0.07)
         ball *= (1 - shadow)[..., None]
@@ -307,10 +299,7 @@ class Eye:
         """Skin [h, w, 3] of the lid that the open eye hides, with the grain of the skin below."""
         index = (lids.along - self._knots[0]) / (self._knots[1] - self._knots[0])
         share = np.clip(lids.edge / lids.height, 0, 1.2)
-        colour = cv2.remap(
-            self._skin, index, np.clip(share, 0, 1), cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        colour = sampled(self._skin, np.stack([index, np.clip(share, 0, 1)], -1))
         below = np.asarray(self._lower0.min() - 0.1, np.float32) - 0.7 * lids.edge
         place = self._picture(np.stack([lids.along, below], -1)) - 0.5 - self._corner
         grain = cv2.remap(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,6 +55,12 @@ def smoothstep(value: NDArray[np.floating], low: float, high: float) -> Reals:
     """0 below ``low``, 1 above ``high``, smooth between them."""
     share = np.clip((np.asarray(value, np.float32) - low) / (high - low), 0, 1)
     return (share * share * (3 - 2 * share)).astype(np.float32)
+
+
+def sampled(layer: NDArray[Any], place: Reals, method: int = cv2.INTER_LINEAR) -> NDArray[Any]:
+    """``layer`` [H, W, ...] at ``place`` [h, w, 2] (x, y); its edge goes on beyond it."""
+    place = place.astype(np.float32)
+    return cv2.remap(layer, place, None, method, borderMode=cv2.BORDER_REPLICATE)
 
 
 @dataclass(frozen=True)

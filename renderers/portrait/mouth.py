@@ -22,7 +22,7 @@ from renderers.heads.contours import (
     OUTER_LIP_UPPER,
     lips_apart,
 )
-from renderers.portrait.mesh import NUM_FACE, HeadMesh, Placement, Pose, smoothstep
+from renderers.portrait.mesh import NUM_FACE, HeadMesh, Placement, Pose, sampled, smoothstep
 
 UPPER_WIDTHS_CM = (0.86, 0.68, 0.72, 0.58, 0.46, 0.36)
 LOWER_WIDTHS_CM = (0.52, 0.56, 0.62, 0.55, 0.45, 0.36)
@@ -240,10 +240,7 @@ class Mouth:
         high = np.ceil(rim.max(0) + margin).astype(int)
         size = high - low
         place = np.meshgrid(np.arange(size[0]) + low[0], np.arange(size[1]) + low[1])
-        patch = cv2.remap(
-            image, np.stack(place, -1).astype(np.float32), None, cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
+        patch = sampled(image, np.stack(place, -1), cv2.INTER_NEAREST)
         inside = np.zeros(patch.shape[:2], np.uint8)
         cv2.fillPoly(inside, [np.round(rim - low - 0.5).astype(np.int32)], 1)
         inset = max(1, round(0.06 * self._mesh.scale))
@@ -374,14 +371,10 @@ class Mouth:
         height, width = inside.shape[:2]
         pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) + 0.5
         spot = (pixels + origin - now[:, 2]) @ np.linalg.inv(now[:, :2]).T
-        place = (spot @ then[:, :2].T + then[:, 2] - 0.5 - self._own_corner).astype(np.float32)
-
-        def sampled(layer: Reals, method: int) -> Reals:
-            return cv2.remap(layer, place, None, method, borderMode=cv2.BORDER_REPLICATE)
-
+        place = spot @ then[:, :2].T + then[:, 2] - 0.5 - self._own_corner
         left = float(smoothstep(np.asarray(change), 0.1, 0.4))
         own, share = (
-            (1 - left) * sampled(first, method) + left * sampled(then_on, method)
+            (1 - left) * sampled(first, place, method) + left * sampled(then_on, place, method)
             for (first, then_on), method in (
                 (self._own, cv2.INTER_CUBIC),
                 (self._own_share, cv2.INTER_LINEAR),
