@@ -230,6 +230,8 @@ def renderer_for(
         from renderers.trained.run import read_run
 
         ready = TrainedRenderer(read_run(Path(kind), choose_device(device)), sides)
+        # its networks learned what the portrait makes of frames without a matte
+        reference = replace(reference, matte=None)
     ready.prepare(reference)
     if size is None and longest > LONGEST_SIDE:
         ready.remarks += (
