@@ -96,3 +96,22 @@ def test_motion_of_somebody_else_moves_about_the_picture_s_own_pose(examples):
     assert "9 of 9 frames turn further than 20 degrees" in remarks[0]
     with pytest.raises(InputError, match="--pose is"):
         on_picture(elsewhere, ready.reference, "sideways")
+
+
+def test_a_trained_renderer_starts_from_what_it_was_trained_with(examples, monkeypatch):
+    prepared = []
+
+    class Trained:
+        remarks = ()
+
+        def __init__(self, *_):
+            pass
+
+        def prepare(self, reference):
+            prepared.append(reference)
+
+    monkeypatch.setattr("renderers.trained.renderer.TrainedRenderer", Trained)
+    for name in ("read_config", "read_run"):
+        monkeypatch.setattr(f"renderers.trained.run.{name}", lambda *_: None)
+    load_renderer("a-run", examples / "listener.png")
+    assert prepared[0].matte is None
