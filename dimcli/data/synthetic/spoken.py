@@ -24,7 +24,9 @@ from pathlib import Path
 import numpy as np
 
 from dimcli.audio import MEL4, SAMPLE_RATE, encode, encoder_here, mel
+from dimcli.core import limits
 from dimcli.core.errors import InputError
+from dimcli.core.files import existing_file
 from dimcli.core.motion import Floats
 from dimcli.data.clip import ClipRecord
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
@@ -191,11 +193,12 @@ def _make(path: Path, grid: Path, name: str, voice: str, options: SpokenOptions)
 def _read(path: Path) -> Floats:
     """A sound at SAMPLE_RATE, [N]; plain files of that rate without starting a decoder."""
     try:
-        with wave.open(str(path), "rb") as file:
-            if file.getparams()[:3] == (1, 2, SAMPLE_RATE):
+        with wave.open(str(existing_file(path, "sound")), "rb") as file:
+            short = file.getnframes() <= limits.SOUND_S * SAMPLE_RATE
+            if short and file.getparams()[:3] == (1, 2, SAMPLE_RATE):
                 samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
                 return samples.astype(np.float32) / 32768.0
-    except (wave.Error, EOFError, OSError):
+    except (wave.Error, EOFError, OSError, ValueError):
         pass  # not such a file: the decoder says what it is
     return read_audio(path, SAMPLE_RATE)
 

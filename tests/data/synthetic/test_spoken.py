@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import wave
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from dimcli.cli.app import app
 from dimcli.core.errors import InputError
 from dimcli.core.motion import JAW
+from dimcli.data.corpora.preparing import prepare
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.phones import Phone, write_textgrid
 from dimcli.data.synthetic.sound_changes import RATE, Changes, changed, rest_sound, stretched
@@ -214,3 +216,12 @@ def test_options_out_of_range_are_refused() -> None:
     for wrong in ({"versions": 0}, {"fps": 1.0}, {"clip_s": 0.1}, {"rest_share": 2.0}):
         with pytest.raises(InputError, match="expected"):
             SpokenOptions(**wrong)
+
+
+def test_a_pipe_in_the_place_of_a_sound_is_not_waited_for(tmp_path: Path) -> None:
+    say(tmp_path / "in" / "ann" / "take.wav", 1)
+    say(tmp_path / "in" / "bob" / "take.wav", 2)
+    (tmp_path / "in" / "bob" / "take.wav").unlink()
+    os.mkfifo(tmp_path / "in" / "bob" / "take.wav")
+    prepared = prepare(spoken(tmp_path / "in", SpokenOptions(audio="mel4")), tmp_path / "out")
+    assert any("is a pipe or a device" in each.reason for each in prepared.skipped)
