@@ -158,7 +158,10 @@ def _check_settings(settings: dict[str, Any], path: Path) -> None:
         raise InputError(f"{path}: is of a '{kind}' model; expected hubert")
     kernels = settings.get("conv_kernel", [10, 3, 3, 3, 3, 2, 2])
     strides = settings.get("conv_stride", [5, 2, 2, 2, 2, 2, 2])
-    if receptive_field(kernels, strides) != (400, 320):
+    lists = (kernels, strides)
+    whole = all(isinstance(each, list) and all(type(n) is int for n in each) for each in lists)
+    fits = whole and len(kernels) == len(strides)
+    if not fits or receptive_field(kernels, strides) != (400, 320):
         raise InputError(f"{path}: its rows are not 25 ms every 20 ms; expected HuBERT's layout")
 
 

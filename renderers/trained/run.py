@@ -104,7 +104,8 @@ def read_config(directory: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise InputError(f"{directory}: a run, but not of a renderer; {how}")
     people = document.get("people")
-    if document.get("network") not in SECTIONS or not isinstance(people, list) or not people:
+    named = isinstance(people, list) and people and all(isinstance(each, str) for each in people)
+    if document.get("network") not in tuple(SECTIONS) or not named:
         raise InputError(f"{path}: expected network ({' or '.join(SECTIONS)}) and people")
     return document
 
@@ -122,7 +123,7 @@ def read_run(directory: Path, device: torch.device | None = None) -> RendererRun
     """Load a run directory. Raises InputError that says what is missing or wrong."""
     directory = Path(directory)
     document = read_config(directory)
-    names = [str(name) for name in document["people"]]
+    names: list[str] = document["people"]
     network = build(network_config(document, directory / CONFIG), names)
     load_network(network, directory / MODEL)
     try:

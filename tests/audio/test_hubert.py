@@ -216,9 +216,10 @@ def test_a_folder_of_another_model_is_named(folder, tmp_path):
     (broken / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     with pytest.raises(InputError, match=r"not this HuBERT's: \d+ missing"):
         load_encoder(f"hubert:{broken}", "cpu")
-    (broken / "config.json").write_text(json.dumps(config | {"conv_stride": [4, 2, 2, 2, 2, 2, 2]}))
-    with pytest.raises(InputError, match="not 25 ms every 20 ms"):
-        encoder(f"hubert:{broken}")
+    for strides in ([4, 2, 2, 2, 2, 2, 2], [5], {}, 5, ["a"]):
+        (broken / "config.json").write_text(json.dumps(config | {"conv_stride": strides}))
+        with pytest.raises(InputError, match="not 25 ms every 20 ms"):
+            encoder(f"hubert:{broken}")
     (broken / "config.json").write_text("{")
     with pytest.raises(InputError, match="not JSON"):
         encoder(f"hubert:{broken}")

@@ -287,6 +287,10 @@ def test_what_is_no_run_of_a_renderer_is_told(trained: Path, tmp_path: Path) -> 
     (tmp_path / "config.yaml").write_text("kind: vq\n")
     with pytest.raises(InputError, match="a run, but not of a renderer"):
         runs.read_run(tmp_path)
+    for odd in ("network: {}\npeople: [a]", "network: lite\npeople: [[a]]", "people: {}"):
+        (tmp_path / "config.yaml").write_text(f"kind: renderer\n{odd}\n")
+        with pytest.raises(InputError, match=r"config\.yaml: expected network \(lite or paper\)"):
+            runs.read_run(tmp_path)
     runs.write_config(tmp_path, replace(CONFIG, width=16), ["ann"], {})
     (tmp_path / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes())
     with pytest.raises(InputError, match="not this run's network"):
