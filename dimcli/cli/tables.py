@@ -1,4 +1,4 @@
-"""Lists of weights and checks as text that fits 100 columns, on a terminal and in a pipe."""
+"""Scores, lists of weights and checks as text that fits the terminal, and 100 columns in a pipe."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import re
 import shutil
 import sys
 import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from dimcli.evaluation.score_table import Row, ScoreTable
     from dimcli.jobs.doctor import Check
     from weights.catalogue import Entry
 
@@ -24,14 +27,14 @@ SECTIONS = {
 }
 
 
-def width() -> int:
-    """Columns to write: the terminal's, at most 100; 100 in a pipe."""
-    return min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
+def columns() -> int:
+    """Columns to write: the terminal's; 100 in a pipe."""
+    return shutil.get_terminal_size((WIDTH, 24)).columns
 
 
 def styled(text: str, style: str) -> str:
     """``text`` in a rich style on a terminal, as it is elsewhere."""
-    if not sys.stdout.isatty():
+    if not (style and sys.stdout.isatty()):
         return text
     from rich.console import Console
     from rich.text import Text
@@ -47,13 +50,104 @@ def _wrapped(text: str, indent: int) -> str:
     glued = _COMMAND.sub(lambda command: command[0].replace(" ", _GLUE), text)
     filled = textwrap.fill(
         glued,
-        width(),
+        min(WIDTH, columns()),  # longer lines are hard to read
         initial_indent=" " * indent,
         subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
     return filled.replace(_GLUE, " ")
+
+
+ROW_STYLES = {"truth": "italic", "bound": "italic", "published": "dim"}
+_GAP = "  "
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A figure of every row: ``cells`` of a value, its interval, and whether it stands out."""
+
+    heading: str
+    cells: tuple[tuple[str, str, bool], ...]
+
+    @property
+    def width(self) -> int:
+        return max(
+            len(text) for text in (self.heading, *(t for cell in self.cells for t in cell[:2]))
+        )
+
+
+def show_scores(table: ScoreTable) -> None:
+    """A table's parts below each other, then its notes; no name and no figure is ever cut.
+
+    Columns that do not fit beside each other follow in a further block of the same rows.
+    """
+    for part in table.parts:
+        print(_wrapped(f"{table.title}: {part}", 0))
+        longest = max(len(row.name) for row in table.rows)
+        longest = max(len("method"), min(longest, columns() // 3))
+        shown = [_column(table, part, name) for name in table.names(part)]
+        for block in _blocks(shown, columns() - longest):
+            print(*_block_lines(table.rows, block, longest), "", sep="\n")
+    notes = [f"{row.name}: {row.note}." for row in table.rows if row.note and not table.differences]
+    for note in (*table.notes, *notes):
+        for line in _wrapped(note, 0).splitlines():
+            print(styled(line, "dim"))
+    print()
+
+
+def _column(table: ScoreTable, part: str, name: str) -> _Column:
+    scale, cells = table.scale(part, name), []
+    best = table.best(part, name)
+    for row in table.rows:
+        figure = row.figure(part, name)
+        if figure is None:
+            cells.append(("", "", False))
+            continue
+        star = "*" if table.differences and figure.excludes_zero else ""
+        bounds = (scale.number(bound) for bound in (figure.low, figure.high) if bound is not None)
+        cells.append(
+            (star + scale.value(figure), "..".join(bounds), bool(star) or row.name == best)
+        )
+    return _Column(table.heading(part, name), tuple(cells))
+
+
+def _blocks(shown: list[_Column], room: int) -> Iterator[list[_Column]]:
+    """``shown`` in runs that fit ``room`` columns beside each other, of one column at least."""
+    block: list[_Column] = []
+    for column in shown:
+        taken = sum(len(_GAP) + each.width for each in (*block, column))
+        if block and taken > room:
+            yield block
+            block = []
+        block.append(column)
+    if block:
+        yield block
+
+
+def _block_lines(rows: tuple[Row, ...], block: list[_Column], longest: int) -> Iterator[str]:
+    """The rows with a figure here; a name of over ``longest`` letters has a line of its own."""
+    headings = [column.heading.rjust(column.width) for column in block]
+    yield _GAP.join(["method".ljust(longest), *headings])
+    for index, row in enumerate(rows):
+        style, cells = ROW_STYLES.get(row.kind, ""), [column.cells[index] for column in block]
+        if not any(value for value, _, _ in cells):
+            continue
+        values = [
+            styled(value.rjust(column.width), f"{style} bold" if best else style)
+            for column, (value, _, best) in zip(block, cells, strict=True)
+        ]
+        name = row.name
+        if len(name) > longest:
+            yield styled(name, style)
+            name = ""
+        yield _GAP.join([styled(name.ljust(longest), style), *values]).rstrip()
+        if any(interval for _, interval, _ in cells):
+            intervals = [
+                interval.rjust(column.width)
+                for column, (_, interval, _) in zip(block, cells, strict=True)
+            ]
+            yield styled(_GAP.join([" " * longest, *intervals]).rstrip(), "dim")
 
 
 def megabytes(size: int | None) -> str:

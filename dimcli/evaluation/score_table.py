@@ -114,7 +114,8 @@ class ScoreTable:
         return f"{TITLES[name]}{arrow}" + (f" {factor}" if factor else "")
 
     def best(self, part: str, name: str) -> str | None:
-        """The evaluated method that is best at a figure; None where there is nothing to compare."""
+        """The evaluated method that is best at a figure; None where there is nothing to compare,
+        or no interval that says how sure the figures are."""
         truth = next((row for row in self.rows if row.kind == TRUE), None)
         target = truth.figure(part, name) if truth and name in TRUTH_FIGURES else None
         if self.differences or (name in TRUTH_FIGURES and target is None):
@@ -123,6 +124,7 @@ class ScoreTable:
             (_badness(name, figure.value, target.value if target else None), row.name)
             for row in self.rows
             if row.kind == METHOD and (figure := row.figure(part, name)) is not None
+            if figure.low is not None
         ]
         return min(scored)[1] if len(scored) > 1 else None
 

@@ -44,6 +44,10 @@ NOTES = {
     },
 }
 """What to know about methods that need no training."""
+NO_INTERVALS = (
+    "No intervals, so no method is marked as the best: nothing says how sure these figures are. "
+    "They need two clips or more, and --bootstrap."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +227,8 @@ def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
         of = "clips" if evaluation.unit == "clip" else "conversations"
         draws = evaluation.resamples
         lines.append(f"Below each figure its 95 % interval: bootstrap over {of} ({draws} draws).")
+    else:
+        lines.append(NO_INTERVALS)
     if evaluation.protocol == "speaker":
         lines.append(
             "LVE: largest distance of a lip vertex, mean over frames, then clips; released: "

@@ -12,7 +12,10 @@ from dimcli.evaluation.writing import to_csv, to_latex
 
 
 def row(name: str, fd: float, sid: float, kind: str = "method") -> Row:
-    figures = {"fd": Figure(fd, 0.01, fd - 0.1, fd + 0.1), "sid": Figure(sid)}
+    figures = {
+        "fd": Figure(fd, 0.01, fd - 0.1, fd + 0.1),
+        "sid": Figure(sid, None, sid - 1, sid + 1),
+    }
     return Row(name, {"expression": figures, "pose": figures}, kind)
 
 
@@ -32,6 +35,11 @@ def test_the_best_is_the_smallest_or_the_nearest_to_the_truth_of_what_was_evalua
     assert TABLE.best("expression", "fd") == "b & c"
     assert TABLE.best("expression", "sid") == "b & c"
     assert TABLE.best("pose", "sid") is None  # no truth to be near to
+
+
+def test_without_intervals_no_method_is_the_best() -> None:
+    rows = (Row("a", {"pose": {"fd": Figure(1.0)}}), Row("b", {"pose": {"fd": Figure(2.0)}}))
+    assert ScoreTable("Made", rows, ("fd",)).best("pose", "fd") is None
 
 
 def test_one_method_alone_is_not_the_best() -> None:
