@@ -19,7 +19,7 @@ Floats = NDArray[np.floating[Any]]
 
 SMILE_RISE = 0.2
 """A smile begins where the next seconds' mean lies this far above the last second's."""
-PAUSE_WINDOW_S = (0.0, 1.7)
+PAUSE_WINDOW_S = (-0.4, 1.0)
 """Nods that start this long after speech stops count as nods at that pause."""
 
 
@@ -52,7 +52,7 @@ def couple(listener: Motion, speaker: Motion, active: Floats) -> Coupling:
     starts = np.array([nod.start for nod in find_nods(np.degrees(listener.head[:, 0]), fps)])
     near = np.zeros(len(listener), bool)
     for pause in find_pauses(active, fps):
-        first = round((pause + PAUSE_WINDOW_S[0]) * fps)
+        first = max(round((pause + PAUSE_WINDOW_S[0]) * fps), 0)
         near[first : round((pause + PAUSE_WINDOW_S[1]) * fps)] = True
     at = near[np.minimum((starts * fps).astype(int), len(near) - 1)] if len(starts) else near[:0]
     minutes_near = near.mean() * seconds / 60.0

@@ -23,6 +23,7 @@ from dimcli.cli.options import (
 )
 
 Layout = Literal["listener", "side-by-side"]
+ListenerStyle = Literal["unknown", "reserved", "warm", "lively"]
 Attitude = Literal["unknown", "negative", "neutral", "positive"]
 WeightsOption = Annotated[str, typer.Option("--weights", help="Bundled name or run directory.")]
 StyleOption = Annotated[
@@ -62,6 +63,16 @@ def generate_listener(
         int | None, typer.Option(min=1, max=64, help="Sampling steps. Default: the model's own.")
     ] = None,
     attitude: Annotated[Attitude, typer.Option(help="How the listener feels.")] = "unknown",
+    style: Annotated[
+        ListenerStyle, typer.Option(help="Who listens. unknown: somebody else with every seed.")
+    ] = "unknown",
+    traits: Annotated[
+        str | None,
+        typer.Option(
+            help="Factors on the usual: nods=1.2,smile=0.8; also blinks and head.",
+            show_default=False,
+        ),
+    ] = None,
     online: Annotated[
         bool,
         typer.Option(

@@ -10,6 +10,7 @@ import numpy as np
 from dimcli.core.config import Range, Section
 from dimcli.core.errors import InputError
 from dimcli.core.motion import FPS_RANGE, Floats, Motion
+from dimcli.data.traits import Traits
 
 ROLES = ("speaker", "listener")
 ATTITUDES = ("unknown", "negative", "neutral", "positive")
@@ -148,8 +149,10 @@ class Stimulus:
     ``audio`` float32 [T, D] are features of the speaker's sound by ``audio_encoder``, a row a frame
     at ``fps``; ``space`` is that of the motion asked for. ``speaker`` is the speaker's motion where
     a listener is generated, and None where the speaker is. ``attitude`` is what the listener is
-    asked to be, one of ATTITUDES; ``style`` how the speaker talks, ``unknown`` where nobody said.
-    ``id`` names the clip, and ``first_frame`` is the frame of ``conversation`` at which it begins.
+    asked to be, one of ATTITUDES, and ``traits`` are factors on what is usual
+    (:mod:`dimcli.data.traits`); ``style`` is how the speaker talks, ``unknown`` where
+    nobody said. ``id`` names the clip, and ``first_frame`` is the frame of ``conversation`` at
+    which it begins.
     """
 
     id: str
@@ -160,6 +163,7 @@ class Stimulus:
     speaker: Motion | None = None
     attitude: str = "unknown"
     style: str = UNKNOWN_STYLE
+    traits: Traits = ()
     conversation: str = ""
     first_frame: int = 0
 

@@ -32,8 +32,14 @@ NOD_LONGEST_SWING_S = 0.75
 SHAKE_SMALLEST = 2.0
 SPEED_LOWPASS_HZ = 6.0
 """Speeds are of low-passed motion, so that a tracker's noise does not count as movement."""
-MOUTH_OPEN = 0.05
-"""jawOpen above which a mouth counts as open."""
+STILL_SPEED = 1.5
+"""Degrees a second under which a head counts as still."""
+LIPS, EYE_CORNERS = (13, 14), (33, 263)
+"""Landmarks (of MediaPipe's 478) at the middle of the inner lips, and at the outer eye corners."""
+OPENING = 0.03
+"""A mouth opens where its lip gap is so far over the clip's own low,"""
+OPENING_SHORTEST_S = 0.1
+"""for at least this long."""
 
 
 @dataclass(frozen=True)
@@ -56,16 +62,25 @@ class Behaviour:
     pitch_jitter_degrees: float
     smile_mean: float
     smile_std: float
-    mouth_open_share: float
     expression_speed: float
+    still_share: float
+    lip_gap_mean: float
+    lip_gap_p95: float
+    lip_gap_std: float
+    openings_a_minute: float
+    opening_s: float
+    opening_height: float
 
     def as_dict(self) -> dict[str, float]:
         """The figures by name."""
         return asdict(self)
 
 
-def measure(motion: Motion) -> Behaviour:
-    """The figures of one motion in the ``arkit`` space; at least 2 s of it make sense."""
+def measure(motion: Motion, lip_gap: Reals | None = None) -> Behaviour:
+    """The figures of one motion in the ``arkit`` space; at least 2 s of it make sense.
+
+    ``lip_gap`` [T] (:func:`lip_gaps`) is what a video shows of the lips; without it those are NaN.
+    """
     motion.require_space("arkit")
     fps = motion.fps
     degrees = np.degrees(motion.values[:, HEAD]).astype(float)
@@ -96,9 +111,33 @@ def measure(motion: Motion) -> Behaviour:
         pitch_jitter_degrees=float(band_passed(degrees[:, 0], fps, JITTER_BAND_HZ).std()),
         smile_mean=float(smile.mean()),
         smile_std=float(smile.std()),
-        mouth_open_share=float((motion.column("jawOpen") > MOUTH_OPEN).mean()),
         expression_speed=float(expression.mean()),
+        still_share=float((speed < STILL_SPEED).mean()),
+        **_of_lips(np.full(1, np.nan) if lip_gap is None else lip_gap, fps),
     )
+
+
+def lip_gaps(landmarks: Reals) -> Reals:
+    """How far inner lips are apart over the distance of the outer eye corners: [T], of landmarks
+    [T, 478, 3] in pixels."""
+    upper, lower = (landmarks[:, index] for index in LIPS)
+    left, right = (landmarks[:, index] for index in EYE_CORNERS)
+    gap = np.linalg.norm(upper - lower, axis=1)
+    return np.asarray(gap / np.linalg.norm(left - right, axis=1), float)
+
+
+def _of_lips(gap: Reals, fps: float) -> dict[str, float]:
+    height = gap - np.percentile(gap, 10)
+    found = [(a, b) for a, b in runs(height > OPENING) if b - a >= OPENING_SHORTEST_S * fps]
+    nothing = float("nan")
+    return {
+        "lip_gap_mean": float(gap.mean()),
+        "lip_gap_p95": float(np.percentile(gap, 95)),
+        "lip_gap_std": float(gap.std()),
+        "openings_a_minute": len(found) / (len(gap) / fps / 60) if np.isfinite(gap[0]) else nothing,
+        "opening_s": finite_median([(b - a) / fps for a, b in found]),
+        "opening_height": finite_median([height[a:b].max() for a, b in found]),
+    }
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, Motion
 from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
+from dimcli.data.traits import Traits, traits_said
 from dimcli.jobs.extract import face_tracker, track, tracker_for
 from dimcli.jobs.render import (
     KEEP,
@@ -100,6 +101,11 @@ class Generator:
         return self._model.config.data.space
 
     @property
+    def trait_conditioned(self) -> bool:
+        """Whether traits make a difference to this model."""
+        return self.role == "listener" and self._model.config.trait_conditioned
+
+    @property
     def attitude_conditioned(self) -> bool:
         """Whether an attitude makes a difference to this model."""
         return self.role == "listener" and self._model.config.attitude_conditioned
@@ -131,6 +137,7 @@ class Generator:
         steps: int | None = None,
         attitude: str = "unknown",
         style: str = UNKNOWN_STYLE,
+        traits: Traits = (),
     ) -> Motion:
         """Motion for ``perceived``, of its rate and length; the same seed gives the same motion.
 
@@ -142,7 +149,7 @@ class Generator:
             known = self._model.config.data.style_names
             if style not in known:
                 raise InputError(f"--style {style}: expected one of {', '.join(known)}")
-        stimulus = replace(perceived.stimulus, attitude=attitude, style=style)
+        stimulus = replace(perceived.stimulus, attitude=attitude, style=style, traits=traits)
         motion = self._model.answer(stimulus, seed=seed, temperature=temperature, steps=steps)
         return motion.resampled(perceived.fps, frames=perceived.frames)
 
@@ -160,14 +167,18 @@ class Listener(Generator):
         rate: int = SOUND_RATE,
         seed: int = 0,
         attitude: str = "unknown",
+        style: str | None = None,
+        traits: str = "",
         temperature: float | None = None,
         steps: int | None = None,
     ) -> Motion:
         """A listener's motion for a speaker, at the speaker's frame rate and length.
 
         ``speaker`` is a video, or motion that was tracked in one; ``audio`` is the speaker's sound:
-        a file, or mono samples [N] at ``rate`` Hz; by default the video's. Raises InputError.
+        a file, or mono samples [N] at ``rate`` Hz; by default the video's. ``style`` and ``traits``
+        say who listens (:func:`dimcli.data.traits.traits_said`). Raises InputError.
         """
+        said = traits_said(style, traits)
         if not isinstance(speaker, Motion):
             audio = speaker if audio is None else audio
             speaker = track(speaker)
@@ -175,7 +186,12 @@ class Listener(Generator):
             raise InputError("audio: is missing; motion has no sound, so name the speaker's")
         perceived = self.perceive(Source(_samples(audio, rate), speaker))
         return self.answer(
-            perceived, seed=seed, temperature=temperature, steps=steps, attitude=attitude
+            perceived,
+            seed=seed,
+            temperature=temperature,
+            steps=steps,
+            attitude=attitude,
+            traits=said,
         )
 
 
@@ -302,6 +318,7 @@ def generate_videos(
     steps: int | None = None,
     attitude: str = "unknown",
     style: str = UNKNOWN_STYLE,
+    traits: str | None = None,
     online: bool = False,
     background: str = KEEP,
     size: int | None = None,
@@ -319,8 +336,10 @@ def generate_videos(
     with the sound of ``source``; a listener's has the speaker's frame rate and number of frames,
     and with ``layout`` ``side-by-side`` the speaker on its left. Sample i is drawn with
     ``seed + i``. ``tracker`` and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by
-    default those that measure in the model's space. ``online`` answers as a stream would: a
-    listener with causal masks and a bounded look-back, a speaker with a bounded look-ahead. Every
+    default those that measure in the model's space. ``style`` is how a speaker talks, or who
+    listens, of whom ``traits`` say more (:func:`dimcli.data.traits.traits_said`). ``online``
+    answers as a stream would: a listener with causal masks and a bounded look-back, a speaker with
+    a bounded look-ahead. Every
     input is checked before long work starts. Raises InputError for what is wrong with them.
     """
     from dimcli.models.config import read_data_config
@@ -338,6 +357,9 @@ def generate_videos(
     for motion_path in filter(None, motion_paths):
         check_motion_output(motion_path, source, reference, force=force)
     check_renderer(renderer)
+    said: Traits = ()
+    if role == "listener":
+        said = traits_said(None if style == UNKNOWN_STYLE else style, traits)
     run = bundled.resolve(weights)
     space = read_data_config(run).space
 
@@ -358,6 +380,8 @@ def generate_videos(
     generator = loading.result()
     if attitude != "unknown" and not generator.attitude_conditioned:
         remarks += (f"{weights} was trained without attitudes: --attitude {attitude} is ignored",)
+    if said and not generator.trait_conditioned:
+        remarks += (f"{weights} was trained without traits: --style and --traits are ignored",)
     perceived = generator.perceive(taken_in, progress)
 
     results = []
@@ -369,6 +393,7 @@ def generate_videos(
             steps=steps,
             attitude=attitude,
             style=style,
+            traits=said,
         )
         motion, more = on_picture(motion, fitted)
         frames = ready.render(motion.values)

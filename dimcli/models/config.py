@@ -147,6 +147,11 @@ class RunConfig:
         return False
 
     @property
+    def trait_conditioned(self) -> bool:
+        """Whether the model is told the listener's traits."""
+        return False
+
+    @property
     def sampling(self) -> GenerationConfig:
         """How the model is sampled, where nothing else is asked for."""
         return GenerationConfig()

@@ -35,6 +35,7 @@ from dimcli.models.dim.config import DIMRun, preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.layers import causal_kernel
 from dimcli.models.dim.objectives import finetune_objective, pretrain_objective, vq_objective
+from dimcli.models.dim.traits import fitted as fitted_traits
 from dimcli.models.dim.vqvae import VQVAE, floored
 from dimcli.models.registry import bounded_parameters, read_config
 from dimcli.training.loop import Progress, TrainingResult, train
@@ -348,6 +349,12 @@ def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
 
 
 def _fit_statistics(model: DIM, sampler: WindowSampler) -> None:
+    if model.config.trait_conditioned:
+        listeners = [sampler.batch(index, whole=True).motion["listener"] for index in range(40)]
+        mean, std, spread = fitted_traits(torch.cat(listeners), model.fps)
+        model.trait_mean.copy_(mean)
+        model.trait_std.copy_(std)
+        model.trait_spread.copy_(spread)
     figures = statistics(sampler)
     if not model.config.vq.standardise:
         return

@@ -6,7 +6,7 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion, expression_index
 from dimcli.data.synthetic.signals import add_blink, add_episode, add_nod
-from dimcli.evaluation.behaviour import Behaviour, measure
+from dimcli.evaluation.behaviour import Behaviour, lip_gaps, measure
 from tests.coupling import couple, find_pauses, medians
 
 FPS = 25.0
@@ -87,11 +87,33 @@ def test_smile_and_mouth_are_read_off_their_columns() -> None:
     values = still()
     values[:, expression_index("mouthSmileLeft")] = 0.4
     values[:, expression_index("mouthSmileRight")] = 0.6
-    values[:300, 3] = 0.1 * 0.4
     found = measure(Motion(values, fps=FPS))
     assert found.smile_mean == pytest.approx(0.5)
     assert found.smile_std == pytest.approx(0.0, abs=1e-6)
-    assert found.mouth_open_share == pytest.approx(0.2)
+    assert np.isnan(found.lip_gap_mean)  # motion alone does not show it
+
+
+def test_a_mouth_opens_where_its_lips_part() -> None:
+    landmarks = np.zeros((FRAMES, 478, 3))
+    landmarks[:, 263, 0] = 100.0
+    landmarks[:, 14, 1] = 1.0
+    for place in PLACES[:3]:
+        first = round(float(place) * FPS)
+        landmarks[first : first + 10, 14, 1] = 9.0
+    landmarks[-20:-18, 14, 1] = 9.0  # too short to be seen
+    found = measure(Motion(still(), fps=FPS), lip_gaps(landmarks))
+    assert found.openings_a_minute == pytest.approx(3 / (FRAMES / FPS / 60))
+    assert found.opening_s == pytest.approx(0.4)
+    assert found.opening_height == pytest.approx(0.08)
+    assert found.lip_gap_p95 == pytest.approx(0.01)
+
+
+def test_a_head_that_moves_half_of_the_time_is_still_in_the_other_half() -> None:
+    values = still()
+    half = FRAMES // 2
+    values[:half, 1] = np.radians(3.0 * np.arange(half) / FPS)
+    values[half:, 1] = values[half - 1, 1]
+    assert measure(Motion(values, fps=FPS)).still_share == pytest.approx(0.5, abs=0.01)
 
 
 def test_nods_at_pauses_and_smiles_after_smiles_are_seen() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dimcli.core.motion import EXPRESSION, JAW, JAW_OPEN_RAD, expression_index
@@ -24,18 +26,18 @@ def add_looks(
     fps: float,
     shifts: Floats,
     *,
-    away_s: Pair,
+    away_s: Callable[[], float],
     right: Pair,
     down: Pair,
 ) -> None:
     """Eyes that hold their aim while the head [T, 3] turns, and look away at ``shifts`` (s).
 
-    A look lasts a uniform draw of ``away_s`` and goes ``right`` and ``down``: mean and spread.
+    A look lasts a draw of ``away_s`` and goes ``right`` and ``down``: mean and spread.
     """
     tracks = FACE.eyes_per_yaw * head_degrees[:, 1], FACE.eyes_per_pitch * head_degrees[:, 0]
     flanks_s = FACE.gaze_flank_s, FACE.gaze_flank_s
     for time in shifts:
-        length_s = random.uniform(*away_s)
+        length_s = away_s()
         for track, place in zip(tracks, (right, down), strict=True):
             size = random.normal(*place)
             add_episode(track, fps, float(time), length_s=length_s, size=size, flanks_s=flanks_s)

@@ -15,6 +15,7 @@ import numpy as np
 from dimcli.core.motion import HEAD, JAW, JAW_OPEN_RAD
 from dimcli.data.synthetic.faces import add_lids, add_looks, add_smile, clip_to_range
 from dimcli.data.synthetic.rule import (
+    FACE,
     LISTENER,
     LISTENER_ATTITUDES,
     LISTENER_REST,
@@ -23,6 +24,7 @@ from dimcli.data.synthetic.rule import (
 from dimcli.data.synthetic.signals import (
     Floats,
     Random,
+    Track,
     add,
     add_blink,
     add_episode,
@@ -30,12 +32,29 @@ from dimcli.data.synthetic.signals import (
     delayed,
     empty_motion,
     lognormal,
-    lognormals,
     poisson_times,
     renewal_times,
     smooth_noise,
 )
 from dimcli.data.synthetic.speaker_events import SpeakerEvents
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is one listener's own: factors on how much they nod, blink and move the head, and how
+    much more they smile than others (a weight of mouthSmile)."""
+
+    nods: float = 1.0
+    blinks: float = 1.0
+    head: float = 1.0
+    smile: float = 0.0
+
+
+def draw_traits(random: Random, rule: ListenerRule) -> Traits:
+    """Somebody."""
+    sigmas = rule.nods_sigma, rule.blinks_sigma, rule.head_sigma
+    nods, blinks, head = np.exp(random.normal(0.0, sigmas)).tolist()
+    return Traits(nods, blinks, head, float(random.normal(0.0, rule.smile_sigma)))
 
 
 @dataclass(frozen=True)
@@ -51,30 +70,34 @@ class Nod:
 
 def listener_motion(events: SpeakerEvents, random: Random, rule: ListenerRule) -> Floats:
     """A draw of the listener's motion given the speaker's events: float32 [T, 56]."""
+    traits = draw_traits(random, rule)
     fps = events.fps
     frames = len(events.drift)
     values = empty_motion(frames)
     for name, rest in LISTENER_REST.items():
         add(values, name, rest * float(np.exp(random.normal(0.0, LISTENER.rest_sigma))))
-    nods = draw_nods(events, random, rule)
+    nods = draw_nods(events, random, rule, traits)
     pitch, envelope = nod_tracks(nods, frames, fps)
-    _head(values, events, random, rule, pitch)
-    smile = _smile(events, random, rule, envelope)
+    _head(values, events, random, rule, traits, pitch)
+    smile = _smile(events, random, rule, traits, envelope)
     add_smile(values, smile, random.normal(0.0, LISTENER.smile_tilt))
     _brows(values, events, random, rule, envelope)
-    _mouth(values, events, random, rule, nods)
-    _eyes(values, events, random, rule, nods)
+    _mouth(values, events, random, rule, traits)
+    _eyes(values, events, random, rule, traits, nods)
     clip_to_range(values)
     return values
 
 
-def draw_nods(events: SpeakerEvents, random: Random, rule: ListenerRule) -> list[Nod]:
-    """Nods in order, none overlapping: at pauses, on stressed beats, and a few of no cause."""
-    willing = rule.nod_attitude[events.attitude]
+def draw_nods(
+    events: SpeakerEvents, random: Random, rule: ListenerRule, traits: Traits
+) -> list[Nod]:
+    """Nods in order, none overlapping: about the starts of pauses, on stressed beats, and a few of
+    no cause."""
+    willing = rule.nod_attitude[events.attitude] * traits.nods
     lengths = events.pauses[:, 1] - events.pauses[:, 0]
     chance = np.where(events.thinking, rule.nod_thinking_pause, rule.nod_at_pause) * willing
     drawn = (lengths >= rule.pause_for_nod_s) & (random.random(len(lengths)) < chance)
-    latency = lognormals(random, rule.nod_latency_s_lognormal, len(lengths))
+    latency = random.normal(*rule.nod_latency_s, len(lengths)).clip(rule.earliest_s)
     at_pauses = (events.pauses[:, 0] + latency)[drawn]
     answered = random.random(len(events.beats)) < rule.nod_at_stress * willing
     on_beats = events.beats[answered] + LISTENER.nod_beat_delay_s
@@ -85,11 +108,15 @@ def draw_nods(events: SpeakerEvents, random: Random, rule: ListenerRule) -> list
     for time in np.sort(np.concatenate([at_pauses, on_beats, free])):
         if time < free_from:
             continue
+        size, hz, chances = rule.nod_degrees_lognormal, rule.nod_hz_lognormal, rule.nod_cycles
+        if random.random() < rule.fast_nod_share:
+            size, hz = rule.fast_nod_degrees_lognormal, rule.fast_nod_hz_lognormal
+            chances = rule.fast_nod_cycles
         nod = Nod(
             time=float(time),
-            degrees=lognormal(random, rule.nod_degrees_lognormal) * liveliness,
-            hz=lognormal(random, rule.nod_hz_lognormal),
-            cycles=1 + int(random.choice(len(rule.nod_cycles), p=rule.nod_cycles)),
+            degrees=lognormal(random, size) * liveliness,
+            hz=lognormal(random, hz),
+            cycles=1 + int(random.choice(len(chances), p=chances)),
             decay=float(random.uniform(*rule.nod_decay)),
         )
         nods.append(nod)
@@ -111,9 +138,15 @@ def nod_tracks(nods: list[Nod], frames: int, fps: float) -> tuple[Floats, Floats
 
 
 def _head(
-    values: Floats, events: SpeakerEvents, random: Random, rule: ListenerRule, nod_degrees: Floats
+    values: Floats,
+    events: SpeakerEvents,
+    random: Random,
+    rule: ListenerRule,
+    traits: Traits,
+    nod_degrees: Floats,
 ) -> None:
-    """Own drift and sway, the speaker's drift followed, and nods that leak into yaw and roll."""
+    """Own drift and sway, the speaker's drift followed, all of it held still now and then; and nods
+    that leak into yaw and roll."""
     fps = events.fps
     frames = len(values)
     low, high = LISTENER.drift_low_hz, rule.drift_hz
@@ -128,17 +161,35 @@ def _head(
     mirrored = limit * np.tanh(events.drift / limit) * np.array([1.0, -1.0, -1.0])
     follow = np.array(rule.posture_mimicry_gain) * delayed(mirrored, fps, rule.posture_delay_s)
     lively = events.animation ** (LISTENER.sway_power * rule.nod_animation_power)
-    degrees = drift + sway * lively + follow + random.normal(0.0, rule.rest_degrees, 3)
+    degrees = _held((drift + sway * lively) * traits.head + follow, random, fps, rule)
+    degrees = degrees + random.normal(0.0, rule.rest_degrees, 3)
     degrees[:, 0] += nod_degrees
     degrees[:, 1:] += nod_degrees[:, None] * random.normal(0.0, LISTENER.nod_leak, 2)
     values[:, HEAD] += np.radians(degrees).astype(np.float32)
 
 
-def _smile(events: SpeakerEvents, random: Random, rule: ListenerRule, envelope: Floats) -> Floats:
+def _held(degrees: Track, random: Random, fps: float, rule: ListenerRule) -> Track:
+    """Angles [T, 3] whose time stands still for moments and then catches up."""
+    frames = len(degrees)
+    pace = np.ones(frames)
+    for time in renewal_times(random, frames / fps, rule.holds_a_minute, rule.hold_s[1]):
+        first, count = round(float(time) * fps), round(random.uniform(*rule.hold_s) * fps)
+        pace[first : first + count] = 0.0
+        # what was waited for is made up for within as long again
+        pace[first + count : first + 2 * count] = 2.0
+    taps = np.hanning(max(3, round(LISTENER.hold_flank_s * fps)) + 2)
+    pace = np.convolve(np.pad(pace, len(taps), mode="edge"), taps / taps.sum(), "same")
+    when = np.cumsum(pace[len(taps) : len(taps) + frames]) - 1.0
+    return np.stack([np.interp(when, np.arange(frames), column) for column in degrees.T], axis=1)
+
+
+def _smile(
+    events: SpeakerEvents, random: Random, rule: ListenerRule, traits: Traits, envelope: Floats
+) -> Floats:
     """Own level and wander, the speaker's smiles copied late, a little more on nods: [T]."""
     fps = events.fps
     frames = len(envelope)
-    level = rule.smile_own[events.attitude] + random.normal(0.0, LISTENER.smile_level_sigma)
+    level = rule.smile_own[events.attitude] + traits.smile
     low, high = LISTENER.smile_drift_hz
     wander = rule.smile_drift * smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
     copied = np.zeros(frames, np.float32)
@@ -184,16 +235,17 @@ def _brows(
 
 
 def _mouth(
-    values: Floats, events: SpeakerEvents, random: Random, rule: ListenerRule, nods: list[Nod]
+    values: Floats, events: SpeakerEvents, random: Random, rule: ListenerRule, traits: Traits
 ) -> None:
-    """A quiet mouth: lips part now and then, and a few nods come with a short "mm" or "yeah"."""
+    """A quiet mouth: lips part now and then, and for a short "mm" or "yeah" as a phrase ends."""
     fps = events.fps
     jaw = np.zeros(len(values), np.float32)
-    for nod in nods:
-        if random.random() < rule.vocal_at_nod:
-            length, size = random.uniform(*LISTENER.vocal_s), random.uniform(*rule.vocal_jaw)
-            flanks = LISTENER.vocal_flanks_s
-            add_episode(jaw, fps, nod.time, length_s=length, size=size, flanks_s=flanks)
+    ends = events.pauses[:, 0]
+    for end in ends[random.random(len(ends)) < rule.vocal_at_pause * traits.nods]:
+        begin = float(end) + max(random.normal(*rule.vocal_latency_s), rule.earliest_s)
+        length, size = random.uniform(*LISTENER.vocal_s), random.uniform(*rule.vocal_jaw)
+        flanks = LISTENER.vocal_flanks_s
+        add_episode(jaw, fps, begin, length_s=length, size=size, flanks_s=flanks)
     for time in poisson_times(random, events.duration_s, rule.parted_lips_a_minute):
         length, size = random.uniform(*rule.parted_lips_s), random.uniform(*rule.parted_jaw)
         flanks = LISTENER.parted_flanks_s
@@ -209,11 +261,16 @@ def _mouth(
 
 
 def _eyes(
-    values: Floats, events: SpeakerEvents, random: Random, rule: ListenerRule, nods: list[Nod]
+    values: Floats,
+    events: SpeakerEvents,
+    random: Random,
+    rule: ListenerRule,
+    traits: Traits,
+    nods: list[Nod],
 ) -> None:
     """Gaze on the speaker with short looks away, held while the head moves; blinks."""
     fps = events.fps
-    every, shortest = rule.gaze_shifts_a_minute, LISTENER.gaze_shortest_s
+    every, shortest = random.uniform(*rule.gaze_shifts_a_minute), LISTENER.gaze_shortest_s
     shifts = renewal_times(random, events.duration_s, every, shortest)
     add_looks(
         values,
@@ -221,32 +278,48 @@ def _eyes(
         random,
         fps,
         shifts,
-        away_s=rule.gaze_away_s,
+        away_s=lambda: lognormal(random, rule.gaze_away_s_lognormal),
         right=LISTENER.gaze_right,
         down=LISTENER.gaze_down,
     )
     lid = np.zeros(len(values), np.float32)
-    for time in draw_blinks(events, random, rule, nods, shifts):
+    for time, with_nod in draw_blinks(events, random, rule, traits, nods, shifts):
         peak = random.uniform(*rule.blink_peak)
         close, open_ = random.uniform(*rule.blink_close_s), random.uniform(*rule.blink_open_s)
-        add_blink(lid, fps, float(time), peak=peak, close_s=close, open_s=open_)
+        hold = FACE.blink_hold_s
+        if with_nod and random.random() < rule.long_blink:
+            hold += random.uniform(*rule.long_blink_hold_s)
+        add_blink(lid, fps, time, peak=peak, close_s=close, open_s=open_, hold_s=hold)
     add_lids(values, lid, squint=rule.blink_squint, look_down=rule.blink_look_down)
 
 
 def draw_blinks(
-    events: SpeakerEvents, random: Random, rule: ListenerRule, nods: list[Nod], shifts: Floats
-) -> Floats:
-    """Blink times: a renewal process, thinned so that boundary blinks keep the rate: [B] s."""
-    rate = random.uniform(*rule.blinks_a_minute)
+    events: SpeakerEvents,
+    random: Random,
+    rule: ListenerRule,
+    traits: Traits,
+    nods: list[Nod],
+    shifts: Floats,
+) -> list[tuple[float, bool]]:
+    """Times of blinks (s), in order, and whether each goes with a nod.
+
+    They come with nods, looks away and the starts of the speaker's pauses; a renewal process of
+    their own fills the listener's rate.
+    """
+    rate = rule.blinks_a_minute * traits.blinks
     delay_s = LISTENER.blink_nod_delay_s
     with_nods = [nod.time + delay_s for nod in nods if random.random() < rule.blink_at_nod]
     with_shifts = shifts[random.random(len(shifts)) < rule.blink_at_gaze]
-    bound = np.concatenate([np.array(with_nods), with_shifts])
-    bound_rate = len(bound) / max(events.duration_s, 1e-6) * 60.0
+    paused = events.pauses[:, 0][random.random(len(events.pauses)) < rule.blink_at_pause]
+    at_pauses = paused + random.uniform(*rule.blink_pause_delay_s, len(paused))
+    bound_rate = (len(with_nods) + len(with_shifts) + len(at_pauses)) * 60.0
+    bound_rate /= max(events.duration_s, 1e-6)
     own_rate = max(rate - bound_rate, LISTENER.blinks_own_a_minute)
     own = renewal_times(random, events.duration_s, own_rate, rule.blink_shortest_s)
-    times = np.sort(np.concatenate([own, bound]))
-    if not len(times):
-        return times
-    keep = np.concatenate([[True], np.diff(times) > rule.blink_shortest_s])
-    return times[keep]
+    drawn = [(time, True) for time in with_nods]
+    drawn += [(float(time), False) for time in (*with_shifts, *at_pauses, *own)]
+    kept: list[tuple[float, bool]] = []
+    for time, with_nod in sorted(drawn):
+        if not kept or time - kept[-1][0] > rule.blink_shortest_s:
+            kept.append((time, with_nod))
+    return kept

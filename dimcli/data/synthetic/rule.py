@@ -16,6 +16,11 @@ Sources by short name:
 - WT00: Ward and Tsukahara 2000, back-channels about 0.7 s after a cue, at pauses and low pitch.
 - M08: Morency, de Kok and Gratch 2008, nods follow pauses and the speaker's gaze.
 - CB99: Chartrand and Bargh 1999; LaFrance 1979: mimicry of expression and posture.
+- HL20: Hale et al. 2020, listeners mimic head movement after 0.6 s, and nod fast and small.
+- HO18: Hoemke, Holler and Levinson 2018, listeners' blinks are short (0.2 s) or long (0.6 s).
+- IF: counted in 20 Dutch dyads of the IFADV corpus, 5 h: 47 % of short tokens begin while the
+  partner still talks; quartiles about the end of speech -0.23, 0.07 and 0.33 s; 2.6 to 5.6 glances
+  away a minute while listening, of 0.8 to 1.0 s.
 - D96: Dimberg and Thunberg 1998, facial mimicry begins 0.3-1 s after the model's expression.
 - C74: Campione and Veronis 2002, pause lengths are log-normal, median about 0.5 s.
 - G13: Greenberg 1999, syllables last about 0.2 s (4-6 a second).
@@ -90,32 +95,40 @@ class SpeakerRule:
 class ListenerRule:
     """How a synthetic listener reacts to a synthetic speaker."""
 
-    pause_for_nod_s: float = 0.3  # Pauses of at least this much can draw a nod (M08)
+    pause_for_nod_s: float = 0.25  # Pauses of at least this much can draw a nod (M08)
     nod_at_pause: float = 0.95  # Chance of a nod there for a lively, willing pair (M08, WT00)
     # The same at a pause inside a thought (WT00: a low pitch region is part of the cue)
     nod_thinking_pause: float = 0.4
-    # After speech stops (WT00: 0.7 s from the cue, which comes before the end)
-    nod_latency_s_lognormal: Pair = (0.42, 0.35)
+    # Mean and spread from the end of speech (WT00: 0.7 s from the cue, which comes before the end;
+    # one in four begins while speech still goes on)
+    nod_latency_s: Pair = (0.22, 0.32)
+    # A phrase's end cannot be told earlier than this (chosen: its last three syllables)
+    earliest_s: float = -0.6
     # Chance of a nod on a stressed syllable with a head beat (H85: synchrony nods)
-    nod_at_stress: float = 0.08
-    nods_elsewhere_a_minute: float = 1.8  # Nods with no visible cause (real total: 18 a minute)
+    nod_at_stress: float = 0.06
+    nods_elsewhere_a_minute: float = 2.0  # Nods with no visible cause (real total: 18 a minute)
     # Peak to peak (real: 2.8 as tracked, smoothed by the camera)
-    nod_degrees_lognormal: Pair = (3.45, 0.3)
-    nod_hz_lognormal: Pair = (2.35, 0.17)  # Real 2.0; H85: 1.8-3.7
+    nod_degrees_lognormal: Pair = (4.0, 0.3)
+    nod_hz_lognormal: Pair = (2.25, 0.17)  # Real 2.0; H85: 1.8-3.7
     nod_cycles: tuple[float, ...] = (0.28, 0.42, 0.21, 0.09)  # Chances of 1, 2, 3, 4 cycles (H85)
+    # Share of nods that are fast and small (HL20), their rate, size and chances of 2 to 5 cycles
+    fast_nod_share: float = 0.25
+    fast_nod_hz_lognormal: Pair = (3.7, 0.18)  # HL20: 2.6-6.5
+    fast_nod_degrees_lognormal: Pair = (1.9, 0.3)  # Chosen
+    fast_nod_cycles: tuple[float, ...] = (0.0, 0.4, 0.3, 0.2, 0.1)  # Chosen
     nod_decay: Pair = (0.6, 0.9)  # Each cycle's size relative to the one before (H85)
     # Lively speakers get larger nods: size goes with animation to this power (chosen)
     nod_animation_power: float = 0.45
     # Resting smile by attitude neutral, positive, negative (real mean 0.66: television guests)
-    smile_own: tuple[float, float, float] = (0.55, 0.71, 0.3)
+    smile_own: tuple[float, float, float] = (0.5, 0.64, 0.28)
     smile_mimicry_gain: Pair = (0.45, 0.85)  # Share of the speaker's smile that is copied (CB99)
     # Chance that an episode is copied, by attitude (CB99)
     smile_mimicry_chance: tuple[float, float, float] = (0.8, 0.95, 0.35)
     smile_delay_s_lognormal: Pair = (0.6, 0.35)  # D96
     # Standard deviation of the slow wander of the smile (real total 0.15)
-    smile_drift: float = 0.14
+    smile_drift: float = 0.15
     smile_nod: float = 0.06  # Smile added by a nod (real: nods and smiles go together)
-    blinks_a_minute: Pair = (36.0, 52.0)  # Real: 41; B97: 26 for conversation
+    blinks_a_minute: float = 50.0  # Before those too close go (real: 41; B97: 26)
     # Refractory time of the renewal process; the rest is gamma with shape 2 (CN)
     blink_shortest_s: float = 0.35
     blink_close_s: Pair = (0.06, 0.085)  # CN
@@ -124,33 +137,49 @@ class ListenerRule:
     blink_peak: Pair = (0.66, 0.86)
     # Chance of a blink with a nod's start (chosen; blinks cluster at boundaries)
     blink_at_nod: float = 0.4
+    long_blink: float = 0.25  # Chance that such a blink is long (HO18: long ones go with nods)
+    long_blink_hold_s: Pair = (0.25, 0.5)  # How much longer lids stay closed then (HO18: 0.6 s)
+    # Chance of a blink as the speaker's pause begins, and how long after (Nakano and Kitazawa 2010)
+    blink_at_pause: float = 0.35
+    blink_pause_delay_s: Pair = (0.1, 0.5)
     blink_at_gaze: float = 0.4  # Chance of a blink with a gaze shift (Evinger et al. 1994)
     blink_squint: float = 0.4  # eyeSquint a blink adds, of its eyeBlink (real 0.14-0.56)
     # eyeLookDown a blink adds, of its eyeBlink (real 0.96-1.26; less, as gaze must read)
     blink_look_down: float = 0.8
-    # Listeners look at the speaker most of the time (Kendon 1967)
-    gaze_shifts_a_minute: float = 9.0
-    gaze_away_s: Pair = (0.4, 1.4)  # Kendon 1967
-    # Own slow posture drift: pitch, yaw, roll (real totals 1.4, 1.2, 1.2)
-    drift_degrees: tuple[float, float, float] = (0.55, 0.55, 0.58)
+    gaze_shifts_a_minute: Pair = (2.6, 5.6)  # IF
+    gaze_away_s_lognormal: Pair = (0.9, 0.5)  # IF
+    # Own slow posture drift: pitch, yaw, roll (real totals 1.5, 1.1, 1.0)
+    drift_degrees: tuple[float, float, float] = (0.75, 0.6, 0.6)
     drift_hz: float = 0.22  # Corner of the drift's spectrum (chosen)
     # Livelier part of the same (real head speed 5.9 degrees a second)
-    sway_degrees: tuple[float, float, float] = (0.2, 0.55, 0.48)
+    sway_degrees: tuple[float, float, float] = (0.15, 0.4, 0.36)
     sway_hz: Pair = (0.25, 1.1)  # Its band (chosen)
+    # Heads hold still now and then and catch up (real: under 1.5 degrees a second 0.21 of the time)
+    holds_a_minute: float = 26.0  # Chosen
+    hold_s: Pair = (0.4, 1.6)  # Chosen
     # Share of the speaker's slow pitch, yaw, roll that is followed (CB99)
     posture_mimicry_gain: tuple[float, float, float] = (0.55, 0.46, 0.68)
     # Following saturates here: nobody mirrors a speaker who turns away (chosen)
     posture_limit_degrees: float = 4.0
-    posture_delay_s: float = 1.2  # CB99; Ramseyer and Tschacher 2011: within seconds
+    posture_delay_s: float = 0.6  # HL20
     # Spread of the listener's own rest about zero (small: the portrait brings its own)
     rest_degrees: float = 0.15
     brow_at_emphasis: float = 0.3  # Chance to follow the speaker's brow raise (CB99)
-    vocal_at_nod: float = 0.16  # Nods with a short spoken back-channel: the mouth opens (WT00)
-    vocal_jaw: Pair = (0.1, 0.18)  # jawOpen of it (chosen)
-    # Episodes of slightly open lips (real: mouth open 0.02-0.18 of the time)
-    parted_lips_a_minute: float = 8.5
-    parted_lips_s: Pair = (0.8, 2.4)  # Chosen
-    parted_jaw: Pair = (0.06, 0.1)  # jawOpen of it (chosen)
+    # Chance of a short spoken token at a pause: with those that are hummed 5.8 a minute (IF)
+    vocal_at_pause: float = 0.2
+    # Mean and spread from the end of speech: half begin while it still goes on (IF)
+    vocal_latency_s: Pair = (0.05, 0.41)
+    vocal_jaw: Pair = (0.03, 0.055)  # jawOpen of it (real: lips part by 0.08 eye widths)
+    # Lips that part for a moment (real: 6 openings a minute in all, of 0.4 s)
+    parted_lips_a_minute: float = 2.0
+    parted_lips_s: Pair = (0.4, 0.8)  # Real
+    parted_jaw: Pair = (0.02, 0.045)  # jawOpen of it (real: lips part by 0.08 eye widths)
+    # Spread of the log of how much one listener nods, blinks, moves the head, and of the listener's
+    # own smile (Blomsma et al. 2024: people differ more than occasions; sizes real)
+    nods_sigma: float = 0.35
+    blinks_sigma: float = 0.2
+    head_sigma: float = 0.25
+    smile_sigma: float = 0.16
     # browDown a disapproving listener adds (ViCo's negative attitude; size chosen)
     negative_brow_down: float = 0.12
     # Factor on nod chances, by attitude (ViCo)
@@ -283,10 +312,10 @@ class ListenerNumbers:
     nodding_flanks_s: Pair = (0.4, 0.6)  # Its onset and offset
     nod_leak: float = 0.08  # Spread of how much of nods shows in yaw and roll
     drift_low_hz: float = 0.04  # Lower corner of the drift's spectrum
+    hold_flank_s: float = 0.25  # How softly a hold begins and ends
     sway_power: float = 0.5  # Sway goes with animation to this share of the power that nods have
 
     smile_tilt: float = 0.04  # Spread of how much more one side smiles
-    smile_level_sigma: float = 0.03  # Spread of the resting smile
     smile_drift_hz: Pair = (0.02, 0.22)  # Band of the slow wander of the smile
     smile_extra_s: Pair = (0.3, 1.5)  # How much longer than the speaker's smile its copy lasts
     smile_rise_s: float = 0.5  # Onset of a copied smile
@@ -306,9 +335,9 @@ class ListenerNumbers:
     squint_wander: float = 0.06  # Spread of the slow wander of eyeSquint
     squint_wander_hz: Pair = (0.02, 0.4)  # Its band
 
-    vocal_s: Pair = (0.25, 0.5)  # Length of a spoken back-channel
-    vocal_flanks_s: Pair = (0.1, 0.15)  # Its onset and offset
-    parted_flanks_s: Pair = (0.3, 0.4)  # Onset and offset of parted lips
+    vocal_s: Pair = (0.35, 0.55)  # Length of a spoken back-channel (IF: 0.35 s)
+    vocal_flanks_s: Pair = (0.12, 0.15)  # Its onset and offset
+    parted_flanks_s: Pair = (0.15, 0.2)  # Onset and offset of parted lips
     lower_down: float = 0.5  # mouthLowerDown a unit of jawOpen; the next likewise
     upper_up: float = 0.25
     mouth_wander_hz: Pair = (0.05, 0.5)  # Band of the wander of pressed lips and raised chin

@@ -70,16 +70,24 @@ def poisson_times(random: Random, duration_s: float, a_minute: float) -> Floats:
 
 
 def add_blink(
-    track: Track, fps: float, time: float, *, peak: float, close_s: float, open_s: float
+    track: Track,
+    fps: float,
+    time: float,
+    *,
+    peak: float,
+    close_s: float,
+    open_s: float,
+    hold_s: float = FACE.blink_hold_s,
 ) -> None:
-    """Raise ``track`` [T] to a blink in place: closes in ``close_s``, opens in ``open_s``."""
+    """Raise ``track`` [T] to a blink in place: it closes in ``close_s``, stays for ``hold_s`` and
+    opens in ``open_s``."""
     first = max(int(np.ceil((time - close_s) * fps)), 0)
-    last = min(int(np.floor((time + FACE.blink_hold_s + open_s) * fps)) + 1, len(track))
+    last = min(int(np.floor((time + hold_s + open_s) * fps)) + 1, len(track))
     if first >= last:
         return
     offset = np.arange(first, last) / fps - time
     phase = np.where(
-        offset < 0, 1.0 + offset / close_s, 1.0 - np.maximum(offset - FACE.blink_hold_s, 0) / open_s
+        offset < 0, 1.0 + offset / close_s, 1.0 - np.maximum(offset - hold_s, 0) / open_s
     )
     lid = peak * (0.5 - 0.5 * np.cos(np.pi * np.clip(phase, 0.0, 1.0)))
     track[first:last] = np.maximum(track[first:last], lid)

@@ -237,7 +237,7 @@ def _eyes(
         random,
         fps,
         shifts,
-        away_s=SPEAKER.gaze_away_s,
+        away_s=lambda: random.uniform(*SPEAKER.gaze_away_s),
         right=SPEAKER.gaze_right,
         down=SPEAKER.gaze_down,
     )

@@ -202,6 +202,11 @@ class DIMConfig(
 
     attitude_dropout: Share = 0.5
     """Share of training samples whose attitude is replaced by unknown."""
+    traits: bool = False
+    """Whether the decoder is told the listener's traits (:mod:`dimcli.models.dim.traits`); only in
+    the arkit space."""
+    trait_dropout: Share = 0.2
+    """Share of training samples whose traits are replaced by unknown."""
     band_warp: Annotated[float, Range(0, 0.5)] = 0.0
     """Training only, for ``mel`` features: bands are read up to so much higher or lower (0.1: 10 %
     in mel), as throats longer and shorter would shift them."""
@@ -263,6 +268,11 @@ class DIMRun(SampledRun):
         """Whether the model is told the listener's attitude."""
         return self.kind == "dim" and self.dim.attitudes
 
+    @property
+    def trait_conditioned(self) -> bool:
+        """Whether the model is told the listener's traits."""
+        return self.kind == "dim" and self.dim.traits and self.data.space == "arkit"
+
 
 _SMALL_VQ = VQConfig(
     width=48, layers=2, heads=4, feedforward=96, dropout=0.0, codebook_size=256, code_dim=16,
@@ -274,7 +284,8 @@ _SMALL_DIM = DIMConfig(
     dropout=0.0, local_kernel=5, listener_inputs="codes", audio_width=64,
     listener_visible="uniform", contrastive_weight=0.1, motion_weight=0.05, anchor_weight=1.0,
     motion_share=0.25, visible_targets=True, code_geometry=True,
-    attitudes=True, speaker_centering=True, clamp_std=4.0, noise_std=0.15, modality_dropout=0.05,
+    attitudes=True, traits=True, speaker_centering=True, clamp_std=4.0, noise_std=0.15,
+    modality_dropout=0.05,
 )  # fmt: skip
 _TINY_VQ = replace(
     _SMALL_VQ, width=16, layers=1, heads=2, feedforward=32, codebook_size=16, code_dim=4,
@@ -289,15 +300,15 @@ _TABLE_VQ = replace(
 )  # fmt: skip
 _TABLE_DIM = replace(
     _SMALL_DIM, width=64, role_layers=1, joint_layers=1, decoder_layers=2, feedforward=128,
-    audio_width=32,
+    audio_width=32, traits=False,
 )  # fmt: skip
 _SPEAKER_VQ = replace(_SMALL_VQ, stride=2, parts="speech", warmup_steps=120)
 _SPEAKER_DIM = replace(
     _SMALL_DIM, width=48, role_layers=1, joint_layers=1, decoder_layers=4, feedforward=288,
     audio_width=96, speaker_inputs="codes", listener_inputs="motion", mouth="expected",
-    motion_weight=4.0, motion_share=1.0, attitudes=False, styles=True, speaker_centering=False,
-    modality_dropout=0.0, band_warp=0.12, audio_kernel=5, mouth_residual=True, lips_weight=1.0,
-    closed_weight=2.0,
+    motion_weight=4.0, motion_share=1.0, attitudes=False, traits=False, styles=True,
+    speaker_centering=False, modality_dropout=0.0, band_warp=0.12, audio_kernel=5,
+    mouth_residual=True, lips_weight=1.0, closed_weight=2.0,
 )  # fmt: skip
 _SMALL_STAGES = {
     "train-vq": TrainingConfig(

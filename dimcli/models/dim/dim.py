@@ -30,6 +30,7 @@ from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES, ROLES
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.layers import Transformer, audio_encoder, sinusoidal_positions
+from dimcli.models.dim.traits import TRAITS
 from dimcli.models.dim.vqvae import VQVAE, mouth_part, part_columns
 
 OTHER = {"speaker": "listener", "listener": "speaker"}
@@ -43,6 +44,7 @@ class Dyad:
 
     ``motion`` by role, [B, T, 56], what the role encoders read; ``audio`` [B, T, A], the speaker's;
     ``mask`` bool [B, T], false at padding; ``attitude`` long [B], index into ``ATTITUDES``;
+    ``traits`` [B, 5], the listener's (:func:`dimcli.models.dim.traits.told`), None: unknown;
     ``codes`` long [B, N, P] by role, where they are known (frozen VQ encoders' output, or sampled);
     ``targets`` by role, [B, T, 56], in training: the true motion as the VQ-VAE standardises it.
     """
@@ -51,6 +53,7 @@ class Dyad:
     audio: Tensor
     mask: Tensor
     attitude: Tensor
+    traits: Tensor | None = None
     codes: dict[str, Tensor] = field(default_factory=dict)
     targets: dict[str, Tensor] = field(default_factory=dict)
     style: Tensor | None = None
@@ -77,6 +80,9 @@ class DIM(nn.Module):
     motion_mean: Tensor
     motion_std: Tensor
     fed_parts: Tensor
+    trait_mean: Tensor
+    trait_std: Tensor
+    trait_spread: Tensor
 
     def __init__(self, config: DIMRun) -> None:
         super().__init__()
@@ -144,6 +150,13 @@ class DIM(nn.Module):
         self.attitude = nn.Embedding(len(ATTITUDES), decoder_width) if dim.attitudes else None
         if self.attitude is not None:
             nn.init.zeros_(self.attitude.weight)
+        self.traits: nn.Linear | None = None
+        if config.trait_conditioned:
+            self.traits = nn.Linear(len(TRAITS) + 1, decoder_width, bias=False)
+            nn.init.zeros_(self.traits.weight)
+            for name in ("mean", "spread"):
+                self.register_buffer(f"trait_{name}", torch.zeros(len(TRAITS)))
+            self.register_buffer("trait_std", torch.ones(len(TRAITS)))
         self.style = nn.Embedding(len(self.styles), decoder_width) if dim.styles else None
         if self.style is not None:
             nn.init.zeros_(self.style.weight)
@@ -326,6 +339,8 @@ class DIM(nn.Module):
         features = torch.cat([features, self.audio(sound, dyad.mask)], dim=-1)
         if self.attitude is not None and role == "listener":
             features = features + self.attitude(dyad.attitude)[:, None]
+        if self.traits is not None and role == "listener" and dyad.traits is not None:
+            features = features + self.traits(dyad.traits)[:, None]
         if self.style is not None and role == "speaker":
             told = torch.zeros_like(dyad.attitude) if dyad.style is None else dyad.style
             features = features + self.style(told)[:, None]

@@ -29,6 +29,7 @@ from dimcli.models.dim.articulation import pauses, rested, sharpened
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM, Dyad
 from dimcli.models.dim.sampling import Chances, Sampling, sample_codes
+from dimcli.models.dim.traits import told
 from dimcli.models.windows import (
     Track,
     check_stimulus,
@@ -98,6 +99,7 @@ def generate(
     check_stimulus(config.data, stimulus)
     style = style_index(model, stimulus.style) if role == "speaker" else None
     attitude = stimulus.attitude if role == "listener" else "unknown"
+    traits = listener_traits(model, stimulus, seed) if role == "listener" else None
     sampling = Sampling.of(config, temperature, steps)
     stride, frames = config.vq.stride, len(stimulus)
     generator = torch.Generator().manual_seed(seed)
@@ -112,7 +114,7 @@ def generate(
         for window in windows(total, sampling.window, sampling.overlap):
             held = np.arange(window.start * stride, window.stop * stride).clip(max=frames - 1)
             seen = None if speaker is None else speaker[held]
-            dyad = window_inputs(model, seen, stimulus.audio[held], attitude, style)
+            dyad = window_inputs(model, seen, stimulus.audio[held], attitude, style, traits)
             if config.dim.targets == "motion":
                 decoded = predict_window(model, dyad)
             else:
@@ -143,6 +145,14 @@ def generate(
     )
 
 
+def listener_traits(model: DIM, stimulus: Stimulus, seed: int) -> Tensor | None:
+    """Traits [1, 5] of the listener who answers; None for a model that is not told any."""
+    if model.traits is None:
+        return None
+    scale = model.trait_mean, model.trait_std, model.trait_spread
+    return told(*scale, dict(stimulus.traits), seed)
+
+
 def known_style(model: DIM, style: str) -> str:
     """``style`` where the model knows it, else nobody's."""
     return style if style in model.styles else UNKNOWN_STYLE
@@ -156,10 +166,16 @@ def style_index(model: DIM, style: str) -> int:
 
 
 def window_inputs(
-    model: DIM, speaker: Floats | None, audio: Floats, attitude: str, style: int | None = None
+    model: DIM,
+    speaker: Floats | None,
+    audio: Floats,
+    attitude: str,
+    style: int | None = None,
+    traits: Tensor | None = None,
 ) -> Dyad:
     """One window as the model's input, a batch of one: what is seen of the speaker [T, 56] (None
-    where the speaker is generated) and heard [T, A]; the role to be generated is all zeros."""
+    where the speaker is generated) and heard [T, A]; the role to be generated is all zeros.
+    ``traits`` [1, 5] are the listener's (:func:`listener_traits`)."""
     device = model.audio_mean.device
     sound = torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None].to(device)
     frames = sound.shape[1]
@@ -178,6 +194,7 @@ def window_inputs(
         audio=model.standardise_audio(sound),
         mask=there,
         attitude=torch.tensor([ATTITUDES.index(attitude)], device=device),
+        traits=traits,
         codes={role: value.to(device) for role, value in codes.items()},
         style=None if style is None else torch.tensor([style], device=device),
     )

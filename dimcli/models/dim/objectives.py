@@ -22,6 +22,7 @@ from dimcli.models.dim.losses import (
     motion_loss,
     total_loss,
 )
+from dimcli.models.dim.traits import LARGEST, traits_of
 from dimcli.models.dim.vqvae import VQVAE, column_weights
 from renderers.heads.regions import CLOSED, lip_gap
 
@@ -65,7 +66,7 @@ def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = N
     """The model's view of a batch. With a ``generator`` (training), with the augmentations."""
     motion = {role: model.standardise_motion(batch.motion[role], role) for role in ROLES}
     audio = model.standardise_audio(batch.audio)
-    attitude, style = batch.attitude, batch.style
+    attitude, style, traits = batch.attitude, batch.style, None
     targets = {}
     codes = {}
     with torch.no_grad():
@@ -88,7 +89,17 @@ def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = N
             audio = warped_bands(audio, config.band_warp, generator)
         if config.styles and style is not None:
             style = with_unknown(style, config.style_dropout, generator)
-    return Dyad(motion, audio, batch.mask, attitude, codes, targets, style)
+        if model.config.trait_conditioned:
+            traits = _seen_traits(model, batch.motion["listener"], generator)
+    return Dyad(motion, audio, batch.mask, attitude, traits, codes, targets, style)
+
+
+def _seen_traits(model: DIM, listener: Tensor, generator: torch.Generator) -> Tensor:
+    """What windows [B, T, 56] show of their listeners' traits, some of it hidden: [B, 5]."""
+    shown = (traits_of(listener, model.fps) - model.trait_mean) / model.trait_std
+    hidden = distributed.uniform(len(listener), 1, generator=generator).to(shown)
+    known = (hidden >= model.config.dim.trait_dropout).to(shown)
+    return torch.cat([shown.clamp(-LARGEST, LARGEST), torch.ones_like(known)], dim=1) * known
 
 
 def _masked_term(

@@ -31,6 +31,7 @@ from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.generate import (
     decode,
     known_style,
+    listener_traits,
     predict_window,
     style_index,
     window_inputs,
@@ -65,7 +66,12 @@ class OnlineListener:
     """A causal model that answers a stream. Raises InputError for a model that is not causal."""
 
     def __init__(
-        self, model: DIM, *, temperature: float | None = None, attitude: str = "unknown"
+        self,
+        model: DIM,
+        *,
+        temperature: float | None = None,
+        attitude: str = "unknown",
+        traits: Tensor | None = None,
     ) -> None:
         require_causal(model)
         if attitude not in ATTITUDES:
@@ -74,6 +80,7 @@ class OnlineListener:
         self.model = model
         self._temperature = settings.temperature if temperature is None else temperature
         self._attitude = attitude
+        self._traits = traits
         self._stride = model.config.vq.stride
         self._window = max(2, round(settings.window_s * fps) // self._stride)
         self._resting = round(REST_S * fps)
@@ -136,7 +143,7 @@ class OnlineListener:
         speaker = state.speaker
         if model.config.dim.speaker_centering:
             speaker = speaker - rest(state.resting)
-        dyad = window_inputs(model, speaker, state.audio, self._attitude)
+        dyad = window_inputs(model, speaker, state.audio, self._attitude, traits=self._traits)
         generator = torch.Generator()
         generator.set_state(state.random)
         known = len(state.codes)
@@ -326,7 +333,10 @@ class OnlineModel:
         meta = {"generated": "dim", "seed": seed, "online": True}
         if self.role == "listener":
             listener = OnlineListener(
-                self.model, temperature=temperature, attitude=stimulus.attitude
+                self.model,
+                temperature=temperature,
+                attitude=stimulus.attitude,
+                traits=listener_traits(self.model, stimulus, seed),
             )
             state = listener.start(seed)
             frames, state = listener.feed(state, stimulus.seen.values, stimulus.audio)

@@ -1,0 +1,87 @@
+"""What is a listener's own: how much somebody nods, blinks, smiles and moves the head.
+
+In training the decoder is told what the true window shows of each trait; to answer, they are drawn
+once a seed as they differ between the people of the training data, or said, and kept through a
+clip, however long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dimcli.core.motion import HEAD, expression_index
+from dimcli.data.traits import TRAITS
+
+LARGEST = 2.5
+"""Traits further from the usual than this, in standard deviations of windows, count as this."""
+LEAST_SPREAD = 0.4
+"""People differ in everything at least so much; what is rare hardly shows it in a window's half."""
+_FAST_S, _SLOW_S = 0.08, 0.72
+"""A nod lies between means over these: 0.7 to 5 Hz."""
+_LEAST = 0.2
+"""Traits are logarithms of amounts over this, so that much less is as good as none."""
+
+
+def traits_of(motion: Tensor, fps: float) -> Tensor:
+    """The traits of listeners' windows [B, T, 56] in the ``arkit`` space: [B, 4], as ``TRAITS``.
+
+    ``nods`` is the log of the pitch's root mean square between 0.7 and 5 Hz (degrees), ``blinks``
+    of how much lids close a second, ``head`` of the root mean square of yaw and roll about their
+    means (degrees), and ``smile`` the mean of mouthSmile.
+    """
+    degrees = torch.rad2deg(motion[..., HEAD])
+    pitch = degrees[..., 0]
+    band = _smoothed(pitch, _FAST_S * fps) - _smoothed(pitch, _SLOW_S * fps)
+    lids = motion[..., _both("eyeBlink")].mean(dim=-1)
+    closing = lids.diff(dim=1).clamp(min=0).mean(dim=1) * fps
+    turn = degrees[..., 1:]
+    turn = (turn - turn.mean(dim=1, keepdim=True)).square().mean(dim=(1, 2)).sqrt()
+    amounts = torch.stack([band.square().mean(dim=1).sqrt(), closing, turn], dim=1)
+    nods, blinks, head = (amounts + _LEAST).log().unbind(dim=1)
+    smile = motion[..., _both("mouthSmile")].mean(dim=(1, 2))
+    return torch.stack([nods, blinks, smile, head], dim=1)
+
+
+def _both(name: str) -> list[int]:
+    return [expression_index(f"{name}{side}") for side in ("Left", "Right")]
+
+
+def _smoothed(track: Tensor, frames: float) -> Tensor:
+    """``track`` [B, T] averaged over an odd number of frames, its ends held."""
+    half = max(0, round((frames - 1) / 2))
+    held = functional.pad(track[:, None], (half, half), mode="replicate")
+    return functional.avg_pool1d(held, 2 * half + 1, stride=1)[:, 0]
+
+
+def told(mean: Tensor, std: Tensor, spread: Tensor, said: Mapping[str, float], seed: int) -> Tensor:
+    """The traits of one listener as the decoder is told them: [1, 5], the last 1 for known.
+
+    ``mean`` and ``std`` [4] are those of windows, ``spread`` [4] how much people differ, in
+    standard deviations of windows. What is not ``said``, a factor by name, is drawn by ``seed``.
+    """
+    random = torch.Generator().manual_seed(seed)
+    traits = torch.randn(len(TRAITS), generator=random) * spread.cpu()
+    for name, factor in said.items():
+        index = TRAITS.index(name)
+        amount = (factor - 1) * mean[index] if name == "smile" else math.log(factor)
+        traits[index] = amount / std[index]
+    traits = traits.clamp(-LARGEST, LARGEST)
+    return torch.cat([traits, torch.ones(1)])[None].to(mean.device)
+
+
+def fitted(windows: Tensor, fps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """``mean``, ``std`` and ``spread`` [4] of :func:`told`, of listeners' windows [M, T, 56].
+
+    What the halves of a window have in common is the person's, the rest the moment's.
+    """
+    traits = traits_of(windows, fps)
+    mean, std = traits.mean(dim=0), traits.std(dim=0).clamp(min=0.05)
+    first, second = (traits_of(half, fps) for half in windows.chunk(2, dim=1))
+    first, second = first - first.mean(dim=0), second - second.mean(dim=0)
+    shared = (first * second).mean(dim=0).clamp(min=0)
+    return mean, std, (shared.sqrt() / std).clamp(LEAST_SPREAD, 1)
