@@ -84,6 +84,9 @@ class GenerationConfig(Section, section="generation"):
     offsets: Annotated[int, Range(1, 64)] = 1
     """At how many beginnings of its steps, a frame apart, an expected mouth is heard; their mean is
     taken. Where a step of several frames begins says nothing about the sound."""
+    hold_degrees: Annotated[float, Range(0, 10)] = 0.0
+    """A listener's head stays until it is to turn further than this (see
+    :class:`dimcli.models.dim.stillness.Hold`); 0 for never."""
     window_s: Duration = 6.4
     """Length of a window in seconds."""
     overlap_s: Annotated[float, Range(0, 3600)] = 1.6

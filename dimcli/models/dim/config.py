@@ -374,7 +374,7 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SMALL_VQ,
         _SMALL_DIM,
         _SMALL_STAGES,
-        GenerationConfig(steps=6, temperature=0.9, overlap_s=1.28),
+        GenerationConfig(steps=6, temperature=0.9, overlap_s=1.28, hold_degrees=0.25),
     ),
     "speaker": (
         _SPEAKER_VQ,

@@ -29,6 +29,7 @@ from dimcli.models.dim.articulation import pauses, rested, sharpened
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM, Dyad
 from dimcli.models.dim.sampling import Chances, Sampling, sample_codes
+from dimcli.models.dim.stillness import Hold
 from dimcli.models.dim.traits import told
 from dimcli.models.windows import (
     Track,
@@ -134,6 +135,7 @@ def generate(
     meta = {"generated": "dim", "seed": seed, "temperature": sampling.temperature}
     if role == "listener":
         meta["steps"] = sampling.steps
+        values, _ = Hold(config.generation.hold_degrees)(values)
     else:
         values = quiet_in_pauses(model, values, stimulus.audio)
         meta["style"] = stimulus.style

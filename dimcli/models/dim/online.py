@@ -37,6 +37,7 @@ from dimcli.models.dim.generate import (
     window_inputs,
 )
 from dimcli.models.dim.sampling import Chances, draw
+from dimcli.models.dim.stillness import Hold
 from dimcli.models.windows import check_stimulus, clip_to_range, one_thread
 
 REST_S = 30.0
@@ -51,7 +52,7 @@ class StreamState:
     ``speaker`` [T, 56] and ``audio`` [T, A] of the window, the last frames perhaps not yet a whole
     step; ``resting`` [T, 56], the last 30 s of speaker motion; ``codes`` long [N, P] of the
     window's steps that were answered; ``last`` [1, 56], the frame given out last (or [0, 56]);
-    ``random`` the generator's state.
+    ``random`` the generator's state; ``hold`` where the head is held.
     """
 
     speaker: Floats
@@ -60,6 +61,7 @@ class StreamState:
     codes: Tensor
     last: Floats
     random: Tensor
+    hold: Hold
 
 
 class OnlineListener:
@@ -100,6 +102,7 @@ class OnlineListener:
             codes=torch.zeros(0, self.model.parts, dtype=torch.long),
             last=empty,
             random=torch.Generator().manual_seed(seed).get_state(),
+            hold=Hold(self.model.config.generation.hold_degrees),
         )
 
     def feed(
@@ -160,13 +163,15 @@ class OnlineListener:
         fresh = joined(frames, state.last, stride, LISTENER_JOIN_FRAMES)
         frames = clip_to_range(fresh, model.config.data.space)
         kept = min(len(codes), self._window - 1)  # so that the next step is the window's last
-        return frames, StreamState(
+        given, hold = state.hold(frames)
+        return given, StreamState(
             speaker=state.speaker[len(state.speaker) - kept * stride :],
             audio=state.audio[len(state.audio) - kept * stride :],
             resting=state.resting,
             codes=codes[len(codes) - kept :],
             last=frames[-1:],
             random=generator.get_state(),
+            hold=hold,
         )
 
 
