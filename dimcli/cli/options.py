@@ -55,7 +55,8 @@ BackgroundOption = Annotated[
     str,
     typer.Option(
         "--background",
-        help="What is behind the person: keep, blur, a colour (grey, #204060) or a picture file.",
+        help="What is behind the person: keep, blur, a colour (grey, #204060), a picture file, or "
+        "transparent (a .webm with alpha).",
     ),
 ]
 RendererOption = Annotated[

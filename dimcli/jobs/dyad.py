@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 import weights as bundled
-from dimcli import media
 from dimcli.audio import ACTIVITY, LEVEL, mel
 from dimcli.core.errors import InputError
 from dimcli.core.files import temporary_beside
@@ -40,6 +39,8 @@ from dimcli.jobs.render import (
     VideoResult,
     check_motion_output,
     check_renderer,
+    check_video,
+    default_video,
     on_picture,
     read_reference,
     renderer_for,
@@ -236,8 +237,8 @@ def generate_dyad_video(
 
     started = time.monotonic()
     tracks, references = (track_a, track_b), (reference_a, reference_b)
-    output = output or Path(f"{tracks[0].stem}-{tracks[1].stem}-dyad.mp4")
-    media.check_video_output(output, *tracks, *references, force=force)
+    output = output or default_video(f"{tracks[0].stem}-{tracks[1].stem}-dyad", background)
+    check_video(output, *tracks, *references, background=background, force=force)
     motion_paths = [save_motion and save_motion.with_stem(f"{save_motion.stem}-{n}") for n in NAMES]
     for path in filter(None, motion_paths):
         check_motion_output(path, *tracks, *references, force=force)

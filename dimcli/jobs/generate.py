@@ -26,10 +26,13 @@ from dimcli.data.traits import Traits, traits_said
 from dimcli.jobs.extract import face_tracker, track, tracker_for
 from dimcli.jobs.render import (
     KEEP,
+    TRANSPARENT,
     Picture,
     VideoResult,
     check_motion_output,
     check_renderer,
+    check_video,
+    default_video,
     on_picture,
     read_reference,
     renderer_for,
@@ -347,13 +350,15 @@ def generate_videos(
     started = time.monotonic()
     facts = ROLES[role]
     weights = weights or facts.weights
-    output = output or Path(f"{source.stem}-{role}.mp4")
+    if layout == "side-by-side" and background == TRANSPARENT:
+        raise InputError("--background transparent: a clip beside it is not; leave out --layout")
+    output = output or default_video(f"{source.stem}-{role}", background)
     outputs = [numbered(output, i, samples) for i in range(samples)]
     motion_paths = [
         numbered(save_motion, i, samples) if save_motion else None for i in range(samples)
     ]
     for path in outputs:
-        media.check_video_output(path, source, reference, force=force)
+        check_video(path, source, reference, background=background, force=force)
     for motion_path in filter(None, motion_paths):
         check_motion_output(motion_path, source, reference, force=force)
     check_renderer(renderer)

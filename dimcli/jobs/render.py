@@ -30,7 +30,7 @@ MESH_SIZE = 512
 LONGEST_SIDE = 1920
 """The longer side of a video in pixels where no size is asked for."""
 RENDERERS = ("portrait", "mesh")
-KEEP = "keep"
+KEEP, TRANSPARENT = "keep", "transparent"
 BLUR_SHARE = 0.02
 """Blur of a background, in shares of the picture's longer side."""
 POSES = ("relative", "absolute")
@@ -73,8 +73,8 @@ def render_motion(
     For ``pose`` see :func:`on_picture`.
     """
     started = time.monotonic()
-    output = output or Path(f"{motion_path.stem}-{reference.stem}.mp4")
-    media.check_video_output(output, motion_path, reference, audio, force=force)
+    output = output or default_video(f"{motion_path.stem}-{reference.stem}", background)
+    check_video(output, motion_path, reference, audio, background=background, force=force)
     check_renderer(renderer)
     motion, sound, remarks = load_motion(motion_path, audio, smooth)
     fitted, more_remarks = read_reference(reference)
@@ -91,6 +91,17 @@ def render_motion(
         started,
         remarks + more_remarks + ready.remarks,
     )
+
+
+def default_video(stem: str, background: str) -> Path:
+    """The video in this folder that is written where no output is named."""
+    return Path(f"{stem}{'.webm' if background == TRANSPARENT else '.mp4'}")
+
+
+def check_video(path: Path, *inputs: Path | None, background: str, force: bool) -> Path:
+    """``path``, if a video before ``background`` may be written there."""
+    transparent = background == TRANSPARENT
+    return media.check_video_output(path, *inputs, force=force, transparent=transparent)
 
 
 def check_motion_output(path: Path, *inputs: Path | None, force: bool) -> Path:
@@ -196,8 +207,8 @@ def renderer_for(
     :data:`LONGEST_SIDE`; for ``background`` see :func:`background_of`. Raises InputError where
     ``kind`` is unknown or cannot show the space, and where a picture is needed.
     """
-    behind = background_of(background)
-    if behind is not None and kind != "portrait":
+    behind, transparent = background_of(background), background == TRANSPARENT
+    if background != KEEP and kind != "portrait":
         raise InputError(f"--background: is for --renderer portrait, not for {kind}")
     if kind == "mesh":
         if space == "arkit":
@@ -223,7 +234,7 @@ def renderer_for(
     if kind == "portrait":
         from renderers.portrait.portrait import PortraitRenderer
 
-        ready = PortraitRenderer(sides, behind)
+        ready = PortraitRenderer(sides, behind, transparent=transparent)
     else:
         from dimcli.core.device import choose_device
         from renderers.trained.renderer import TrainedRenderer
@@ -242,13 +253,14 @@ def renderer_for(
 
 
 def background_of(name: str) -> Callable[[Picture], Picture] | None:
-    """What makes the background of a video of the picture's own: ``keep`` (None), ``blur``, a
-    colour (``grey``, ``#204060``) or a picture file, which is cut to cover it. InputError else.
+    """What makes the background of a video of the picture's own: ``blur``, a colour (``grey``,
+    ``#204060``) or a picture file, which is cut to cover it; None for ``keep`` and for
+    ``transparent``, which has none. InputError else.
     """
     import cv2
     from PIL import ImageColor
 
-    if name == KEEP:
+    if name in (KEEP, TRANSPARENT):
         return None
     if name == "blur":
         return lambda own: np.asarray(
@@ -261,8 +273,8 @@ def background_of(name: str) -> Callable[[Picture], Picture] | None:
         colour = ImageColor.getcolor(name, "RGB")
     except ValueError:
         raise InputError(
-            f"--background {name}: no such picture and no colour; expected keep, blur, a colour "
-            "(grey, #204060) or a picture file"
+            f"--background {name}: no such picture and no colour; expected keep, blur, "
+            "transparent, a colour (grey, #204060) or a picture file"
         ) from None
     return lambda own: np.full_like(own, colour)
 
@@ -290,7 +302,7 @@ class LoadedRenderer:
     space: str
 
     def frames(self, motion: Motion, *, pose: str = "relative") -> Iterator[Picture]:
-        """Frames of ``motion``, one at a time: uint8 [H, W, 3], RGB.
+        """Frames of ``motion``, one at a time: uint8 [H, W, 3], RGB (``transparent``: RGBA).
 
         For ``pose`` see :func:`on_picture`. Raises InputError where the motion is in another space.
         """

@@ -50,6 +50,18 @@ def over(person: Floats, behind: Picture) -> Picture:
     return np.asarray(cv2.add(colours, through, dtype=cv2.CV_8U), np.uint8)
 
 
+def unmixed(person: Floats) -> Picture:
+    """The colours of ``person`` [h, w, 4] without what is behind: uint8 [h, w, 3]."""
+    share = cv2.merge([np.maximum(person[..., 3], CLEAR)] * 3)
+    colours = cv2.divide(np.ascontiguousarray(person[..., :3]), share, dtype=cv2.CV_8U)
+    return np.asarray(colours, np.uint8)
+
+
+def opacity(person: Floats) -> Picture:
+    """The matte of ``person`` [h, w, 4] as uint8 [h, w]."""
+    return np.asarray(cv2.convertScaleAbs(np.ascontiguousarray(person[..., 3]), alpha=255.0))
+
+
 def shows_person(matte: Floats, face: Reals) -> bool:
     """Whether a matte holds the face whose landmarks [K, 2] in pixels these are."""
     height, width = matte.shape

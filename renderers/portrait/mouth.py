@@ -31,6 +31,9 @@ LOWER_WIDTHS_CM = (0.52, 0.56, 0.62, 0.55, 0.45, 0.36)
 SHEET_CM = (6.6, 3.2)
 """Width and height of the sheets the teeth are painted on; the bite is in their middle."""
 
+ENAMEL = np.asarray([1.03, 1.0, 0.93], np.float32)
+"""Colour of teeth in white light."""
+
 BRIGHT_SKIN = 230.0
 """Teeth are the brighter than skin the further that is below this."""
 
@@ -58,13 +61,14 @@ def mouth_colours(image: Picture, landmarks: Reals, white: Reals) -> MouthColour
     bright = (
         np.percentile(skin, 85, axis=0) if len(skin) else np.asarray([210, 180, 165], np.float32)
     )
-    tinted = bright * np.mean(white) / max(float(bright.mean()), 1.0)
-    teeth = 0.65 * np.asarray(white, np.float32) + 0.35 * tinted
-    teeth = teeth + 0.4 * (teeth.mean() - teeth)  # not as coloured as skin, or they look like it
-    least = 0.88 * bright.mean() + 0.22 * max(0.0, BRIGHT_SKIN - bright.mean())
-    level = np.clip(teeth.mean(), least, max(least, 0.98 * bright.mean()))
-    level = min(level, float(np.percentile(image.mean(-1), 98)))  # no whiter than its whites
-    teeth = teeth * level / max(float(teeth.mean()), 1.0)
+    # enamel: the light's colour, of which eyes and skin both have a part, and a little yellower
+    light = 0.5 * np.asarray(white, np.float32) / max(float(np.mean(white)), 1.0)
+    light += 0.5 * bright / max(float(bright.mean()), 1.0)
+    light = ENAMEL * (light + 0.6 * (light.mean() - light))
+    least = 0.95 * bright.mean() + 0.22 * max(0.0, BRIGHT_SKIN - bright.mean())
+    level = np.clip(np.mean(white), least, max(least, 1.05 * bright.mean()))
+    level = min(level, float(np.percentile(image.mean(-1), 99)))  # no whiter than its whites
+    teeth = level * light / float(light.mean())
     return MouthColours(
         teeth=np.asarray(teeth, np.float32),
         cavity=np.asarray(lip * np.asarray([0.34, 0.21, 0.2]), np.float32),

@@ -23,7 +23,15 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, Picture, Reals
 from renderers.base import Reference
 from renderers.heads.contours import EYES
-from renderers.portrait.background import Cutout, over, person_part, shows_person
+from renderers.portrait.background import (
+    Cutout,
+    filled,
+    opacity,
+    over,
+    person_part,
+    shows_person,
+    unmixed,
+)
 from renderers.portrait.expression import FaceExpression
 from renderers.portrait.eyes import Eye, eye_state
 from renderers.portrait.mesh import (
@@ -64,11 +72,14 @@ class PortraitRenderer:
         self,
         size: tuple[int, int] | None = None,
         background: Callable[[Picture], Picture] | None = None,
+        *,
+        transparent: bool = False,
     ) -> None:
         """``size``: width and height of the frames; the picture's own when None. ``background``
-        makes what is shown behind the person [H, W, 3] of what the picture has there."""
+        makes what is shown behind the person [H, W, 3] of what the picture has there;
+        ``transparent`` shows nothing there, and frames have four channels."""
         self.remarks: tuple[str, ...] = ()
-        self._background = background
+        self._background, self._transparent = background, transparent
         self._asked_size = size
         self._size: tuple[int, int] | None = None
 
@@ -94,6 +105,10 @@ class PortraitRenderer:
             if self._background is not None:
                 self._behind = self._background(self._behind)
                 self._frame = over(self._cutout.person, self._behind)
+            if self._transparent:
+                self._frame = np.dstack(
+                    [unmixed(self._cutout.person), opacity(self._cutout.person)]
+                )
         self._turn = HeadTurn(self._own, landmarks, self._mesh.scale, self._size)
         self._expression = FaceExpression(self._own, self._mesh.resting)
         self._raster = FlowRaster(self._mesh, self._mesh.triangles)
@@ -118,7 +133,7 @@ class PortraitRenderer:
         matte = reference.matte
         if matte is not None and shows_person(matte, reference.landmarks[:, :2]):
             return Cutout(self._image, matte, self._mesh.scale)
-        if self._background is not None:
+        if self._background is not None or self._transparent:
             raise InputError("--background: the person cannot be told from what is behind them")
         if matte is not None:
             self.remarks += (
@@ -127,7 +142,8 @@ class PortraitRenderer:
         return None
 
     def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
-        """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
+        """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order; [H, W,
+        4] where they are transparent."""
         for frame_values in np.asarray(values, np.float32):
             yield self.draw(frame_values, self.place(frame_values))
 
@@ -141,13 +157,15 @@ class PortraitRenderer:
         return self._mesh.place(self._turn(values), self._expression.offsets(values), shift)
 
     def draw(self, values: Reals, placement: Placement) -> Picture:
-        """The frame [H, W, 3] of ``values`` [56] that :meth:`place` has placed."""
+        """The frame [H, W, 3 or 4] of ``values`` [56] that :meth:`place` has placed."""
         frame = self._frame.copy()
         if self._box is None:
             return frame
         offsets = self._expression.offsets(values)
         flow, streaks = self._flow(placement, self._box)
-        view = frame[self._box.window]
+        whole = frame[self._box.window]
+        # what is painted below has three channels
+        view = np.ascontiguousarray(whole[..., :3]) if self._transparent else whole
         painted = []
         for side, eye in self._eyes.items():
             state = eye_state(values, self._own, side)
@@ -168,7 +186,9 @@ class PortraitRenderer:
             dst=view if self._cutout is None else None,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        if self._cutout is not None:
+        if self._transparent:
+            view[:] = unmixed(moved)
+        elif self._cutout is not None:
             view[:] = over(moved, self._behind[self._box.window])
         if streaks is not None:
             take_streaks(view, streaks, self._mesh.scale)
@@ -177,6 +197,8 @@ class PortraitRenderer:
         corner = (self._box.left, self._box.top)
         jaw_drop = self._expression.jaw_drop(values)
         self._mouth.draw(view, corner, placement, offsets, jaw_drop)
+        if self._transparent:
+            whole[:] = np.dstack([view, opacity(moved)])
         return frame
 
     def _source_of(self, box: Box) -> tuple[Picture | Floats, int]:
@@ -184,7 +206,7 @@ class PortraitRenderer:
         sampled from, and how much room it has around.
 
         A head that the picture's border cuts off brings in what the picture does not have. There
-        the picture goes on as its own border, more and more blurred.
+        the picture fades into the colours along its border.
         """
         inside = self._image[box.window]
         head = self._mesh.points[self._mesh.headness > 0]
@@ -194,16 +216,10 @@ class PortraitRenderer:
             return inside if cutout is None else cutout.person[box.window].copy(), 0
         room = max(2, round(ROOM_CM * self._mesh.scale))
         sides = (room,) * 4
-        wider = cv2.copyMakeBorder(inside, *sides, cv2.BORDER_REPLICATE)
         known = cv2.copyMakeBorder(
-            np.ones(inside.shape[:2], np.float32), *sides, cv2.BORDER_CONSTANT, value=0.0
+            np.ones(inside.shape[:2], np.uint8), *sides, cv2.BORDER_CONSTANT, value=0
         )
-        away = cv2.distanceTransform((known == 0).astype(np.uint8), cv2.DIST_L2, 3) / room
-        for reach, spread in ((0.0, 0.06), (0.15, 0.15), (0.4, 0.35)):
-            blurred = blurred_widely(wider, spread * room)
-            share = smoothstep(away, reach, reach + 0.15)[..., None]
-            wider = np.where(away[..., None] > 0, wider + share * (blurred - 1.0 * wider), wider)
-            wider = wider.astype(np.uint8)
+        wider = filled(cv2.copyMakeBorder(inside, *sides, cv2.BORDER_REPLICATE), known > 0)
         if self._cutout is not None:
             alpha = self._cutout.person[box.window][..., 3]
             alpha, behind = (
@@ -276,20 +292,6 @@ class PortraitRenderer:
         across = smoothstep(np.minimum(columns, width - columns), still, still + way)
         down = smoothstep(np.minimum(rows, height - rows), still, still + way)
         return (down[:, None] * across)[..., None]
-
-
-def blurred_widely(picture: Picture, sigma: float) -> Picture:
-    """``picture`` under a Gaussian of ``sigma`` px; a wide one is taken on a small copy.
-
-    A kernel as wide as a large picture's head would take minutes, and what it leaves has no detail
-    that the small copy lacks.
-    """
-    factor = max(1.0, sigma / 4)
-    height, width = picture.shape[:2]
-    small = (max(1, round(width / factor)), max(1, round(height / factor)))
-    shrunk = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
-    soft = cv2.GaussianBlur(shrunk, (0, 0), sigma / factor)
-    return cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 FOLDS = (0.6, 1.5)

@@ -166,3 +166,19 @@ def test_ctrl_c_leaves_no_output_and_no_process(tmp_path):
         process.communicate(timeout=20)
     assert not list(tmp_path.iterdir())
     assert not any(str(tmp_path) in line for _, line in children())
+
+
+def test_a_transparent_video_keeps_colour_opacity_sound_and_tag(tmp_path, tone):
+    frames = [np.dstack([frame, np.full(frame.shape[:2], 40 * i)]).astype(np.uint8)
+              for i, frame in enumerate(smooth_frames(count=6))]  # fmt: skip
+    path = write(tmp_path / "cut.webm", frames, fps=25, audio_from=tone)
+    decode = [FFMPEG, "-v", "error", "-c:v", "libvpx-vp9", "-i", str(path), "-pix_fmt", "rgba"]
+    raw = subprocess.run([*decode, "-f", "rawvideo", "-"], capture_output=True, check=True).stdout
+    back = np.frombuffer(raw, np.uint8).reshape(-1, *frames[0].shape)
+    assert len(back) == len(frames)
+    for i, (frame, written) in enumerate(zip(back, frames, strict=True)):
+        assert np.abs(frame[..., 3].astype(int) - 40 * i).max() <= 4
+        assert np.abs(frame[..., :3].astype(int) - written[..., :3]).mean() < 6
+    assert media.SYNTHETIC_TAG in report(path)
+    assert "Video: vp9" in report(path)
+    assert "Audio: opus" in report(path)
