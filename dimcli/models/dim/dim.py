@@ -40,11 +40,11 @@ OTHER = {"speaker": "listener", "listener": "speaker"}
 class Dyad:
     """A batch of dyads, standardised (see :meth:`DIM.standardise_motion`).
 
-    ``style`` long [B], index into :attr:`DIM.styles`; None: unknown. The rest:
+    ``style`` long [B], index into :attr:`DIM.styles`, and ``traits`` [B, 5], the listener's
+    (:func:`dimcli.models.dim.traits.told`); None: unknown. The rest:
 
     ``motion`` by role, [B, T, 56], what the role encoders read; ``audio`` [B, T, A], the speaker's;
     ``mask`` bool [B, T], false at padding; ``attitude`` long [B], index into ``ATTITUDES``;
-    ``traits`` [B, 5], the listener's (:func:`dimcli.models.dim.traits.told`), None: unknown;
     ``codes`` long [B, N, P] by role, where they are known (frozen VQ encoders' output, or sampled);
     ``targets`` by role, [B, T, 56], in training: the true motion as the VQ-VAE standardises it.
     """
@@ -53,10 +53,10 @@ class Dyad:
     audio: Tensor
     mask: Tensor
     attitude: Tensor
-    traits: Tensor | None = None
     codes: dict[str, Tensor] = field(default_factory=dict)
     targets: dict[str, Tensor] = field(default_factory=dict)
     style: Tensor | None = None
+    traits: Tensor | None = None
 
 
 @dataclass(frozen=True)

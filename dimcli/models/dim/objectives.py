@@ -91,7 +91,7 @@ def standardised(model: DIM, batch: Batch, generator: torch.Generator | None = N
             style = with_unknown(style, config.style_dropout, generator)
         if model.config.trait_conditioned:
             traits = _seen_traits(model, batch.motion["listener"], generator)
-    return Dyad(motion, audio, batch.mask, attitude, traits, codes, targets, style)
+    return Dyad(motion, audio, batch.mask, attitude, codes, targets, style, traits)
 
 
 def _seen_traits(model: DIM, listener: Tensor, generator: torch.Generator) -> Tensor:
