@@ -15,7 +15,7 @@ from dimcli import media
 from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError, printable
 from dimcli.core.files import check_output
-from dimcli.core.motion import Motion, Picture
+from dimcli.core.motion import Motion, Picture, expression_index
 from dimcli.core.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ HEAD_SPACES = {"open": "arkit", "flame": "flame"}
 """The motion that each head shows."""
 FAR_OUTSIDE = 0.2
 """What is beyond a value's range by less than this (radians, expression weights) is not told."""
+SHUT = 0.45
+"""A picture's eyeBlink from which on the lids leave too little of an eye to open it."""
 LABEL_SHARE = 1 / 22
 """Height of a label's letters as a share of the picture."""
 
@@ -180,6 +182,11 @@ def read_reference(path: Path) -> tuple[Reference, tuple[str, ...]]:
     remarks: tuple[str, ...] = ()
     if seen.faces > 1:
         remarks = (f"{path} shows {seen.faces} faces; the largest was taken",)
+    if max(seen.values[expression_index(f"eyeBlink{side}")] for side in ("Left", "Right")) > SHUT:
+        remarks += (
+            f"{path} shows an eye shut, or nearly so, which will hardly open; a picture with open "
+            "eyes does better",
+        )
     matte = person_matte(image)
     return Reference(image, seen.landmarks, seen.values, matte), remarks
 

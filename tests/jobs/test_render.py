@@ -1,11 +1,12 @@
 """What can be drawn of a motion file, and which sound goes with it."""
 
+import cv2
 import numpy as np
 import pytest
 
 from dimcli.core.errors import InputError
-from dimcli.core.motion import MOTION_DIM, Motion
-from dimcli.jobs.render import drawable, load_motion, load_renderer, on_picture
+from dimcli.core.motion import MOTION_DIM, Motion, expression_index
+from dimcli.jobs.render import drawable, load_motion, load_renderer, on_picture, read_reference
 
 
 def extreme_motions() -> dict[str, np.ndarray]:
@@ -115,3 +116,15 @@ def test_a_trained_renderer_starts_from_what_it_was_trained_with(examples, monke
         monkeypatch.setattr(f"renderers.trained.run.{name}", lambda *_: None)
     load_renderer("a-run", examples / "listener.png")
     assert prepared[0].matte is None
+
+
+def test_a_picture_of_shut_eyes_is_told(examples, tmp_path):
+    reference, remarks = read_reference(examples / "listener.png")
+    assert remarks == ()
+    values = reference.values.copy()
+    values[[expression_index("eyeBlinkLeft"), expression_index("eyeBlinkRight")]] = 1
+    (blinking,) = load_renderer("portrait", examples / "listener.png").frames(
+        Motion(values[None], fps=25), pose="absolute"
+    )
+    cv2.imwrite(str(tmp_path / "blinking.png"), blinking[..., ::-1])
+    assert "an eye shut" in read_reference(tmp_path / "blinking.png")[1][0]

@@ -18,9 +18,18 @@ def wandering(count: int = 60) -> np.ndarray:
 
 
 def test_a_motion_at_rest_gives_the_picture_s_pose_brows_and_gaze() -> None:
-    own = frame(yaw=-20, browDown=0.4, eyeLookDown=0.3, eyeBlink=0.2)
+    own = frame(yaw=-5, browDown=0.4, eyeLookDown=0.3, eyeBlink=0.2)
     still = np.repeat(frame(yaw=9, browDown=0.1, eyeLookDown=0.1, eyeBlink=0.05)[None], 5, 0)
     assert np.allclose(anchor(still, own), own, atol=1e-5)
+
+
+def test_a_look_far_to_a_side_is_brought_to_the_camera_and_one_into_it_stays() -> None:
+    still, look = frame()[None], ("eyeLookOutLeft", "eyeLookInRight")
+    columns = [expression_index(name) for name in look]
+    for yaw, stays in ((0, False), (-20, True)):
+        own = frame(yaw=yaw)
+        own[columns] = 0.65  # to the image's right, as far as the head turns to its left
+        assert np.allclose(anchor(still, own)[0, columns], own[columns] if stays else 0, atol=1e-5)
 
 
 def test_head_turns_are_kept_from_the_motion_s_mean() -> None:
