@@ -195,7 +195,7 @@ def candor_pickles(root: Path, conversations: int = 4, seconds: int = 20) -> Non
         )
         for number, person in enumerate(("ann", "bob")):
             values = moving(5 * seconds, 5.0, seed=2 * index + number)
-            content = {f"{frame + 1:06d}": values[frame] for frame in range(len(values))}
+            content = {f"{frame:06d}": values[frame] for frame in range(len(values))}
             write_pickle(root / "emoca_sample_out1" / f"{name}_{person}.pkl", content)
         write_pickle(root / "CANDOR_audio_feats" / f"{name}.pkl", [heard(50 * seconds)])
 

@@ -20,11 +20,19 @@ def smooth(random: np.random.Generator, frames: int, columns: int) -> np.ndarray
     return (0.2 * np.sin(6.28 * rate * time + phase) + 0.2).astype(np.float32)
 
 
-def make_store(out: Path, frames: int = 60) -> ClipStore:
+def make_store(
+    out: Path,
+    frames: int = 60,
+    *,
+    fps: float = FPS,
+    space: str = "arkit",
+    encoder: str = "mel",
+    audio_dim: int = AUDIO_DIM,
+) -> ClipStore:
     """Six conversations of one clip: four to train on, one for val, one for test."""
     random = np.random.default_rng(0)
     writer = StoreWriter(
-        out, name="made", fps=FPS, space="arkit", encoder="mel", audio_dim=AUDIO_DIM
+        out, name="made", fps=fps, space=space, encoder=encoder, audio_dim=audio_dim
     )
     records = []
     for index, split in enumerate(("train", "train", "train", "train", "val", "test")):
@@ -33,7 +41,7 @@ def make_store(out: Path, frames: int = 60) -> ClipStore:
             name,
             speaker=smooth(random, frames, 56),
             listener=smooth(random, frames, 56),
-            audio=smooth(random, frames, AUDIO_DIM),
+            audio=smooth(random, frames, audio_dim) * (encoder != "none"),
             notes={},
         )
         attitude = ("neutral", "positive")[index % 2]

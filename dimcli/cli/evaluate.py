@@ -18,7 +18,7 @@ from dimcli.core.errors import InputError
 if TYPE_CHECKING:
     from dimcli.jobs.evaluate import EvaluationResult
 
-Dataset = Literal["vico", "lm_listener", "candor", "biwi", "vocaset", "synthetic"]
+Dataset = Literal["vico", "lm_listener", "l2l", "candor", "clips", "biwi", "vocaset", "synthetic"]
 PaperTable = Literal["1", "2", "3", "supplement"]
 Protocol = Literal["paper", "official"]
 Split = Literal["train", "val", "test"]

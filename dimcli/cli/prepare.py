@@ -7,16 +7,18 @@ from typing import Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import JsonOption, SeedOption
+from dimcli.cli.options import CheckpointOption, JsonOption, SeedOption
 from dimcli.cli.prepare_options import (
     AudioOption,
     DataOutputOption,
+    MotionOption,
     OrderOption,
     RateOption,
     ShardOption,
     SideBySide,
     SpeechAudioOption,
     TableOption,
+    TrackerOption,
     Turns,
     WorkersOption,
     numbers,
@@ -38,6 +40,9 @@ def prepare_vico(
     kind: Annotated[
         str, typer.Option("--from", help="videos, emoca, processed, or auto: what is there.")
     ] = "auto",
+    tracker: TrackerOption = None,
+    checkpoint: CheckpointOption = None,
+    motion: MotionOption = None,
     audio: AudioOption = "auto",
     fps: RateOption = None,
     order: OrderOption = "pose-exp",
@@ -53,15 +58,17 @@ def prepare_vico(
 ) -> None:
     """ViCo: videos and sounds, EMOCA's folders, or DIM's processed files, and the metadata.
 
-    SRC holds videos/ and audios/ (tracked here, space arkit), or emoca/ and hubert/, or
-    vico_processed_30fps/ (space flame), with RLD_data.csv; or the 2022 challenge's files with its
-    train.csv, ... Val is taken from train, by video and speaker.
+    SRC holds videos/ and audios/ (tracked here, or with --motion DIR and STEM.npz or STEM/ in it),
+    or emoca/ and hubert/, or vico_processed_30fps/ (space flame), with RLD_data.csv; or the 2022
+    challenge's files with its train.csv, ... Val is taken from train, by video and speaker.
     """
+    from dimcli.data.corpora.sources import MotionPlan
     from dimcli.data.corpora.vico import vico
 
     corpus = vico(
         source,
         source=kind,
+        motion=MotionPlan.choose(tracker, checkpoint, motion),
         audio=audio,
         fps=fps,
         order=order,
@@ -138,9 +145,19 @@ def prepare_candor(
     shift_ms: Annotated[
         float, typer.Option(help="Take the listener this much later, milliseconds.")
     ] = 0.0,
+    media: Annotated[
+        Path | None,
+        typer.Option(help="Folder of <uuid>/processed, where not SRC.", show_default=False),
+    ] = None,
+    tracker: TrackerOption = None,
+    checkpoint: CheckpointOption = None,
+    motion: MotionOption = None,
     audio: AudioOption = "auto",
     fps: RateOption = None,
     order: OrderOption = "pose-exp",
+    first_frame: Annotated[
+        int, typer.Option(min=0, max=1, help="Number of the pickles' first frame.")
+    ] = 0,
     seed: SeedOption = 0,
     workers: WorkersOption = 1,
     shard: ShardOption = None,
@@ -148,18 +165,23 @@ def prepare_candor(
 ) -> None:
     """CANDOR: conversation folders with transcripts; in each turn one speaks and one listens.
 
-    SRC holds <uuid>/transcription and <uuid>/processed (tracked here, 30 frames a second, space
-    arkit); or CANDOR/<uuid>/transcription with emoca_sample_out1/ and CANDOR_audio_feats/ (5
-    frames a second, space flame). 90 % of the conversations train, 5 % val, 5 % test.
+    SRC holds <uuid>/transcription and <uuid>/processed (tracked here, 30 frames a second, or with
+    --motion DIR and <uuid>_<user id>.npz in it); or CANDOR/<uuid>/transcription with
+    emoca_sample_out1/ and CANDOR_audio_feats/ (5 frames a second, space flame). 90 % of the
+    conversations train, 5 % val, 5 % test.
     """
     from dimcli.data.corpora.candor import TurnOptions, candor
+    from dimcli.data.corpora.sources import MotionPlan
 
     corpus = candor(
         source,
         source=kind,
+        motion=MotionPlan.choose(tracker, checkpoint, motion),
+        media=media,
         audio=audio,
         fps=fps,
         order=order,
+        first_frame=first_frame,
         seed=seed,
         turns=TurnOptions(turns, min_s, max_s, shift_ms),
     )
@@ -174,6 +196,9 @@ def prepare_clips(
     layout: Annotated[
         SideBySide, typer.Option(help="Of side-by-side videos whose row says nothing.")
     ] = "speaker-left",
+    tracker: TrackerOption = None,
+    checkpoint: CheckpointOption = None,
+    motion: MotionOption = None,
     audio: Annotated[str, typer.Option(help="Encoder of the sound (mel, hubert) or none.")] = (
         "auto"
     ),
@@ -195,8 +220,10 @@ def prepare_clips(
     other video shows both; splits are seeded, by speaker.
     """
     from dimcli.data.corpora.clips import clips
+    from dimcli.data.corpora.sources import MotionPlan
 
-    corpus = clips(source, table=table, layout=layout, audio=audio, fps=fps, seed=seed)
+    plan = MotionPlan.choose(tracker, checkpoint, motion)
+    corpus = clips(source, table=table, layout=layout, motion=plan, audio=audio, fps=fps, seed=seed)
     run_prepare(corpus, output, workers, shard, as_json=as_json)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from dimcli.cli import console
+from dimcli.cli.options import Tracker
 from dimcli.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,6 +48,22 @@ SpeechAudioOption = Annotated[
     str, typer.Option("--audio", help="Encoder: mel4, mel or hubert; auto is mel4.")
 ]
 OrderOption = Annotated[Order, typer.Option("--order", help="Order of the 56 numbers in arrays.")]
+TrackerOption = Annotated[
+    Tracker | None,
+    typer.Option(
+        "--tracker",
+        help="Of videos: landmarks (default, space arkit), emoca, deca or smirk (space flame).",
+        show_default=False,
+    ),
+]
+MotionOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--motion",
+        help="Folder of motion tracked before: NAME.npz of dim extract, or EMOCA's NAME/.",
+        show_default=False,
+    ),
+]
 TableOption = Annotated[
     Path | None,
     typer.Option("--table", help="The csv table, where it lies elsewhere.", show_default=False),

@@ -173,6 +173,7 @@ def _train(
                 device=common.device,
                 tensorboard=tensorboard,
                 progress=report,
+                remark=lambda line: console.say(f"note: {line}"),
             )
         )
     ends = {

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dimcli.audio import NO_SOUND
 from dimcli.core import distributed, limits
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats
@@ -61,7 +62,7 @@ class WindowSampler:
     Windows are drawn in proportion to the clips' lengths. Clips shorter than a window are padded by
     holding their last frame, and the mask says so. ``stride`` is the frames a code stands for:
     lengths are whole multiples of it. ``conversations`` limits the split to its first so many (0:
-    all).
+    all). ``audio_dim`` is the width of the zeros that stand for the sound of data without any.
     """
 
     def __init__(
@@ -75,8 +76,11 @@ class WindowSampler:
         centre_speaker: bool,
         seed: int,
         conversations: int = 0,
+        audio_dim: int = 0,
     ) -> None:
         self.store = store
+        silent = store.info.audio_encoder == NO_SOUND.name
+        self._audio_dim = audio_dim if silent and audio_dim else store.info.audio_dim
         self._styles = data_config(store).style_names
         self.records = store.clips(split, conversations)
         if not self.records:
@@ -110,7 +114,7 @@ class WindowSampler:
         rows = slice(None) if whole else distributed.own_rows(self.batch_size)
         shape = (len(chosen[rows]), self.frames)
         motion = {role: np.empty((*shape, MOTION_DIM), np.float32) for role in ROLES}
-        audio = np.empty((*shape, self.store.info.audio_dim), np.float32)
+        audio = np.empty((*shape, self._audio_dim), np.float32)
         mask = np.zeros(shape, bool)
         attitude, style = (np.zeros(len(mask), np.int64) for _ in range(2))
         for row, (clip, first) in enumerate(zip(chosen[rows], start[rows], strict=True)):

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import weights
+from dimcli.audio import NO_SOUND
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import ROLES
 from dimcli.data.corpora.held_out import held_out_speech, held_out_synthetic
-from dimcli.data.store import ClipStore
+from dimcli.data.store import ClipStore, data_config
 from dimcli.evaluation.metrics import PARTS
 from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.report.clips import choose, show_clips
@@ -24,9 +25,11 @@ from dimcli.evaluation.scores import Evaluation
 from dimcli.evaluation.speaker_metrics import SpeakerMeasures
 from dimcli.evaluation.writing import EvaluationFiles
 from dimcli.models.answers import load_predictor
+from dimcli.models.chain import require_fit
+from dimcli.models.config import read_data_config
 from dimcli.models.registry import methods, untrained
 
-DATASETS = ("vico", "lm_listener", "candor", "biwi", "vocaset", "synthetic")
+DATASETS = ("vico", "lm_listener", "l2l", "candor", "clips", "biwi", "vocaset", "synthetic")
 TASKS = ("listener", "speaker")
 _WORKERS = 4
 ORACLE = "oracle"
@@ -115,7 +118,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         raise InputError("--online: is of listeners")
     store = open_store(options.dataset, options.data, progress, task=options.task)
     measures = SpeakerMeasures.of(store) if speakers else None
-    names = named_methods(options, store)
+    names, left_out = named_methods(options, store)
     predictors = {
         label: load_predictor(name, store, options.task, options.device, online=options.online)
         for label, name in names.items()
@@ -136,7 +139,12 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
     scores = score_table(
         evaluation,
         parts=tuple(PARTS) if measures is None else measures.parts,
-        notes=(*protocol_notes(evaluation), *(measures.remarks if measures else ())),
+        notes=(
+            *left_out,
+            *protocol_notes(evaluation),
+            *sound_notes(store),
+            *(measures.remarks if measures else ()),
+        ),
     )
     differences = difference_table(evaluation, scores)
 
@@ -184,27 +192,36 @@ def open_store(
     return store
 
 
-def named_methods(options: EvaluationOptions, store: ClipStore) -> dict[str, str]:
-    """Labels of methods to names or run directories, in the order they were given."""
+def named_methods(
+    options: EvaluationOptions, store: ClipStore
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Labels of methods to names or run directories, in the order they were given; and, where none
+    was given, why the bundled weights are not among them."""
     given = [*options.weights, *options.baselines]
-    untrained_names = methods(options.task, untrained=True)
-    if not given and options.task == "speaker":
-        fits = store.info.space == "arkit" and store.info.audio_encoder == "mel4"
-        given = [*([weights.DEFAULT_SPEAKER] if fits else []), *untrained_names]
+    left_out: tuple[str, ...] = ()
+    names = methods(options.task, untrained=True)
     if not given:
-        known = [name for name in untrained_names if name != ORACLE]
-        given = [weights.DEFAULT_LISTENER, *known, *([ORACLE] if _is_synthetic(store) else [])]
+        speakers = options.task == "speaker"
+        bundled = weights.DEFAULT_SPEAKER if speakers else weights.DEFAULT_LISTENER
+        given = [name for name in names if name != ORACLE]
+        given += [ORACLE] if ORACLE in names and _is_synthetic(store) else []
+        try:
+            trained = read_data_config(weights.resolve(bundled))
+            require_fit(trained, bundled, data_config(store), store.root, hears=True)
+            given.insert(0, bundled)
+        except InputError as error:
+            left_out = (f"Left out {bundled}: {error}",)
     named: dict[str, str] = {}
     for one in given:
         label, equals, name = one.partition("=")
         # A path may hold an equals sign; a label holds no slash.
         if not equals or "/" in label:
             label, name = one.rstrip("/"), one
-        label = label if label in untrained_names else Path(label).name or label
+        label = label if label in names else Path(label).name or label
         if label in named:
             raise InputError(f"two methods are called '{label}'; write LABEL={name} for one")
         named[label] = name
-    return named
+    return named, left_out
 
 
 def describe(name: str) -> str:
@@ -241,6 +258,13 @@ def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
         lines.append(f"±: standard deviation over {evaluation.samples} samples a clip.")
     lines.append("↓ smaller is better; SID and Var: the nearer to the ground truth's the better.")
     return tuple(lines)
+
+
+def sound_notes(store: ClipStore) -> tuple[str, ...]:
+    """What a reader must know of data without sound."""
+    if store.info.audio_encoder != NO_SOUND.name:
+        return ()
+    return ("This data has no sound: methods that were trained to hear get zeros.",)
 
 
 def _reference(options: EvaluationOptions, names: dict[str, str]) -> str | None:

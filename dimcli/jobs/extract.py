@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +13,11 @@ from dimcli.core.files import check_output
 from dimcli.core.motion import Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.jobs.render import check_motion_output
+from dimcli.tracking.trackers import BUILT_IN, face_tracker, space_of
 
 if TYPE_CHECKING:
     from dimcli.audio import LoadedEncoder
 
-BUILT_IN = "landmarks"
-TRACKERS = (BUILT_IN, "emoca", "deca", "smirk")
 FORMATS = ("npz", "emoca")
 
 
@@ -78,9 +76,8 @@ def extract_motion(
             raise InputError(f"--region: {source} is not a video")
         motion = _read_motion(source, fps, smooth, progress)
     else:
-        track = face_tracker(
-            source, tracker, checkpoint, smooth=smooth, region=region, device=device
-        )
+        area = parse_region(region)
+        track = face_tracker(source, tracker, checkpoint, smooth=smooth, region=area, device=device)
         motion = track(progress)
     if output_format == "emoca":
         from dimcli.tracking.emoca_folder import write_emoca_folder
@@ -91,13 +88,6 @@ def extract_motion(
     if encoder is not None and features is not None:
         _write_features(source, motion, encoder, features, force, progress)
     return MotionResult(output, motion, time.monotonic() - started, features)
-
-
-def space_of(tracker: str) -> str:
-    """The space that a tracker measures in. InputError where it is unknown."""
-    if tracker not in TRACKERS:
-        raise InputError(f"--tracker {tracker}: unknown; known: {', '.join(TRACKERS)}")
-    return "arkit" if tracker == BUILT_IN else "flame"
 
 
 def tracker_for(space: str, tracker: str | None, weights: str) -> str:
@@ -125,8 +115,9 @@ def track(
     device: str = "auto",
 ) -> Motion:
     """The motion of the face in a video; see :func:`extract_motion`. Raises InputError."""
+    area = parse_region(region)
     return face_tracker(
-        Path(video), tracker, checkpoint, smooth=smooth, region=region, device=device
+        Path(video), tracker, checkpoint, smooth=smooth, region=area, device=device
     )(silent)
 
 
@@ -185,36 +176,6 @@ def _features_path(output: Path) -> Path:
     """``motion.npz`` has its sound's features in ``motion.audio.npz``."""
     name = output.stem if output.suffix == ".npz" else output.name
     return output.with_name(f"{name}.audio.npz")
-
-
-def face_tracker(
-    video: Path,
-    tracker: str = BUILT_IN,
-    checkpoint: Path | None = None,
-    *,
-    smooth: bool = False,
-    region: str | None = None,
-    device: str = "auto",
-) -> Callable[[Progress], Motion]:
-    """What tracks the face in ``video``, with everything that can be wrong from the start checked,
-    and its network loaded. Raises InputError.
-    """
-    area = parse_region(region)
-    if space_of(tracker) == "arkit":
-        if checkpoint is not None:
-            raise InputError(f"--checkpoint {checkpoint}: --tracker {tracker} has its own")
-        from dimcli.tracking import landmarks
-
-        return lambda progress: landmarks.track_video(
-            video, smooth=smooth, region=area, progress=progress
-        )
-    media.probe_video(video)
-    from dimcli.tracking import encoders
-
-    encoder = encoders.load_encoder(tracker, checkpoint, device)
-    return lambda progress: encoders.track_video(
-        video, encoder, smooth=smooth, region=area, progress=progress
-    )
 
 
 def _read_motion(source: Path, fps: float | None, smooth: bool, progress: Progress) -> Motion:

@@ -23,7 +23,7 @@ from dimcli.core.motion import Floats, Motion
 from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
 from dimcli.data.traits import Traits, traits_said
-from dimcli.jobs.extract import face_tracker, track, tracker_for
+from dimcli.jobs.extract import track, tracker_for
 from dimcli.jobs.render import (
     KEEP,
     TRANSPARENT,
@@ -38,6 +38,7 @@ from dimcli.jobs.render import (
     renderer_for,
     write_video,
 )
+from dimcli.tracking.trackers import face_tracker
 
 if TYPE_CHECKING:
     from dimcli.audio import LoadedEncoder
@@ -85,13 +86,14 @@ class Generator:
         InputError where the run cannot generate this role, its encoder isn't here, or one of the
         two cannot work ``online``.
         """
-        from dimcli.audio import load_encoder
+        from dimcli.audio import NO_SOUND, load_encoder
         from dimcli.models.answers import load_model
 
         model = load_model(run, cls.role, device, online=online)
         data = model.config.data
-        encoder = load_encoder(data.audio_encoder, device, online=online)
-        if encoder.encoder.dim != data.audio_dim:
+        name = data.audio_encoder if model.config.hears else NO_SOUND.name
+        encoder = load_encoder(name, device, online=online and model.config.hears)
+        if model.config.hears and encoder.encoder.dim != data.audio_dim:
             raise InputError(
                 f"{run}: was trained on {data.audio_dim} features of '{data.audio_encoder}', which "
                 f"gives {encoder.encoder.dim} here; expected the model that it was trained with"
@@ -126,6 +128,8 @@ class Generator:
         else:
             frames, fps, answered = len(seen), source.motion.fps, len(source.motion)
         audio = self._encoder(source.samples, SOUND_RATE, data.fps, frames, progress)
+        if not self._model.config.hears:
+            audio = np.zeros((frames, data.audio_dim), np.float32)
         if seen is None:
             audio = advanced(audio, data.fps)
         stimulus = Stimulus("", audio, data.audio_encoder, data.fps, data.space, seen)

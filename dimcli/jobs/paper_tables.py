@@ -23,7 +23,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.files import new_folder, write_text
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
-from dimcli.data.store import ClipStore
+from dimcli.data.store import ClipStore, data_config
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 from dimcli.evaluation.behaviour import movement_markdown, movements
 from dimcli.evaluation.predictions import identity, store_predictions, stored_predictions
@@ -45,8 +45,10 @@ from dimcli.jobs.evaluate import (
     ScoringOptions,
     open_store,
     protocol_notes,
+    sound_notes,
 )
 from dimcli.models.answers import load_predictor
+from dimcli.models.chain import require_fit
 from dimcli.models.checkpoint import MODEL, is_finished
 from dimcli.models.dim.config import preset
 from dimcli.models.registry import method
@@ -207,7 +209,11 @@ def _open(options: TableOptions, progress: Progress) -> tuple[ClipStore, ClipSto
             progress=lambda done, total: progress("drawing dyads", done, total),
         )
     store = open_store(options.dataset, data, progress)
-    return store, ClipStore(options.pretrain_data) if options.pretrain_data else store
+    if options.pretrain_data is None:
+        return store, store
+    before = ClipStore(options.pretrain_data)
+    require_fit(data_config(before), before.root, data_config(store), store.root, hears=True)
+    return store, before
 
 
 def _require_same_experiment(options: TableOptions, store: ClipStore, before: ClipStore) -> None:
@@ -369,7 +375,7 @@ def _write(
         evaluation,
         title=f"{what} on {evaluation.dataset}, {evaluation.split}, {evaluation.clips} clips",
         columns=plan.columns,
-        notes=protocol_notes(evaluation),
+        notes=(*protocol_notes(evaluation), *sound_notes(store)),
     )
     differences = difference_table(evaluation, scores)
     tables = (scores, *([differences] if differences else []), plan.published)

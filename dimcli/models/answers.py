@@ -8,7 +8,8 @@ import weights
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
 from dimcli.data.clip import Predictor
-from dimcli.data.store import ClipStore
+from dimcli.data.store import ClipStore, data_config
+from dimcli.models.chain import require_fit
 from dimcli.models.checkpoint import CONFIG, load_run
 from dimcli.models.config import PRIOR
 from dimcli.models.registry import (
@@ -55,8 +56,9 @@ def load_predictor(
     """What answers as ``role``: a run directory, bundled weights, or a method without training.
 
     ``store`` is what untrained methods draw on (its train split); ``online`` lets trained ones
-    answer as a stream, on the store's audio features as they are, and ``steps`` is for them, too.
-    Raises InputError that lists the names when ``name`` is none of them and no run directory.
+    answer as a stream, on the store's audio features as they are (zeros where it has no sound), and
+    ``steps`` is for them, too. Raises InputError that lists the names when ``name`` is none of them
+    and no run directory.
     """
     method = untrained(str(name), role)
     if method is not None and method.untrained is not None:
@@ -67,8 +69,5 @@ def load_predictor(
         known = ", ".join(methods(role, untrained=True))
         raise InputError(f"{error}; without training: {known}") from None
     model = load_model(run, role, device, online=online)
-    for field in ("fps", "space", "audio_encoder", "audio_dim"):
-        trained, found = getattr(model.config.data, field), getattr(store.info, field)
-        if trained != found:
-            raise InputError(f"{name}: trained at {field} {trained}; {store.root} has {found}")
+    require_fit(model.config.data, name, data_config(store), store.root, hears=True)
     return ModelPredictor(model, steps)

@@ -155,6 +155,11 @@ class RunConfig:
         return False
 
     @property
+    def hears(self) -> bool:
+        """Whether sound makes a difference to the model."""
+        return True
+
+    @property
     def sampling(self) -> GenerationConfig:
         """How the model is sampled, where nothing else is asked for."""
         return GenerationConfig()

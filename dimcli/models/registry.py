@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 import dimcli.models
+from dimcli.audio import NO_SOUND
 from dimcli.core import limits
 from dimcli.core.config import from_dict, read_document, require_choice
 from dimcli.core.errors import InputError
@@ -100,12 +101,16 @@ class ModelPredictor:
     steps: int | None = None
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
-        """One sample; every clip has randomness of its own."""
-        expected = self.model.config.data.audio_encoder
-        if stimulus.audio_encoder != expected:
+        """One sample; every clip has randomness of its own. A clip of data without sound is heard
+        as zeros."""
+        data = self.model.config.data
+        if stimulus.audio_encoder == NO_SOUND.name != data.audio_encoder:
+            silence = np.zeros((len(stimulus), data.audio_dim), np.float32)
+            stimulus = replace(stimulus, audio=silence, audio_encoder=data.audio_encoder)
+        if stimulus.audio_encoder != data.audio_encoder:
             raise InputError(
                 f"clip {stimulus.id}: audio features of '{stimulus.audio_encoder}'; "
-                f"the model was trained on '{expected}'"
+                f"the model was trained on '{data.audio_encoder}'"
             )
         own = np.random.SeedSequence([seed, zlib.crc32(stimulus.id.encode())])
         return self.model.answer(stimulus, seed=int(own.generate_state(1)[0]), steps=self.steps)

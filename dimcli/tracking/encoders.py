@@ -24,9 +24,9 @@ from dimcli.tracking.following import Face, Follower
 from dimcli.tracking.landmarks import facts_of_track
 from dimcli.tracking.networks import Bundle
 from dimcli.tracking.postprocessing import fill_columns, fill_motion, finite_rows, smooth_motion
+from dimcli.tracking.trackers import space_of
 from weights.importing import imported
 
-TRACKERS = ("emoca", "deca", "smirk")
 _BATCH = 16  # crops that go through the network together
 
 
@@ -37,8 +37,8 @@ def load_encoder(
 
     Raises InputError where the tracker is unknown, or the checkpoint isn't there or isn't its own.
     """
-    if tracker not in TRACKERS:
-        raise InputError(f"--tracker {tracker}: unknown; known: landmarks, {', '.join(TRACKERS)}")
+    if space_of(tracker) != "flame":
+        raise InputError(f"--tracker {tracker}: has no checkpoint; expected emoca, deca or smirk")
     where = choose_device(device)
     if checkpoint is None:
         checkpoint = imported(tracker, f"--tracker {tracker}")

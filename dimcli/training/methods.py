@@ -25,12 +25,13 @@ from dimcli.data.clip import ROLES
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import statistics
 from dimcli.models.baseline import Baseline
+from dimcli.models.chain import as_heard, is_silent_for, require_fit
 from dimcli.models.checkpoint import CONFIG, MODEL, is_finished, load_run, load_vq
 from dimcli.models.coded import CodedRun
-from dimcli.models.config import PRIOR, RunConfig
+from dimcli.models.config import PRIOR, RunConfig, read_data_config
 from dimcli.models.dim.config import preset
 from dimcli.models.registry import build_model, method, methods
-from dimcli.training.ablations import ablation
+from dimcli.training.ablations import Ablation, ablation
 from dimcli.training.loop import TrainingResult
 from dimcli.training.run_folder import begin, check_new
 from dimcli.training.stages import (
@@ -39,11 +40,11 @@ from dimcli.training.stages import (
     finished_result,
     prepare_run,
     pretrain,
-    require_same_data,
     together,
     train_run,
     train_vq,
     windows_of,
+    without_sound,
 )
 
 
@@ -106,8 +107,8 @@ def train_own(
     config = replace(with_overrides(config, settings), data=data_config(store))
     if found.prior is not None and before is not None:
         source, first = _load_prior(before)
-    if source is not None:
-        require_same_data(config, source, before)
+    if source is not None and before is not None:
+        require_fit(source.data, before, config.data, data, hears=source.kind != "vq")
     if found.fit is not None:
         config = prepare_run(config, run, replace(options, resume=False))
         return _take_in(found.fit(store, config), run)
@@ -129,6 +130,16 @@ def _train(
     init: Path | None,
     options: StageOptions,
 ) -> TrainingResult:
+    goes_on = None if init is None else load_run(init)
+    if goes_on is not None and init is not None:
+        if goes_on.config.kind != config.kind:
+            kinds = f"a run of {goes_on.config.kind}, not of {config.kind}"
+            raise InputError(f"--init {init}: {kinds}")
+        wanted = goes_on.config.data
+        require_fit(wanted, init, config.data, data, hears=True)
+        if is_silent_for(wanted, config.data):
+            config = replace(config, data=as_heard(wanted, config.data))
+            options.remark(without_sound(data, config.data))
     config = prepare_run(config, run, options)
     if options.resume and is_finished(run):
         return finished_result(run)
@@ -139,12 +150,8 @@ def _train(
     model.fit_statistics(statistics(windows["train"]))
     if first is not None:
         model.adopt(first)
-    if init is not None:
-        before = load_run(init)
-        require_same_data(config, before.config, init)
-        if before.config.kind != config.kind:
-            raise InputError(f"--init {init}: a run of {before.config.kind}, not of {config.kind}")
-        model.load_state_dict(before.model.state_dict())
+    if goes_on is not None:
+        model.load_state_dict(goes_on.model.state_dict())
     return train_run(model, model.objective, windows, config, run=run, options=options)
 
 
@@ -185,7 +192,7 @@ def train_method(data: Path, run: Path, name: str, options: MethodOptions) -> Tr
     InputError for unknown methods and settings.
     """
     found = method(name)
-    ClipStore(data)  # what is wrong with it is told before a folder is made
+    _check_chain(data, options, ablation(options.ablation))
     if name != "dim" and (options.ablation or options.pretrained):
         flag = "--ablation" if options.ablation else "--pretrained"
         raise InputError(f"{flag}: is of --method dim; {name} has none")
@@ -194,7 +201,6 @@ def train_method(data: Path, run: Path, name: str, options: MethodOptions) -> Tr
         raise InputError(f"--init: is of {', '.join(able)}; {name} has none (see --pretrained)")
     if name == "dim":
         with_overrides(preset(options.preset, "finetune"), options.settings())  # fails early
-        ablation(options.ablation)
         return _in_order(_dim_stages(data, run, options), run, options)
     with_overrides(found.preset(options.preset), options.settings())
     stages: dict[str, Stage] = {}
@@ -208,6 +214,19 @@ def train_method(data: Path, run: Path, name: str, options: MethodOptions) -> Tr
         stages[PRIOR] = partial(train_prior, data, before, name)
     stages[""] = partial(train_own, data, run, name, before, options.init)
     return _in_order(stages, run, options)
+
+
+def _check_chain(data: Path, options: MethodOptions, chosen: Ablation) -> None:
+    """Raise InputError where a data set or a run that is given does not go with the others."""
+    source = options.pretrain_data or data
+    found, learnt = data_config(ClipStore(data)), data_config(ClipStore(source))
+    require_fit(learnt, source, found, data, hears=chosen.pretraining)
+    for run in (options.vq_speaker, options.vq_listener):
+        if run is not None:
+            require_fit(read_data_config(run), run, learnt, source, hears=False)
+    for run in (options.pretrained, options.init):
+        if run is not None:
+            require_fit(read_data_config(run), run, found, data, hears=True)
 
 
 def _dim_stages(data: Path, run: Path, options: MethodOptions) -> dict[str, Stage]:

@@ -16,9 +16,10 @@ from dimcli.core import distributed
 from dimcli.core.config import with_overrides, write_config
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
-from dimcli.data.clip import ROLES
+from dimcli.data.clip import ROLES, DataConfig
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import Batch, WindowSampler, statistics
+from dimcli.models.chain import as_heard, is_silent_for, require_fit
 from dimcli.models.checkpoint import (
     CONFIG,
     MODEL,
@@ -56,7 +57,8 @@ class StageOptions:
     """What every stage takes.
 
     ``overrides`` are dotted configuration keys; ``steps`` and ``seed`` shorthands of
-    ``training.steps`` and ``training.seed``; ``max_minutes`` 0 for no limit.
+    ``training.steps`` and ``training.seed``; ``max_minutes`` 0 for no limit. ``remark`` is told
+    what a user should know before the training begins.
     """
 
     preset: str = "small"
@@ -69,6 +71,7 @@ class StageOptions:
     device: str = "auto"
     tensorboard: bool = False
     progress: Callable[[Progress], None] | None = None
+    remark: Callable[[str], None] = lambda line: None
 
     def settings(self) -> dict[str, Any]:
         """The overrides with the shorthands in them."""
@@ -155,7 +158,7 @@ def _pretrain(
     outputs = "both" if config.dim.branches == "two" else "listener"
     config = replace(config, data=data_config(store), dim=replace(config.dim, outputs=outputs))
     for role, (vq_config, _) in trained.items():
-        require_same_data(config, vq_config, sources[role])
+        require_fit(vq_config.data, sources[role] or "", config.data, data, hears=False)
     needed = DIM(config).vq
     lacking = [role for role in needed if role not in trained]
     if lacking:
@@ -205,9 +208,14 @@ def _finetune(
         raise InputError(f"{init}: was made for the {source_config.role} task, not for {task}")
     config = replace(base, vq=source_config.vq, dim=base.dim if from_vq else source_config.dim)
     config = with_overrides(config, options.settings())
-    config = replace(config, data=data_config(store), dim=replace(config.dim, outputs=task))
-    require_same_data(config, source_config, init)
-    config = prepare_run(config, run, options)
+    found = data_config(store)
+    require_fit(source_config.data, init, found, data, hears=not from_vq)
+    dim = replace(config.dim, outputs=task)
+    if not from_vq and is_silent_for(source_config.data, found):
+        # the paper's audio ablation: nothing of what the model hears is real
+        found, dim = as_heard(source_config.data, found), replace(dim, modalities="motion")
+        options.remark(without_sound(data, found))
+    config = prepare_run(replace(config, data=found, dim=dim), run, options)
     if options.resume and is_finished(run):
         return finished_result(run)
     samplers = windows_of(store, config)
@@ -297,12 +305,12 @@ def finished_result(run: Path) -> TrainingResult:
     return TrainingResult(info["step"], info["best_step"], info["best_loss"], reason)
 
 
-def require_same_data(config: RunConfig, source: RunConfig, path: Path | None) -> None:
-    """Raise InputError unless the run at ``path`` was trained on data like this one's."""
-    for name in ("fps", "space"):
-        wanted, found = getattr(source.data, name), getattr(config.data, name)
-        if wanted != found:
-            raise InputError(f"{path}: trained at {name} {wanted}, the data set has {found}")
+def without_sound(data: Path, heard: DataConfig) -> str:
+    """The line for who trains on ``data``, which has no sound, a model that hears."""
+    return (
+        f"{data} has no sound: the model gets zeros, {heard.audio_dim} wide as '"
+        f"{heard.audio_encoder}' is (the paper's audio ablation)"
+    )
 
 
 def prepare_run(config: Config, run: Path, options: StageOptions) -> Config:
@@ -338,6 +346,7 @@ def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
             store,
             split,
             frames=round(config.training.window_s * config.data.fps),
+            audio_dim=config.data.audio_dim,
             batch_size=config.training.batch_size,
             stride=config.stride,
             centre_speaker=config.centred,

@@ -113,6 +113,7 @@ COMMANDS = (
     call(2, "export", MOTION, "-o", Out("out.glb")),
     call(1, "prepare", "vico", VICO, *DATA),
     call(1, "prepare", "vico", VICO, "--table", of("vico/RLD_data.csv"), *DATA),
+    call(1, "prepare", "vico", of("vico_emoca"), "--motion", of("vico_emoca/emoca"), *DATA),
     call(2, "prepare", "lm_listener", of("lm_listener"), *DATA),
     call(2, "prepare", "l2l", of("l2l"), *DATA),
     call(2, "prepare", "candor", of("candor"), *DATA),

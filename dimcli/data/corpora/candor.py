@@ -2,9 +2,12 @@
 
 ``<uuid>/transcription/transcript_cliffhanger.csv`` says who talks when;
 ``<uuid>/processed/<user id>.mp4`` shows one person, ``<uuid>/processed/<uuid>.mp3`` has the two
-voices left and right (``channel_map.json``). With ``emoca``, what DIM's code reads instead of
-videos: ``CANDOR/<uuid>/transcription``, ``emoca_sample_out1/<uuid>_<user id>.pkl`` (dictionaries of
-six-digit frame number -> 56 numbers, 5 frames a second) and ``CANDOR_audio_feats/<uuid>.pkl``.
+voices left and right (``channel_map.json``); ``processed`` may lie below another folder of media.
+Motion that was tracked already is ``<uuid>_<user id>.npz`` (or EMOCA's folder of that name) in a
+folder of its own. With ``emoca``, what DIM's code reads instead of videos:
+``CANDOR/<uuid>/transcription``, ``emoca_sample_out1/<uuid>_<user id>.pkl`` (dictionaries of
+six-digit frame number -> 56 numbers, 5 frames a second; frame ``int(5 t)`` is that of second t, so
+that the first is 0) and ``CANDOR_audio_feats/<uuid>.pkl``.
 
 In a turn the one who talks is the speaker and the other one the listener, at the same time unless
 a shift is asked for. Turns that are too short are no clips; long ones are cut into equal pieces.
@@ -30,6 +33,7 @@ from dimcli.data.corpora.sources import (
     HUBERT_FIRST_S,
     HUBERT_FPS,
     POSE_FIRST,
+    MotionPlan,
     SoundPlan,
     encoded_piece,
     feature_rows,
@@ -42,7 +46,6 @@ from dimcli.data.corpora.tables import TURN_KINDS, Turn, read_turns
 from dimcli.data.writer import MIN_SEEN, Dyads, Skipped, Span, split_conversations
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
-from dimcli.tracking.landmarks import track_video
 from dimcli.tracking.postprocessing import fill_motion
 
 VIDEO_FPS = 30.0
@@ -53,6 +56,11 @@ SHARE = 0.05
 LICENCE = (
     "CANDOR Corpus License: no synthetic media of the participants, no redistribution (derived "
     "data included), no biometric identification; cite the corpus"
+)
+
+_SHIFT = (
+    "DIM's code takes the listener 200 ms later than the speaker in these pickles: --shift-ms 200 "
+    "makes the same pairs"
 )
 
 _EMOCA, _FEATURES, _CONVERSATIONS = "emoca_sample_out1", "CANDOR_audio_feats", "CANDOR"
@@ -86,10 +94,13 @@ class TurnOptions:
 @dataclass(frozen=True)
 class _Options:
     root: Path
+    media: Path
     source: str
+    motion: MotionPlan
     sound: SoundPlan
     fps: float
     order: str
+    first_frame: int
     turns: TurnOptions
 
 
@@ -105,17 +116,22 @@ def candor(
     root: Path,
     *,
     source: str = "auto",
+    motion: MotionPlan | None = None,
+    media: Path | None = None,
     audio: str = "auto",
     fps: float | None = None,
     order: str = POSE_FIRST,
+    first_frame: int = 0,
     seed: int = 0,
     turns: TurnOptions | None = None,
 ) -> Corpus:
     """The CANDOR corpus in ``root``, to be prepared.
 
-    ``source`` is one of SOURCES or ``auto``; ``audio`` an encoder to run on the recordings,
-    ``given`` (``CANDOR_audio_feats``), ``none`` or ``auto``; ``order`` that of the 56 numbers in
-    pickles. Raises InputError where ``root`` has no conversation.
+    ``source`` is one of SOURCES or ``auto``; ``motion`` says who tracks the videos, or where their
+    motion lies; ``media`` is the folder of ``<uuid>/processed``, where not ``root``; ``audio`` an
+    encoder to run on the recordings, ``given`` (``CANDOR_audio_feats``), ``none`` or ``auto``;
+    ``order`` that of the 56 numbers in pickles, and ``first_frame`` the number of their first
+    frame, in all of them. Raises InputError where ``root`` has no conversation.
     """
     folder = root / _CONVERSATIONS if (root / _CONVERSATIONS).is_dir() else root
     names = sorted(path.parent.name for path in folder.glob("*/transcription") if path.is_dir())
@@ -126,34 +142,41 @@ def candor(
         )
     if source not in ("auto", *SOURCES):
         raise InputError(f"--from {source}: expected one of auto, {', '.join(SOURCES)}")
+    if media is not None and not media.is_dir():
+        raise InputError(f"--media {media}: no such folder")
+    motion, media = motion or MotionPlan(), media or folder
     has_pickles = (root / _EMOCA).is_dir()
+    if source == "emoca" and motion.settings:
+        raise InputError("--from emoca: --tracker and --motion are of videos; leave out one")
     if source == "auto":
-        source = "emoca" if has_pickles else "videos"
+        source = "emoca" if has_pickles and not motion.settings else "videos"
     if source == "emoca" and not has_pickles:
         raise InputError(f"--from emoca: {root} has no folder '{_EMOCA}'")
     has_features = source == "emoca" and (root / _FEATURES).is_dir()
     sound = SoundPlan.choose(
         audio,
         given=HUBERT if has_features else None,
-        sound=any((folder / name / "processed").is_dir() for name in names),
+        sound=any((media / name / "processed").is_dir() for name in names),
     )
     rate = fps or (PICKLE_FPS if source == "emoca" else VIDEO_FPS)
-    options = _Options(folder, source, sound, rate, order, turns or TurnOptions())
+    turns = turns or TurnOptions()
+    options = _Options(folder, media, source, motion, sound, rate, order, first_frame, turns)
     splits = split_conversations(names, seed, val=SHARE, test=SHARE)
     jobs = [
         Job(file_name(name), splits[name], partial(_make, options, root, name)) for name in names
     ]
+    shift = (_SHIFT,) if source == "emoca" and not turns.shift_ms else ()
     return Corpus(
         name="candor",
         fps=options.fps,
-        space="arkit" if source == "videos" else "flame",
+        space=motion.space if source == "videos" else "flame",
         encoder=sound.encoder,
         jobs=jobs,
         licence=LICENCE,
-        settings={"from": source, "audio": sound.origin, **vars(options.turns)}
-        | ({"order": order} if source == "emoca" else {}),
+        settings={"from": source, "audio": sound.origin, **vars(options.turns), **motion.settings}
+        | ({"order": order, "first_frame": first_frame} if source == "emoca" else {}),
         choices={"seed": seed},
-        remarks=sound.remarks(),
+        remarks=(*sound.remarks(), *shift),
     )
 
 
@@ -162,9 +185,10 @@ def _make(options: _Options, root: Path, name: str) -> Dyads:
     folder = options.root / name
     table = folder / "transcription" / f"transcript_{options.turns.kind}.csv"
     turns, damaged = read_turns(table)
-    people = _people(folder, turns)
+    recordings = options.media / name / "processed"
+    people = _people(recordings, turns, table)
     sides = {
-        label: _person(options, root, folder, person, channel)
+        label: _person(options, root, recordings, name, person, channel)
         for label, (person, channel) in people.items()
     }
     skipped = [Skipped(f"{name}: {table.name}", f"{damaged} damaged rows")] if damaged else []
@@ -184,10 +208,10 @@ def _make(options: _Options, root: Path, name: str) -> Dyads:
     return dyads_of(clips(), skipped)
 
 
-def _people(folder: Path, turns: list[Turn]) -> dict[str, tuple[str, int | None]]:
+def _people(recordings: Path, turns: list[Turn], table: Path) -> dict[str, tuple[str, int | None]]:
     """Who the transcript's speakers are: label -> user id, and their channel if it is known."""
     channels: dict[str, str] = {}
-    path = folder / "processed" / "channel_map.json"
+    path = recordings / "channel_map.json"
     try:
         content = read_json(path) if path.exists() else {}
         channels = {str(side): str(person) for side, person in content.items()}
@@ -196,7 +220,7 @@ def _people(folder: Path, turns: list[Turn]) -> dict[str, tuple[str, int | None]
     labels = sorted({turn.speaker for turn in turns})
     if len(labels) != 2:
         raise InputError(
-            f"{folder}: its transcript has {len(labels)} speakers; expected 2, so that one listens"
+            f"{table}: the transcript has {len(labels)} speakers; expected 2, so that one listens"
         )
     people: dict[str, tuple[str, int | None]] = {}
     for label in labels:
@@ -249,16 +273,16 @@ def _piece(
 
 
 def _person(
-    options: _Options, root: Path, folder: Path, person: str, channel: int | None
+    options: _Options, root: Path, recordings: Path, name: str, person: str, channel: int | None
 ) -> _Person:
-    """One person's face and voice over the whole conversation."""
-    name = folder.name
-    video = folder / "processed" / f"{person}.mp4"
+    """One person's face and voice over the whole conversation ``name``."""
+    video = recordings / f"{person}.mp4"
     if options.source == "videos":
-        motion = track_video(video).resampled(options.fps)
+        motion = options.motion.motion(video, f"{name}_{person}", VIDEO_FPS)
     else:
         path = root / _EMOCA / f"{name}_{person}.pkl"
-        motion = _pickled_motion(path, options.order).resampled(options.fps)
+        motion = _pickled_motion(path, options.order, options.first_frame)
+    motion = motion.resampled(options.fps)
     if options.sound.origin == "none":
         return _Person(motion, None)
     if options.sound.origin == "given":
@@ -269,7 +293,7 @@ def _person(
         return _Person(
             motion, to_frames(rows, options.fps, frames, first_s=HUBERT_FIRST_S, step_s=step)
         )
-    both = folder / "processed" / f"{name}.mp3"
+    both = recordings / f"{name}.mp3"
     if both.is_file() and channel is not None:
         samples = read_audio(both, channel=channel)
     else:
@@ -279,8 +303,9 @@ def _person(
     return _Person(motion, whole_recording(samples, options.sound.encoder, options.fps, least=1))
 
 
-def _pickled_motion(path: Path, order: str) -> Motion:
-    """A dictionary of frame number -> 56 numbers at 5 frames a second; gaps are filled."""
+def _pickled_motion(path: Path, order: str, base: int) -> Motion:
+    """A dictionary of frame number (from ``base`` on) -> 56 numbers at 5 frames a second; gaps are
+    filled."""
     content = read_pickle(path)
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: expected a dictionary of frame number -> 56 numbers")
@@ -288,9 +313,9 @@ def _pickled_motion(path: Path, order: str) -> Motion:
         rows = {int(key): numbers(row, f"{path}: {key}") for key, row in content.items()}
     except (TypeError, ValueError):
         raise InputError(f"{path}: its keys are not frame numbers") from None
-    # ffmpeg counts pictures from 1; who counted from 0 has a frame 0
-    base = 0 if 0 in rows else 1
-    if min(rows) < 0 or max(rows) > _LARGEST_FRAME:
+    if min(rows) < base:
+        raise InputError(f"{path}: has frame {min(rows)}; --first-frame says they begin at {base}")
+    if max(rows) > _LARGEST_FRAME:
         raise InputError(f"{path}: frame {max(rows)} is no frame number of a conversation")
     if any(row.size != MOTION_DIM for row in rows.values()):
         raise InputError(f"{path}: has frames that are not {MOTION_DIM} numbers")

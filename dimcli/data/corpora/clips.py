@@ -17,7 +17,8 @@ speaker_id who speaks; ``listener_id`` likewise
 ========== ========================================================================================
 
 Without a table, ``<name>.speaker.mp4`` and ``<name>.listener.mp4`` are a pair, and every other
-video shows both.
+video shows both. Motion that was tracked already lies in a folder of its own under the videos'
+names, without their suffix; of a side-by-side video as ``<name>.speaker`` and ``<name>.listener``.
 """
 
 from __future__ import annotations
@@ -32,11 +33,16 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.clip import SPLITS
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
-from dimcli.data.corpora.sources import SoundPlan, encoded_piece, no_sound, whole_recording
+from dimcli.data.corpora.sources import (
+    MotionPlan,
+    SoundPlan,
+    encoded_piece,
+    no_sound,
+    whole_recording,
+)
 from dimcli.data.corpora.tables import Row, attitude_of, drawn_groups, read_table
 from dimcli.data.writer import Dyads, Skipped, Span, joined, paired, split_conversations
 from dimcli.media import probe_video, read_audio
-from dimcli.tracking.landmarks import track_video
 
 TABLE = "clips.csv"
 LAYOUTS = ("speaker-left", "speaker-right")
@@ -77,6 +83,7 @@ class _Clip:
 @dataclass(frozen=True)
 class _Options:
     root: Path
+    motion: MotionPlan
     sound: SoundPlan
     fps: float
 
@@ -86,14 +93,16 @@ def clips(
     *,
     table: Path | None = None,
     layout: str = LAYOUTS[0],
+    motion: MotionPlan | None = None,
     audio: str = "auto",
     fps: float | None = None,
     seed: int = 0,
 ) -> Corpus:
     """The dyad videos in ``root``, to be prepared; see the module for the table.
 
-    ``layout`` is that of side-by-side videos whose row says nothing; ``audio`` an encoder, ``none``
-    or ``auto``; ``fps`` is by default the first video's. Raises InputError without any video.
+    ``layout`` is that of side-by-side videos whose row says nothing; ``motion`` says who tracks
+    them, or where their motion lies; ``audio`` an encoder, ``none`` or ``auto``; ``fps`` is by
+    default the first video's. Raises InputError without any video.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; expected one of videos")
@@ -121,7 +130,9 @@ def clips(
         found.setdefault(files, []).append((clip, split))
     splits, without = _splits(found, seed)
     rate, remark = (fps, ()) if fps else _first_rate(root, splits)
-    options = _Options(root, SoundPlan.choose(audio, given=None, sound=audio != "none"), rate)
+    motion = motion or MotionPlan()
+    sound = SoundPlan.choose(audio, given=None, sound=audio != "none")
+    options = _Options(root, motion, sound, rate)
     jobs = []
     for files, split in sorted(splits.items(), key=lambda item: item[0].name):
         parts = tuple(clip for clip, _ in found[files])
@@ -131,11 +142,11 @@ def clips(
     return Corpus(
         name="clips",
         fps=options.fps,
-        space="arkit",
+        space=motion.space,
         encoder=options.sound.encoder,
         jobs=jobs,
         licence=LICENCE,
-        settings={"audio": options.sound.origin},
+        settings={"audio": options.sound.origin, **motion.settings},
         choices={"seed": seed},
         skipped=(*skipped, *without),
         remarks=(*remark, *options.sound.remarks()),
@@ -233,7 +244,7 @@ def _first_rate(root: Path, splits: dict[_Files, str]) -> tuple[float, tuple[str
 def _make(options: _Options, files: _Files, parts: tuple[_Clip, ...]) -> Dyads:
     """A conversation: tracked once, then cut into its clips."""
     fps = options.fps
-    speaker, listener = paired(*_tracked(options.root, files), fps)
+    speaker, listener = paired(*_tracked(options, files), fps)
     audio = no_sound(len(speaker))
     if options.sound.origin == "sound":
         path = options.root / files.sound
@@ -258,13 +269,22 @@ def _make(options: _Options, files: _Files, parts: tuple[_Clip, ...]) -> Dyads:
     return joined(pieces, skipped)
 
 
-def _tracked(root: Path, files: _Files) -> tuple[Motion, Motion]:
+def _tracked(options: _Options, files: _Files) -> tuple[Motion, Motion]:
     """The speaker's and the listener's motion."""
-    if files.speaker != files.listener:
-        return track_video(root / files.speaker), track_video(root / files.listener)
-    video = root / files.speaker
-    info = probe_video(video)
-    half = info.width // 2
-    left, right = (0, 0, half, info.height), (info.width - half, 0, half, info.height)
-    motions = track_video(video, region=left), track_video(video, region=right)
-    return motions if files.layout == LAYOUTS[0] else (motions[1], motions[0])
+    follow = partial(options.motion.motion, fps=options.fps)
+    speaker, listener = options.root / files.speaker, options.root / files.listener
+    # not Path.stem: names of clips hold dots
+    names = [file.rpartition(".")[0] for file in (files.speaker, files.listener)]
+    if speaker != listener:
+        return follow(speaker, names[0]), follow(listener, names[1])
+    regions: list[tuple[int, int, int, int] | None] = [None, None]
+    if options.motion.folder is None:
+        info = probe_video(speaker)
+        half = info.width // 2
+        regions = [(0, 0, half, info.height), (info.width - half, 0, half, info.height)]
+    if files.layout != LAYOUTS[0]:
+        regions.reverse()
+    return (
+        follow(speaker, f"{names[0]}.speaker", region=regions[0]),
+        follow(speaker, f"{names[0]}.listener", region=regions[1]),
+    )

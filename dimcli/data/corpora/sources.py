@@ -1,8 +1,9 @@
-"""Numbers out of other people's files: motion in either column layout, and audio features.
+"""Motion and audio features of corpora, out of videos and sounds or of other people's files.
 
 DIM's own files have pose 6 then expression 50, as this project does; LM_Listener's and
 Learning2Listen's have expression 50 then pose 6. Pose is head rotation 3, then jaw rotation 3. The
-speaker's sound is encoded from files, or its features are taken as given.
+speaker's sound is encoded from files, or its features are taken as given; so is the motion of
+videos: a tracker follows the faces in them, or motion that somebody has tracked already is read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ from dimcli.audio import HUBERT, MEL, NO_SOUND, SAMPLE_RATE, AudioEncoder, encod
 from dimcli.audio.sound import to_frames
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, Floats, Motion
+from dimcli.core.progress import silent
 from dimcli.data.writer import TOLERANCE_S, check_lengths
+from dimcli.media import probe_video
+from dimcli.tracking.emoca_folder import read_emoca_folder
+from dimcli.tracking.trackers import (
+    BUILT_IN,
+    check_no_checkpoint,
+    face_tracker,
+    loaded_encoder,
+    space_of,
+)
 
 POSE_FIRST, EXPRESSION_FIRST = "pose-exp", "exp-pose"
 ORDERS = (POSE_FIRST, EXPRESSION_FIRST)
@@ -81,6 +92,89 @@ def looks_reversed(motion: Motion) -> bool:
     spread = motion.values.std(axis=0)
     jaw_side, last = float(spread[4:6].max()), float(spread[-2:].max())
     return jaw_side > _CLEARLY * last and jaw_side > _JAW_STILL_RAD
+
+
+@dataclass(frozen=True)
+class MotionPlan:
+    """Where the motion of a corpus's videos comes from: ``tracker`` (with its ``checkpoint``)
+    follows the faces in them, or the ``folder`` has it. What comes out is in ``space``.
+    """
+
+    tracker: str = BUILT_IN
+    checkpoint: Path | None = None
+    folder: Path | None = None
+    space: str = "arkit"
+
+    @classmethod
+    def choose(
+        cls, tracker: str | None, checkpoint: Path | None, folder: Path | None
+    ) -> MotionPlan:
+        """What ``--tracker``, ``--checkpoint`` and ``--motion`` ask for.
+
+        A checkpoint is loaded, so that a bad one is told before long work. Raises InputError.
+        """
+        if folder is not None:
+            given = {"--tracker": tracker, "--checkpoint": checkpoint}
+            named = [name for name, value in given.items() if value is not None]
+            if named:
+                raise InputError(f"{named[0]}: --motion {folder} has motion already; leave out one")
+            return cls(folder=folder, space=_space_of_folder(folder))
+        name = tracker or BUILT_IN
+        space = space_of(name)
+        check_no_checkpoint(name, checkpoint)
+        if space == "flame":
+            loaded_encoder(name, checkpoint, "auto")
+        return cls(name, checkpoint, None, space)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What a data set's recipe has to know of it; nothing of the built-in tracker."""
+        if self.folder is not None:
+            return {"motion": self.space}
+        named = {"checkpoint": self.checkpoint.name} if self.checkpoint else {}
+        return {} if self.tracker == BUILT_IN else {"tracker": self.tracker} | named
+
+    def motion(
+        self, video: Path, name: str, fps: float, region: tuple[int, int, int, int] | None = None
+    ) -> Motion:
+        """The motion of the face in ``video`` (in its ``region``).
+
+        In a folder it is called ``name``: ``<name>.npz``, as ``dim extract`` writes it, or the
+        folder ``<name>`` as EMOCA does, which runs at the video's rate where that is there, else at
+        ``fps``. Raises InputError.
+        """
+        if self.folder is None:
+            return face_tracker(video, self.tracker, self.checkpoint, region=region)(silent)
+        file, frames = self.folder / f"{name}.npz", self.folder / name
+        if file.is_file():
+            motion = Motion.load(file)
+        elif frames.is_dir():
+            rate = probe_video(video).fps if video.is_file() else fps
+            motion = read_emoca_folder(frames, rate)
+        else:
+            raise InputError(f"{file}: no such motion file, and no folder '{name}' of EMOCA's")
+        if motion.space != self.space:
+            raise InputError(
+                f"{file}: is in the '{motion.space}' space, other files of {self.folder} in "
+                f"'{self.space}'; track it again with the same --tracker, or dim convert it"
+            )
+        return motion
+
+
+def _space_of_folder(folder: Path) -> str:
+    """The space of the motion in a folder, by its first motion file; EMOCA's folders are FLAME."""
+    if not folder.is_dir():
+        raise InputError(f"--motion {folder}: no such folder")
+    for pattern in ("*.npz", "*/*.npz"):  # no deeper: EMOCA's trees have a folder a frame
+        files = [path for path in folder.glob(pattern) if not path.name.endswith(".audio.npz")]
+        if files:
+            return Motion.load(min(files)).space
+    if not any(path.is_dir() for path in folder.iterdir()):
+        raise InputError(
+            f"--motion {folder}: has no motion; expected files NAME.npz of dim extract, or EMOCA's "
+            "folders NAME"
+        )
+    return "flame"
 
 
 HUBERT_FPS = 50.0

@@ -1,7 +1,8 @@
 """ViCo (Responsive Listening Head), as its owners distribute it and as DIM processed it.
 
 - ``videos``: ``videos/<stem>.mp4`` (one person each, without sound), ``audios/<id>.wav``; tracked
-  by the built-in tracker, in the ``arkit`` space.
+  by any tracker, by default the built-in one (space ``arkit``).
+- motion that was tracked before, in a folder of its own: ``<stem>.npz`` or EMOCA's ``<stem>/``.
 - ``emoca``: ``emoca/<stem>/EMOCA_v2_lr_mse_20/<frame>/{exp,pose}.npy`` and ``hubert/<id>.pkl``.
 - ``processed``: ``vico_processed_30fps/<id>.pkl``, dictionaries of ``audio`` [T, 768],
   ``video_speaker`` and ``video_listener`` [T, 56].
@@ -10,7 +11,7 @@ With any of them the metadata: the table of the project page (``RLD_data.csv``: 
 listener, speaker, listener_id, speaker_id, data_split), or those of the 2022 challenge, one a split
 (``train.csv``: video_id, uuid, speaker_id, listener_id). Which video is the listener's stands in
 the table alone. The corpus has train and test; val is taken from train, by conversation and
-speaker.
+speaker. An attitude stands in the column of that name, else in the first one, where DIM reads it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dimcli.core.motion import Floats, Motion
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
 from dimcli.data.corpora.sources import (
     POSE_FIRST,
+    MotionPlan,
     SoundPlan,
     check_sound,
     encoded,
@@ -49,7 +51,6 @@ from dimcli.data.writer import Dyads, Skipped, Span, paired
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
 from dimcli.tracking.emoca_folder import read_emoca_folder
-from dimcli.tracking.landmarks import track_video
 
 _COLUMNS = ("audio", "listener", "speaker", "listener_id", "speaker_id", "data_split")
 _CHALLENGE_COLUMNS = ("uuid", "speaker_id", "listener_id")
@@ -79,9 +80,10 @@ class ViCoClip:
 
 def read_clips(
     root: Path, table: Path | None, split_names: dict[str, str]
-) -> tuple[list[ViCoClip], list[Skipped]]:
-    """The clips of the metadata, and the rows whose split is none of ours."""
+) -> tuple[list[ViCoClip], list[Skipped], tuple[str, ...]]:
+    """The clips of the metadata, the rows whose split is none of ours, and remarks on attitudes."""
     rows: list[tuple[Row, str]] = []
+    remarks: list[str] = []
     for path in [table] if table else sorted(root.glob("*.csv")):
         columns = columns_of(path)
         if set(_CHALLENGE_COLUMNS) <= set(columns):
@@ -95,7 +97,11 @@ def read_clips(
                 for row in read_table(path, _CHALLENGE_COLUMNS)
             ]
         elif table or set(_COLUMNS) <= set(columns):
-            rows += [(row, row["data_split"]) for row in read_table(path, _COLUMNS)]
+            found = read_table(path, _COLUMNS)
+            named = _attitude_column(columns)
+            if named not in ("attitude", ""):
+                remarks.append(f"{path.name} has no column 'attitude'; took the first, '{named}'")
+            rows += [(row | {"attitude": row.get(named, "")}, row["data_split"]) for row in found]
     if not rows:
         raise InputError(
             f"{root}: has no metadata table; expected RLD_data.csv with the columns attitude, "
@@ -103,6 +109,14 @@ def read_clips(
         )
     clips, skipped = [], []
     known = _SPLITS | split_names
+    strange = Counter(row["attitude"] for row, _ in rows if row.get("attitude"))
+    strange = Counter({text: n for text, n in strange.items() if attitude_of(text) == "unknown"})
+    if strange:
+        text, _ = strange.most_common(1)[0]
+        remarks.append(
+            f"{strange.total()} of {len(rows)} rows have an attitude that is none of positive, "
+            f"neutral, negative (such as '{text}'); theirs is unknown"
+        )
     for row, split in rows:
         if split not in known:
             skipped.append(
@@ -126,7 +140,14 @@ def read_clips(
                 video=video,
             )
         )
-    return clips, skipped
+    return clips, skipped, tuple(remarks)
+
+
+def _attitude_column(columns: list[str]) -> str:
+    """Whose values are the listeners' attitudes: DIM's code reads the first column."""
+    if "attitude" in columns or columns[0] in _COLUMNS:
+        return "attitude"
+    return columns[0]
 
 
 def split_clips(clips: list[ViCoClip], seed: int) -> dict[str, str]:
@@ -168,12 +189,14 @@ class _Options:
     sound: SoundPlan
     fps: float
     order: str
+    motion: MotionPlan
 
 
 def vico(
     root: Path,
     *,
     source: str = "auto",
+    motion: MotionPlan | None = None,
     audio: str = "auto",
     fps: float | None = None,
     order: str = POSE_FIRST,
@@ -183,7 +206,8 @@ def vico(
 ) -> Corpus:
     """The ViCo corpus in ``root``, to be prepared.
 
-    ``source`` is one of SOURCES or ``auto``; ``audio`` an encoder to run on ``audios/``, ``given``
+    ``source`` is one of SOURCES or ``auto``; ``motion`` says who tracks the videos, or where their
+    motion lies; ``audio`` an encoder to run on ``audios/``, ``given``
     (features that are there), ``none`` or ``auto``; ``order`` that of processed files; ``table``
     the metadata where it lies elsewhere; ``split_names`` says which split further names in the
     table stand for (``{"ood": "test"}``). Raises InputError where nothing of ViCo lies in ``root``.
@@ -192,15 +216,16 @@ def vico(
         raise InputError(f"{root}: no such folder; expected ViCo's")
     if root.name == _PROCESSED:
         root = root.parent
-    source, others = _choose_source(root, source)
+    motion = motion or MotionPlan()
+    source, others = _choose_source(root, source, motion)
     sound = SoundPlan.choose(
         audio,
         given=HUBERT if source == "processed" or (root / "hubert").is_dir() else None,
         sound=(root / "audios").is_dir(),
     )
     bare = source == "processed" and sound.origin == "given" and not (root / "hubert").is_dir()
-    options = _Options(root, source, sound, fps or VICO_FPS, order)
-    clips, skipped = read_clips(root, table, split_names or {})
+    options = _Options(root, source, sound, fps or VICO_FPS, order, motion)
+    clips, skipped, unsure = read_clips(root, table, split_names or {})
     splits = split_clips(clips, seed)
     jobs = [
         Job(
@@ -214,19 +239,26 @@ def vico(
     return Corpus(
         name="vico",
         fps=options.fps,
-        space="arkit" if source == "videos" else "flame",
+        space=motion.space if source == "videos" else "flame",
         encoder=sound.encoder,
         jobs=jobs,
         licence=LICENCE,
         settings={"from": source, "audio": sound.origin}
-        | ({"order": order} if source == "processed" else {}),
+        | ({"order": order} if source == "processed" else {})
+        | motion.settings,
         choices={"seed": seed},
         skipped=tuple(skipped),
-        remarks=(*others, *sound.remarks(), *((_QUIRK,) if bare else ())),
+        remarks=(*others, *unsure, *sound.remarks(), *((_QUIRK,) if bare else ())),
     )
 
 
-def _choose_source(root: Path, wanted: str) -> tuple[str, tuple[str, ...]]:
+def _choose_source(root: Path, wanted: str, motion: MotionPlan) -> tuple[str, tuple[str, ...]]:
+    if motion.settings and wanted not in ("auto", "videos"):
+        raise InputError(f"--from {wanted}: --tracker and --motion are of videos; leave out one")
+    if motion.folder is not None:
+        return "videos", ()
+    if motion.settings:
+        wanted = "videos"
     folders = {"emoca": "emoca", "processed": _PROCESSED, "videos": "videos"}
     there = [name for name in SOURCES if (root / folders[name]).is_dir()]
     if wanted != "auto":
@@ -250,7 +282,7 @@ def _make(options: _Options, clip: ViCoClip) -> Dyads:
     fps, rows = options.fps, None
     if options.source == "videos":
         speaker, listener = (
-            track_video(options.root / "videos" / f"{stem}.mp4")
+            options.motion.motion(options.root / "videos" / f"{stem}.mp4", stem, VICO_FPS)
             for stem in (clip.speaker, clip.listener)
         )
     elif options.source == "emoca":

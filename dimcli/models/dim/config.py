@@ -264,6 +264,11 @@ class DIMRun(SampledRun):
         return self.dim.speaker_centering
 
     @property
+    def hears(self) -> bool:
+        """Whether sound makes a difference to the model."""
+        return self.kind == "dim" and self.dim.modalities != "motion"
+
+    @property
     def attitude_conditioned(self) -> bool:
         """Whether the model is told the listener's attitude."""
         return self.kind == "dim" and self.dim.attitudes

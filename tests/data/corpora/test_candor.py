@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.data.corpora.candor import TurnOptions, candor
 from dimcli.data.corpora.preparing import prepare
+from dimcli.data.corpora.sources import MotionPlan
 from dimcli.data.corpora.tables import read_turns
 from dimcli.data.store import ClipStore
 from tests import corpora
@@ -69,7 +71,7 @@ def test_gaps_in_frame_keys_are_filled_and_turns_without_a_face_left_out(tmp_pat
     values = corpora.moving(100, 5.0, seed=0)
     # two frames lost in the first turn, nearly all of the second
     lost = {3, 4, *range(27, 55)}
-    content = {f"{i + 1:06d}": values[i] for i in range(100) if i not in lost}
+    content = {f"{i:06d}": values[i] for i in range(100) if i not in lost}
     corpora.write_pickle(root / "emoca_sample_out1" / "0000-uuid_ann.pkl", content)
     prepared = prepare(candor(root), tmp_path / "data")
     store = ClipStore(tmp_path / "data")
@@ -91,7 +93,7 @@ def test_every_planted_fault_of_pickles_is_named_and_survived(tmp_path: Path) ->
         return root / "emoca_sample_out1" / f"{index:04d}-uuid_{person}.pkl"
 
     def keyed(rows: np.ndarray) -> dict[str, np.ndarray]:
-        return {f"{i + 1:06d}": row for i, row in enumerate(rows)}
+        return {f"{i:06d}": row for i, row in enumerate(rows)}
 
     path(0).unlink()
     corpora.write_pickle(path(1), keyed(values[:40]))
@@ -110,7 +112,7 @@ def test_every_planted_fault_of_pickles_is_named_and_survived(tmp_path: Path) ->
         "0000-uuid": "no such pickle",
         "0001-uuid-00002": "the listener's recording is 8.00 s",
         "0001-uuid-00003": "the speaker's recording is 8.00 s",
-        "0002-uuid": "000010 has NaN",
+        "0002-uuid": "000009 has NaN",
         "0003-uuid": "refused",
         "0004-uuid": "order were exp-pose",
         "0005-uuid-00002": "the sound is 10.00 s long",
@@ -179,3 +181,44 @@ def test_videos_are_tracked_and_each_voice_is_its_own_channel(
 def test_options_that_make_no_sense_are_refused(options: dict, line: str) -> None:
     with pytest.raises(InputError, match=line):
         TurnOptions(**options)
+
+
+def test_every_file_is_numbered_alike_also_where_a_persons_first_frame_is_lost(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "candor"
+    corpora.candor_pickles(root, conversations=1)
+    values = corpora.moving(100, 5.0, seed=0)
+    late = {f"{frame:06d}": values[frame] for frame in range(1, 100)}
+    corpora.write_pickle(root / "emoca_sample_out1" / "0000-uuid_ann.pkl", late)
+    prepare(candor(root), tmp_path / "data")
+    clip = ClipStore(tmp_path / "data").load(ClipStore(tmp_path / "data").records[1])
+    np.testing.assert_array_equal(clip.listener.values, values[25:60])
+    prepared = prepare(candor(root, first_frame=1), tmp_path / "from_one")
+    assert "has frame 0; --first-frame says they begin at 1" in prepared.skipped[0].reason
+    assert any("--shift-ms 200" in remark for remark in candor(root).remarks)
+    shifted = candor(root, turns=TurnOptions(shift_ms=200))
+    assert not any("--shift-ms" in remark for remark in shifted.remarks)
+
+
+def test_media_and_tracked_motion_may_lie_apart_from_the_transcripts(tmp_path: Path) -> None:
+    root, media = tmp_path / "candor", tmp_path / "media"
+    name, turns = "0000-uuid", [("L", 0.0, 2.0), ("R", 2.0, 4.0)]
+    corpora.transcript(root / name / "transcription" / "transcript_cliffhanger.csv", turns)
+    recordings = media / name / "processed"
+    corpora.channel_map(recordings / "channel_map.json", "ann", "bob")
+    corpora.tone(recordings / f"{name}.mp3.wav", 4.0, rate=16000, hertz=(180.0, 240.0))
+    corpora.ffmpeg("-i", recordings / f"{name}.mp3.wav", recordings / f"{name}.mp3")
+    (tmp_path / "tracked").mkdir()
+    for seed, person in enumerate(("ann", "bob")):
+        motion = Motion(corpora.moving(120, seed=seed), 30.0, "flame")
+        motion.save(tmp_path / "tracked" / f"{name}_{person}.npz")
+    plan = MotionPlan.choose(None, None, tmp_path / "tracked")
+    prepared = prepare(candor(root, motion=plan, media=media), tmp_path / "data")
+    assert prepared.info is not None, prepared.skipped
+    assert (prepared.info.space, prepared.info.fps) == ("flame", 30.0)
+    store = ClipStore(tmp_path / "data")
+    clip = store.load(store.records[0])
+    assert (clip.record.speaker, clip.record.listener) == ("ann", "bob")
+    np.testing.assert_array_equal(clip.listener.values, corpora.moving(120, seed=1)[:60])
+    assert clip.speaker_audio.std() > 0.1

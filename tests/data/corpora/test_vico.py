@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.data.corpora.preparing import Prepared, prepare
+from dimcli.data.corpora.sources import MotionPlan
 from dimcli.data.corpora.vico import vico
 from dimcli.data.store import ClipStore
+from dimcli.tracking.emoca_folder import read_emoca_folder
 from tests import corpora
 
 
@@ -216,3 +221,59 @@ def test_a_folder_without_its_table_or_of_something_else_says_so(tmp_path: Path)
         vico(tmp_path / "vico")
     with pytest.raises(InputError, match="expected ViCo's folder"):
         vico(tmp_path)
+
+
+def test_motion_that_was_tracked_before_is_taken_by_name_in_its_own_space(tmp_path: Path) -> None:
+    rows = corpora.vico_emoca(tmp_path / "vico", frames=24)
+    whole = prepare(vico(tmp_path / "vico"), tmp_path / "emoca")
+    (tmp_path / "vico" / "emoca").rename(tmp_path / "tracked")
+    one = tmp_path / "tracked" / rows[0][3]
+    motion = read_emoca_folder(one, 30.0)
+    shutil.rmtree(one)
+    motion.save(tmp_path / "tracked" / f"{rows[0][3]}.npz")
+    plan = MotionPlan.choose(None, None, tmp_path / "tracked")
+    taken = prepare(vico(tmp_path / "vico", motion=plan), tmp_path / "taken")
+    assert whole.info is not None and taken.info is not None
+    assert (taken.info.space, taken.info.fps, taken.clips) == ("flame", 30.0, whole.clips)
+    before_it, taken_from = ClipStore(tmp_path / "emoca"), ClipStore(tmp_path / "taken")
+    for record in before_it.records:
+        before, after = before_it.load(record), taken_from.load(record)
+        np.testing.assert_array_equal(before.speaker.values, after.speaker.values)
+        np.testing.assert_array_equal(before.listener.values, after.listener.values)
+
+
+def test_what_does_not_go_with_motion_files_is_told(tmp_path: Path) -> None:
+    corpora.vico_emoca(tmp_path / "vico", count=1, frames=2)
+    (tmp_path / "tracked").mkdir()
+    with pytest.raises(InputError, match=r"--motion .*has no motion"):
+        MotionPlan.choose(None, None, tmp_path / "tracked")
+    Motion(corpora.moving(9), 30.0, "arkit").save(tmp_path / "tracked" / "a.npz")
+    plan = MotionPlan.choose(None, None, tmp_path / "tracked")
+    assert plan.space == "arkit"
+    Motion(corpora.moving(9), 30.0, "flame").save(tmp_path / "tracked" / "b.npz")
+    with pytest.raises(InputError, match=r"b\.npz: is in the 'flame' space, other files"):
+        plan.motion(tmp_path / "b.mp4", "b", 30.0)
+    with pytest.raises(InputError, match=r"c\.npz: no such motion file"):
+        plan.motion(tmp_path / "c.mp4", "c", 30.0)
+    with pytest.raises(InputError, match=r"--tracker: --motion .* has motion already"):
+        MotionPlan.choose("emoca", None, tmp_path / "tracked")
+    with pytest.raises(InputError, match="--from emoca: --tracker and --motion are of videos"):
+        vico(tmp_path / "vico", source="emoca", motion=plan)
+    with pytest.raises(InputError, match=r"--checkpoint .*: --tracker landmarks has its own"):
+        MotionPlan.choose(None, tmp_path / "x.ckpt", None)
+    with pytest.raises(InputError, match=r"x\.ckpt: no such"):
+        MotionPlan.choose("emoca", tmp_path / "x.ckpt", None)
+
+
+def test_an_attitude_is_read_where_dim_reads_it_and_what_is_none_is_counted(tmp_path: Path) -> None:
+    rows = corpora.vico_processed(tmp_path / "vico", count=4, frames=4)
+    rows = [(("Positive", "neutral", "happy", "happy")[i], *row[1:]) for i, row in enumerate(rows)]
+    columns = ("sentiment", *corpora.RLD_COLUMNS[1:])
+    corpora.write_table(tmp_path / "vico" / "RLD_data.csv", columns, rows)
+    corpus = vico(tmp_path / "vico")
+    assert [json.loads(job.key)[2] for job in corpus.jobs] == [
+        "positive", "neutral", "unknown", "unknown",
+    ]  # fmt: skip
+    said = " ".join(corpus.remarks)
+    assert "no column 'attitude'; took the first, 'sentiment'" in said
+    assert "2 of 4 rows have an attitude that is none of" in said and "(such as 'happy')" in said
