@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from dimcli.core import manifest
 from dimcli.core.errors import DimError, InputError
 
 DEFAULT_LISTENER = "listener-small"
@@ -26,7 +27,7 @@ def registry() -> dict[str, Any]:
 def digest(path: Path) -> str:
     """SHA-256 of a file; of a folder, that of its files' names and digests."""
     if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return manifest.sha256(path)
     files = sorted(file for file in path.iterdir() if not file.name.startswith("."))
     listing = "\n".join(f"{file.name} {digest(file)}" for file in files)
     return hashlib.sha256(listing.encode()).hexdigest()
@@ -64,6 +65,26 @@ def user_folder() -> Path:
 def fetched_run(name: str) -> Path:
     """Where the run ``owner/name`` of the Hugging Face hub lies once it is fetched."""
     return user_folder() / "runs" / name.replace("/", "--")
+
+
+def fetched_file(name: str, path: Path) -> Path:
+    """``path`` of a file of the fetchable ``name``, if it is the one that the registry pins.
+
+    Raises InputError where it is another.
+    """
+    wanted = registry()["fetchable"][name]["sha256"].get(path.name)
+    status = path.stat()
+    if wanted is None or _digest_of(path, status.st_size, status.st_mtime_ns) != wanted:
+        raise InputError(
+            f"{path}: is not the published file of {name} (by its sha256); delete it, then run "
+            f"`dim weights fetch {name}`"
+        )
+    return path
+
+
+@cache
+def _digest_of(path: Path, size: int, changed_ns: int) -> str:
+    return digest(path)
 
 
 def resolve(name: str) -> Path:

@@ -76,13 +76,18 @@ def find_hubert(name: str | None) -> HubertFiles:
     """The files of a model; ``name`` is a folder or a hub name, by default the paper's.
 
     The default is looked for in the user's folder (`dim weights fetch hubert`) and in the hub's
-    cache; a hub name in the cache, then on the hub. Raises InputError that says how to get it.
+    cache, and has to be the published files; a hub name in the cache, then on the hub. Raises
+    InputError that says how to get it.
     """
     if name is None:
-        from weights import user_folder
+        from weights import fetched_file, user_folder
 
         fetched = user_folder() / FETCHED
-        return _in(fetched if (fetched / CONFIG).is_file() else _cached(DEFAULT_MODEL, fetched))
+        files = _in(fetched if (fetched / CONFIG).is_file() else _cached(DEFAULT_MODEL, fetched))
+        for part in (CONFIG, PREPROCESSOR, files.weights.name):
+            if (path := files.weights.with_name(part)).is_file():
+                fetched_file(FETCHED, path)
+        return files
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _in(folder)
@@ -123,10 +128,15 @@ def _snapshot(name: str, *, local_files_only: bool) -> Path:
     import_transformers()
     import huggingface_hub
 
-    wanted = [CONFIG, PREPROCESSOR, *WEIGHTS]
+    from weights import registry
+
+    published = registry()["fetchable"][FETCHED]
     return Path(
         huggingface_hub.snapshot_download(
-            name, allow_patterns=wanted, local_files_only=local_files_only
+            name,
+            revision=published["revision"] if name == published["repository"] else None,
+            allow_patterns=[CONFIG, PREPROCESSOR, *WEIGHTS],
+            local_files_only=local_files_only,
         )
     )
 

@@ -137,8 +137,11 @@ def mix(tracks: tuple[Path, Path], output: Path) -> None:
     sides = []
     for index, track in enumerate(tracks):
         gains = (1.0, BALANCE) if index == 0 else (BALANCE, 1.0)
+        sound = sound_track(track)
+        assert sound is not None  # it has been heard
         sides.append(
-            f"[{index}:a:{sound_track(track)}]aresample=48000:async=1:first_pts=0,aformat=channel_layouts=mono,"
+            f"[{index}:a:{sound.index}]aresample=48000:async=1:first_pts=0,"
+            "aformat=channel_layouts=mono,"
             f"pan=stereo|c0={gains[0]}*c0|c1={gains[1]}*c0[s{index}]"
         )
     graph = ";".join([*sides, "[s0][s1]amix=inputs=2:duration=longest:normalize=0,alimiter[out]"])

@@ -1,7 +1,8 @@
 """Fetching weights from the Hugging Face hub and giving out one's own, by ``huggingface_hub``.
 
-What is fetched is compared with the hashes that the hub states for it, and noted in the manifest
-of the user's folder. Downloads that were interrupted go on where they stopped.
+What is fetched is compared with the hashes that the registry pins (of its names) or that the hub
+states for it, and noted in the manifest of the user's folder. Downloads that were interrupted go on
+where they stopped.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from dimcli.models.registry import read_config
 CARD = "README.md"
 RUN_FILES = (CONFIG, MODEL, CARD, METRICS)
 TENSORS = (MODEL, "pytorch_model.bin")
-FOREIGN_FILES = ("config.json", "preprocessor_config.json", *TENSORS)
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -34,19 +34,25 @@ class Fetched:
 
 
 def fetch(name: str, *, revision: str | None = None, token: str | None = None) -> Fetched:
-    """Bring ``name`` into the user's folder: ``owner/name`` of a run, or a name in the registry.
+    """Bring ``name`` into the user's folder: ``owner/name`` of a run, or a name in the registry,
+    which fixes the revision and the files.
 
     Raises InputError where the hub has no such thing, nothing can be reached, a file does not hash
-    to what the hub states, or it is no run of ours.
+    to what it must, or it is no run of ours.
     """
     foreign = weights.registry()["fetchable"].get(name)
     repository = foreign["repository"] if foreign else name
     if not _NAME.fullmatch(repository):
         known = ", ".join(sorted(weights.registry()["fetchable"]))
         raise InputError(f"{name}: neither owner/name of a run on the hub nor one of: {known}")
+    if foreign and revision not in (None, foreign["revision"]):
+        raise InputError(
+            f"--revision {revision}: {name} is used at {foreign['revision'][:7]} only; leave it out"
+        )
     home = weights.user_folder()
     folder = home / foreign["folder"] if foreign else weights.fetched_run(name)
-    files = FOREIGN_FILES if foreign else RUN_FILES
+    files = tuple(foreign["sha256"]) if foreign else RUN_FILES
+    revision = foreign["revision"] if foreign else revision
     hub = _library()
     try:
         info = hub.HfApi(token=token).model_info(repository, revision=revision, files_metadata=True)
@@ -56,7 +62,7 @@ def fetch(name: str, *, revision: str | None = None, token: str | None = None) -
     except Exception as error:  # the library has had three HTTP clients, with kinds of their own
         raise InputError(f"{name}: cannot be fetched ({_reason(error)})") from None
     present = [folder / file for file in files if (folder / file).is_file()]
-    _compare(name, info, folder, present)
+    _compare(name, info, folder, present, foreign["sha256"] if foreign else {})
     if foreign is None:
         read_config(folder / CONFIG)
     manifest.record(home, present)
@@ -113,23 +119,26 @@ def _reason(error: Exception) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _compare(name: str, info: Any, folder: Path, present: list[Path]) -> None:
-    """Every file against the hash that the hub states; a wrong one is deleted."""
+def _compare(
+    name: str, info: Any, folder: Path, present: list[Path], pinned: dict[str, str]
+) -> None:
+    """Every file against the hash that is ``pinned`` or that the hub states; a wrong one is
+    deleted."""
     stated = {one.rfilename: one for one in info.siblings}
     for path in present:
         file = stated.get(path.relative_to(folder).as_posix())
         if file is None:  # of an earlier revision
             path.unlink()
             continue
-        whole = (
-            manifest.sha256(path) == file.lfs.sha256
-            if file.lfs is not None
-            else _git_hash(path) == file.blob_id
-        )
+        if path.name in pinned or file.lfs is not None:
+            whole = manifest.sha256(path) == pinned.get(path.name, file.lfs and file.lfs.sha256)
+        else:
+            whole = _git_hash(path) == file.blob_id
         if not whole:
             path.unlink()
+            whose = "the published file's" if path.name in pinned else "the hub's"
             raise InputError(
-                f"{name}: {path.name} arrived damaged (its hash differs from the hub's); "
+                f"{name}: {path.name} arrived damaged (its hash differs from {whose}); "
                 "fetch it again"
             )
     if not any(path.name in TENSORS for path in present):

@@ -17,11 +17,15 @@ from typing import IO
 import imageio_ffmpeg
 
 PIPE_BYTES = 1 << 20
+LEAST_SHARE = 0.8
+"""Share of what a file promises (frames, seconds of sound, packets that can be decoded) that must
+come for it not to count as damaged."""
 
 
 def command(*arguments: str | Path) -> list[str]:
     """An ffmpeg command line."""
-    return [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-y", *map(str, arguments)]
+    always = ("-hide_banner", "-nostdin", "-y", "-max_error_rate", f"{1 - LEAST_SHARE:.2f}")
+    return [imageio_ffmpeg.get_ffmpeg_exe(), *always, *map(str, arguments)]
 
 
 FORMATS = (

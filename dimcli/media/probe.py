@@ -53,6 +53,16 @@ class VideoInfo:
     """How bright (cd/m2) a picture of high dynamic range (PQ, HLG) gets; None for any other."""
 
 
+@dataclass(frozen=True)
+class SoundTrack:
+    """Which of a file's sound tracks is read."""
+
+    index: int
+    """From 0, among the sound tracks."""
+    duration_s: float | None
+    """Its length, where the file says it exactly."""
+
+
 def _is_cut_short(path: Path) -> bool:
     """Whether an mp4, mov or wav ends before its last box does (a broken download or recording)."""
     size = path.stat().st_size
@@ -265,8 +275,8 @@ chosen_track = _CHOSEN_TRACK.get
 """The track that :func:`audio_track` chose, or None."""
 
 
-def sound_track(path: Path) -> int | None:
-    """Which of a file's sound tracks is read, from 0: the one that :func:`audio_track` chose, else
+def sound_track(path: Path) -> SoundTrack | None:
+    """Which of a file's sound tracks is read: the one that :func:`audio_track` chose, else
     the one that the file flags as its default, else the first. None where there is no sound.
 
     Raises InputError where the file cannot be read, has no such track, or is beyond the limits.
@@ -299,12 +309,14 @@ def sound_track(path: Path) -> int | None:
         duration = _seconds(stream.duration, stream.time_base)
         if duration is None and container.duration:
             duration = container.duration / av.time_base
+        # other formats estimate it from the bit rate
+        exact = container.format.name.startswith(("mov", "wav", "flac"))
     if duration is not None and duration > limits.SOUND_S + limits.GAP_S:
         raise InputError(
             f"{path}: its sound is {duration / 3600:.1f} hours long; expected at most "
             f"{limits.SOUND_S / 3600:.0f}; cut the file"
         )
-    return index
+    return SoundTrack(index, duration if exact else None)
 
 
 def has_audio(path: Path) -> bool:

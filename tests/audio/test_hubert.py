@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import weights
 from dimcli.audio import AudioEncoder, encode, encoder, encoder_here, load_encoder
 from dimcli.audio.hubert import EDGE, HOP, HubertEncoder, window_starts
 from dimcli.audio.hubert_files import receptive_field
@@ -180,14 +181,31 @@ def test_a_video_without_sound_is_silent(folder, tmp_path):
     assert np.isfinite(heard).all()
 
 
-def test_the_default_model_is_what_was_fetched(tmp_path):
-    small_model(width=768).save_pretrained(tmp_path / "home" / "hubert")
+def published(folder: Path, width: int, monkeypatch) -> None:
+    """A model in ``folder``, and a registry to which it is the published one."""
+    small_model(width=width).save_pretrained(folder)
+    facts = weights.registry()
+    pins = {file.name: weights.digest(file) for file in folder.iterdir()}
+    changed = facts | {"fetchable": {"hubert": facts["fetchable"]["hubert"] | {"sha256": pins}}}
+    monkeypatch.setattr(weights, "registry", lambda: changed)
+
+
+def test_the_default_model_is_what_was_fetched(tmp_path, monkeypatch):
+    folder = tmp_path / "home" / "hubert"
+    published(folder, 768, monkeypatch)
     features = encode("hubert", speech(1.0), RATE, 25.0, 25, device="cpu")
     assert features.shape == (25, 768)
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
+    load_encoder.cache_clear()
+    for using in (load_encoder, encoder_here):
+        with pytest.raises(InputError, match=r"model\.safetensors: is not the published file"):
+            using("hubert")
 
 
-def test_the_default_model_must_be_as_wide_as_the_published_one(tmp_path):
-    small_model().save_pretrained(tmp_path / "home" / "hubert")
+def test_the_default_model_must_be_as_wide_as_the_published_one(tmp_path, monkeypatch):
+    published(tmp_path / "home" / "hubert", WIDTH, monkeypatch)
     with pytest.raises(InputError, match="gives 16 features; expected 768"):
         load_encoder("hubert", "cpu")
 

@@ -1,9 +1,11 @@
 """``dim weights fetch`` and ``push``: the real command against a hub on this machine."""
 
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,6 +94,43 @@ def test_what_does_not_hash_to_what_the_hub_states_is_thrown_away(
     assert ended.returncode == 2
     assert f"{name} arrived damaged" in ended.stderr
     assert not (tmp_path / "runs" / "somebody--listener" / name).exists()
+
+
+def test_published_weights_are_those_of_one_commit_whatever_the_hub_says_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub
+
+    from dimcli.jobs.hub import fetch
+
+    monkeypatch.setenv("DIM_HOME", str(tmp_path))
+    facts = weights.registry()["fetchable"]["hubert"]
+    other = b"other weights"
+    asked: list[str] = []
+
+    class Api:
+        def __init__(self, token: str | None = None) -> None:
+            pass
+
+        def model_info(self, name: str, *, revision: str, files_metadata: bool) -> object:
+            asked.append(revision)
+            lfs = SimpleNamespace(sha256=hashlib.sha256(other).hexdigest())
+            file = SimpleNamespace(rfilename="pytorch_model.bin", lfs=lfs, blob_id="")
+            return SimpleNamespace(sha=revision, siblings=[file])
+
+    def snapshot_download(name: str, *, revision: str, local_dir: Path, **_: object) -> None:
+        asked.append(revision)
+        local_dir.mkdir()
+        (local_dir / "pytorch_model.bin").write_bytes(other)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    with pytest.raises(InputError, match=r"differs from the published file's"):
+        fetch("hubert")
+    assert asked == [facts["revision"]] * 2
+    assert not (tmp_path / "hubert" / "pytorch_model.bin").exists()
+    with pytest.raises(InputError, match=r"--revision main: hubert is used at dba3bb0 only"):
+        fetch("hubert", revision="main")
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def run(plan: Plan) -> Outcome:
     pid = os.fork()
     if pid == 0:
         become_command(plan)
-    code, megabytes = wait(pid, started + SECONDS)
+    code, megabytes = wait(pid, started)
     seconds = time.monotonic() - started
     faults = [f"left a process: {name}" for name in left_processes()]
     heard = plan.folder / "events"
@@ -255,7 +255,7 @@ def watcher(plan: Plan) -> Callable[[str, tuple[Any, ...]], None]:
     return hook
 
 
-def wait(pid: int, until: float) -> tuple[int | None, float]:
+def wait(pid: int, started: float) -> tuple[int | None, float]:
     """How a process ended (None: it had to be ended) and the most memory that it had, in MB."""
     late = False
     while True:
@@ -263,10 +263,18 @@ def wait(pid: int, until: float) -> tuple[int | None, float]:
         if ended:
             code = os.waitstatus_to_exitcode(status)
             return (None if late else code), used.ru_maxrss / 1024
-        if not late and time.monotonic() > until:
+        taken = time.monotonic() - started
+        if not late and taken > SECONDS and taken - queued(pid) > SECONDS:
             late = True
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.002)
+
+
+def queued(pid: int) -> float:
+    """Seconds that a process was ready to run and other work of a busy machine ran instead."""
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
 
 
 def become_reaper() -> None:
