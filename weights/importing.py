@@ -14,7 +14,7 @@ from pathlib import Path
 import weights
 from dimcli.core import manifest
 from dimcli.core.errors import InputError
-from dimcli.core.files import existing_file
+from dimcli.core.files import existing_file, new_folder
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,12 @@ def import_file(kind: str, file: Path, *, folder: Path | None = None, force: boo
         raise InputError(
             f"{kind}: already imported, as {target}; pass --force to replace it with {file}"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     module, name = facts.function.split(":")
     convert: Callable[[Path, Path], Path] = getattr(import_module(module), name)
-    path = convert(file, folder)
-    manifest.record(folder, [path])
+    with new_folder(folder, "*.*"):
+        folder.mkdir(parents=True, exist_ok=True)
+        path = convert(file, folder)
+        manifest.record(folder, [path])
     return path
 
 

@@ -21,6 +21,7 @@ from dimcli.cli.prepare_options import (
     TrackerOption,
     Turns,
     WorkersOption,
+    new_data,
     numbers,
     run_prepare,
     split_names,
@@ -242,7 +243,7 @@ def prepare_synthetic(
     from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 
     started = time.monotonic()
-    with console.progress_display() as progress:
+    with new_data(output), console.progress_display() as progress:
         write_synthetic(
             output,
             hours=hours,
@@ -334,8 +335,9 @@ def prepare_biwi(
     """
     from dimcli.data.corpora.biwi import biwi
 
-    corpus = biwi(source, output, source=kind, audio=audio, test=test)
-    run_prepare(corpus, output, workers, shard, as_json=as_json)
+    with new_data(output):
+        corpus = biwi(source, output, source=kind, audio=audio, test=test)
+        run_prepare(corpus, output, workers, shard, as_json=as_json)
 
 
 @prepare.command("vocaset")
@@ -354,4 +356,5 @@ def prepare_vocaset(
     """
     from dimcli.data.corpora.vocaset import vocaset
 
-    run_prepare(vocaset(source, output, audio=audio), output, workers, shard, as_json=as_json)
+    with new_data(output):
+        run_prepare(vocaset(source, output, audio=audio), output, workers, shard, as_json=as_json)

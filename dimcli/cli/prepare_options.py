@@ -1,6 +1,7 @@
 """What the commands of ``dim prepare`` share: options, the one run of them all, its report."""
 
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -77,17 +78,27 @@ def run_prepare(
     from dimcli.data.corpora.preparing import Shard, prepare
 
     started = time.monotonic()
-    with console.progress_display() as progress:
-        prepared = prepare(
-            corpus,
-            output,
-            workers=workers,
-            shard=Shard.parse(shard) if shard else None,
-            progress=progress,
-        )
-    _report(prepared, time.monotonic() - started, as_json=as_json)
-    if prepared.info is None and not prepared.waiting_for:
-        raise InputError(f"{output}: nothing could be prepared; the reasons stand above")
+    with new_data(output):
+        with console.progress_display() as progress:
+            prepared = prepare(
+                corpus,
+                output,
+                workers=workers,
+                shard=Shard.parse(shard) if shard else None,
+                progress=progress,
+            )
+        _report(prepared, time.monotonic() - started, as_json=as_json)
+        if prepared.info is None and not prepared.waiting_for:
+            raise InputError(f"{output}: nothing could be prepared; the reasons stand above")
+
+
+def new_data(output: Path) -> AbstractContextManager[None]:
+    """Within the block a data set is made: one that fails before its first conversation leaves no
+    folder."""
+    from dimcli.core.files import new_folder
+    from dimcli.data.store import CONVERSATIONS
+
+    return new_folder(output, f"{CONVERSATIONS}/*")
 
 
 def numbers(texts: list[str]) -> tuple[tuple[str, int], ...]:

@@ -6,6 +6,7 @@ this process alone, which then ends them.
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import tempfile
@@ -62,7 +63,7 @@ def complaint_of(status: int, errors: bytes) -> str:
     lines = errors.decode("utf-8", "replace").strip().splitlines()
     if status < 0:
         return f"ffmpeg was ended by {signal.Signals(-status).name}"
-    return lines[0][:300] if lines else f"ffmpeg ended with status {status}"
+    return re.sub(r" @ 0x\w+", "", lines[0])[:300] if lines else f"ffmpeg ended with {status}"
 
 
 class Child:

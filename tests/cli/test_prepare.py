@@ -38,7 +38,7 @@ def test_nothing_prepared_is_the_users_fault_and_the_reasons_stand_there(dim, tm
     assert "refused" in ended.err
     assert ended.err.splitlines()[-1].startswith("error: data: nothing could be prepared")
     assert not (tmp_path / "boom").exists()
-    assert not (tmp_path / "data" / "dataset.yaml").exists()
+    assert not (tmp_path / "data").exists()
 
 
 def test_shards_say_what_is_still_to_come(dim, tmp_path):
