@@ -166,6 +166,7 @@ def _train(
                 preset=common.preset,
                 overrides=dict(overrides(common.settings)),
                 steps=common.steps,
+                epochs=common.epochs,
                 seed=common.seed,
                 max_minutes=common.minutes,
                 resume=common.resume,

@@ -11,12 +11,18 @@ import typer
 from dimcli.cli.options import DeviceOption, ForceOption, JsonOption, with_options
 from dimcli.core.limits import LARGEST_SEED
 
-PresetOption = Annotated[str, typer.Option(help="paper, official, small, speaker, table or tiny.")]
+PresetOption = Annotated[
+    str, typer.Option(help="paper, released-sizes, small, speaker, table or tiny.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="A setting, as in --set training.batch_size=16. Repeatable."),
 ]
 StepsOption = Annotated[int | None, typer.Option(min=1, help="Steps. Default: the preset's.")]
+EpochsOption = Annotated[
+    float | None,
+    typer.Option(min=0.001, max=1e6, help="Passes over the train split, instead of --steps."),
+]
 PresetSeedOption = Annotated[
     int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed. Default: the preset's.")
 ]
@@ -33,6 +39,7 @@ class Common:
     preset: PresetOption = "small"
     settings: SetOption = None
     steps: StepsOption = None
+    epochs: EpochsOption = None
     seed: PresetSeedOption = None
     minutes: MinutesOption = 0.0
     resume: ResumeOption = False

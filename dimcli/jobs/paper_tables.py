@@ -284,14 +284,19 @@ class TableTrainer:
             pieces["init"] = self._runs / entry.init
             if not is_finished(pieces["init"]):
                 whole = MethodOptions(**vars(self._stage(entry.init)))
-                # as many steps as DIM's pre-training has
+                # for as long as DIM's pre-training
                 config = preset(self._options.preset, "pretrain")
-                steps = with_overrides(config, self._options.settings).training.steps
+                training = with_overrides(config, whole.settings()).training
                 train_method(
                     self._before,
                     pieces["init"],
                     entry.method,
-                    replace(whole, steps=steps, vq_listener=pieces["vq_listener"]),
+                    replace(
+                        whole,
+                        steps=training.steps,
+                        epochs=training.epochs,
+                        vq_listener=pieces["vq_listener"],
+                    ),
                 )
         return pieces
 

@@ -26,9 +26,10 @@ from dimcli.data.clip import ROLES, DataConfig
 STAGES = ("train-vq", "pretrain", "finetune")
 PRIOR = "prior"
 """The stage that learns a space of motion, of methods that have such a stage of their own."""
-PRESETS = ("paper", "official", "small", "speaker", "table", "tiny")
-"""Names of the presets: the paper's sizes, the released code's, what is shipped (``small``
-listeners and ``speaker``), a smaller one for whole tables on one CPU core, one for tests."""
+PRESETS = ("paper", "released-sizes", "small", "speaker", "table", "tiny")
+"""Names of the presets: the paper's; the paper's losses and training at the sizes, and with the
+fusion and the decoder, of the released code; what is shipped (``small`` listeners and ``speaker``);
+a smaller one for whole tables on one CPU core; one for tests."""
 
 
 LONGEST_WINDOW_S = 120.0
@@ -41,6 +42,9 @@ class TrainingConfig(Section, section="training"):
 
     steps: Annotated[int, Range(1, 1e9)] = 100_000
     """Optimiser steps at most."""
+    epochs: Annotated[float, Range(0, 1e6)] = 0.0
+    """Passes over the train split, which say how many steps there are; 0: ``steps`` says it. A pass
+    is a window for every ``window_s``, begun or whole, of each clip."""
     batch_size: Annotated[int, Range(1, 65536)] = 32
     """Windows in a batch."""
     window_s: Annotated[float, Range(0.04, LONGEST_WINDOW_S)] = 6.4
@@ -48,7 +52,11 @@ class TrainingConfig(Section, section="training"):
     learning_rate: Annotated[float, Range(0, 10)] = 1e-5
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Range(0, 10)] = 0.0
-    """Weight decay of AdamW."""
+    """Weight decay of AdamW; at 0 it is Adam."""
+    beta1: Share = 0.9
+    """Decay of AdamW's mean of gradients."""
+    beta2: Share = 0.98
+    """Decay of AdamW's mean of squared gradients."""
     schedule: Annotated[str, Choice("constant", "cosine")] = "constant"
     """``constant``, or ``cosine`` down to 2 % at the last step."""
     ramp_steps: Count = 0

@@ -44,6 +44,7 @@ from dimcli.training.stages import (
     train_run,
     train_vq,
     windows_of,
+    with_steps,
     without_sound,
 )
 
@@ -66,7 +67,7 @@ def prior_preset(preset_name: str, name: str) -> RunConfig:
     """The configuration of a method's own first stage, which trains for as long as DIM's VQ-VAE
     where the paper's sizes are not asked for."""
     config = replace(method(name).preset(preset_name), stage=PRIOR)
-    if preset_name in ("paper", "official"):
+    if preset_name in ("paper", "released-sizes"):
         return config
     steps = preset(preset_name, "train-vq").training.steps
     return replace(config, training=replace(config.training, steps=steps))
@@ -140,7 +141,7 @@ def _train(
         if is_silent_for(wanted, config.data):
             config = replace(config, data=as_heard(wanted, config.data))
             options.remark(without_sound(data, config.data))
-    config = prepare_run(config, run, options)
+    config = prepare_run(with_steps(config, ClipStore(data)), run, options)
     if options.resume and is_finished(run):
         return finished_result(run)
     windows = windows_of(ClipStore(data), config)

@@ -63,7 +63,10 @@ class MotionTraining:
         self.config, self.device, self._directory = config, device, directory
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(
-            trainable, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98)
+            trainable,
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            betas=(config.beta1, config.beta2),
         )
         self._objective, self._validation_batches = objective, validation_batches
         self._step: nn.Module = _Step(model, objective)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,14 +57,15 @@ Config = TypeVar("Config", bound=RunConfig)
 class StageOptions:
     """What every stage takes.
 
-    ``overrides`` are dotted configuration keys; ``steps`` and ``seed`` shorthands of
-    ``training.steps`` and ``training.seed``; ``max_minutes`` 0 for no limit. ``remark`` is told
-    what a user should know before the training begins.
+    ``overrides`` are dotted configuration keys; ``steps``, ``epochs`` and ``seed`` shorthands of
+    ``training.steps``, ``training.epochs`` and ``training.seed``; ``max_minutes`` 0 for no limit.
+    ``remark`` is told what a user should know before the training begins.
     """
 
     preset: str = "small"
     overrides: dict[str, Any] | None = None
     steps: int | None = None
+    epochs: float | None = None
     seed: int | None = None
     max_minutes: float = 0.0
     resume: bool = False
@@ -78,6 +80,10 @@ class StageOptions:
         settings = dict(self.overrides or {})
         if self.steps is not None:
             settings["training.steps"] = self.steps
+        if self.epochs is not None:
+            settings["training.epochs"] = self.epochs
+        elif "training.steps" in settings:  # the preset's epochs are not asked for
+            settings.setdefault("training.epochs", 0.0)
         if self.seed is not None:
             settings["training.seed"] = self.seed
         return settings
@@ -102,7 +108,8 @@ def train_vq(data: Path, run: Path, role: str, options: StageOptions) -> Trainin
 def _train_vq(data: Path, run: Path, role: str, options: StageOptions) -> TrainingResult:
     store = ClipStore(data)
     config = with_overrides(preset(options.preset, "train-vq", role), options.settings())
-    config = prepare_run(replace(config, data=data_config(store)), run, options)
+    config = with_steps(replace(config, data=data_config(store)), store)
+    config = prepare_run(config, run, options)
     if options.resume and is_finished(run):
         return finished_result(run)
     samplers = windows_of(store, config)
@@ -165,7 +172,7 @@ def _pretrain(
         raise InputError(
             f"--vq-{lacking[0]}: missing; expected the {lacking[0]}'s run of dim train-vq"
         )
-    config = prepare_run(config, run, options)
+    config = prepare_run(with_steps(config, store), run, options)
     if options.resume and is_finished(run):
         return finished_result(run)
     samplers = windows_of(store, config)
@@ -215,7 +222,8 @@ def _finetune(
         # the paper's audio ablation: nothing of what the model hears is real
         found, dim = as_heard(source_config.data, found), replace(dim, modalities="motion")
         options.remark(without_sound(data, found))
-    config = prepare_run(replace(config, data=found, dim=dim), run, options)
+    config = with_steps(replace(config, data=found, dim=dim), store)
+    config = prepare_run(config, run, options)
     if options.resume and is_finished(run):
         return finished_result(run)
     samplers = windows_of(store, config)
@@ -311,6 +319,18 @@ def without_sound(data: Path, heard: DataConfig) -> str:
         f"{data} has no sound: the model gets zeros, {heard.audio_dim} wide as '"
         f"{heard.audio_encoder}' is (the paper's audio ablation)"
     )
+
+
+def with_steps(config: Config, store: ClipStore) -> Config:
+    """``config`` with as many steps as its epochs take on the train split of ``store``."""
+    training = config.training
+    if not training.epochs:
+        return config
+    window = max(1, round(training.window_s * config.data.fps))
+    clips = store.clips("train", training.conversations)
+    windows = sum(math.ceil(len(clip) / window) for clip in clips)
+    steps = max(1, math.ceil(training.epochs * windows / training.batch_size))
+    return replace(config, training=replace(training, steps=steps))
 
 
 def prepare_run(config: Config, run: Path, options: StageOptions) -> Config:

@@ -5,7 +5,8 @@
 resident memory after opening the store and after as many batches as visit every conversation a few
 times, and the time from one batch to the next without reading ahead. A loader that takes less than
 a step hardly starves the model, because training reads the next batch during a step; set
-DIM_BENCH_PRESETS (as in ``small,official``) to time pre-training steps on the device that is here.
+DIM_BENCH_PRESETS (as in ``small,released-sizes``) to time pre-training steps on the device that is
+here.
 """
 
 import json

@@ -2,9 +2,9 @@
 waiting for data.
 
 ``python -m tests.bench training``. The steps are those of ``dim pretrain``: the optimiser's too,
-with the next batch read by a thread meanwhile. The ``official`` size is made for a GPU: on a CPU it
-is timed on batches of 4 windows instead of 32. DIM_BENCH_PRESETS (as in ``official,small``) names
-other sizes, DIM_BENCH_STEPS how many steps are timed.
+with the next batch read by a thread meanwhile. The preset ``released-sizes`` is made for a GPU: on
+a CPU it is timed on batches of 4 windows instead of 32. DIM_BENCH_PRESETS (as in
+``released-sizes,small``) names other ones, DIM_BENCH_STEPS how many steps are timed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dimcli.training.motion import MotionTraining
 from dimcli.training.stages import windows_of
 from tests.bench.bench_data import make_hour
 
-PRESETS = os.environ.get("DIM_BENCH_PRESETS", "official,small").split(",")
+PRESETS = os.environ.get("DIM_BENCH_PRESETS", "released-sizes,small").split(",")
 STEPS = int(os.environ.get("DIM_BENCH_STEPS", "0"))
 CPU_BATCH = 4
 WARM_UP = 1
@@ -73,7 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = ClipStore(make_hour(Path(folder) / "hour", "mel"))
         for name in PRESETS:
-            print(measure(store, name, STEPS or (2 if name in ("official", "paper") else 20)))
+            print(measure(store, name, STEPS or (2 if name in ("released-sizes", "paper") else 20)))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from dimcli.models.registry import build_model, method, methods, read_config
 
 PARAMETERS = {
     "paper": (19_151_288, 114_842_096, 95_297_080),
-    "official": (21_502_904, 101_143_664, 79_050_424),
+    "released-sizes": (21_502_904, 101_143_664, 79_050_424),
     "small": (563_048, 3_138_620, 2_296_174),
     "speaker": (632_128, 2_765_470, 2_471_959),
     "table": (157_432, 823_772, 572_542),
@@ -38,7 +38,9 @@ def test_every_preset_builds_with_the_stated_number_of_parameters(name: str) -> 
 
 
 def test_a_configuration_survives_yaml(tmp_path: Path) -> None:
-    config = with_overrides(preset("official", "pretrain"), {"training.learning_rate": "1e-5"})
+    config = with_overrides(
+        preset("released-sizes", "pretrain"), {"training.learning_rate": "1e-5"}
+    )
     write_config(config, tmp_path / "config.yaml")
     assert read_config(tmp_path / "config.yaml") == config
 
@@ -109,6 +111,6 @@ def test_a_bad_setting_is_named(key: str, value: object, message: str) -> None:
 
 def test_an_unknown_preset_lists_the_presets() -> None:
     with pytest.raises(
-        InputError, match="expected one of paper, official, small, speaker, table, tiny"
+        InputError, match="expected one of paper, released-sizes, small, speaker, table, tiny"
     ):
         preset("large", "finetune")

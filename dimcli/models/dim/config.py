@@ -1,7 +1,8 @@
 """Settings of the paper's model and its presets.
 
-``paper`` and ``official`` state what the paper and the released code say; where they say nothing
-the fields' defaults stand.
+``paper`` states what the paper says; what we chose where it says nothing is in
+``examples/research.md``. ``released-sizes`` is ``paper`` with the released code's sizes, time-wise
+fusion, autoregressive decoder, mask ratio and L1, and nothing else of it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dimcli.core.config import (
     require_choice,
 )
 from dimcli.core.errors import InputError
+from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ROLES
 from dimcli.models.config import (
     PRESETS,
@@ -68,7 +70,8 @@ class VQConfig(Section, section="vq"):
     commitment: Weight = 0.25
     """Weight beta of equation 2."""
     codebook_weight: Weight = 1.0
-    """Weight gamma of equation 3."""
+    """Weight gamma of equation 3, beside means over columns: 128 / 56 weighs the paper's sums over
+    128 and 56 numbers as with gamma 1."""
     reconstruction: Annotated[str, Choice("l1", "l2")] = "l2"
     """Reconstruction loss: ``l2`` (equation 1) or ``l1`` (the released code)."""
     velocity_weight: Weight = 0.0
@@ -134,7 +137,8 @@ class PaperConfig(Section):
     masked_weight: Weight = 1.0
     """Weight lambda 2 of equation 10."""
     motion_weight: Weight = 1.0
-    """Weight of equation 9's second term, the motion decoded from the predicted codes."""
+    """Weight of equation 9's second term, the motion decoded from the predicted codes: 56 is that
+    of the paper's sum over 56 numbers."""
     causal: bool = False
     """Whether no step reads later ones (for online use; needs ``vq.causal``)."""
 
@@ -363,16 +367,26 @@ _SPEAKER_STAGES = {
         validation_batches=16,
     ),
 }
-_PAPER_VQ = VQConfig(reconstruction="l2", standardise=False)
+# Losses here are means over columns (:mod:`dimcli.models.dim.losses`), and the paper's are sums: of
+# equation 3 over 56 numbers and over the code's 128, of equation 9 over 56.
+_PAPER_VQ = VQConfig(standardise=False, codebook_weight=128 / MOTION_DIM, warmup_steps=1000)
+_PAPER_DIM = DIMConfig(motion_weight=float(MOTION_DIM))
+_PAPER_TRAINING = TrainingConfig(epochs=100.0, beta2=0.999, clip_norm=0.0)
+_PAPER_STAGES = {
+    "train-vq": replace(_PAPER_TRAINING, learning_rate=1e-4),
+    "pretrain": _PAPER_TRAINING,
+    "finetune": _PAPER_TRAINING,
+}
 _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], GenerationConfig]] = {
-    "paper": (_PAPER_VQ, DIMConfig(), dict.fromkeys(STAGES, TrainingConfig()), GenerationConfig()),
-    "official": (
+    "paper": (_PAPER_VQ, _PAPER_DIM, _PAPER_STAGES, GenerationConfig()),
+    "released-sizes": (
         replace(_PAPER_VQ, layers=6, feedforward=1536, reconstruction="l1"),
-        DIMConfig(
-            role_layers=4, joint_layers=4, decoder_layers=4, heads=12, feedforward=1536,
-            joint="time", decoder="autoregressive", audio_width=768, mask_ratio=0.15,
+        replace(
+            _PAPER_DIM, role_layers=4, joint_layers=4, decoder_layers=4, heads=12,
+            feedforward=1536, joint="time", decoder="autoregressive", audio_width=768,
+            mask_ratio=0.15,
         ),
-        dict.fromkeys(STAGES, TrainingConfig(learning_rate=1e-4)),
+        _PAPER_STAGES,
         GenerationConfig(),
     ),
     "small": (

@@ -269,7 +269,10 @@ class DIM(nn.Module):
             features = torch.zeros_like(features)
         features = self.embed[role](features) + self.role_token[role]
         features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
-        return self.encoder[role](features * visible[..., None], visible)
+        return self._transformer(role).of_visible(features * visible[..., None], visible)
+
+    def _transformer(self, role: str) -> Transformer:
+        return self.encoder[role]  # type: ignore[return-value]
 
     def _fed_vectors(self, role: str, dyad: Dyad) -> Tensor:
         """Code vectors [B, N, P D] of ``role`` as inputs; zero in a part that is never shown."""
@@ -290,12 +293,12 @@ class DIM(nn.Module):
             for role in ROLES
         ]
         if self.config.dim.joint == "feature":
-            joint = self.joint(torch.cat(placed, dim=-1), seen)
+            joint = self.joint.of_visible(torch.cat(placed, dim=-1), seen)
             halves = dict(zip(ROLES, joint.split(width, dim=-1), strict=True))
             kept = dict.fromkeys(ROLES, seen)
         else:
             both = torch.cat([visible[role] for role in ROLES], dim=1)
-            joint = self.joint(torch.cat(placed, dim=1), both)
+            joint = self.joint.of_visible(torch.cat(placed, dim=1), both)
             halves = dict(zip(ROLES, joint.split(steps, dim=1), strict=True))
             kept = visible
         return {
@@ -330,6 +333,24 @@ class DIM(nn.Module):
         wanted: Tensor | None = None,
     ) -> Tensor:
         """The joint decoder's features [B, N, D'] (or [B, M, D']); see :meth:`decode`."""
+        features = self.decoder_inputs(role, joint, dyad, visible)
+        if self.start is not None:
+            after = self.after(role, dyad.codes[role][:, :-1])
+            features = features + torch.cat([self.start.expand(len(after), 1, -1), after], dim=1)
+        features = self.decoder(features, self.step_mask(dyad.mask))
+        return features if wanted is None else features[:, wanted]
+
+    def after(self, role: str, codes: Tensor) -> Tensor:
+        """What the steps after ``codes`` long [B, N, P] read of them, [B, N, D'], where
+        ``dim.decoder`` is autoregressive."""
+        if self.previous is None:
+            raise ValueError("the decoder is not autoregressive")
+        return self.previous(self.vqvae(role).vectors(codes).flatten(2))
+
+    def decoder_inputs(
+        self, role: str, joint: dict[str, Tensor], dyad: Dyad, visible: Tensor
+    ) -> Tensor:
+        """What goes into the joint decoder, [B, N, D'], but for the codes before each step."""
         other = OTHER[role]
         features = joint[other] + self.decoder_role_token[other]
         features = features + sinusoidal_positions(features.shape[1], features.shape[2], features)
@@ -348,12 +369,7 @@ class DIM(nn.Module):
             seen = visible[..., None].to(features.dtype)
             codes = self._fed_vectors(role, dyad)
             features = features + self.target[role](torch.cat([codes * seen, seen], dim=-1))
-        if self.previous is not None and self.start is not None:
-            codes = self.previous(self.vqvae(role).vectors(dyad.codes[role]).flatten(2))
-            start = self.start.expand(len(codes), 1, -1)
-            features = features + torch.cat([start, codes[:, :-1]], dim=1)
-        features = self.decoder(features, self.step_mask(dyad.mask))
-        return features if wanted is None else features[:, wanted]
+        return features
 
     def scores(self, role: str, features: Tensor) -> Tensor:
         """Logits (or motion) of ``role`` from the joint decoder's features; see :meth:`decode`."""

@@ -6,6 +6,7 @@ Axes: B batch, N steps, D features.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -50,11 +51,14 @@ class LocalMixing(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Mix ``features`` [B, N, D] over N."""
+        return self.over(F.pad(features, (0, 0, *self.padding)), features.shape[1])
+
+    def over(self, padded: Tensor, steps: int) -> Tensor:
+        """Mix ``padded`` [B, N + K - 1, D], where K is the kernel, into N ``steps``."""
         # A sum of shifted copies: several times faster than the library's depthwise convolution.
-        padded = F.pad(features, (0, 0, *self.padding))
         mixed = cast(Tensor, self.convolution.bias)
         for shift, weight in enumerate(self.convolution.weight[:, 0].unbind(dim=1)):
-            mixed = torch.addcmul(mixed, padded[:, shift : shift + features.shape[1]], weight)
+            mixed = torch.addcmul(mixed, padded[:, shift : shift + steps], weight)
         return mixed
 
 
@@ -66,6 +70,16 @@ def causal_kernel(weight: Tensor) -> Tensor:
     """
     kept = weight.shape[-1] // 2 + 1
     return F.pad(weight[..., :kept], (weight.shape[-1] - kept, 0))
+
+
+@dataclass
+class BlockMemory:
+    """What a causal layer keeps of the steps before: ``keys`` and ``values`` [B, heads, N, D /
+    heads], and the ``rows`` [B, K - 1, D] that its convolution of kernel K still reads."""
+
+    keys: Tensor
+    values: Tensor
+    rows: Tensor
 
 
 class Block(nn.Module):
@@ -103,12 +117,41 @@ class Block(nn.Module):
         if self.local is not None and self.local_norm is not None:
             readable = self.local_norm(features) * visible[..., None]
             features = features + self.dropout(self.local(readable))
-        parts = self.query_key_value(self.attention_norm(features))
-        # [B, N, 3, heads, D / heads] -> three of [B, heads, N, D / heads]
-        query, key, value = parts.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = self._attends(features)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self._mixed_in(features, mixed)
+
+    def _attends(self, features: Tensor) -> tuple[Tensor, ...]:
+        """Query, key and value [B, heads, N, D / heads] of ``features`` [B, N, D]."""
+        parts = self.query_key_value(self.attention_norm(features))
+        return parts.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+
+    def _mixed_in(self, features: Tensor, mixed: Tensor) -> Tensor:
         features = features + self.dropout(self.attention_out(mixed.transpose(1, 2).flatten(2)))
         return features + self.dropout(self.feedforward(self.feedforward_norm(features)))
+
+    def memory(self, like: Tensor, steps: int) -> BlockMemory:
+        """Room for ``steps`` of features like [B, N, D]."""
+        batch, _, width = like.shape
+        size = batch, self.heads, steps, width // self.heads
+        before = self.local.padding[0] if self.local is not None else 0
+        rows = like.new_zeros(batch, before, width)
+        return BlockMemory(like.new_zeros(size), like.new_zeros(size), rows)
+
+    def step(self, features: Tensor, memory: BlockMemory, at: int) -> Tensor:
+        """The layer's output [B, M, D] from step ``at`` on, from its input there and what
+        ``memory`` has of the steps before: of one step, or of the first few (``at`` is 0)."""
+        steps = features.shape[1]
+        if self.local is not None and self.local_norm is not None:
+            rows = torch.cat([memory.rows, self.local_norm(features)], dim=1)
+            features = features + self.local.over(rows, steps)
+            memory.rows = rows[:, steps:]
+        query, key, value = self._attends(features)
+        new, seen = slice(at, at + steps), slice(at + steps)
+        memory.keys[:, :, new], memory.values[:, :, new] = key, value
+        keys, values = memory.keys[:, :, seen], memory.values[:, :, seen]
+        mixed = F.scaled_dot_product_attention(query, keys, values, is_causal=steps > 1)
+        return self._mixed_in(features, mixed)
 
 
 class Transformer(nn.Module):
@@ -145,6 +188,30 @@ class Transformer(nn.Module):
         mask = attention_mask(visible, self.causal)
         for block in self.blocks:
             features = block(features, mask, visible)
+        return self.norm(features)
+
+    def of_visible(self, features: Tensor, visible: Tensor) -> Tensor:
+        """What :meth:`forward` makes of the ``visible`` steps, without working on the others, whose
+        result is zero. With convolutions, which ask how far apart steps are, all are worked on.
+        """
+        steps, most = visible.shape[1], max(1, int(visible.sum(dim=1).max()))
+        if most == steps or any(cast(Block, block).local is not None for block in self.blocks):
+            return self(features, visible)
+        order = visible.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
+        there = visible.gather(1, order)
+        order = order[..., None].expand(-1, -1, features.shape[2])
+        made = self(features.gather(1, order), there) * there[..., None]
+        return torch.zeros_like(features).scatter(1, order, made)
+
+    def memory(self, like: Tensor, steps: int) -> list[BlockMemory]:
+        """Room for :meth:`step` to remember ``steps`` of features like [B, N, D]."""
+        return [cast(Block, block).memory(like, steps) for block in self.blocks]
+
+    def step(self, features: Tensor, memory: list[BlockMemory], at: int) -> Tensor:
+        """Rows [B, M, D] from ``at`` on of :meth:`forward` of a causal stack, from those rows of
+        its input: the first few (``at`` is 0), then one after the other."""
+        for block, kept in zip(self.blocks, memory, strict=True):
+            features = cast(Block, block).step(features, kept, at)
         return self.norm(features)
 
 

@@ -100,6 +100,8 @@ def sample_codes(
     role: str = "listener",
 ) -> Tensor:
     """Codes of ``role`` long [N, P] for a window; its first are ``known`` long [M, P], M < N."""
+    if model.previous is not None:
+        return _one_by_one(model, dyad, known, temperature, generator, role)
     chances = Chances(model, dyad, role)
     codes = dyad.codes[role][0].clone()
     size, prefix = len(codes), len(known)
@@ -107,16 +109,73 @@ def sample_codes(
     if prefix:
         codes[:prefix] = known
         visible[:prefix] = True
-    if model.previous is not None:
-        order = [torch.tensor([index]) for index in range(size - prefix)]
-    else:
-        order = fill_order(size - prefix, steps, generator)
-    for chosen in order:
+    for chosen in fill_order(size - prefix, steps, generator):
         places = (chosen + prefix).to(codes.device)
         drawn = draw(chances.logits(codes, visible, places).cpu(), temperature, generator)
         codes[places] = drawn.to(codes.device)
         visible[places] = True
     return codes
+
+
+def _one_by_one(
+    model: DIM,
+    dyad: Dyad,
+    known: Tensor,
+    temperature: float,
+    generator: torch.Generator,
+    role: str,
+) -> Tensor:
+    """Codes of an autoregressive decoder: each drawn given those before it, which the decoder alone
+    is shown, as in its fine-tuning. It works on each step once, the rest of the model once in all.
+    """
+    successive = Successive(model, dyad, role)
+    codes = dyad.codes[role][0].clone()
+    codes[: len(known)] = before = known.to(codes.device)
+    for index in range(len(known), len(codes)):
+        drawn = draw(successive.logits(before).cpu(), temperature, generator)
+        codes[index] = drawn.to(codes.device)
+        before = codes[index : index + 1]
+    return codes
+
+
+class Successive:
+    """What an autoregressive model expects of one role in a window, step after step.
+
+    Guidance is as for :class:`Chances`.
+    """
+
+    def __init__(self, model: DIM, dyad: Dyad, role: str = "listener") -> None:
+        self.model, self.role = model, role
+        settings = Chances(model, dyad, role)
+        self.guidance = settings.guidance
+        nothing = torch.zeros_like(settings.seen)
+        own = model.encode_role(role, dyad, nothing)
+        other = settings.other
+        joint = model.join(
+            {other: settings.partner, role: own}, {other: settings.seen, role: nothing}
+        )
+        told = [dyad]
+        if settings.guided:
+            told.append(replace(dyad, attitude=torch.full_like(dyad.attitude, UNKNOWN)))
+        # a row for each
+        rows = [model.decoder_inputs(role, joint, each, nothing) for each in told]
+        self.inputs = torch.cat(rows)
+        self.memory = model.decoder.memory(self.inputs, self.inputs.shape[1])
+        self.at = 0
+
+    def logits(self, before: Tensor) -> Tensor:
+        """Logits [P, K] of the next step, given the codes ``before`` it that were not given yet,
+        long [M, P]: of any number of steps in the first call, then of one."""
+        model = self.model
+        shown = model.after(self.role, before[None])
+        if self.at == 0 and model.start is not None:
+            shown = torch.cat([model.start.expand(1, 1, -1), shown], dim=1)
+        end = self.at + shown.shape[1]
+        features = self.inputs[:, self.at : end] + shown
+        features = model.decoder.step(features, self.memory, self.at)[:, -1:]
+        self.at = end
+        known, *unknown = model.scores(self.role, features).float()[:, 0]
+        return unknown[0] + self.guidance * (known - unknown[0]) if unknown else known
 
 
 class Chances:

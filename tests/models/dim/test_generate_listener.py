@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from dimcli.core.motion import Motion
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.generate import load_generator, window_inputs
-from dimcli.models.dim.sampling import Chances, draw, fill_order
+from dimcli.models.dim.sampling import UNKNOWN, Chances, draw, fill_order, sample_codes
 from tests.answers import generate_listener
 from tests.stores import AUDIO_DIM, smooth
 
@@ -145,3 +146,40 @@ def test_guidance_makes_the_attitude_count_for_more() -> None:
 def test_guidance_needs_a_model_that_is_told_attitudes() -> None:
     with pytest.raises(InputError, match=r"attitude_guidance is 2, .* dim\.attitudes"):
         make(**{"generation.attitude_guidance": 2.0, "dim.attitudes": False})
+
+
+@pytest.mark.parametrize("kernel", [0, 5])
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_an_autoregressive_decoder_gives_the_same_codes_without_its_memory(
+    kernel: int, guidance: float
+) -> None:
+    model = make(**{
+        "dim.decoder": "autoregressive", "dim.local_kernel": kernel, "dim.decoder_layers": 2,
+        "generation.attitude_guidance": guidance,
+    })  # fmt: skip
+    with torch.no_grad():
+        model.heads["listener"].weight.mul_(5)
+        if model.attitude is not None:
+            model.attitude.weight.normal_()
+    motion, audio = speaker(64)
+    dyad = window_inputs(model, motion.values, audio, "positive")
+    known = torch.randint(16, (3, model.parts), generator=torch.Generator().manual_seed(1))
+    found = sample_codes(
+        model, dyad, known, 0.9, steps=1, generator=torch.Generator().manual_seed(2)
+    )
+    # the same, with the whole decoder again for every step
+    generator = torch.Generator().manual_seed(2)
+    present = model.step_mask(dyad.mask)
+    shown = {"speaker": present, "listener": torch.zeros_like(present)}
+    codes = torch.zeros(16, model.parts, dtype=torch.long)
+    codes[:3] = known
+    with torch.inference_mode():
+        for index in range(3, 16):
+            dyad.codes["listener"][0] = codes
+            logits = model(dyad, shown).logits["listener"]
+            blind = replace(dyad, attitude=torch.tensor([UNKNOWN]))
+            unknown = model(blind, shown).logits["listener"]
+            logits = unknown + guidance * (logits - unknown)
+            codes[index] = draw(logits[0, index], 0.9, generator)
+    assert torch.equal(found, codes)
+    assert len(found.unique(dim=0)) > 4
