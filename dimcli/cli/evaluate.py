@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dimcli.jobs.evaluate import EvaluationResult
 
 Dataset = Literal["vico", "lm_listener", "l2l", "candor", "clips", "biwi", "vocaset", "synthetic"]
-PaperTable = Literal["1", "2", "3", "supplement"]
+PaperTable = Literal["1", "2", "3", "4", "supplement"]
 Protocol = Literal["paper", "official"]
 Split = Literal["train", "val", "test"]
 Unit = Literal["clip", "conversation"]
@@ -42,7 +42,7 @@ class Eval(TyperCommand):
         if any(word.split("=")[0] == "--table" for word in args):
             raise InputError(
                 "--table: tables of the paper have a command of their own: "
-                "dim table 1|2|3|supplement --dataset DATASET -o FOLDER"
+                "dim table 1|2|3|4|supplement --dataset DATASET -o FOLDER"
             )
         return super().parse_args(ctx, args)
 
@@ -149,7 +149,7 @@ def table(
         Path | None,
         typer.Option(help="Data set folder. For synthetic: by default made in the folder."),
     ] = None,
-    preset: PresetOption = "small",
+    preset: PresetOption = "table",
     pretrain_data: Annotated[
         Path | None, typer.Option(help="Data set to pre-train on. Default: --data.")
     ] = None,

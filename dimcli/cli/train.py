@@ -88,6 +88,10 @@ def train(
         ),
     ],
     output: RunOption,
+    task: Annotated[
+        Role | None,
+        typer.Option(help="Whose motion to generate, for dim. Default: the listener's."),
+    ] = None,
     vq_speaker: Annotated[
         Path | None, typer.Option(help="Run of dim train-vq --role speaker, for dim.")
     ] = None,
@@ -128,6 +132,7 @@ def train(
             method,
             methods.MethodOptions(
                 **given,
+                task=task,
                 vq_speaker=vq_speaker,
                 vq_listener=vq_listener,
                 ablation=ablation,

@@ -291,6 +291,11 @@ class ClipStore:
         return found
 
 
+def has_listeners(store: ClipStore) -> bool:
+    """Whether somebody listens to its speakers: nobody does where they were scanned alone."""
+    return store.info.made_by.get("prepare") not in ("biwi", "vocaset")
+
+
 def data_config(store: ClipStore) -> DataConfig:
     """What a model trained on ``store`` takes."""
     info = store.info

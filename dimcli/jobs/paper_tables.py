@@ -9,7 +9,7 @@ numbers, are in ``paper_tables.yaml``.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -22,10 +22,11 @@ from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
 from dimcli.core.files import new_folder, write_text
 from dimcli.core.progress import Progress, silent
-from dimcli.data.clip import Predictor
-from dimcli.data.store import ClipStore, data_config
+from dimcli.data.clip import ROLES, Predictor
+from dimcli.data.store import ClipStore, data_config, has_listeners
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 from dimcli.evaluation.behaviour import movement_markdown, movements
+from dimcli.evaluation.metrics import PARTS
 from dimcli.evaluation.predictions import identity, store_predictions, stored_predictions
 from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.report.clips import choose, show_clips
@@ -38,6 +39,7 @@ from dimcli.evaluation.score_table import (
     score_table,
 )
 from dimcli.evaluation.scores import TRUTH, Evaluation, Figure
+from dimcli.evaluation.speaker_metrics import SpeakerMeasures
 from dimcli.evaluation.writing import EvaluationFiles, to_markdown
 from dimcli.jobs.evaluate import (
     ORACLE,
@@ -52,7 +54,7 @@ from dimcli.models.chain import require_fit
 from dimcli.models.checkpoint import MODEL, is_finished
 from dimcli.models.dim.config import preset
 from dimcli.models.registry import method
-from dimcli.training.ablations import ABLATIONS, ONLINE, ablation
+from dimcli.training.ablations import ABLATIONS, ONLINE, PAPER_RECIPE, ablation
 from dimcli.training.loop import Progress as Training
 from dimcli.training.methods import MethodOptions, train_method
 from dimcli.training.stages import StageOptions, pretrain, train_vq
@@ -63,7 +65,9 @@ NOT_COMPARABLE = (
     "with them, not the size of a figure."
 )
 ONE_PASS = "DIM-Listener†, one pass"
-TABLES = ("1", "2", "3", "supplement")
+PAPERS_OBJECTIVE = "DIM-Listener†, the paper's objective"
+FROM_CODES = "DIM-Speaker, not pre-trained"
+TABLES = ("1", "2", "3", "4", "supplement")
 _SYNTHETIC_HOURS = {"tiny": 0.2}
 _WHOLE_SYNTHETIC_HOURS = 10.0
 
@@ -83,7 +87,7 @@ class TableOptions(ScoringOptions):
     output: Path
     data: Path | None = None
     pretrain_data: Path | None = None
-    preset: str = "small"
+    preset: str = "table"
     conversations: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     samples: int = field(default=1, kw_only=True)
@@ -109,13 +113,25 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """A table: its rows, the ``reference`` that differences are taken to, and what is published."""
+    """A table: its rows, the ``reference`` that differences are taken to, and what is published.
+
+    ``role`` is whom the rows generate; ``notes`` say what a reader must know of the rows.
+    """
 
     table: str
+    role: str
     entries: tuple[Entry, ...]
     reference: str
     columns: tuple[str, ...]
     published: ScoreTable
+    notes: tuple[str, ...] = ()
+
+    def without(self, labels: Collection[str], note: str) -> Plan:
+        """The plan without some rows, and why. The reference is then the last row, if it was one of
+        them."""
+        entries = tuple(entry for entry in self.entries if entry.label not in labels)
+        reference = entries[-1].label if self.reference in labels else self.reference
+        return replace(self, entries=entries, reference=reference, notes=(*self.notes, note))
 
 
 def table_plan(table: str, dataset: str) -> Plan:
@@ -127,20 +143,27 @@ def table_plan(table: str, dataset: str) -> Plan:
     known = yaml.safe_load(files(__package__).joinpath("paper_tables.yaml").read_text("utf-8"))
     facts = known["tables"][table]
     published = facts["published"].get(dataset) or next(iter(facts["published"].values()))
+    role = facts.get("role", "listener")
     labels = [label for label in published["rows"] if label != TRUTH]
-    labels += [ONE_PASS, *([ORACLE] if dataset == "synthetic" else [])]
+    if role == "speaker":
+        labels.append(FROM_CODES)
+    else:
+        labels += [ONE_PASS, *([PAPERS_OBJECTIVE] if table in ("1", "2") else [])]
+        labels += [ORACLE] if dataset == "synthetic" else []
     columns = tuple(facts["columns"])
     rows = tuple(
         _published_row(label, published["figures"], published["parts"], numbers)
         for label, numbers in published["rows"].items()
     )
     title = f"Published: {published['source']}"
+    parts = tuple(published["parts"]) if role == "speaker" else tuple(PARTS)
     return Plan(
         table,
+        role,
         tuple(_entry(label, known["entries"][label]) for label in labels),
         facts["reference"],
         columns,
-        ScoreTable(title, rows, columns, notes=(NOT_COMPARABLE,)),
+        ScoreTable(title, rows, columns, parts, notes=(NOT_COMPARABLE,)),
     )
 
 
@@ -172,27 +195,39 @@ def run_table(options: TableOptions, progress: Progress = silent) -> EvaluationR
 
 
 def _run(plan: Plan, options: TableOptions, progress: Progress) -> EvaluationResult:
-    store, before = _open(options, progress)
+    store, before = _open(plan.role, options, progress)
+    if plan.role == "speaker" and not has_listeners(before):
+        plan = plan.without(
+            [entry.label for entry in plan.entries if entry.ablation == "none"],
+            f"{before.root} has speakers only, and pre-training needs dyads: name some with "
+            "--pretrain-data to see DIM-Speaker pre-trained.",
+        )
+    if options.preset in ("paper", "released-sizes"):
+        dropped = [entry.label for entry in plan.entries if entry.ablation == PAPER_RECIPE]
+        plan = plan.without(dropped, "The preset has the paper's own objective.")
     _require_same_experiment(options, store, before)
-    trainer = TableTrainer(options, store, before, progress)
+    trainer = TableTrainer(plan.role, options, store, before, progress)
     predictors = {
-        entry.label: _predictor(entry, trainer.run(entry), store, options, progress)
+        entry.label: _predictor(entry, plan.role, trainer.run(entry), store, options, progress)
         for entry in plan.entries
     }
+    measures = SpeakerMeasures.of(store) if plan.role == "speaker" else None
     evaluation = evaluate(
         store,
         options.split,
         predictors,
+        role=plan.role,
+        measures=measures,
         **options.sampling(),
         reference=plan.reference,
         notes={entry.label: entry.note for entry in plan.entries},
         bounds=[entry.label for entry in plan.entries if entry.method == ORACLE],
         progress=progress,
     )
-    return _write(plan, evaluation, store, predictors, options, progress)
+    return _write(plan, evaluation, measures, store, predictors, options, progress)
 
 
-def _open(options: TableOptions, progress: Progress) -> tuple[ClipStore, ClipStore]:
+def _open(role: str, options: TableOptions, progress: Progress) -> tuple[ClipStore, ClipStore]:
     """The data set, and the one that is pre-trained on."""
     output, data = options.output, options.data
     if output.exists() and not output.is_dir():
@@ -208,7 +243,7 @@ def _open(options: TableOptions, progress: Progress) -> tuple[ClipStore, ClipSto
             recipe=Recipe(seed=1),
             progress=lambda done, total: progress("drawing dyads", done, total),
         )
-    store = open_store(options.dataset, data, progress)
+    store = open_store(options.dataset, data, progress, task=role)
     if options.pretrain_data is None:
         return store, store
     before = ClipStore(options.pretrain_data)
@@ -245,9 +280,14 @@ class TableTrainer:
     """Trains the runs of a table's folder, each once, whatever is killed in between."""
 
     def __init__(
-        self, options: TableOptions, store: ClipStore, before: ClipStore, progress: Progress
+        self,
+        role: str,
+        options: TableOptions,
+        store: ClipStore,
+        before: ClipStore,
+        progress: Progress,
     ) -> None:
-        self._options = options
+        self._role, self._options = role, options
         self._data, self._before = store.root, before.root
         self._apart = before is not store or options.conversations > 0
         self._runs = options.output / "runs"
@@ -268,11 +308,15 @@ class TableTrainer:
     def _shared_pieces(self, entry: Entry) -> dict[str, Any]:
         """What an entry's training takes of the shared pieces, as options."""
         if entry.method == "dim":
-            chosen = ablation(entry.ablation)
-            pieces: dict[str, Any] = {"ablation": entry.ablation, "pretrain_data": self._before}
-            if chosen.codes:
-                pieces["vq_speaker"] = self._vq("speaker")
-                pieces["vq_listener"] = self._vq("listener")
+            chosen = ablation(entry.ablation, self._role)
+            pieces: dict[str, Any] = {
+                "task": self._role,
+                "ablation": entry.ablation,
+                "pretrain_data": self._before,
+            }
+            if chosen.codes and not chosen.vq:
+                for role in ROLES if chosen.pretraining else (self._role,):
+                    pieces[f"vq_{role}"] = self._vq(role)
             if chosen.pretraining and not chosen.own_pretraining:
                 pieces["pretrained"] = self._pretrained()
             return pieces
@@ -338,7 +382,12 @@ class TableTrainer:
 
 
 def _predictor(
-    entry: Entry, run: Path | None, store: ClipStore, options: TableOptions, progress: Progress
+    entry: Entry,
+    role: str,
+    run: Path | None,
+    store: ClipStore,
+    options: TableOptions,
+    progress: Progress,
 ) -> Predictor:
     """An entry's predictions for the split: stored ones, or new ones."""
     seeds = range(options.seed, options.seed + options.samples)
@@ -353,7 +402,7 @@ def _predictor(
     if stored is not None:
         return stored
     predictor = load_predictor(
-        run or entry.method, store, device=options.device, online=online, steps=entry.steps
+        run or entry.method, store, role, options.device, online=online, steps=entry.steps
     )
     return store_predictions(
         path,
@@ -370,6 +419,7 @@ def _predictor(
 def _write(
     plan: Plan,
     evaluation: Evaluation,
+    measures: SpeakerMeasures | None,
     store: ClipStore,
     predictors: Mapping[str, Predictor],
     options: TableOptions,
@@ -380,7 +430,13 @@ def _write(
         evaluation,
         title=f"{what} on {evaluation.dataset}, {evaluation.split}, {evaluation.clips} clips",
         columns=plan.columns,
-        notes=(*protocol_notes(evaluation), *sound_notes(store)),
+        parts=tuple(PARTS) if measures is None else measures.parts,
+        notes=(
+            *plan.notes,
+            *protocol_notes(evaluation),
+            *sound_notes(store),
+            *(measures.remarks if measures else ()),
+        ),
     )
     differences = difference_table(evaluation, scores)
     tables = (scores, *([differences] if differences else []), plan.published)
@@ -388,13 +444,14 @@ def _write(
     folder.mkdir(exist_ok=True)
     names = EvaluationFiles().in_folder(folder)
     pages = [to_markdown(table) for table in tables]
-    if evaluation.space == "arkit":
+    if evaluation.space == "arkit" and plan.role == "listener":
         moved = movements(store, options.split, predictors, seed=options.seed)
         pages.insert(-1, movement_markdown(moved))
     write_text(folder / "table.md", "\n".join(pages))
 
     def report() -> str:
-        chosen = choose(store.clips(options.split), options.clips)
+        shown = 0 if plan.role == "speaker" else options.clips
+        chosen = choose(store.clips(options.split), shown) if shown else []
         return evaluation_report(
             evaluation,
             scores,

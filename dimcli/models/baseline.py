@@ -56,7 +56,8 @@ SMALL_INPUTS = InputsConfig(
     attitudes=True, attitude_dropout=0.5,
 )  # fmt: skip
 SPEAKER_INPUTS = InputsConfig(clamp_std=4.0, noise_std=0.15)
-SMALL_TRAINING = TrainingConfig(
+SMALL_TRAINING = preset("small", "finetune").training
+SMALL_SPEAKER_TRAINING = TrainingConfig(
     steps=1000, batch_size=16, learning_rate=1.5e-3, weight_decay=1e-2, schedule="cosine",
     ramp_steps=100, validate_every=250,
 )  # fmt: skip

@@ -47,7 +47,7 @@ from dimcli.core.config import (
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import (
-    SMALL_TRAINING,
+    SMALL_SPEAKER_TRAINING,
     SPEAKER_INPUTS,
     TABLE_TRAINING,
     TINY_GENERATION,
@@ -364,7 +364,7 @@ PRESETS = {
             prior_width=96, prior_layers=2, prior_heads=4, prior_feedforward=192, code_dim=16,
             warmup_steps=120, revive_after=100, width=128, layers=3, dropout=0.0, own_past=0.75,
         ),
-        training=replace(SMALL_TRAINING, window_s=2.56),
+        training=replace(SMALL_SPEAKER_TRAINING, window_s=2.56),
         generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
     ),
     "table": CodeTalkerRun(
@@ -373,7 +373,7 @@ PRESETS = {
             prior_width=64, prior_layers=1, prior_heads=4, prior_feedforward=128, code_dim=16,
             warmup_steps=100, revive_after=100, width=96, layers=2, dropout=0.0, own_past=0.75,
         ),
-        training=replace(TABLE_TRAINING, window_s=2.56),
+        training=TABLE_TRAINING,
         generation=GenerationConfig(window_s=2.56, overlap_s=0.64),
     ),
     "tiny": CodeTalkerRun(

@@ -25,7 +25,7 @@ from dimcli.core.config import Divides, Dropout, Range, Section, Width
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import (
-    SMALL_TRAINING,
+    SMALL_SPEAKER_TRAINING,
     SPEAKER_INPUTS,
     TABLE_TRAINING,
     TINY_TRAINING,
@@ -137,12 +137,12 @@ PRESETS = {
     "small": FaceFormerRun(
         inputs=SPEAKER_INPUTS,
         faceformer=FaceFormerConfig(dropout=0.0),
-        training=replace(SMALL_TRAINING, window_s=2.56),
+        training=replace(SMALL_SPEAKER_TRAINING, window_s=2.56),
     ),
     "table": FaceFormerRun(
         inputs=SPEAKER_INPUTS,
         faceformer=FaceFormerConfig(width=96, dropout=0.0),
-        training=replace(TABLE_TRAINING, window_s=2.56),
+        training=TABLE_TRAINING,
     ),
     "tiny": FaceFormerRun(
         inputs=SPEAKER_INPUTS,

@@ -265,10 +265,10 @@ PRESETS = coded_presets(
     replace(SMALL_INPUTS, attitudes=False),
     {
         "small": L2LConfig(
-            width=144, speaker_layers=2, layers=3, heads=6, feedforward=384, dropout=0.0, top_p=1.0
+            width=144, speaker_layers=2, layers=3, heads=6, feedforward=384, dropout=0.0
         ),
         "table": L2LConfig(
-            width=96, speaker_layers=1, layers=2, heads=4, feedforward=192, dropout=0.0, top_p=1.0
+            width=96, speaker_layers=1, layers=2, heads=4, feedforward=192, dropout=0.0
         ),
         "tiny": L2LConfig(
             width=16, speaker_layers=1, layers=1, heads=2, feedforward=32, dropout=0.0

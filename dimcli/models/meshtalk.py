@@ -41,7 +41,7 @@ from dimcli.core.config import Dropout, Range, Section, Width, require_range
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import (
-    SMALL_TRAINING,
+    SMALL_SPEAKER_TRAINING,
     SPEAKER_INPUTS,
     TABLE_TRAINING,
     TINY_TRAINING,
@@ -398,12 +398,12 @@ PRESETS = {
     "small": MeshTalkRun(
         inputs=SPEAKER_INPUTS,
         meshtalk=MeshTalkConfig(heads=16, categories=32, hidden=16, dropout=0.0),
-        training=replace(SMALL_TRAINING, window_s=2.56, learning_rate=2e-3),
+        training=replace(SMALL_SPEAKER_TRAINING, window_s=2.56, learning_rate=2e-3),
     ),
     "table": MeshTalkRun(
         inputs=SPEAKER_INPUTS,
         meshtalk=MeshTalkConfig(width=96, heads=8, categories=32, hidden=16, dropout=0.0),
-        training=replace(TABLE_TRAINING, window_s=2.56),
+        training=TABLE_TRAINING,
     ),
     "tiny": MeshTalkRun(
         inputs=SPEAKER_INPUTS,

@@ -14,7 +14,7 @@ Axes: B batch, T frames, H width of the LSTM, A audio features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
@@ -134,7 +134,7 @@ PRESETS = {
     "small": RLHGRun(
         inputs=SMALL_INPUTS,
         rlhg=RLHGConfig(fusion=256, hidden=256, dropout=0.0),
-        training=replace(SMALL_TRAINING, window_s=3.6),
+        training=SMALL_TRAINING,
     ),
     "table": RLHGRun(
         inputs=SMALL_INPUTS, rlhg=RLHGConfig(fusion=160, hidden=160), training=TABLE_TRAINING

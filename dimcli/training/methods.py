@@ -22,7 +22,7 @@ from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.tensors import save_tensors
 from dimcli.data.clip import ROLES
-from dimcli.data.store import ClipStore, data_config
+from dimcli.data.store import ClipStore, data_config, has_listeners
 from dimcli.data.windows import statistics
 from dimcli.models.baseline import Baseline
 from dimcli.models.chain import as_heard, is_silent_for, require_fit
@@ -170,14 +170,15 @@ class MethodOptions(StageOptions):
     """What every method takes: a stage's options, which hold for each of its stages.
 
     ``vq_speaker`` and ``vq_listener`` are trained VQ-VAE runs to use instead of training them (the
-    listener's also for ``l2l`` and ``elp``).
-    For ``dim``: ``ablation`` names what to leave out (:mod:`dimcli.training.ablations`),
+    listener's also for ``l2l`` and ``elp``). For ``dim``: ``task`` is whom it generates (None: the
+    listener), ``ablation`` names what to leave out (:mod:`dimcli.training.ablations`),
     ``pretrained`` is a run of ``pretrain`` to start from. ``init`` is a run of a baseline, on other
     data, to go on from (the paper's L2L that was pre-trained too). ``pretrain_data`` is what
     VQ-VAEs and pre-training learn from, where not from the data itself; ``training.conversations``
     does not limit it.
     """
 
+    task: str | None = None
     vq_speaker: Path | None = None
     vq_listener: Path | None = None
     ablation: str | None = None
@@ -193,16 +194,22 @@ def train_method(data: Path, run: Path, name: str, options: MethodOptions) -> Tr
     InputError for unknown methods and settings.
     """
     found = method(name)
-    _check_chain(data, options, ablation(options.ablation))
+    task = options.task or ("listener" if "listener" in found.roles else "speaker")
+    if task not in found.roles:
+        raise InputError(f"--task {task}: {name} generates {found.roles[0]}s")
     if name != "dim" and (options.ablation or options.pretrained):
         flag = "--ablation" if options.ablation else "--pretrained"
         raise InputError(f"{flag}: is of --method dim; {name} has none")
+    chosen = ablation(options.ablation, task)
+    _check_chain(data, options, chosen)
     if options.init is not None and not found.resumes_from:
         able = [each for each in methods(trained=True) if method(each).resumes_from]
         raise InputError(f"--init: is of {', '.join(able)}; {name} has none (see --pretrained)")
     if name == "dim":
         with_overrides(preset(options.preset, "finetune"), options.settings())  # fails early
-        return _in_order(_dim_stages(data, run, options), run, options)
+        if chosen.pretraining and not options.pretrained:
+            _require_listeners(options.pretrain_data or data)
+        return _in_order(_dim_stages(data, run, chosen, task, options), run, options)
     with_overrides(found.preset(options.preset), options.settings())
     stages: dict[str, Stage] = {}
     before = options.vq_listener if found.coded else None
@@ -230,9 +237,19 @@ def _check_chain(data: Path, options: MethodOptions, chosen: Ablation) -> None:
             require_fit(read_data_config(run), run, found, data, hears=True)
 
 
-def _dim_stages(data: Path, run: Path, options: MethodOptions) -> dict[str, Stage]:
+def _require_listeners(data: Path) -> None:
+    """Raise InputError where ``data`` is of scanned speakers, who have nobody that listens."""
+    if not has_listeners(ClipStore(data)):
+        raise InputError(
+            f"--pretrain-data: is missing; {data} has speakers only, and pre-training needs dyads "
+            "(dim prepare candor); or leave it out: --ablation no-pretraining"
+        )
+
+
+def _dim_stages(
+    data: Path, run: Path, chosen: Ablation, task: str, options: MethodOptions
+) -> dict[str, Stage]:
     """The stages of DIM, or of an ablation of it, that are not given as trained runs."""
-    chosen = ablation(options.ablation)
     source = options.pretrain_data or data
     whole = {"training.conversations": 0} if options.pretrain_data else {}
     stages: dict[str, Stage] = {}
@@ -241,19 +258,21 @@ def _dim_stages(data: Path, run: Path, options: MethodOptions) -> dict[str, Stag
         before = None  # the whole method's is of no use
     if before is None:
         given = {"speaker": options.vq_speaker, "listener": options.vq_listener}
-        needed = ROLES if chosen.pretraining else ("listener",)
+        if chosen.vq:
+            given = dict.fromkeys(ROLES)  # the whole method's are of no use
+        needed = ROLES if chosen.pretraining else (task,)
         vq = {role: given[role] or run / f"vq_{role}" for role in needed if chosen.codes}
         for role, path in vq.items():
             if given[role] is None:
                 stage = partial(train_vq, source, path, role)
-                stages[f"vq_{role}"] = _with_settings({}, stage, whole)
+                stages[f"vq_{role}"] = _with_settings(chosen.vq, stage, whole)
         if chosen.pretraining:
             before = run / "pretrain"
             stage = partial(pretrain, source, before, vq.get("speaker"), vq.get("listener"))
             stages["pretrain"] = _with_settings(chosen.model, stage, whole)
         else:
-            before = vq["listener"]
-    last = partial(finetune, data, run, before, "listener")
+            before = vq[task]
+    last = partial(finetune, data, run, before, task)
     stages[""] = _with_settings({**chosen.model, **chosen.finetuning}, last)
     return stages
 

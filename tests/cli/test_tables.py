@@ -9,7 +9,15 @@ from dimcli.evaluation.predictions import identity, store_predictions, stored_pr
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.scores import Figure
 from dimcli.evaluation.writing import to_markdown
-from dimcli.jobs.paper_tables import ONE_PASS, TABLES, TableOptions, run_table, table_plan
+from dimcli.jobs.paper_tables import (
+    FROM_CODES,
+    ONE_PASS,
+    PAPERS_OBJECTIVE,
+    TABLES,
+    TableOptions,
+    run_table,
+    table_plan,
+)
 from dimcli.models.registry import methods
 from dimcli.models.simple import MirrorPredictor
 from tests.stores import make_store
@@ -23,7 +31,9 @@ def test_every_row_of_a_table_can_be_made_and_has_the_papers_label(table: str) -
     labels = [entry.label for entry in plan.entries]
     assert plan.reference in labels
     rows = plan.published.rows
-    assert set(labels) == {row.name for row in rows} - {"ground truth"} | {ONE_PASS}
+    more = {"4": {FROM_CODES}, "3": {ONE_PASS}, "supplement": {ONE_PASS}}
+    more |= {name: {ONE_PASS, PAPERS_OBJECTIVE} for name in ("1", "2")}
+    assert set(labels) == {row.name for row in rows} - {"ground truth"} | more[table]
     for row in rows:
         for figures in row.figures.values():
             assert set(figures) <= set(plan.columns)
@@ -39,6 +49,22 @@ def test_published_numbers_are_the_papers() -> None:
     assert rows[0].figures["expression"]["fd"].value == 12.94
     rows = table_plan("supplement", "vico").published.rows
     assert rows[1].figures["pose"]["mse"].value == 0.02
+    rows = table_plan("4", "biwi").published.rows
+    assert rows[-1].figures["FLAME"]["lve"].value == 3.86e-4
+    # 5.03 of at most log2(40): of one histogram over all clips, as the released code has it
+    rows = table_plan("1", "vico").published.rows
+    truth = next(row for row in rows if row.name == "ground truth").figures["expression"]
+    assert truth["sid_pooled"].value == 5.03 and "sid" not in truth
+
+
+def test_speakers_alone_are_not_pre_trained_on_and_the_table_says_so() -> None:
+    plan = table_plan("4", "biwi")
+    assert (plan.role, plan.reference) == ("speaker", "DIM-Speaker†")
+    alone = plan.without(["DIM-Speaker†"], "why")
+    assert (alone.reference, alone.notes) == (FROM_CODES, ("why",))
+    assert [entry.label for entry in alone.entries] == [
+        "MeshTalk", "FaceFormer", "CodeTalker", FROM_CODES,
+    ]  # fmt: skip
 
 
 def test_stored_predictions_are_the_predictors_and_of_nothing_else(tmp_path: Path) -> None:
@@ -101,9 +127,9 @@ def test_what_a_table_needs_is_asked_for_in_one_line(dim, tmp_path: Path) -> Non
     ended = dim("table", "1", "--dataset", "synthetic")
     assert ended.code == 2
     assert "-o" in ended.err and len(ended.err.splitlines()) == 1
-    ended = dim("table", "4", "--dataset", "synthetic", "-o", "made")
+    ended = dim("table", "5", "--dataset", "synthetic", "-o", "made")
     assert ended.code == 2
-    assert "'1', '2', '3', 'supplement'" in ended.err
+    assert "'1', '2', '3', '4', 'supplement'" in ended.err
     ended = dim("table", "3", "--dataset", "vico", "-o", "made")
     assert ended.code == 2
     assert "--data" in ended.err
@@ -116,4 +142,4 @@ def test_the_old_flag_names_the_command_that_took_its_place(dim) -> None:
         ended = dim("eval", *words, "--dataset", "synthetic", "--preset", "tiny", "-o", "made")
         assert ended.code == 2
         (line,) = ended.err.splitlines()
-        assert "dim table 1|2|3|supplement --dataset DATASET -o FOLDER" in line
+        assert "dim table 1|2|3|4|supplement --dataset DATASET -o FOLDER" in line
