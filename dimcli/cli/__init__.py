@@ -19,10 +19,10 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dimcli.cli import console
-from dimcli.core.errors import DimError
+from dimcli.core.errors import DimError, ToldError
 
 
 class _Interruption:
@@ -120,7 +120,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
         code = app(args=arguments, standalone_mode=False) or 0
     except DimError as error:
-        console.fail(str(error))
+        told = isinstance(error, ToldError)
+        console.fail(str(error), as_json=not told and "--json" in (arguments or sys.argv))
         code = error.exit_code
     except KeyboardInterrupt:
         code = _INTERRUPTED
@@ -150,11 +151,21 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if message.startswith("Usage:"):
             console.show_usage(message)
         else:
-            console.fail(f"{message} (see --help)")
+            console.fail(f"{message} ({_hint(error)})", as_json="--json" in (arguments or sys.argv))
         code = 2
     if code == _INTERRUPTED:  # Typer returns it for an interruption
         console.fail("interrupted; nothing half-written was left")
     _end(code, arguments)
+
+
+def _hint(error: Any) -> str:
+    """How to call the command that a usage ``error`` is of."""
+    from dimcli.cli.app import EXAMPLES
+
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    missing = type(error).__name__ == "MissingParameter"
+    example = EXAMPLES.get(getattr(command, "name", "")) if missing else None
+    return f"as in: {example}; see --help" if example else "see --help"
 
 
 def _end(code: int, arguments: list[str] | None) -> NoReturn:

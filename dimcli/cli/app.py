@@ -13,7 +13,6 @@ app = typer.Typer(
     name="dim",
     help="Watch somebody talk and make the face of somebody listening to them.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -55,6 +54,28 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": weights.doctor,
 }
 """In the order that ``dim --help`` lists them."""
+EXAMPLES = {
+    "generate-listener": "dim generate-listener speaker.mp4 --ref listener.jpg",
+    "generate-speaker": "dim generate-speaker speech.wav --ref face.jpg",
+    "generate-dyad": "dim generate-dyad a.wav b.wav --ref-a a.jpg --ref-b b.jpg -o both.mp4",
+    "extract": "dim extract clip.mp4 -o motion.npz",
+    "visualize": "dim visualize motion.npz -o mesh.mp4",
+    "render": "dim render motion.npz --ref face.jpg -o out.mp4",
+    "convert": "dim convert motion.npz --to arkit -o out.npz",
+    "export": "dim export motion.npz -o out.glb",
+    "train-vq": "dim train-vq DATA --role listener -o runs/vq",
+    "pretrain": "dim pretrain DATA --vq-speaker runs/a --vq-listener runs/b -o runs/pre",
+    "finetune": "dim finetune DATA --init listener-small --preset adapt -o runs/mine",
+    "train": "dim train DATA --method dim -o runs/dim",
+    "train-renderer": "dim train-renderer alice.mp4 -o runs/alice",
+    "table": "dim table 1 --dataset vico --data DATA -o tables",
+    "clips": "dim prepare clips CLIPS --fps 25 -o DATA",
+    "vico": "dim prepare vico VICO -o DATA",
+    "import": "dim weights import flame generic_model.pkl",
+    "show": "dim weights show listener-small",
+    "fetch": "dim weights fetch hubert",
+}
+"""What to say to somebody who left out what a command needs."""
 
 for _name, _command in COMMANDS.items():
     app.command(_name, cls=evaluate.Eval if _name == "eval" else None)(_command)

@@ -38,12 +38,14 @@ def _speaks() -> bool:
     return os.environ.get("RANK", "0") == "0"  # set by torchrun
 
 
-def fail(message: str) -> None:
-    """One line for people about why the command ends."""
+def fail(message: str, *, as_json: bool = False) -> None:
+    """One line for people about why the command ends; ``as_json``: and for programs."""
     line = " ".join(message.split())
     if len(line) > _LONGEST:  # the fault and its fix stand at the ends
         line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
     say(f"error: {line}")
+    if as_json:
+        print_json({"error": line})
 
 
 def show_usage(usage: str) -> None:
@@ -64,7 +66,13 @@ def progress_display() -> Iterator[Progress]:
         yield _plain_lines()
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as RichProgress
 
     columns = (
@@ -72,6 +80,8 @@ def progress_display() -> Iterator[Progress]:
         BarColumn(bar_width=32),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
     )
     tasks: dict[str, TaskID] = {}
     with RichProgress(*columns, console=Console(stderr=True)) as bars:
@@ -87,17 +97,23 @@ def progress_display() -> Iterator[Progress]:
 
 
 def _plain_lines(every_s: float = 10.0) -> Progress:
-    """Progress as lines: when a stage begins, and again every ``every_s`` seconds."""
+    """Progress as lines: when a stage begins, and again every ``every_s`` seconds, with the time
+    that is left if it goes on as it went."""
     last: dict[str, float] = {}
+    began: dict[str, tuple[float, int]] = {}
 
     def report(stage: str, done: int, total: int | None) -> None:
         now = time.monotonic()
         if stage not in last:
             say(f"{stage} ...")
+            began[stage] = now, done
         elif now - last[stage] < every_s:
             return
         else:
-            say(f"{stage}: {done}" + (f" of {total}" if total else ""))
+            since, first = began[stage]
+            left = (now - since) * (total - done) / (done - first) if total and done > first else 0
+            about = f", about {seconds(left)} left" if left > every_s else ""
+            say(f"{stage}: {done}" + (f" of {total}" if total else "") + about)
         last[stage] = now
 
     return report
@@ -110,32 +126,30 @@ def seconds(value: float) -> str:
     return f"{int(value // 60)} min {value % 60:.0f} s"
 
 
-def report_videos(videos: VideoResult | list[VideoResult], *, as_json: bool) -> None:
-    """Say which videos were written, how long each is and how long it took."""
+def report_videos(videos: VideoResult | list[VideoResult], **_: bool) -> dict[str, Any]:
+    """Say which videos were written, how long each is and how long it took; the same as figures."""
     videos = videos if isinstance(videos, list) else [videos]
     for video in videos:
         for remark in video.remarks:
             say(f"note: {remark}")
         say(f"wrote {video.path}, {seconds(video.duration_s)}, {seconds(video.taken_s)} taken")
-    if as_json:
-        print_json(
+    return {
+        "videos": [
             {
-                "videos": [
-                    {
-                        "path": str(video.path),
-                        "duration_s": video.duration_s,
-                        "frames": video.frames,
-                        "taken_s": round(video.taken_s, 3),
-                        "remarks": list(video.remarks),
-                    }
-                    for video in videos
-                ]
+                "path": str(video.path),
+                "duration_s": video.duration_s,
+                "frames": video.frames,
+                "taken_s": round(video.taken_s, 3),
+                "remarks": list(video.remarks),
+                **({} if video.seed is None else {"seed": video.seed}),
             }
-        )
+            for video in videos
+        ]
+    }
 
 
-def report_motion(result: MotionResult, *, as_json: bool) -> None:
-    """Say which motion file was written and in how much of it a face was seen."""
+def report_motion(result: MotionResult, **_: bool) -> dict[str, Any]:
+    """Say which motion file was written and in how much of it a face was seen; as figures, too."""
     motion = result.motion
     seen = float(motion.valid.mean())
     say(
@@ -144,15 +158,12 @@ def report_motion(result: MotionResult, *, as_json: bool) -> None:
     )
     if result.features is not None:
         say(f"wrote {result.features}, the features of its sound")
-    if as_json:
-        print_json(
-            {
-                "path": str(result.path),
-                "features": None if result.features is None else str(result.features),
-                "frames": len(motion),
-                "fps": motion.fps,
-                "space": motion.space,
-                "valid_share": seen,
-                "taken_s": round(result.taken_s, 3),
-            }
-        )
+    return {
+        "path": str(result.path),
+        "features": None if result.features is None else str(result.features),
+        "frames": len(motion),
+        "fps": motion.fps,
+        "space": motion.space,
+        "valid_share": seen,
+        "taken_s": round(result.taken_s, 3),
+    }

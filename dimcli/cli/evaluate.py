@@ -47,20 +47,21 @@ class Eval(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def _show(result: EvaluationResult, *, as_json: bool) -> None:
-    """Print the tables, or all figures as JSON, and say where the files are."""
+def _show(result: EvaluationResult, *, as_json: bool) -> dict[str, Any]:
+    """Print the tables, unless it is to be JSON, and say where the files are; all figures."""
     from dimcli.cli.tables import show_scores
 
     evaluation = result.evaluation
-    if as_json:
-        console.print_json(evaluation.as_dict())
-    else:
+    if not as_json:
         for each in result.tables:
             show_scores(each)
+    for line in result.gains:
+        console.say(line)
     written = ", ".join(map(str, result.written)) or "nothing (name files with -o)"
     console.say(
         f"evaluated {len(evaluation.methods)} methods on {evaluation.clips} clips; wrote {written}"
     )
+    return evaluation.as_dict() | {"gains": list(result.gains)}
 
 
 @job(_show)
@@ -87,6 +88,9 @@ def evaluate(
     ] = None,
     online: Annotated[
         bool, typer.Option("--online", help="Let --weights answer as streams: no look ahead.")
+    ] = False,
+    folds: Annotated[
+        bool, typer.Option("--folds", help="Cross-validate runs of dim finetune --folds N.")
     ] = False,
     split: SplitOption = "test",
     protocol: Annotated[
@@ -131,6 +135,7 @@ def evaluate(
         reference=reference,
         clips=clips,
         online=online,
+        folds=folds,
         command=" ".join(["dim", *sys.argv[1:]]),
         files=files,
     )
@@ -189,4 +194,6 @@ def table(
     )
     with console.progress_display() as progress:
         result = run_table(options, progress)
-    _show(result, as_json=as_json)
+    document = _show(result, as_json=as_json)
+    if as_json:
+        console.print_json(document)

@@ -15,10 +15,12 @@ from dimcli.cli.options import (
     CheckpointOption,
     Job,
     OutputOption,
+    RegionOption,
     RendererOption,
     SeedOption,
     SizeOption,
     Tracker,
+    WhoOption,
     job,
 )
 
@@ -39,9 +41,15 @@ TemperatureOption = Annotated[
 ]
 
 
-@job(console.report_videos)
+@job(console.report_videos, many="speaker")
 def generate_listener(
-    speaker: Annotated[Path, typer.Argument(help="Video of somebody talking.")],
+    speaker: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Video of somebody talking, or their motion (of dim extract); several, a folder, "
+            "or a table (.csv with speaker, ref, output, seed, attitude, style)."
+        ),
+    ],
     ref: Annotated[
         Path | None,
         typer.Option(help="Picture of the listener (not needed with --renderer mesh)."),
@@ -82,7 +90,15 @@ def generate_listener(
     ] = False,
     background: BackgroundOption = "keep",
     size: SizeOption = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(
+            help="The speaker's sound. Default: the video's, or that of the motion's clip."
+        ),
+    ] = None,
     audio_track: AudioTrackOption = None,
+    region: RegionOption = None,
+    who: WhoOption = None,
     save_motion: Annotated[
         Path | None, typer.Option(help="Keep the listener's motion in this .npz.")
     ] = None,
@@ -97,14 +113,20 @@ def generate_listener(
     checkpoint: CheckpointOption = None,
 ) -> Job:
     """Generate the video of a listener who reacts to a speaker."""
-    from dimcli.jobs.generate import generate_videos
+    from dimcli.jobs.generate import Models, generate_videos
 
-    return partial(generate_videos, "listener")
+    return partial(generate_videos, "listener", models=Models())
 
 
-@job(console.report_videos)
+@job(console.report_videos, many="speech")
 def generate_speaker(
-    speech: Annotated[Path, typer.Argument(help="Speech: a sound file, or a video's sound.")],
+    speech: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Speech: a sound file, or a video's sound; several, a folder, or a table (.csv "
+            "with speech, ref, output, seed, style)."
+        ),
+    ],
     ref: Annotated[
         Path | None,
         typer.Option(help="Picture of the speaker; not needed with --renderer mesh."),
@@ -127,9 +149,9 @@ def generate_speaker(
     ] = False,
 ) -> Job:
     """Generate a talking face from speech."""
-    from dimcli.jobs.generate import generate_videos
+    from dimcli.jobs.generate import Models, generate_videos
 
-    return partial(generate_videos, "speaker")
+    return partial(generate_videos, "speaker", models=Models())
 
 
 @job(console.report_videos)

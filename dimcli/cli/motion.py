@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ from dimcli.cli.options import (
     RendererOption,
     SizeOption,
     Tracker,
+    WhoOption,
     job,
 )
 
@@ -56,10 +57,14 @@ Pose = Literal["relative", "absolute"]
 Space = Literal["flame", "arkit"]
 
 
-@job(console.report_motion)
+@job(console.report_motion, many="clip")
 def extract(
     clip: Annotated[
-        Path, typer.Argument(help="Video with a face; or EMOCA's output folder, or a motion file.")
+        list[Path],
+        typer.Argument(
+            help="Video with a face (several, a folder or a table are done one after another); or "
+            "EMOCA's output folder, or a motion file."
+        ),
     ],
     output: OutputOption = None,
     *,
@@ -77,6 +82,7 @@ def extract(
     ] = None,
     smooth: SmoothOption = False,
     region: RegionOption = None,
+    who: WhoOption = None,
 ) -> Job:
     """Track a face: video to motion."""
     from dimcli.jobs.extract import extract_motion
@@ -114,9 +120,15 @@ def visualize(
     return visualize_motions
 
 
-@job(console.report_videos)
+@job(console.report_videos, many="motion")
 def render(
-    motion: MotionArgument,
+    motion: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Motion file (.npz); several, a folder, or a table (.csv with "
+            "motion, ref, output)."
+        ),
+    ],
     ref: Annotated[
         Path, typer.Option("--ref", help="Picture of the face to move.", show_default=False)
     ],
@@ -138,7 +150,7 @@ def render(
     return render_motion
 
 
-def _report_conversion(result: ConversionResult, *, as_json: bool) -> None:
+def _report_conversion(result: ConversionResult, **_: bool) -> dict[str, Any]:
     conversion, space = result.conversion, result.conversion.motion.space
     for remark in conversion.remarks:
         console.say(f"note: {remark}")
@@ -148,8 +160,7 @@ def _report_conversion(result: ConversionResult, *, as_json: bool) -> None:
         f"{figures['residual_mm']:.2f} mm from the original's on average, which are "
         f"{figures['moved_mm']:.2f} mm from rest; {console.seconds(result.taken_s)} taken"
     )
-    if as_json:
-        console.print_json({"path": str(result.path), "space": space, **figures})
+    return {"path": str(result.path), "space": space, **figures}
 
 
 @job(_report_conversion)

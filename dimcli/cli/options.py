@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from dimcli.cli import console
 from dimcli.core.limits import LARGEST_SEED
+
+if TYPE_CHECKING:
+    from dimcli.core.progress import Progress
+    from dimcli.jobs.batch import Kind
 
 Device = Literal["auto", "cpu", "cuda"]
 Role = Literal["speaker", "listener"]
@@ -49,7 +55,16 @@ AudioTrackOption = Annotated[
     ),
 ]
 RegionOption = Annotated[
-    str | None, typer.Option(help="Look only here: x,y,width,height in pixels.")
+    str | None,
+    typer.Option(
+        "--region", help="Look only here: x,y,width,height in pixels.", show_default=False
+    ),
+]
+WhoOption = Annotated[
+    Literal["left", "right", "largest"] | None,
+    typer.Option(
+        "--speaker", help="Whom to follow where several people are seen.", show_default=False
+    ),
 ]
 BackgroundOption = Annotated[
     str,
@@ -112,31 +127,95 @@ class JobOptions:
     as_json: JsonOption = False
 
 
-def job(report: Callable[..., None]) -> Callable[[Callable[..., Job]], Callable[..., None]]:
+def job(
+    report: Callable[..., dict[str, Any]], many: str = ""
+) -> Callable[[Callable[..., Job]], Callable[..., None]]:
     """A command that declares a job's options and gives the function that does it.
 
     The function is called with the options as they were declared (by position, those after ``*`` by
-    name), ``device``, ``force`` and a ``progress`` display; ``report`` says what came of it.
-    An option ``audio_track`` holds for all sound that the job reads.
+    name), ``device``, ``force`` and a ``progress`` display; ``report`` says what came of it, and
+    gives the figures for ``--json``. An option ``audio_track`` holds for all sound that the job
+    reads. ``many`` is the argument of which there may be several (:mod:`dimcli.jobs.batch`).
     """
 
     def declared(command: Callable[..., Job]) -> Callable[..., None]:
         def run(own: dict[str, Any], common: JobOptions) -> None:
-            given = inspect.signature(command).bind(**own)
-            work = command(**own)
-            from dimcli.media import audio_track
+            from dimcli.jobs import batch
 
-            track = given.arguments.pop("audio_track", None)
-            with console.progress_display() as progress, audio_track(track):
-                result = work(
-                    *given.args,
-                    **given.kwargs,
-                    device=common.device,
-                    force=common.force,
-                    progress=progress,
-                )
-            report(result, as_json=common.as_json)
+            work = command(**own)
+            inputs = own.get(many)
+            if not isinstance(inputs, list):
+                result = _done(command, work, own, common)
+                document = report(result, as_json=common.as_json)
+            elif not batch.is_batch(inputs, batch.KINDS[many]):
+                result = _done(command, work, {**own, many: inputs[0]}, common)
+                document = report(result, as_json=common.as_json)
+            else:
+                _all_done(command, work, own, common, report, batch.KINDS[many])
+                return
+            if common.as_json:
+                console.print_json(document)
 
         return with_options(command, JobOptions, run)
 
     return declared
+
+
+def _done(
+    command: Callable[..., Job],
+    work: Job,
+    own: dict[str, Any],
+    common: JobOptions,
+    progress: Progress | None = None,
+) -> Any:
+    """The result of one call of ``work``, what ``command`` gave, with its options."""
+    from dimcli.media import audio_track
+
+    given = inspect.signature(command).bind(**own)
+    track = given.arguments.pop("audio_track", None)
+    with ExitStack() as stack:
+        stack.enter_context(audio_track(track))
+        progress = progress or stack.enter_context(console.progress_display())
+        return work(
+            *given.args,
+            **given.kwargs,
+            device=common.device,
+            force=common.force,
+            progress=progress,
+        )
+
+
+def _all_done(
+    command: Callable[..., Job],
+    work: Job,
+    own: dict[str, Any],
+    common: JobOptions,
+    report: Callable[..., dict[str, Any]],
+    kind: Kind,
+) -> None:
+    """Every input's result told at once, then a list of those that failed. Raises ToldError where
+    there are some."""
+    from dimcli.core.errors import ToldError
+    from dimcli.core.files import new_folder
+    from dimcli.jobs import batch
+
+    folder = own["output"] or Path()
+    calls = batch.options_of(own[kind.name], own, kind)
+    documents: list[dict[str, Any]] = []
+    with new_folder(folder, "*.*"), console.progress_display() as progress:
+        folder.mkdir(parents=True, exist_ok=True)
+        made = batch.run_all(
+            [(str(each[kind.name]), partial(_done, command, work, each, common)) for each in calls],
+            progress,
+            lambda result: documents.append(report(result, as_json=common.as_json)),
+        )
+        if common.as_json:
+            console.print_json({"done": documents, "failed": made.failed})
+        if made.failed:
+            console.say(f"failed, {len(made.failed)} of {len(calls)}:")
+            for name, reason in made.failed.items():
+                console.say(f"  {name}: {reason}")
+            name, reason = next(iter(made.failed.items()))
+            raise ToldError(
+                f"{len(made.failed)} of {len(calls)} failed; the first: {name}: {reason}"
+            )

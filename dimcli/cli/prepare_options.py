@@ -9,7 +9,7 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import Tracker
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, ToldError
 
 if TYPE_CHECKING:
     from dimcli.data.corpora.preparing import Corpus, Prepared
@@ -89,7 +89,7 @@ def run_prepare(
             )
         _report(prepared, time.monotonic() - started, as_json=as_json)
         if prepared.info is None and not prepared.waiting_for:
-            raise InputError(f"{output}: nothing could be prepared; the reasons stand above")
+            raise ToldError(f"{output}: nothing could be prepared; the reasons stand above")
 
 
 def new_data(output: Path) -> AbstractContextManager[None]:
@@ -126,12 +126,25 @@ def split_names(texts: list[str]) -> dict[str, str]:
 _LINES = 20
 
 
+def _seen_lines(prepared: "Prepared") -> list[str]:
+    """In how many frames each face was found, the worst conversations first."""
+    worst = sorted(prepared.seen.items(), key=lambda item: min(item[1].values()))
+    lines = [
+        f"  {name}: " + ", ".join(f"{role} {share:.1%}" for role, share in shares.items())
+        for name, shares in worst[:_LINES]
+    ]
+    more = f" (the worst {_LINES} of {len(worst)})" if len(worst) > _LINES else ""
+    return [f"frames in which the face was found{more}:", *lines] if lines else []
+
+
 def _report(prepared: "Prepared", taken_s: float, *, as_json: bool) -> None:
     console.say(f"{'split':<8}{'conversations':>15}{'clips':>9}{'minutes':>10}")
     for split, clips in prepared.clips.items():
         console.say(
             f"{split:<8}{prepared.conversations[split]:>15}{clips:>9}{prepared.minutes[split]:>10.1f}"
         )
+    for line in _seen_lines(prepared):
+        console.say(line)
     if prepared.skipped:
         console.say(f"skipped {len(prepared.skipped)}:")
         for skip in prepared.skipped[:_LINES]:
@@ -169,6 +182,7 @@ def _report(prepared: "Prepared", taken_s: float, *, as_json: bool) -> None:
                 ],
                 "waiting_for": list(prepared.waiting_for),
                 "remarks": list(prepared.remarks),
+                "face_found": {name: dict(shares) for name, shares in prepared.seen.items()},
                 "terms": prepared.licence,
                 "taken_s": round(taken_s, 3),
             }

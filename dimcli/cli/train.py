@@ -13,6 +13,7 @@ from dimcli.cli.options import Role, RunOption
 from dimcli.cli.train_options import Common, overrides, with_common
 
 if TYPE_CHECKING:
+    from dimcli.jobs.finetune import FineTuned
     from dimcli.training.loop import Progress, TrainingResult
     from dimcli.training.stages import StageOptions
 
@@ -60,20 +61,32 @@ def pretrain(
 def finetune(
     data: DataArgument,
     init: Annotated[
-        Path, typer.Option(help="Run of dim pretrain, or of dim train-vq to do without it.")
+        Path,
+        typer.Option(
+            help="Run of dim pretrain, or of dim train-vq to do without it; with --preset adapt a "
+            "trained listener (listener-small, or a run) to go on from."
+        ),
     ],
     output: RunOption,
     task: Annotated[Role, typer.Option(help="Whose motion to generate.")] = "listener",
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Also train so many models for cross-validation, 3 or more, each without a share "
+            "of the speakers; then dim eval --folds. 0: none.",
+        ),
+    ] = 0,
     *,
     common: Common,
 ) -> None:
     """Learn to generate one role from the other."""
-    from dimcli.training import stages
+    from dimcli.jobs import finetune as job
 
     _train(
         output,
         common,
-        lambda options: stages.finetune(data, output, init, task, options),
+        lambda options: job.finetune(data, output, init, task, options, folds),
     )
 
 
@@ -148,12 +161,14 @@ def train(
 def _train(
     output: Path,
     common: Common,
-    stage: Callable[[StageOptions], TrainingResult],
+    stage: Callable[[StageOptions], TrainingResult | FineTuned],
 ) -> None:
     """Run a stage with its progress shown, and say how it ended."""
     import importlib.util
+    import math
     import time
 
+    from dimcli.jobs.finetune import FineTuned
     from dimcli.training.stages import StageOptions
 
     started = time.monotonic()
@@ -161,12 +176,13 @@ def _train(
     with console.progress_display() as progress:
 
         def report(now: Progress) -> None:
-            progress("training", now.step, now.steps)
+            name = f"training {now.stage}".strip()
+            progress(name, now.step, now.steps)
             if now.split == "val":
                 figures = ", ".join(f"{name} {value:.4g}" for name, value in now.figures.items())
-                console.say(f"step {now.step}: validation {figures}")
+                console.say(f"{f'{now.stage}, ' if now.stage else ''}step {now.step}: {figures}")
 
-        result = stage(
+        ended = stage(
             StageOptions(
                 preset=common.preset,
                 overrides=dict(overrides(common.settings)),
@@ -182,6 +198,9 @@ def _train(
                 remark=lambda line: console.say(f"note: {line}"),
             )
         )
+    result, remarks = (
+        (ended.training, ended.remarks) if isinstance(ended, FineTuned) else (ended, ())
+    )
     ends = {
         "steps": "all steps done",
         "patience": "stopped early: validation no longer improves",
@@ -190,20 +209,25 @@ def _train(
     taken = time.monotonic() - started
     log = "tensorboard --logdir " + str(output) if tensorboard else "pip install tensorboard"
     if result.step:
+        kept = f"best validation loss {result.best_loss:.4f} at step {result.best_step}"
+        if math.isinf(result.best_loss):
+            kept = "not validated yet: the weights of the last step"
         console.say(
-            f"wrote {output}, step {result.step} ({ends[result.reason]}), best validation loss "
-            f"{result.best_loss:.4f} at step {result.best_step}, {console.seconds(taken)} taken "
-            f"(curves: {log})"
+            f"wrote {output}, step {result.step} ({ends[result.reason]}), {kept}, "
+            f"{console.seconds(taken)} taken (curves: {log})"
         )
     else:  # a method that learns nothing
         console.say(f"wrote {output}, {console.seconds(taken)} taken")
+    for line in remarks:
+        console.say(line)
     if common.as_json:
         console.print_json(
             {
                 "path": str(output),
+                "remarks": list(remarks),
                 "step": result.step,
                 "best_step": result.best_step,
-                "best_loss": result.best_loss,
+                "best_loss": result.best_loss if math.isfinite(result.best_loss) else None,
                 "reason": result.reason,
                 "taken_s": round(taken, 3),
             }

@@ -12,7 +12,10 @@ from dimcli.cli.options import DeviceOption, ForceOption, JsonOption, with_optio
 from dimcli.core.limits import LARGEST_SEED
 
 PresetOption = Annotated[
-    str, typer.Option(help="paper, released-sizes, small, speaker, table or tiny.")
+    str,
+    typer.Option(
+        help="paper, released-sizes, small, speaker, table or tiny; of finetune also adapt."
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,

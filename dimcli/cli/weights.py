@@ -75,7 +75,7 @@ def fetch(
 @group.command("verify")
 def verify(as_json: JsonOption = False) -> None:
     """Check every file that is here against the hash it must have."""
-    from dimcli.core.errors import InputError
+    from dimcli.core.errors import ToldError
     from weights.catalogue import verify as verify_all
 
     faults = verify_all()
@@ -86,7 +86,7 @@ def verify(as_json: JsonOption = False) -> None:
             print(f"{name}: {fault or 'whole'}")
     wrong = [name for name, fault in faults.items() if fault]
     if wrong:
-        raise InputError(f"{wrong[0]}: {faults[wrong[0]]} ({len(wrong)} of {len(faults)} wrong)")
+        raise ToldError(f"{wrong[0]}: {faults[wrong[0]]} ({len(wrong)} of {len(faults)} wrong)")
     console.say(f"{len(faults)} of {len(faults)} whole")
 
 
@@ -107,7 +107,7 @@ def doctor(as_json: JsonOption = False) -> None:
     from dataclasses import asdict
 
     from dimcli.cli.tables import show_checks
-    from dimcli.core.errors import InputError
+    from dimcli.core.errors import ToldError
     from dimcli.jobs.doctor import checks
 
     results = checks()
@@ -117,4 +117,4 @@ def doctor(as_json: JsonOption = False) -> None:
         show_checks(results)
     broken = [check for check in results if check.state == "broken"]
     if broken:
-        raise InputError(f"{broken[0].name}: {broken[0].detail}; {broken[0].fix}")
+        raise ToldError(f"{broken[0].name}: {broken[0].detail}; {broken[0].fix}")

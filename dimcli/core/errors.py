@@ -16,6 +16,10 @@ class InputError(DimError):
     exit_code = 2
 
 
+class ToldError(InputError):
+    """Inputs are at fault, and the figures that were given for ``--json`` say which and why."""
+
+
 class MissingDependencyError(InputError):
     """An optional package is not installed: the message carries the install line."""
 

@@ -125,17 +125,33 @@ def is_full(error: BaseException) -> bool:
     return any(f"(os error {number})" in str(error) for number in FULL)  # Rust's libraries
 
 
+def check_folder(path: Path) -> Path:
+    """``path``, if it is a folder or one may be made there, with its parents: worth asking before
+    long work. Raises InputError."""
+    path = Path(path)
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise InputError(f"{there}: is a file; expected a folder, or a name for one")
+    if not os.access(there, os.W_OK):
+        raise InputError(f"{path}: the folder {there} cannot be written")
+    return path
+
+
 @contextmanager
 def new_folder(path: Path, worth: str) -> Iterator[None]:
     """Where the block fails, remove the folder ``path`` again if it was not there before and holds
-    no file called ``worth`` (a pattern): what was made before the fault blocks no further try.
+    no file called ``worth`` (a pattern), with those parents that were not there either: what was
+    made before the fault blocks no further try.
     """
-    fresh = not path.exists()
+    made = [each for each in (path, *path.absolute().parents) if not each.exists()]
     try:
         yield
     except Exception:
-        if fresh and path.is_dir() and not any(path.rglob(worth)):
+        if made and path.is_dir() and not any(path.rglob(worth)):
             shutil.rmtree(path, ignore_errors=True)
+            for parent in made[1:]:
+                with suppress(OSError):  # somebody else uses it by now
+                    parent.rmdir()
         raise
 
 

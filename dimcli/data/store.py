@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -184,13 +184,19 @@ class ColumnStatistics:
 class ClipStore:
     """Reads a data set: strict about its shape, lazy about its arrays.
 
-    Raises InputError that names the file when anything is missing, malformed or of another format.
+    ``splits`` are the splits of all conversations, in place of the data set's own. Raises
+    InputError that names the file when anything is missing, malformed or of another format.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, splits: Mapping[str, str] | None = None) -> None:
         self.root = Path(root)
         self.info = _read_header(self.root)
         self.records = _read_index(self.root)
+        self._own_splits = splits is None
+        if splits is not None:
+            self.records = [
+                replace(record, split=splits[record.conversation]) for record in self.records
+            ]
         widths = dict.fromkeys(ROLES, MOTION_DIM) | {"audio": self.info.audio_dim}
         self._reader = ConversationReader(self.root, widths)
 
@@ -244,7 +250,7 @@ class ClipStore:
         Computed once, in one pass over the files, and kept beside them.
         """
         path = self.root / STATISTICS
-        if path.is_file():
+        if self._own_splits and path.is_file():
             try:
                 stored = read_json(path)
                 return {
@@ -261,7 +267,7 @@ class ClipStore:
             for key, value in found.items()
         }
         # A data set on a read-only disk still works; it only counts again next time.
-        if os.access(self.root, os.W_OK):
+        if self._own_splits and os.access(self.root, os.W_OK):
             write_text(path, json.dumps(as_lists))
         return found
 

@@ -21,7 +21,7 @@ from dimcli.core import limits
 from dimcli.core.config import from_dict
 from dimcli.core.documents import parse_json, read_json_lines
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output, write_text
+from dimcli.core.files import atomic_output, check_folder, write_text
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.core.tensors import read_note
 from dimcli.data.clip import SPLITS, UNKNOWN_STYLE, ClipRecord
@@ -160,16 +160,12 @@ SKIPPED = "skipped.jsonl"
 
 
 class StoreWriter:
-    """Writes a data set folder. ``out`` is made when its parent is there."""
+    """Writes a data set folder. ``out`` is made, with its parents."""
 
     def __init__(
         self, out: Path, *, name: str, fps: float, space: str, encoder: str, audio_dim: int
     ) -> None:
-        out = Path(out)
-        if not out.parent.is_dir():
-            raise InputError(f"{out.parent}: no such folder; make it first")
-        if out.exists() and not out.is_dir():
-            raise InputError(f"{out}: is a file; name a folder for the data set")
+        out = check_folder(out)
         (out / CONVERSATIONS).mkdir(parents=True, exist_ok=True)
         self.out = out
         self.name, self.fps, self.space = name, float(fps), space

@@ -221,6 +221,25 @@ def score_table(
     )
 
 
+def gain(evaluation: Evaluation, name: str, base: str) -> str:
+    """Whether the listener ``name`` is nearer to the true listener than ``base`` is, in words: by
+    the Fréchet distance of its motion to the truth's, as far as the clips can tell."""
+    by_name = {one.name: one.figures for one in evaluation.methods}
+    nearer, texts = [], []
+    for part in evaluation.truth:
+        ours, theirs = (by_name[each][part]["fd"].value for each in (name, base))
+        scale = Scale.of((ours, theirs))
+        power = f" {scale.text}" if scale.text else ""
+        texts.append(f"{part} {scale.number(ours)}, not {scale.number(theirs)}{power}")
+        if ours < theirs:
+            nearer.append(part)
+    figures = f"FD on {evaluation.clips} clips: {'; '.join(texts)}"
+    if not nearer:
+        return f"No gain: {name} is no nearer to the true listener than {base} ({figures})."
+    only = "" if len(nearer) == len(texts) else f" in {nearer[0]} only"
+    return f"{name} is nearer to the true listener than {base}{only} ({figures})."
+
+
 def _default_columns(evaluation: Evaluation) -> tuple[str, ...]:
     if evaluation.protocol != "speaker":
         return OFFICIAL_FIGURES if evaluation.protocol == "official" else PAPER_FIGURES

@@ -10,8 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output, check_output, new_folder
+from dimcli.core.files import atomic_output, check_folder, check_output, new_folder
 from dimcli.evaluation.score_table import (
     BOUND,
     METHOD,
@@ -40,8 +39,6 @@ class EvaluationFiles:
         """The same, with every file that has no place yet in ``folder``."""
         if folder is None:
             return self
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file; -o names a folder")
         return EvaluationFiles(
             self.json or folder / "scores.json",
             self.csv or folder / "scores.csv",
@@ -54,7 +51,7 @@ class EvaluationFiles:
         """Raise InputError where one may not be written: worth asking before long work."""
         to_make = None
         if self.folder is not None and not self.folder.is_dir():
-            to_make = check_output(self.folder, force=False)
+            to_make = check_folder(self.folder)
         for kind, suffix in SUFFIXES.items():
             path: Path | None = getattr(self, kind)
             if path is not None and (path.parent != to_make or path.suffix != suffix):
@@ -80,7 +77,7 @@ class EvaluationFiles:
         with ExitStack() as files:
             if self.folder is not None:
                 files.enter_context(new_folder(self.folder, "*.*"))
-                self.folder.mkdir(exist_ok=True)
+                self.folder.mkdir(parents=True, exist_ok=True)
             for path, text in texts.items():
                 temporary = files.enter_context(atomic_output(path, force=force))
                 temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -48,6 +48,7 @@ from dimcli.jobs.render import (
 )
 from dimcli.media.ffmpeg import command, reading, run
 from dimcli.media.probe import audio_track, sound_track
+from dimcli.models.config import find_run, read_data_config
 from dimcli.models.dim.vqvae import part_columns
 
 NAMES = ("a", "b")
@@ -236,8 +237,6 @@ def generate_dyad_video(
     of different lengths are as long as the longer one. Every input is checked before long work
     starts. Raises InputError for what is wrong with them.
     """
-    from dimcli.models.config import read_data_config
-
     started = time.monotonic()
     tracks, references = (track_a, track_b), (reference_a, reference_b)
     output = output or default_video(f"{tracks[0].stem}-{tracks[1].stem}-dyad", background)
@@ -246,7 +245,7 @@ def generate_dyad_video(
     for path in filter(None, motion_paths):
         check_motion_output(path, *tracks, *references, force=force)
     check_renderer(renderer)
-    runs = bundled.resolve(weights), bundled.resolve(listener)
+    runs = find_run(weights, "--weights"), find_run(listener, "--listener")
     spaces = [read_data_config(directory).space for directory in runs]
     if spaces[0] != spaces[1]:
         raise InputError(

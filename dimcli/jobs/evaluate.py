@@ -15,18 +15,19 @@ from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import ROLES
 from dimcli.data.corpora.held_out import held_out_speech, held_out_synthetic
+from dimcli.data.folds import Folds
 from dimcli.data.store import ClipStore, data_config
 from dimcli.evaluation.metrics import PARTS
 from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.report.clips import choose, show_clips
 from dimcli.evaluation.report.page import evaluation_report
-from dimcli.evaluation.score_table import ScoreTable, difference_table, score_table
+from dimcli.evaluation.score_table import ScoreTable, difference_table, gain, score_table
 from dimcli.evaluation.scores import Evaluation
 from dimcli.evaluation.speaker_metrics import SpeakerMeasures
 from dimcli.evaluation.writing import EvaluationFiles
-from dimcli.models.answers import load_predictor
+from dimcli.models.answers import load_folded, load_predictor
 from dimcli.models.chain import require_fit
-from dimcli.models.config import read_data_config
+from dimcli.models.config import find_run, read_data_config
 from dimcli.models.registry import methods, untrained
 
 DATASETS = ("vico", "lm_listener", "l2l", "candor", "clips", "biwi", "vocaset", "synthetic")
@@ -49,7 +50,7 @@ NOTES = {
 """What to know about methods that need no training."""
 NO_INTERVALS = (
     "No intervals, so no method is marked as the best: nothing says how sure these figures are. "
-    "They need two clips or more, and --bootstrap."
+    "They need two clips or more, and --bootstrap; dim finetune --folds tests on all of few clips."
 )
 
 
@@ -79,7 +80,8 @@ class EvaluationOptions(ScoringOptions):
     """What to evaluate, and how.
 
     ``weights`` and ``baselines`` are names or run directories, or ``LABEL=NAME``; with neither,
-    the bundled listener beside what needs no training. ``data`` may be left out for the
+    the bundled listener beside what needs no training. ``folds`` tests every clip, by the model of
+    the fold that has not seen it (:mod:`dimcli.data.folds`). ``data`` may be left out for the
     ``synthetic`` ``dataset``. ``task`` is whom methods generate, one of TASKS. ``reference``
     defaults to the first of the weights.
     """
@@ -92,17 +94,20 @@ class EvaluationOptions(ScoringOptions):
     protocol: str = "paper"
     reference: str | None = None
     online: bool = False
+    folds: bool = False
     files: EvaluationFiles = field(default_factory=EvaluationFiles)
     force: bool = False
 
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """An evaluation, its tables for people, and the files that hold it."""
+    """An evaluation, its tables for people, the files that hold it, and ``gains``: whether trained
+    listeners are nearer to the true one than the bundled one is, in words."""
 
     evaluation: Evaluation
     tables: tuple[ScoreTable, ...]
     written: tuple[Path, ...]
+    gains: tuple[str, ...] = ()
 
 
 def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> EvaluationResult:
@@ -119,13 +124,26 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
     store = open_store(options.dataset, options.data, progress, task=options.task)
     measures = SpeakerMeasures.of(store) if speakers else None
     names, left_out = named_methods(options, store)
-    predictors = {
-        label: load_predictor(name, store, options.task, options.device, online=options.online)
-        for label, name in names.items()
-    }
+    split, remarks = options.split, measures.remarks if measures else ()
+    if options.folds:
+        folds = _folds(options, store)
+        predictors = {
+            label: load_folded(name, store, folds, options.task, options.device)
+            for label, name in names.items()
+        }
+        store, split = ClipStore(store.root, dict.fromkeys(folds.of, "test")), "test"
+        remarks += (
+            f"Cross-validated in {folds.count} folds: every clip is answered by models that have "
+            "learnt nothing from its speaker.",
+        )
+    else:
+        predictors = {
+            label: load_predictor(name, store, options.task, options.device, online=options.online)
+            for label, name in names.items()
+        }
     evaluation = evaluate(
         store,
-        options.split,
+        split,
         predictors,
         role=options.task,
         protocol=options.protocol,
@@ -136,6 +154,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         measures=measures,
         progress=progress,
     )
+    gains = _gains(options, names, evaluation)
     scores = score_table(
         evaluation,
         parts=tuple(PARTS) if measures is None else measures.parts,
@@ -143,13 +162,14 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
             *left_out,
             *protocol_notes(evaluation),
             *sound_notes(store),
-            *(measures.remarks if measures else ()),
+            *remarks,
+            *gains,
         ),
     )
     differences = difference_table(evaluation, scores)
 
     def report() -> str:
-        shown = [] if speakers else choose(store.clips(options.split), options.clips)
+        shown = [] if speakers else choose(store.clips(split), options.clips)
         return evaluation_report(
             evaluation,
             scores,
@@ -160,7 +180,33 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
 
     written = options.files.write(evaluation, scores, report, force=options.force)
     tables = (scores, differences) if differences else (scores,)
-    return EvaluationResult(evaluation, tables, tuple(written))
+    return EvaluationResult(evaluation, tables, tuple(written), gains)
+
+
+def _folds(options: EvaluationOptions, store: ClipStore) -> Folds:
+    """The folds that the first of the weights that is no bundled one was trained in."""
+    if options.online or options.protocol != "paper":
+        raise InputError("--folds: goes neither with --online nor with --protocol official")
+    for one in options.weights:
+        name = _label_and_name(one)[1]
+        if name not in weights.registry()["runs"]:
+            return Folds.read(find_run(name, "--weights"), store)
+    raise InputError("--folds: needs --weights RUN, a run of dim finetune --folds N")
+
+
+def _gains(
+    options: EvaluationOptions, names: dict[str, str], evaluation: Evaluation
+) -> tuple[str, ...]:
+    """What to say of trained listeners beside the bundled one, where that one is evaluated, too."""
+    base = next((one for one, name in names.items() if name == weights.DEFAULT_LISTENER), None)
+    trained = [
+        label
+        for label, name in names.items()
+        if label != base and untrained(name, options.task) is None
+    ]
+    if base is None or options.task != "listener" or options.protocol != "paper":
+        return ()
+    return tuple(gain(evaluation, label, base) for label in trained)
 
 
 def open_store(
@@ -213,10 +259,7 @@ def named_methods(
             left_out = (f"Left out {bundled}: {error}",)
     named: dict[str, str] = {}
     for one in given:
-        label, equals, name = one.partition("=")
-        # A path may hold an equals sign; a label holds no slash.
-        if not equals or "/" in label:
-            label, name = one.rstrip("/"), one
+        label, name = _label_and_name(one)
         label = label if label in names else Path(label).name or label
         if label in named:
             raise InputError(f"two methods are called '{label}'; write LABEL={name} for one")
@@ -224,11 +267,18 @@ def named_methods(
     return named, left_out
 
 
+def _label_and_name(one: str) -> tuple[str, str]:
+    """What ``LABEL=NAME`` says, and a name alone: a path may hold an equals sign, a label holds no
+    slash."""
+    label, equals, name = one.partition("=")
+    return (label, name) if equals and "/" not in label else (one.rstrip("/"), one)
+
+
 def describe(name: str) -> str:
     """What a method is, for the record: weights by their hash."""
     if any(untrained(name, role) for role in ROLES):
         return "needs no training"
-    model = weights.resolve(name) / "model.safetensors"
+    model = find_run(name, "--weights") / "model.safetensors"
     return f"{name}, sha256 {hashlib.sha256(model.read_bytes()).hexdigest()[:16]}"
 
 

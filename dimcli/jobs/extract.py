@@ -13,7 +13,7 @@ from dimcli.core.files import check_output
 from dimcli.core.motion import Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.jobs.render import check_motion_output
-from dimcli.tracking.trackers import BUILT_IN, face_tracker, space_of
+from dimcli.tracking.trackers import BUILT_IN, Region, face_tracker, space_of
 
 if TYPE_CHECKING:
     from dimcli.audio import LoadedEncoder
@@ -44,6 +44,7 @@ def extract_motion(
     fps: float | None = None,
     smooth: bool = False,
     region: str | None = None,
+    who: str | None = None,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
@@ -51,7 +52,8 @@ def extract_motion(
     """The motion of the face in ``source``, written as ``output``.
 
     ``source`` is a video, which ``tracker`` follows (``checkpoint`` is that of ``emoca``, ``deca``
-    or ``smirk``, by default the imported one); or EMOCA's output folder, whose frame rate is
+    or ``smirk``, by default the imported one) in a ``region`` of the picture, or where ``who`` is
+    seen (:func:`dimcli.tracking.people.area_of`); or EMOCA's output folder, whose frame rate is
     ``fps``; or a motion file. ``output_format`` is ``npz`` (by default ``<source>.npz`` in this
     folder) or ``emoca``, a folder a frame (``<source>-emoca``). With ``audio_encoder``, features of
     a video's sound go beside it, into ``<output>.audio.npz``. Every input is checked before long
@@ -72,11 +74,10 @@ def extract_motion(
         check_output(features, force=force)
         encoder = load_encoder(audio_encoder, device)
     if _is_motion(source):
-        if region is not None:
-            raise InputError(f"--region: {source} is not a video")
+        require_video(source, region, who)
         motion = _read_motion(source, fps, smooth, progress)
     else:
-        area = parse_region(region)
+        area = area_in(source, region, who)
         track = face_tracker(source, tracker, checkpoint, smooth=smooth, region=area, device=device)
         motion = track(progress)
     if output_format == "emoca":
@@ -112,10 +113,16 @@ def track(
     checkpoint: Path | None = None,
     smooth: bool = False,
     region: str | None = None,
+    who: str | None = None,
     device: str = "auto",
 ) -> Motion:
-    """The motion of the face in a video; see :func:`extract_motion`. Raises InputError."""
-    area = parse_region(region)
+    """The motion of the face in a video, float32 [T, 56]; see :func:`extract_motion`.
+
+    ``region`` is ``x,y,width,height`` in pixels; ``who`` is ``left``, ``right`` or ``largest``
+    where several people are seen. Raises InputError, also where two faces are of similar size and
+    neither is given.
+    """
+    area = area_in(Path(video), region, who)
     return face_tracker(
         Path(video), tracker, checkpoint, smooth=smooth, region=area, device=device
     )(silent)
@@ -132,6 +139,13 @@ def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
         )
     x, y, width, height = (int(part) for part in parts)
     return x, y, width, height
+
+
+def require_video(source: Path, region: str | None, who: str | None) -> None:
+    """Raise InputError where somebody says where to look in a ``source`` that is no video."""
+    for flag, value in (("--region", region), ("--speaker", who)):
+        if value is not None:
+            raise InputError(f"{flag}: {source} is not a video")
 
 
 def _is_motion(source: Path) -> bool:
@@ -176,6 +190,18 @@ def _features_path(output: Path) -> Path:
     """``motion.npz`` has its sound's features in ``motion.audio.npz``."""
     name = output.stem if output.suffix == ".npz" else output.name
     return output.with_name(f"{name}.audio.npz")
+
+
+def area_in(video: Path, region: str | None, who: str | None) -> Region | None:
+    """Where to look in a video: at ``region``, or where ``who`` is seen
+    (:func:`dimcli.tracking.people.area_of`). Raises InputError."""
+    if region is None:
+        from dimcli.tracking.people import area_of
+
+        return area_of(video, who)
+    if who is not None:
+        raise InputError(f"--speaker {who}: --region says where to look already; give one of them")
+    return parse_region(region)
 
 
 def _read_motion(source: Path, fps: float | None, smooth: bool, progress: Progress) -> Motion:

@@ -23,7 +23,7 @@ from dimcli.core.motion import Floats, Motion
 from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
 from dimcli.data.traits import Traits, traits_said
-from dimcli.jobs.extract import track, tracker_for
+from dimcli.jobs.extract import area_in, require_video, track, tracker_for
 from dimcli.jobs.render import (
     KEEP,
     TRANSPARENT,
@@ -33,11 +33,13 @@ from dimcli.jobs.render import (
     check_renderer,
     check_video,
     default_video,
+    load_motion,
     on_picture,
     read_reference,
     renderer_for,
     write_video,
 )
+from dimcli.models.config import find_run, read_data_config
 from dimcli.tracking.trackers import face_tracker
 
 if TYPE_CHECKING:
@@ -54,11 +56,12 @@ sound that is late by less than 0.125 s is not noticed (ITU-R BT.1359)."""
 @dataclass(frozen=True)
 class Source:
     """What a role takes in: mono ``samples`` [N] at SOUND_RATE, the ``motion`` of the speaker whom
-    a listener watches, and remarks worth telling."""
+    a listener watches, remarks worth telling, and the file of the ``sound``."""
 
     samples: Floats
     motion: Motion | None = None
     remarks: tuple[str, ...] = ()
+    sound: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -235,14 +238,14 @@ def load_listener(
     name: str | Path = bundled.DEFAULT_LISTENER, device: str = "auto", *, online: bool = False
 ) -> Listener:
     """A trained listener by bundled name or run directory. Raises InputError."""
-    return Listener.load(bundled.resolve(str(name)), device, online=online)
+    return Listener.load(find_run(name, "--weights"), device, online=online)
 
 
 def load_speaker(
     name: str | Path = bundled.DEFAULT_SPEAKER, device: str = "auto", *, online: bool = False
 ) -> Speaker:
     """A trained speaker by bundled name or run directory. Raises InputError."""
-    return Speaker.load(bundled.resolve(str(name)), device, online=online)
+    return Speaker.load(find_run(name, "--weights"), device, online=online)
 
 
 def _samples(sound: Floats | Path | str, rate: int = SOUND_RATE) -> Floats:
@@ -265,19 +268,36 @@ def read_speech(path: Path) -> Source:
     return Source(samples, None, (f"{path} is silent: the face stays quiet",) if quiet else ())
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watching:
+    """How a listener watches a speaker: see :func:`generate_videos`."""
+
+    tracker: str | None = None
+    checkpoint: Path | None = None
+    region: str | None = None
+    who: str | None = None
+    audio: Path | None = None
+
+
 def _open_speech(path: Path, *_: Any) -> Callable[[Progress], Source]:
-    speech = read_speech(path)
+    speech = replace(read_speech(path), sound=path)
     return lambda progress: speech
 
 
 def _open_clip(
-    path: Path, space: str, tracker: str | None, checkpoint: Path | None, weights: str, device: str
+    path: Path, space: str, how: Watching, weights: str, device: str
 ) -> Callable[[Progress], Source]:
     """What tracks the speaker of a clip, with everything checked that can be wrong from the start.
     The tracker measures in ``space``, that of ``weights``."""
-    tracker = tracker_for(space, tracker, weights)
+    if how.audio is not None and not media.has_audio(how.audio):
+        raise InputError(f"--audio {how.audio}: has no sound; expected wav, mp3, m4a, mp4, ...")
+    if path.suffix.lower() == ".npz":
+        return _open_motion(path, space, how)
+    tracker = tracker_for(space, how.tracker, weights)
     media.probe_video(path)
-    track_face = face_tracker(path, tracker, checkpoint, device=device)
+    area = area_in(path, how.region, how.who)
+    track_face = face_tracker(path, tracker, how.checkpoint, region=area, device=device)
+    sound = how.audio or path
 
     def take_in(progress: Progress) -> Source:
         motion = track_face(progress)
@@ -286,10 +306,21 @@ def _open_clip(
             missing = 1 - float(motion.valid.mean())
             remarks += (f"{path} shows no face in {missing:.1%} of its frames",)
         if motion.meta.get("most_faces", 1) > 1:
-            remarks += (f"{path} shows several faces; the largest was followed",)
-        return Source(media.read_audio(path, SOUND_RATE), motion, remarks)
+            remarks += (f"{path} shows several faces; the largest was followed (see --speaker)",)
+        return Source(media.read_audio(sound, SOUND_RATE), motion, remarks, sound)
 
     return take_in
+
+
+def _open_motion(path: Path, space: str, how: Watching) -> Callable[[Progress], Source]:
+    """A speaker who was tracked before, with the sound of the clip that they were tracked in."""
+    require_video(path, how.region, how.who)
+    motion, sound, remarks = load_motion(path, how.audio, smooth=False, space=space)
+    if sound is None:
+        reason = remarks[0] if remarks else f"{path} names no clip; pass --audio CLIP"
+        raise InputError(f"{path}: {reason}")
+    heard = media.read_audio(sound, SOUND_RATE)
+    return lambda progress: Source(heard, motion, remarks, sound)
 
 
 @dataclass(frozen=True)
@@ -308,6 +339,22 @@ ROLES = {
     "listener": Role(Listener.load, _open_clip, bundled.DEFAULT_LISTENER),
     "speaker": Role(Speaker.load, _open_speech, bundled.DEFAULT_SPEAKER),
 }
+
+
+class Models:
+    """Loads each model once, for calls that follow each other."""
+
+    def __init__(self) -> None:
+        self._loading: dict[tuple[Any, ...], Background[Generator]] = {}
+
+    def loading(
+        self, load: Callable[..., Generator], run: Path, device: str, online: bool
+    ) -> Background[Generator]:
+        """The model of a run that is being loaded, or is there already."""
+        key = load, run, device, online
+        if key not in self._loading:
+            self._loading[key] = Background(lambda: load(run, device, online=online))
+        return self._loading[key]
 
 
 def generate_videos(
@@ -332,25 +379,29 @@ def generate_videos(
     save_motion: Path | None = None,
     tracker: str | None = None,
     checkpoint: Path | None = None,
+    region: str | None = None,
+    who: str | None = None,
+    audio: Path | None = None,
+    models: Models | None = None,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
 ) -> list[VideoResult]:
     """Generate the ``role`` that answers ``source``, and render it on the picture ``reference``.
 
-    A ``listener`` answers the video of a speaker; a ``speaker`` says speech: a sound file, or a
+    A ``listener`` answers the video of a speaker, or their motion (a ``.npz`` of ``dim extract``,
+    with the sound of its clip, or ``audio``); a ``speaker`` says speech: a sound file, or a
     video's sound. Writes ``samples`` videos (by default ``<source>-<role>.mp4`` in this folder)
     with the sound of ``source``; a listener's has the speaker's frame rate and number of frames,
     and with ``layout`` ``side-by-side`` the speaker on its left. Sample i is drawn with
     ``seed + i``. ``tracker`` and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by
-    default those that measure in the model's space. ``style`` is how a speaker talks, or who
-    listens, of whom ``traits`` say more (:func:`dimcli.data.traits.traits_said`). ``online``
-    answers as a stream would: a listener with causal masks and a bounded look-back, a speaker with
-    a bounded look-ahead. Every
+    default those that measure in the model's space; ``region`` or ``who`` says where the speaker
+    is where several people are seen. ``style`` is how a speaker talks, or who listens, of whom
+    ``traits`` say more (:func:`dimcli.data.traits.traits_said`). ``online`` answers as a stream
+    would: a listener with causal masks and a bounded look-back, a speaker with a bounded
+    look-ahead. ``models`` keeps the model for the next call. Every
     input is checked before long work starts. Raises InputError for what is wrong with them.
     """
-    from dimcli.models.config import read_data_config
-
     started = time.monotonic()
     facts = ROLES[role]
     weights = weights or facts.weights
@@ -362,19 +413,22 @@ def generate_videos(
         numbered(save_motion, i, samples) if save_motion else None for i in range(samples)
     ]
     for path in outputs:
-        check_video(path, source, reference, background=background, force=force)
+        check_video(path, source, reference, audio, background=background, force=force)
     for motion_path in filter(None, motion_paths):
         check_motion_output(motion_path, source, reference, force=force)
     check_renderer(renderer)
+    if layout == "side-by-side" and source.suffix.lower() == ".npz":
+        raise InputError(f"--layout side-by-side: {source} is no video; give the speaker's")
     said: Traits = ()
     if role == "listener":
         said = traits_said(None if style == UNKNOWN_STYLE else style, traits)
-    run = bundled.resolve(weights)
+    run = find_run(weights, "--weights")
     space = read_data_config(run).space
 
     # The model's library takes seconds to import: it comes up while the source is taken in.
-    loading = Background(lambda: facts.load(run, device, online=online))
-    take_in = facts.open(source, space, tracker, checkpoint, weights, device)
+    loading = (models or Models()).loading(facts.load, run, device, online)
+    how = Watching(tracker=tracker, checkpoint=checkpoint, region=region, who=who, audio=audio)
+    take_in = facts.open(source, space, how, weights, device)
     fitted, remarks = read_reference(reference) if reference else (None, ())
     ready = renderer_for(space, renderer, fitted, size, device, background)
     remarks += ready.remarks
@@ -385,6 +439,7 @@ def generate_videos(
         progress(stage, done, total)
 
     taken_in = take_in(taking_in)
+    sound = taken_in.sound or source
     remarks += taken_in.remarks
     generator = loading.result()
     if attitude != "unknown" and not generator.attitude_conditioned:
@@ -409,12 +464,11 @@ def generate_videos(
         if layout == "side-by-side":
             frames = beside(source, frames, motion.fps)
         stage = "rendering" if samples == 1 else f"rendering {i + 1} of {samples}"
-        results.append(
-            write_video(
-                path, motion, frames, source, force, progress, started, remarks + more, stage
-            )
+        written = write_video(
+            path, motion, frames, sound, force, progress, started, remarks + more, stage
         )
-        save_generated(motion, motion_paths[i], source, force=force)
+        results.append(replace(written, seed=seed + i))
+        save_generated(motion, motion_paths[i], sound, force=force)
         started = time.monotonic()
     return results
 

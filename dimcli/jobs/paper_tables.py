@@ -20,7 +20,7 @@ import yaml
 from dimcli.core.config import require_choice, with_overrides
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
-from dimcli.core.files import new_folder, write_text
+from dimcli.core.files import check_folder, new_folder, write_text
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import ROLES, Predictor
 from dimcli.data.store import ClipStore, data_config, has_listeners
@@ -63,6 +63,10 @@ SETTINGS = "experiment.json"
 NOT_COMPARABLE = (
     "Published figures are of real corpora, in FLAME coefficients: compare the order of methods "
     "with them, not the size of a figure."
+)
+SMOKE_TEST = (
+    "Preset tiny: a smoke test of seconds, which shows that everything runs. Its models learnt "
+    "next to nothing, and their order says nothing; take --preset table or larger."
 )
 ONE_PASS = "DIM-Listener†, one pass"
 PAPERS_OBJECTIVE = "DIM-Listener†, the paper's objective"
@@ -230,11 +234,7 @@ def _run(plan: Plan, options: TableOptions, progress: Progress) -> EvaluationRes
 def _open(role: str, options: TableOptions, progress: Progress) -> tuple[ClipStore, ClipStore]:
     """The data set, and the one that is pre-trained on."""
     output, data = options.output, options.data
-    if output.exists() and not output.is_dir():
-        raise InputError(f"{output}: is a file; -o names the table's folder")
-    if not output.parent.is_dir():
-        raise InputError(f"{output.parent}: no such folder; make it first")
-    output.mkdir(exist_ok=True)
+    check_folder(output).mkdir(parents=True, exist_ok=True)
     if data is None and options.dataset == "synthetic":
         data = output / "data"
         write_synthetic(
@@ -436,6 +436,7 @@ def _write(
             *protocol_notes(evaluation),
             *sound_notes(store),
             *(measures.remarks if measures else ()),
+            *([SMOKE_TEST] if options.preset == "tiny" else []),
         ),
     )
     differences = difference_table(evaluation, scores)

@@ -46,13 +46,15 @@ LABEL_SHARE = 1 / 22
 
 @dataclass(frozen=True)
 class VideoResult:
-    """A video that was written: where, how long (s, frames), how long it took (s), and remarks."""
+    """A video that was written: where, how long (s, frames), how long it took (s), remarks, and the
+    seed that its motion was drawn with."""
 
     path: Path
     duration_s: float
     frames: int
     taken_s: float
     remarks: tuple[str, ...] = ()
+    seed: int | None = None
 
 
 def render_motion(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dimcli.core.errors import InputError
 from dimcli.core.tensors import read_note, read_tensors, save_tensors
-from dimcli.models.config import RunConfig
+from dimcli.models.config import RunConfig, find_run
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.vqvae import VQVAE
@@ -64,10 +64,9 @@ class Run:
 
 
 def load_run(directory: Path, device: torch.device | None = None) -> Run:
-    """Load a run directory. Raises InputError that says what is missing or wrong."""
-    directory = Path(directory)
-    if not directory.is_dir():
-        raise InputError(f"{directory}: no such run directory")
+    """Load a run: a directory, or a bundled name. Raises InputError that says what is missing or
+    wrong."""
+    directory = find_run(directory)
     config = read_config(directory / CONFIG)
     found = method_of_kind(config.kind)
     with bounded_parameters():

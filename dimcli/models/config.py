@@ -5,10 +5,12 @@ A method adds sections of its own in a subclass of :class:`RunConfig`, beside it
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import weights
 from dimcli.core.config import (
     Choice,
     Count,
@@ -21,6 +23,7 @@ from dimcli.core.config import (
     read_document,
     require_choice,
 )
+from dimcli.core.errors import InputError
 from dimcli.data.clip import ROLES, DataConfig
 
 STAGES = ("train-vq", "pretrain", "finetune")
@@ -69,10 +72,29 @@ class TrainingConfig(Section, section="training"):
     """Steps between validations (and checkpoints)."""
     validation_batches: Annotated[int, Range(1, 1e6)] = 8
     """Batches in a validation; the same windows every time."""
+    validate_first: bool = False
+    """Whether the weights that training starts from are validated, and kept where no later ones are
+    better."""
     patience: Count = 0
     """Validations without a better loss after which training stops; 0 for never."""
     seed: Seed = 0
     """Seed of everything random in the stage."""
+
+
+ADAPT = "adapt"
+"""The preset of fine-tuning for a trained model that goes on with little data: the model's own
+settings, trained as :data:`ADAPTATION` says."""
+ADAPTATION = TrainingConfig(
+    steps=600,
+    batch_size=8,
+    learning_rate=2e-4,
+    weight_decay=1e-2,
+    ramp_steps=10,
+    validate_every=20,
+    validation_batches=4,
+    validate_first=True,
+    patience=5,
+)
 
 
 @dataclass(frozen=True)
@@ -184,6 +206,18 @@ class SampledRun(RunConfig):
     def sampling(self) -> GenerationConfig:
         """How the model is sampled, where nothing else is asked for."""
         return self.generation
+
+
+def find_run(name: str | Path, option: str = "") -> Path:
+    """Directory of the run that a user named: a path, a bundled name, or ``owner/name`` of a
+    fetched one. Raises InputError, which names the ``option`` and the nearest bundled name."""
+    try:
+        return weights.resolve(str(name))
+    except InputError as error:
+        near = difflib.get_close_matches(str(name), weights.registry()["runs"], n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        reason = str(error).removeprefix("--weights ")
+        raise InputError(f"{option} {reason}{hint}".strip()) from None
 
 
 def read_data_config(run: Path) -> DataConfig:

@@ -97,6 +97,8 @@ class Progress:
     split: str
     figures: Figures
     seconds: float
+    stage: str = ""
+    """Of a training of several stages, which one this is."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def train(
     resume: bool = False,
     max_minutes: float = 0.0,
     started: float | None = None,
+    validate_first: bool = False,
     progress: Callable[[Progress], None] | None = None,
     report_every: int = 20,
     tensorboard: bool = False,
@@ -162,7 +165,8 @@ def train(
 
     ``max_minutes`` after ``started`` (``time.monotonic()``; None: now) it stops, to be resumed from
     there; 0 is no limit. After Ctrl-C, a kill or any other interruption the last validation is what
-    ``resume`` goes on from. Between validations ``progress`` is called after every
+    ``resume`` goes on from. With ``validate_first`` the weights that training starts from are the
+    first to be kept. Between validations ``progress`` is called after every
     ``report_every`` steps.
     """
     optimizer = trainable.optimizer
@@ -181,12 +185,21 @@ def train(
             seconds = time.monotonic() - began
             progress(Progress(state.step, schedule.steps, split, figures, seconds))
 
+    def validate() -> None:
+        validated = trainable.validate()
+        report("val", validated)
+        if state.is_best(validated.get("loss")):
+            trainable.keep()
+        save()
+
     if resume and (directory / STATE).is_file():
         state = _State.from_info(load_training_state(directory, trainable.state, optimizer))
     else:  # so that a run killed before its first validation can be told from a finished one
         save()
     metrics = _Metrics(directory, state.step, tensorboard) if distributed.rank() == 0 else None
     try:
+        if validate_first and math.isinf(state.best_loss):
+            validate()
         while (reason := _why_over(state, schedule, began, max_minutes, device)) is None:
             figures = take_step(trainable, schedule, state.step, device)
             state.step += 1
@@ -200,11 +213,7 @@ def train(
             trained = {name: total / taken for name, total in state.sums.items()}
             report("train", trained)
             state.sums, state.logged_from = {}, state.step
-            validated = trainable.validate()
-            report("val", validated)
-            if state.is_best(validated.get("loss")):
-                trainable.keep()
-            save()
+            validate()
         if not state.step or state.logged_from != state.step:
             save()
             trainable.interrupted(state.best_loss)

@@ -21,6 +21,7 @@ from dimcli.core import distributed
 from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.tensors import save_tensors
+from dimcli.data import folds
 from dimcli.data.clip import ROLES
 from dimcli.data.store import ClipStore, data_config, has_listeners
 from dimcli.data.windows import statistics
@@ -28,11 +29,11 @@ from dimcli.models.baseline import Baseline
 from dimcli.models.chain import as_heard, is_silent_for, require_fit
 from dimcli.models.checkpoint import CONFIG, MODEL, is_finished, load_run, load_vq
 from dimcli.models.coded import CodedRun
-from dimcli.models.config import PRIOR, RunConfig, read_data_config
+from dimcli.models.config import PRIOR, RunConfig, find_run, read_data_config
 from dimcli.models.dim.config import preset
 from dimcli.models.registry import build_model, method, methods
 from dimcli.training.ablations import Ablation, ablation
-from dimcli.training.loop import TrainingResult
+from dimcli.training.loop import Progress, TrainingResult
 from dimcli.training.run_folder import begin, check_new
 from dimcli.training.stages import (
     StageOptions,
@@ -204,7 +205,8 @@ def train_method(data: Path, run: Path, name: str, options: MethodOptions) -> Tr
     _check_chain(data, options, chosen)
     if options.init is not None and not found.resumes_from:
         able = [each for each in methods(trained=True) if method(each).resumes_from]
-        raise InputError(f"--init: is of {', '.join(able)}; {name} has none (see --pretrained)")
+        other = "`dim finetune --init` goes on from" if name == "dim" else "it cannot go on from"
+        raise InputError(f"--init: is of {', '.join(able)}; for {name}, {other} a run")
     if name == "dim":
         with_overrides(preset(options.preset, "finetune"), options.settings())  # fails early
         if chosen.pretraining and not options.pretrained:
@@ -231,10 +233,44 @@ def _check_chain(data: Path, options: MethodOptions, chosen: Ablation) -> None:
     require_fit(learnt, source, found, data, hears=chosen.pretraining)
     for run in (options.vq_speaker, options.vq_listener):
         if run is not None:
-            require_fit(read_data_config(run), run, learnt, source, hears=False)
+            require_fit(read_data_config(find_run(run)), run, learnt, source, hears=False)
     for run in (options.pretrained, options.init):
         if run is not None:
-            require_fit(read_data_config(run), run, found, data, hears=True)
+            require_fit(read_data_config(find_run(run)), run, found, data, hears=True)
+
+
+def finetune_folds(
+    data: Path, run: Path, init: Path, task: str, options: StageOptions, count: int
+) -> TrainingResult:
+    """Fine-tune into ``run``, and once more for each of ``count`` folds into folders of it, so that
+    every clip can be tested by a model that has not seen it (:mod:`dimcli.data.folds`).
+
+    The time that ``options`` allow is shared evenly. The result is that of ``run`` itself.
+    """
+    drawn = folds.Folds.draw(ClipStore(data), count)
+    places = {0: run} | {fold: folds.folder(run, fold) for fold in range(1, count + 1)}
+    with together(options, run):
+        names = [str(place.relative_to(run)) for place in places.values()]
+        distributed.on_first(lambda: _make_folder(run, ["", *names[1:]], options))
+        distributed.on_first(lambda: drawn.write(run))
+        results = []
+        for fold, place in places.items():
+            now = replace(
+                options,
+                resume=options.resume and (place / CONFIG).is_file(),
+                force=True,
+                max_minutes=options.max_minutes / len(places),
+                splits=drawn.splits(fold) if fold else None,
+                progress=_named(options, f"fold {fold} of {count}" if fold else "all"),
+            )
+            results.append(finetune(data, place, init, task, now))
+    return results[0]
+
+
+def _named(options: StageOptions, stage: str) -> Callable[[Progress], None] | None:
+    """The progress of ``options``, which is told which ``stage`` it is of."""
+    told = options.progress
+    return None if told is None else lambda now: told(replace(now, stage=stage))
 
 
 def _require_listeners(data: Path) -> None:
@@ -301,6 +337,9 @@ def _in_order(stages: dict[str, Stage], run: Path, options: MethodOptions) -> Tr
                 resume=options.resume and (run / name / CONFIG).is_file(),
                 force=True,
                 max_minutes=max(left, 1e-6) if options.max_minutes else 0.0,
+                progress=_named(options, name or "generation")
+                if len(stages) > 1
+                else options.progress,
             )
             result = stage(now)
             if result.reason == "minutes":
@@ -308,9 +347,9 @@ def _in_order(stages: dict[str, Stage], run: Path, options: MethodOptions) -> Tr
     return result
 
 
-def _make_folder(run: Path, stages: list[str], options: MethodOptions) -> None:
+def _make_folder(run: Path, stages: list[str], options: StageOptions) -> None:
     check_new(run, force=options.resume or options.force)
     if options.resume:
-        run.mkdir(exist_ok=True)
+        run.mkdir(parents=True, exist_ok=True)
     else:  # nothing of the run that --force replaces may be gone on with
         begin(run, stages)

@@ -109,7 +109,9 @@ class MotionTraining:
             save_tensors(self.state.state_dict(), self._directory / MODEL)
 
     def interrupted(self, best_loss: float) -> None:
-        """The weights of the last validation stay."""
+        """The weights of the best validation stay; those of now where none was made yet."""
+        if math.isinf(best_loss):
+            self.keep()
 
     def line(self, split: str, figures: Figures) -> dict[str, Any]:
         """One line a split."""

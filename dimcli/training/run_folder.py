@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dimcli.core import distributed
 from dimcli.core.errors import InputError
-from dimcli.core.files import new_folder
+from dimcli.core.files import check_folder, new_folder
 from dimcli.models.checkpoint import CONFIG, METRICS, MODEL, STATE
 
 REPLACED = ".replaced"
@@ -26,8 +26,7 @@ def check_new(run: Path, *, force: bool) -> None:
     """Raise InputError unless a training may begin in the folder ``run``."""
     if run.exists() and not force:
         raise InputError(f"{run}: exists; give another --output, --resume or --force")
-    if not run.parent.is_dir():
-        raise InputError(f"{run.parent}: no such folder; make it first")
+    check_folder(run)
 
 
 def check_resumable(run: Path, begun: bool) -> None:
@@ -49,7 +48,7 @@ def begin(run: Path, stages: Sequence[str] = ("",), others: Sequence[str] = ()) 
     ``stages`` are folders in it that hold runs too; ``others`` are names of files that a run has
     besides those of :mod:`dimcli.models.checkpoint`.
     """
-    run.mkdir(exist_ok=True)
+    run.mkdir(parents=True, exist_ok=True)
     remove_leftovers(run)
     _drop_replaced(run)
     aside = run / REPLACED

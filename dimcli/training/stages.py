@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from dimcli.models.checkpoint import (
     load_vq,
     training_info,
 )
-from dimcli.models.config import RunConfig
+from dimcli.models.config import ADAPT, ADAPTATION, RunConfig
 from dimcli.models.dim.config import DIMRun, preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.layers import causal_kernel
@@ -59,7 +59,8 @@ class StageOptions:
 
     ``overrides`` are dotted configuration keys; ``steps``, ``epochs`` and ``seed`` shorthands of
     ``training.steps``, ``training.epochs`` and ``training.seed``; ``max_minutes`` 0 for no limit.
-    ``remark`` is told what a user should know before the training begins.
+    ``remark`` is told what a user should know before the training begins. ``splits`` are what
+    fine-tuning takes in place of the data set's own (:class:`dimcli.data.store.ClipStore`).
     """
 
     preset: str = "small"
@@ -74,6 +75,7 @@ class StageOptions:
     tensorboard: bool = False
     progress: Callable[[Progress], None] | None = None
     remark: Callable[[str], None] = lambda line: None
+    splits: Mapping[str, str] | None = None
 
     def settings(self) -> dict[str, Any]:
         """The overrides with the shorthands in them."""
@@ -206,13 +208,22 @@ def _finetune(
 ) -> TrainingResult:
     if task not in ROLES:
         raise InputError(f"--task is '{task}'; expected one of {', '.join(ROLES)}")
-    store = ClipStore(data)
-    base = preset(options.preset, "finetune", task)
+    store = ClipStore(data, options.splits)
+    adapted = options.preset == ADAPT
+    base = preset("small" if adapted else options.preset, "finetune", task)
     loaded = load_run(init)
     from_vq = loaded.config.kind == "vq"
     source_config, source = as_vq(loaded, init, task) if from_vq else as_dim(loaded, init)
     if not from_vq and task not in source_config.dim.output_roles:
         raise InputError(f"{init}: was made for the {source_config.role} task, not for {task}")
+    if adapted:
+        if source_config.stage != "finetune":
+            raise InputError(
+                f"--preset {ADAPT}: goes on from a fine-tuned run, and {init} is of stage "
+                f"{source_config.stage}; expected --init listener-small or a run of dim finetune"
+            )
+        window_s = source_config.training.window_s
+        base = replace(source_config, preset=ADAPT, training=replace(ADAPTATION, window_s=window_s))
     config = replace(base, vq=source_config.vq, dim=base.dim if from_vq else source_config.dim)
     config = with_overrides(config, options.settings())
     found = data_config(store)
@@ -297,6 +308,7 @@ def train_run(
             device=device,
             resume=options.resume,
             max_minutes=options.max_minutes,
+            validate_first=config.training.validate_first,
             progress=options.progress,
             tensorboard=options.tensorboard,
         )

@@ -133,8 +133,9 @@ def test_what_a_table_needs_is_asked_for_in_one_line(dim, tmp_path: Path) -> Non
     ended = dim("table", "3", "--dataset", "vico", "-o", "made")
     assert ended.code == 2
     assert "--data" in ended.err
-    with pytest.raises(InputError, match="no such folder"):
-        run_table(TableOptions("1", "synthetic", tmp_path / "no" / "made"))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: is a file; expected a folder"):
+        run_table(TableOptions("1", "synthetic", tmp_path / "file" / "made"))
 
 
 def test_the_old_flag_names_the_command_that_took_its_place(dim) -> None:

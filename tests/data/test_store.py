@@ -155,9 +155,12 @@ def test_nothing_bad_is_written(tmp_path: Path) -> None:
     assert not list((tmp_path / "data" / "conversations").iterdir())
 
 
-def test_a_missing_parent_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such folder"):
-        writer(tmp_path / "nowhere" / "data")
+def test_missing_parents_are_made_but_not_below_a_file(tmp_path: Path) -> None:
+    writer(tmp_path / "new" / "deep" / "data")
+    assert (tmp_path / "new" / "deep" / "data" / "conversations").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: is a file; expected a folder"):
+        writer(tmp_path / "file" / "data")
 
 
 def test_splits_depend_on_the_names_and_the_seed_alone() -> None:

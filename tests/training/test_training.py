@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,7 @@ def test_wrong_runs_and_settings_get_one_line(folder: Path, tmp_path: Path) -> N
         train_vq(data, tmp_path / "new", "listener", options(resume=True))
     with pytest.raises(InputError, match="with other settings"):
         train_vq(data, folder / "listener", "listener", options(resume=True, steps=11))
-    with pytest.raises(InputError, match="no such run directory"):
+    with pytest.raises(InputError, match="neither a run directory nor a bundled name"):
         load_run(tmp_path / "nothing")
 
 
@@ -225,3 +226,39 @@ def test_a_model_or_batch_for_which_no_memory_is_enough_is_refused(
             options(steps=1, overrides=overrides),
         )
     assert not (tmp_path / "large").exists()
+
+
+def test_a_training_that_ends_before_its_first_validation_leaves_a_model(
+    folder: Path, tmp_path: Path
+) -> None:
+    chosen = options(steps=50, max_minutes=1e-9)
+    result = train_vq(folder / "data", tmp_path / "run", "listener", chosen)
+    assert result.reason == "minutes"
+    load_vq(tmp_path / "run", "listener")
+
+
+def test_adapting_starts_from_a_fine_tuned_run_and_never_ends_worse(
+    folder: Path, tmp_path: Path
+) -> None:
+    often = {"training.validate_every": 2, "training.batch_size": 2, "training.learning_rate": 5.0}
+    chosen = replace(options(steps=4), preset="adapt", overrides=often)
+    result = finetune(folder / "data", tmp_path / "mine", folder / "fine", "listener", chosen)
+    assert (result.step, result.best_step) == (4, 0), "this rate only does harm"
+    before, after = load_run(folder / "fine"), load_run(tmp_path / "mine")
+    assert after.config.generation == before.config.generation
+    assert after.config.training.window_s == before.config.training.window_s
+    same = zip(before.model.state_dict().values(), after.model.state_dict().values(), strict=True)
+    assert all(torch.equal(one, other) for one, other in same)
+    with pytest.raises(InputError, match="goes on from a fine-tuned run"):
+        finetune(folder / "data", tmp_path / "other", folder / "pre", "listener", chosen)
+
+
+def test_a_bundled_name_is_a_run_and_a_misspelt_one_is_told(folder: Path, tmp_path: Path) -> None:
+    """The made data set has other features of sound than the bundled listener was trained on."""
+    chosen = replace(options(steps=2), preset="adapt")
+    with pytest.raises(
+        InputError, match=r"listener-small as 'mel' \(32 wide\); prepare .* --audio"
+    ):
+        finetune(folder / "data", tmp_path / "run", Path("listener-small"), "listener", chosen)
+    with pytest.raises(InputError, match="did you mean listener-small"):
+        load_run(Path("listener-smal"))

@@ -25,14 +25,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
-from dimcli.data.clip import SPLITS
-from dimcli.data.corpora.preparing import Corpus, Job, file_name
+from dimcli.data.clip import ROLES, SPLITS
+from dimcli.data.corpora.preparing import SEEN, Corpus, Job, file_name
 from dimcli.data.corpora.sources import (
     MotionPlan,
     SoundPlan,
@@ -244,7 +244,8 @@ def _first_rate(root: Path, splits: dict[_Files, str]) -> tuple[float, tuple[str
 def _make(options: _Options, files: _Files, parts: tuple[_Clip, ...]) -> Dyads:
     """A conversation: tracked once, then cut into its clips."""
     fps = options.fps
-    speaker, listener = paired(*_tracked(options, files), fps)
+    motions = _tracked(options, files)
+    speaker, listener = paired(*motions, fps)
     audio = no_sound(len(speaker))
     if options.sound.origin == "sound":
         path = options.root / files.sound
@@ -266,7 +267,8 @@ def _make(options: _Options, files: _Files, parts: tuple[_Clip, ...]) -> Dyads:
         span = Span(part.id, 0, 1, part.speaker, part.listener, part.attitude)
         cut = slice(first, min(last, len(speaker)))
         pieces.append((span, speaker.values[cut], listener.values[cut], audio[cut]))
-    return joined(pieces, skipped)
+    seen = {role: round(float(m.valid.mean()), 4) for role, m in zip(ROLES, motions, strict=True)}
+    return replace(joined(pieces, skipped), facts={SEEN: json.dumps(seen)})
 
 
 def _tracked(options: _Options, files: _Files) -> tuple[Motion, Motion]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -100,6 +100,10 @@ class Shard:
         return out / SHARDS / f"{self.number}-of-{self.count}.json"
 
 
+SEEN = "seen"
+"""The note, JSON, of the share of frames in which each role's face was found."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """How a preparation ended.
@@ -117,6 +121,8 @@ class Prepared:
     remarks: tuple[str, ...]
     licence: str
     waiting_for: tuple[str, ...] = ()
+    seen: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Of conversations that were tracked here: the share of frames in which each face was found."""
 
 
 def prepare(
@@ -302,6 +308,8 @@ class _Content:
     split: str
     records: list[ClipRecord]
     skipped: list[Skipped]
+    name: str = ""
+    seen: str = ""
 
 
 def _contents(writer: StoreWriter, jobs: Iterable[Job], failed: dict[str, str]) -> list[_Content]:
@@ -318,7 +326,8 @@ def _contents(writer: StoreWriter, jobs: Iterable[Job], failed: dict[str, str]) 
             ClipRecord(conversation=job.conversation, split=job.split, **asdict(clip))
             for clip in clips
         ]
-        contents.append(_Content(job.split, records, skipped))
+        seen = notes.get(SEEN, "")
+        contents.append(_Content(job.split, records, skipped, job.conversation, seen))
     return contents
 
 
@@ -345,4 +354,5 @@ def _report(
         remarks=corpus.remarks,
         licence=corpus.licence,
         waiting_for=waiting_for,
+        seen={each.name: json.loads(each.seen) for each in contents if each.seen},
     )

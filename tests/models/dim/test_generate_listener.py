@@ -116,7 +116,7 @@ def test_inputs_of_another_kind_are_refused_with_the_reason() -> None:
 
 
 def test_loading_a_run_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such run directory"):
+    with pytest.raises(InputError, match="neither a run directory nor a bundled name"):
         load_generator(tmp_path / "none", "listener", "cpu")
 
 

@@ -241,7 +241,7 @@ def test_bad_input_gives_the_promised_line(
         (["-o", "r"], "give the clips of one person, or --identity NAME=clip.mp4 for several"),
         (["-o", "r", "--identity", "ann"], "--identity ann: expected NAME=clip.mp4"),
         ([talk, "-o", "there"], "there: exists; give another --output, --resume or --force"),
-        ([talk, "-o", "no/where"], "no: no such folder"),
+        ([talk, "-o", talk / "run"], "talk.mp4: is a file; expected a folder"),
         ([talk, "-o", "r", "--preset", "x"], "--preset x: unknown; known: lite, paper, tiny"),
         ([talk, "-o", "r", "--held-out", 0.9], "--held-out 0.9: expected 0 to 0.5"),
         ([talk, "-o", "r", "--resume"], "r: nothing to resume"),
