@@ -38,7 +38,11 @@ def examples() -> Path:
 @pytest.fixture(scope="session")
 def short_speaker(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first two seconds of the shipped speaker, for tests that need some face and voice."""
-    path = tmp_path_factory.mktemp("short") / "speaker.mp4"
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(examples / "speaker.mp4")]
-    subprocess.run([*command, "-t", "2", "-crf", "18", str(path)], check=True)
+    return beginning(examples / "speaker.mp4", tmp_path_factory.mktemp("short") / "speaker.mp4", 2)
+
+
+def beginning(clip: Path, path: Path, seconds: float) -> Path:
+    """The first ``seconds`` of ``clip``, written as ``path``."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(clip)]
+    subprocess.run([*command, "-t", str(seconds), "-crf", "18", str(path)], check=True)
     return path

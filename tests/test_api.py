@@ -32,13 +32,15 @@ def test_every_public_name_can_be_imported_and_an_unknown_one_is_refused():
 
 
 @pytest.mark.slow
-def test_the_readmes_example_runs_and_has_at_most_15_lines(examples, tmp_path, monkeypatch):
+def test_the_readmes_example_runs_and_has_at_most_15_lines(
+    examples, short_speaker, tmp_path, monkeypatch
+):
     readme = (REPOSITORY / "README.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     assert len([line for line in code.splitlines() if line]) <= 15
     (tmp_path / "examples").mkdir()
-    for name in ("speaker.mp4", "listener.png"):
-        shutil.copy(examples / name, tmp_path / "examples")
+    for file in (short_speaker, examples / "listener.png"):
+        shutil.copy(file, tmp_path / "examples")
     monkeypatch.chdir(tmp_path)
     found: dict = {}
     exec(compile(code, "README.md", "exec"), found)
@@ -50,12 +52,12 @@ def test_the_readmes_example_runs_and_has_at_most_15_lines(examples, tmp_path, m
 
 
 @pytest.mark.slow
-def test_the_notebook_runs_and_is_kept_without_outputs(examples, tmp_path):
+def test_the_notebook_runs_and_is_kept_without_outputs(examples, short_speaker, tmp_path):
     path = REPOSITORY / "examples" / "listener.ipynb"
     cells = json.loads(path.read_text())["cells"]
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
-    for name in ("speaker.mp4", "listener.png"):
-        shutil.copy(examples / name, tmp_path)
+    for file in (short_speaker, examples / "listener.png"):
+        shutil.copy(file, tmp_path)
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}})
     client.execute()

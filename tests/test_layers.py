@@ -1,11 +1,13 @@
 """The layers of pyproject.toml: an import of a higher room is refused."""
 
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
-PYPROJECT = (Path(__file__).parent.parent / "pyproject.toml").read_text()
+REPOSITORY = Path(__file__).parent.parent
+PYPROJECT = (REPOSITORY / "pyproject.toml").read_text()
 
 
 def _lint(folder: Path, module: str, line: str) -> subprocess.CompletedProcess[str]:
@@ -35,3 +37,13 @@ def test_an_arrow_up_is_refused_and_an_arrow_down_is_not(tmp_path):
     up = _lint(tmp_path / "up", "dimcli.core", "import dimcli.jobs")
     assert up.returncode == 1, up.stdout + up.stderr
     assert "dimcli.core is not allowed to import dimcli.jobs" in up.stdout
+
+
+def test_the_ways_through_the_house_are_short_and_their_files_there():
+    text = (REPOSITORY / "dimcli" / "README.md").read_text()
+    ways = dict(re.findall(r"\*\*([\w-]+):\*\* (.*?)\.\n", text, re.DOTALL))
+    files = {way: re.findall(r"`(\S+\.py)`", words) for way, words in ways.items()}
+    assert len(files["generate-listener"]) == len(set(files["generate-listener"])) <= 10
+    assert files.keys() == {"generate-listener", "train", "eval"}
+    for file in (file for way in files.values() for file in way):
+        assert (REPOSITORY / "dimcli" / file).is_file(), file

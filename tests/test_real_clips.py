@@ -9,6 +9,7 @@ import pytest
 from dimcli import media
 from dimcli.jobs.generate import generate_videos
 from dimcli.tracking.landmarks import track_video
+from tests.conftest import beginning
 from weights import DEFAULT_LISTENER
 
 pytestmark = [pytest.mark.slow, pytest.mark.clips]
@@ -33,7 +34,7 @@ def test_a_real_clip_and_portrait_give_a_whole_video_with_a_face_and_sound(
     speaker, reference = clips / clip, clips / "portraits" / portrait
     if not (speaker.is_file() and reference.is_file()):
         pytest.skip(f"{clip} or {portrait} is not there")
-    out = tmp_path / "out.mp4"
+    speaker, out = beginning(speaker, tmp_path / "speaker.mp4", 3), tmp_path / "out.mp4"
     (video,) = generate_videos("listener", speaker, reference, out, weights=DEFAULT_LISTENER)
     frames = sum(1 for _ in media.read_frames(out))
     assert frames == video.frames == sum(1 for _ in media.read_frames(speaker))

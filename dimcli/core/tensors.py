@@ -28,13 +28,14 @@ def save_tensors(
 
     ``notes`` are texts kept in the same file. Raises InputError where the disk is full.
     """
-    from safetensors.torch import save_file
+    from safetensors.numpy import save_file  # theirs for torch takes ten times as long
 
     prepared = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor)
         .detach()
         .cpu()
         .contiguous()
+        .numpy()
         for name, tensor in tensors.items()
     }
     with atomic_output(path, force=True) as temporary:

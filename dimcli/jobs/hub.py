@@ -157,7 +157,7 @@ def _card(run: Path, config: Any) -> str:
         f"# {run.name}\n\n"
         f"Weights of [dim](https://pypi.org/project/dim-listener), kind `{config.kind}`, for "
         f"motion in the `{data.space}` space at {data.fps:g} frames a second, "
-        f"heard by `{data.audio_encoder}`.\n\n"
+        f"audio features `{data.audio_encoder}`.\n\n"
         f"```\ndim weights fetch OWNER/NAME\n"
         f"dim generate-listener speaker.mp4 --ref listener.jpg --weights OWNER/NAME\n```\n\n"
         "What it was trained on, and what it must not be used for, is for its maker to add here.\n"

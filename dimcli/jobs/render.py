@@ -15,12 +15,11 @@ from dimcli import media
 from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError, printable
 from dimcli.core.files import check_output
-from dimcli.core.motion import Motion, Picture, expression_index
+from dimcli.core.motion import Floats, Motion, Picture, expression_index
 from dimcli.core.progress import Progress, silent
 
 if TYPE_CHECKING:
     from renderers.base import Reference, Renderer
-    from renderers.heads.open_head import Head
     from renderers.mesh.mesh import MeshRenderer
     from renderers.portrait.portrait import PortraitRenderer
     from renderers.trained.renderer import TrainedRenderer
@@ -34,10 +33,10 @@ KEEP, TRANSPARENT = "keep", "transparent"
 BLUR_SHARE = 0.02
 """Blur of a background, in shares of the picture's longer side."""
 POSES = ("relative", "absolute")
-HEAD_SPACES = {"open": "arkit", "flame": "flame"}
-"""The motion that each head shows."""
+HEADS = {"arkit": "open", "flame": "flame"}
+"""The head that shows motion of each space."""
 FAR_OUTSIDE = 0.2
-"""What is beyond a value's range by less than this (radians, expression weights) is not told."""
+"""Less than this beyond a value's range (radians, expression weights) is not worth a remark."""
 SHUT = 0.45
 """A picture's eyeBlink from which on the lids leave too little of an eye to open it."""
 LABEL_SHARE = 1 / 22
@@ -81,20 +80,21 @@ def render_motion(
     check_video(output, motion_path, reference, audio, background=background, force=force)
     check_renderer(renderer)
     motion, sound, remarks = load_motion(motion_path, audio, smooth)
-    fitted, more_remarks = read_reference(reference)
-    motion, pose_remarks = on_picture(motion, fitted, pose)
-    remarks += tuple(f"{motion_path}: {remark}" for remark in pose_remarks)
-    ready = renderer_for("arkit", renderer, fitted, size, device, background)
-    return write_video(
-        output,
+    written = render(
         motion,
-        ready.render(motion.values),
-        sound,
-        force,
-        progress,
-        started,
-        remarks + more_remarks + ready.remarks,
+        reference,
+        output,
+        renderer=renderer,
+        audio=sound,
+        pose=pose,
+        background=background,
+        size=size,
+        device=device,
+        force=force,
+        progress=progress,
     )
+    taken_s = time.monotonic() - started
+    return replace(written, taken_s=taken_s, remarks=remarks + written.remarks)
 
 
 def default_video(stem: str, background: str) -> Path:
@@ -220,13 +220,7 @@ def renderer_for(
     if background != KEEP and kind != "portrait":
         raise InputError(f"--background: is for --renderer portrait, not for {kind}")
     if kind == "mesh":
-        if space == "arkit":
-            from renderers.mesh.mesh import MeshRenderer
-
-            return MeshRenderer(size=size or MESH_SIZE)
-        from renderers.heads.flame import load_head
-
-        return mesh_renderer(load_head("flame"), 1.0, MeshStyle(size=size))
+        return mesh_renderer(space, MeshStyle(size=size, device=device))
     if space != "arkit":
         raise InputError(
             f"--renderer {kind}: moves pictures by motion in the 'arkit' space, and these "
@@ -304,11 +298,13 @@ def covering(picture: Picture, width: int, height: int) -> Picture:
 
 @dataclass(frozen=True)
 class LoadedRenderer:
-    """A renderer that is ready to draw motion of ``space``, and the picture that it draws."""
+    """A renderer that is ready to draw motion of ``space``, the picture that it draws, and
+    remarks worth telling."""
 
     renderer: Renderer
     reference: Reference | None
     space: str
+    remarks: tuple[str, ...] = ()
 
     def frames(self, motion: Motion, *, pose: str = "relative") -> Iterator[Picture]:
         """Frames of ``motion``, one at a time: uint8 [H, W, 3], RGB (``transparent``: RGBA).
@@ -334,10 +330,9 @@ def load_renderer(
     of the frames in pixels; ``space`` that of the motion (``flame`` is for ``mesh`` only); for
     ``background`` see :func:`background_of`. Raises InputError.
     """
-    fitted = read_reference(Path(reference))[0] if reference is not None else None
-    return LoadedRenderer(
-        renderer_for(space, str(kind), fitted, size, device, background), fitted, space
-    )
+    fitted, remarks = read_reference(Path(reference)) if reference is not None else (None, ())
+    ready = renderer_for(space, str(kind), fitted, size, device, background)
+    return LoadedRenderer(ready, fitted, space, remarks + ready.remarks)
 
 
 def render(
@@ -347,23 +342,28 @@ def render(
     *,
     renderer: str | Path = "portrait",
     audio: Path | str | None = None,
+    pose: str = "relative",
+    background: str = KEEP,
     size: int | None = None,
     device: str = "auto",
     force: bool = False,
+    progress: Progress = silent,
 ) -> VideoResult:
     """Write the video of ``motion`` on the picture ``reference``, with the sound of ``audio``.
 
-    See :func:`load_renderer` and :meth:`LoadedRenderer.frames`. Raises InputError.
+    See :func:`load_renderer` and :func:`on_picture`. Raises InputError.
     """
     started = time.monotonic()
     inputs = [Path(each) for each in (reference, audio) if each is not None]
-    output = media.check_video_output(Path(output), *inputs, force=force)
-    ready = load_renderer(renderer, reference, size=size, device=device, space=motion.space)
-    sound = Path(audio) if audio is not None else None
-    frames = ready.frames(motion)
-    return write_video(
-        output, motion, frames, sound, force, silent, started, ready.renderer.remarks
+    output = check_video(Path(output), *inputs, background=background, force=force)
+    ready = load_renderer(
+        *(renderer, reference), size=size, device=device, space=motion.space, background=background
     )
+    shown, remarks = on_picture(motion, ready.reference, pose)
+    frames = ready.renderer.render(shown.values)
+    sound = Path(audio) if audio is not None else None
+    remarks = ready.remarks + remarks
+    return write_video(output, shown, frames, sound, force, progress, started, remarks)
 
 
 def on_picture(
@@ -456,10 +456,8 @@ def visualize_motions(
         load_motion(path, audio if not index else None, smooth, space=None)
         for index, path in enumerate(paths)
     ]
-    head_names = [
-        head_of(motion.space, style.head, path)
-        for path, (motion, _, _) in zip(paths, loaded, strict=True)
-    ]
+    for path, (motion, _, _) in zip(paths, loaded, strict=True):
+        require_head(style.head, motion.space, path)
     remarks = loaded[0][2]
     first = loaded[0][0]
     motions = [motion.resampled(first.fps) for motion, _, _ in loaded]
@@ -468,34 +466,33 @@ def visualize_motions(
     if frames < max(map(len, motions)):
         remarks += (f"cut to the shortest of the motions, {frames / first.fps:.1f} s",)
     labels = [path.stem for path in paths] if len(paths) > 1 else []
-    from renderers.heads.flame import load_head
-
     renderers = [
-        mesh_renderer(load_head(name, motion.shape), motion.fps, style)
-        for name, motion in zip(head_names, motions, strict=True)
+        mesh_renderer(motion.space, style, motion.shape, fps=motion.fps) for motion in motions
     ]
     pictures = tiles(renderers, shown, labels)
     return write_video(output, shown[0], pictures, loaded[0][1], force, progress, started, remarks)
 
 
-def head_of(space: str, wanted: str, path: Path) -> str:
-    """Which head shows motion of ``space``: ``open`` or ``flame``. InputError where the ``wanted``
-    one can't; ``path`` is the motion's file.
-    """
-    suited = {"arkit": "open", "flame": "flame"}[space]
-    if wanted not in ("auto", *HEAD_SPACES):
-        raise InputError(f"--head {wanted}: unknown; known: auto, {', '.join(HEAD_SPACES)}")
-    if wanted not in ("auto", suited):
+def require_head(head: str, space: str, path: Path) -> None:
+    """Raise InputError unless ``head`` shows motion of ``space``; ``path`` is the motion's file."""
+    spaces = {name: of for of, name in HEADS.items()}
+    if head not in ("auto", *spaces):
+        raise InputError(f"--head {head}: unknown; known: auto, {', '.join(spaces)}")
+    if head not in ("auto", HEADS[space]):
         raise InputError(
-            f"--head {wanted}: {path} is in the '{space}' space, which --head {suited} shows; "
-            f"convert it with `dim convert {path} --to {HEAD_SPACES[wanted]}`"
+            f"--head {head}: {path} is in the '{space}' space, which --head {HEADS[space]} shows; "
+            f"convert it with `dim convert {path} --to {spaces[head]}`"
         )
-    return suited
 
 
-def mesh_renderer(head: Head, fps: float, style: MeshStyle) -> MeshRenderer:
-    """A renderer of ``head`` for motion of ``fps`` frames a second."""
+def mesh_renderer(
+    space: str, style: MeshStyle, shape: Floats | None = None, *, fps: float = 1.0
+) -> MeshRenderer:
+    """A renderer of the head that shows motion of ``space``, of ``fps`` frames a second; ``shape``
+    [S] is a person's. InputError that says how to get that head where it isn't here.
+    """
     from dimcli.core.device import choose_device
+    from renderers.heads.flame import load_head
     from renderers.mesh.mesh import MeshRenderer
     from renderers.mesh.raster import Camera, make_rasteriser
 
@@ -503,7 +500,7 @@ def mesh_renderer(head: Head, fps: float, style: MeshStyle) -> MeshRenderer:
     turn = 2 * math.pi / (style.turntable_s * fps) if style.turntable_s else 0.0
     return MeshRenderer(
         style.size or MESH_SIZE,
-        head=head,
+        head=load_head(HEADS[space], shape),
         camera=camera,
         rasteriser=make_rasteriser(style.rasteriser, camera, choose_device(style.device)),
         look=style.look,

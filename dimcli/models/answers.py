@@ -34,18 +34,19 @@ def load_model(
 
     ``online`` answers as a stream. Raises InputError when the run is for else, or can't.
     """
-    config = read_config(Path(run) / CONFIG)
+    run = Path(run)
+    config = read_config(run / CONFIG)
     found = method_of_kind(config.kind)
     if role not in found.roles:
         raise of_other_role(run, found, role)
-    if found.open is not None:
-        return found.open(Path(run), role, device, online)
-    if online:
+    if online and found.open is None:
         raise InputError(f"--online: is for DIM's weights; {run} is of another method")
     if config.stage == PRIOR:
         raise InputError(f"{run}: the first stage of {found.name}; give the run that it lies in")
-    model: Model = load_run(run, choose_device(device)).model  # type: ignore[assignment]
-    return model
+    loaded = load_run(run, choose_device(device), config)
+    if found.open is not None:
+        return found.open(loaded, run, role, online)
+    return loaded.model  # type: ignore[return-value]
 
 
 def load_predictor(

@@ -32,7 +32,7 @@ class BaselineRun(RunConfig):
     """A run of a method that DIM is compared with."""
 
     inputs: InputsConfig = field(default_factory=InputsConfig)
-    """What the method is told."""
+    """What the method is conditioned on."""
 
     @property
     def centred(self) -> bool:
@@ -41,7 +41,7 @@ class BaselineRun(RunConfig):
 
     @property
     def attitude_conditioned(self) -> bool:
-        """Whether the model is told the listener's attitude."""
+        """Whether the model is conditioned on the listener's attitude."""
         return self.inputs.attitudes
 
 
@@ -131,7 +131,7 @@ class Baseline(nn.Module, ABC):
         return motion, sound
 
     def attitude_inputs(self, attitude: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Attitudes long [B] as the model is told them: all unknown where it is told none."""
+        """Attitudes long [B] as the model takes them: all unknown where it takes none."""
         if not self.config.inputs.attitudes:
             return torch.full_like(attitude, ATTITUDES.index("unknown"))
         if generator is not None:

@@ -7,7 +7,6 @@ only to resume, ``training_state.safetensors``. Nothing is pickled.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,13 @@ from dimcli.models.config import RunConfig, find_run
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.vqvae import VQVAE
-from dimcli.models.registry import bounded_parameters, build_model, method_of_kind, read_config
+from dimcli.models.registry import (
+    Run,
+    bounded_parameters,
+    build_model,
+    method_of_kind,
+    read_config,
+)
 
 CONFIG = "config.yaml"
 MODEL = "model.safetensors"
@@ -55,19 +60,16 @@ def load_weights(model: nn.Module, path: Path) -> None:
     model.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()})
 
 
-@dataclass(frozen=True)
-class Run:
-    """A loaded run: its configuration and its model, in eval mode."""
-
-    config: RunConfig
-    model: nn.Module
-
-
-def load_run(directory: Path, device: torch.device | None = None) -> Run:
+def load_run(
+    directory: Path, device: torch.device | None = None, config: RunConfig | None = None
+) -> Run:
     """Load a run: a directory, or a bundled name. Raises InputError that says what is missing or
-    wrong."""
+    wrong.
+
+    ``config`` is what its ``config.yaml`` says, where that was read before.
+    """
     directory = find_run(directory)
-    config = read_config(directory / CONFIG)
+    config = config or read_config(directory / CONFIG)
     found = method_of_kind(config.kind)
     with bounded_parameters():
         if found.load is not None:

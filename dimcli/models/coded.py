@@ -134,15 +134,15 @@ class CodedBaseline(ListenerBaseline):
         overlap = min(size - 1, round(settings.overlap_s * rate))
         total = -(-frames // stride)
         held = torch.arange(total * stride, device=motion.device).clamp(max=frames - 1)
-        told = self.attitude_inputs(attitude[None])
+        conditions = self.attitude_inputs(attitude[None])
         codes = torch.zeros(total, self.parts, dtype=torch.long, device=motion.device)
         track = Track(total, stride, MOTION_DIM)
         for window in windows(total, size, overlap):
             here = held[window.start * stride : window.stop * stride]
             known = codes[window.start : window.start + window.known]
             chosen = self.choose(
-                motion[None, here], audio[None, here], told, known, generator, temperature
+                motion[None, here], audio[None, here], conditions, known, generator, temperature
             )
             codes[window.start : window.stop] = chosen
-            track.write(window, self.decode(chosen, told))
+            track.write(window, self.decode(chosen, conditions))
         return track.frames[:frames]

@@ -112,8 +112,8 @@ class GenerationConfig(Section, section="generation"):
     """How much more an expected mouth departs from its local mean than decoded: an expectation
     blurs what is brief, such as closed lips."""
     offsets: Annotated[int, Range(1, 64)] = 1
-    """At how many beginnings of its steps, a frame apart, an expected mouth is heard; their mean is
-    taken. Where a step of several frames begins says nothing about the sound."""
+    """An expected mouth is the mean of so many, whose steps begin a frame apart: where a step of
+    several frames begins says nothing about the sound."""
     hold_degrees: Annotated[float, Range(0, 10)] = 0.0
     """A listener's head stays until it is to turn further than this (see
     :class:`dimcli.models.dim.stillness.Hold`); 0 for never."""
@@ -125,7 +125,7 @@ class GenerationConfig(Section, section="generation"):
 
 @dataclass(frozen=True)
 class InputsConfig(Section, section="inputs"):
-    """What a baseline is told of the speaker and of the listener it shall be."""
+    """What a baseline is conditioned on."""
 
     speaker_centering: bool = False
     """Subtract the clip's median from the speaker's motion, so that neither the camera nor the
@@ -135,9 +135,9 @@ class InputsConfig(Section, section="inputs"):
     noise_std: Annotated[float, Range(0, 10)] = 0.0
     """Training only: noise on the speaker's motion and audio, in standard deviations."""
     modality_dropout: Annotated[float, Range(0, 0.5)] = 0.0
-    """Training only: chance that the speaker's motion, or the audio, is zero in a sample."""
+    """Training only: probability that the speaker's motion, or the audio, is zero in a sample."""
     attitudes: bool = False
-    """Whether the model is told the listener's attitude (or that it is unknown)."""
+    """Whether the model is conditioned on the listener's attitude (which may be unknown)."""
     attitude_dropout: Share = 0.0
     """Share of training samples whose attitude is replaced by unknown."""
 
@@ -176,12 +176,12 @@ class RunConfig:
 
     @property
     def attitude_conditioned(self) -> bool:
-        """Whether the model is told the listener's attitude."""
+        """Whether the model is conditioned on the listener's attitude."""
         return False
 
     @property
     def trait_conditioned(self) -> bool:
-        """Whether the model is told the listener's traits."""
+        """Whether the model is conditioned on the listener's traits."""
         return False
 
     @property

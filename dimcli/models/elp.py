@@ -1,15 +1,15 @@
 """Emotional Listener Portrait (Song et al., ICCV 2023, arXiv 2310.00068): composed codewords.
 
-The listener's motion in a step is a composition of several discrete codewords. Their chances are
-modelled explicitly, given what the speaker does and the emotion (here the listener's attitude); an
-adaptive space encoder turns the drawn codewords, together with the emotion, into motion.
+The listener's motion in a step is a composition of several discrete codewords. Their probabilities
+are modelled explicitly, given what the speaker does and the emotion (here the listener's attitude);
+an adaptive space encoder turns the drawn codewords, together with the emotion, into motion.
 
 The authors released no code and the paper leaves details open; like the DIM paper's, this is a
 re-implementation from the text. Ours to decide were: the codewords are those of the listener's
 VQ-VAE, one for each part of the face (``vq.parts``), so that every method here composes motion of
-the same pieces; chances are learned by cross-entropy and the adaptive space, beside them, by the
-squared error of the motion; both networks are transformers over the whole window. The codewords of
-a window are drawn independently of each other: it has no autoregression.
+the same pieces; probabilities are learned by cross-entropy and the adaptive space, beside them, by
+the squared error of the motion; both networks are transformers over the whole window. The codewords
+of a window are drawn independently of each other: it has no autoregression.
 
 Axes: B batch, T frames, N steps (T / stride), D features, P codewords a step, K choices.
 """
@@ -42,8 +42,8 @@ from dimcli.models.registry import Method, register
 
 @dataclass(frozen=True)
 class ELPConfig(Section, section="elp"):
-    """Emotional Listener Portrait (arXiv 2310.00068): motion composed of codewords, whose chances
-    depend on the speaker and the emotion."""
+    """Emotional Listener Portrait (arXiv 2310.00068): motion composed of codewords, whose
+    probabilities depend on the speaker and the emotion."""
 
     width: Width = 256
     """Width of the transformers."""
@@ -69,7 +69,7 @@ class ELPRun(CodedRun):
 
 
 class ELP(CodedBaseline):
-    """The speaker's network of chances and the adaptive space encoder."""
+    """The speaker's network of probabilities and the adaptive space encoder."""
 
     config: ELPRun
 
@@ -143,7 +143,7 @@ class ELP(CodedBaseline):
         generator: torch.Generator,
         temperature: float,
     ) -> Tensor:
-        """All at once, from the speaker's chances."""
+        """All at once, from the speaker's probabilities."""
         steps = motion.shape[1] // self.config.vq.stride
         there = torch.ones(1, steps, dtype=torch.bool, device=motion.device)
         logits = self.expect(motion, audio, attitude, there)[0, len(known) :]

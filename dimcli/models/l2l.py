@@ -56,7 +56,7 @@ class L2LConfig(Section, section="l2l"):
     dropout: Dropout = 0.1
     """Dropout in training."""
     top_p: Annotated[float, Range(0.01, 1)] = 0.9
-    """Nucleus sampling: the likeliest codes that together have this chance are drawn from."""
+    """Nucleus sampling: the likeliest codes that together have this probability are drawn from."""
 
 
 @dataclass(frozen=True)

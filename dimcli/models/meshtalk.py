@@ -7,11 +7,11 @@ motion a sample's mouth must come out, from its own motion and another's speech 
 what goes with speech is taken from speech, and the rest from motion. As in the released code the
 plain reconstruction, and once more that of the eyelids, are added.
 
-In the second an autoregressive model tells the chances of each from the speech, from all latents of
-the frames before and from the frame's latents before it (masked convolutions): p(c) = prod over t,
-h of p(c[t, h] | c[<t], c[t, <h], speech). They are drawn one after the other, and decoded by the
-first stage's decoder, which stays frozen as its encoders do. Loss: cross-entropy of the latents
-that the first stage gives the true motion and its speech.
+In the second an autoregressive model predicts the probability of each from the speech, from all
+latents of the frames before and from the frame's latents before it (masked convolutions): p(c) =
+prod over t, h of p(c[t, h] | c[<t], c[t, <h], speech). They are drawn one after the other, and
+decoded by the first stage's decoder, which stays frozen as its encoders do. Loss: cross-entropy of
+the latents that the first stage gives the true motion and its speech.
 
 What differs from the paper: the mouth is the numbers of jaw, lips and cheeks, and the upper face
 all others (brows, lids, gaze, smile, head; in a space without names the jaw and all expressions

@@ -56,6 +56,14 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
+class Run:
+    """A loaded run: its configuration and its model, in eval mode."""
+
+    config: RunConfig
+    model: nn.Module
+
+
+@dataclass(frozen=True)
 class Method:
     """A way to generate one side of a conversation, and all that commands need to know of it."""
 
@@ -80,9 +88,9 @@ class Method:
     """Instead of training: the model, from a data set and a configuration."""
     load: Callable[[Any, Path], nn.Module] | None = None
     """Its model from a configuration and a weights file, where not by :attr:`build`."""
-    open: Callable[[Path, str, str, bool], Model] | None = None
-    """Its model from a run, a device, a role and whether it answers as a stream, where that takes
-    more than loading."""
+    open: Callable[[Run, Path, str, bool], Model] | None = None
+    """What answers, from a run, its folder, a role and whether it answers as a stream, where that
+    is not the run's model itself."""
     untrained: Callable[[ClipStore, str], Predictor] | None = None
     """What answers without training, from a data set's train split, for a role."""
 

@@ -7,7 +7,7 @@ differences. It is deterministic.
 What differs from the paper: it starts the LSTM from the listener's true first frame, which nothing
 here may see, so the start is a learned one; and it weighs groups of coefficients, where this
 standardises every column. The authors' released code leaves the attitude out; ``inputs.attitudes``
-says whether it is told.
+says whether it is given.
 
 Axes: B batch, T frames, H width of the LSTM, A audio features.
 """

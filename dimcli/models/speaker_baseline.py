@@ -61,8 +61,8 @@ class SpeakerBaseline(SpeechModel):
     def say(self, audio: Tensor, style: str, generator: torch.Generator) -> Tensor:
         """Motion [T, 56] in its units for audio [T, A] in its units; strangers are ``unknown``."""
         who = self.styles.index(style) if style in self.styles else 0
-        told = torch.tensor([who], device=audio.device)
-        written = self.write(self.speech_inputs(audio[None]), told, generator)[0]
+        styles = torch.tensor([who], device=audio.device)
+        written = self.write(self.speech_inputs(audio[None]), styles, generator)[0]
         return written * self.speaker_std + self.speaker_mean
 
     def answer(
@@ -192,8 +192,8 @@ class WritingLayer(nn.Module):
         keys, values = torch.stack(past.keys, dim=2), torch.stack(past.values, dim=2)
         age = torch.arange(keys.shape[2] - 1, -1, -1, device=feature.device)
         scores = (keys * query[:, :, None]).sum(-1) / math.sqrt(query.shape[-1])
-        chance = F.softmax(scores + self._bias(age), dim=-1)
-        mixed = (chance[..., None] * values).sum(dim=2).flatten(1)
+        attention = F.softmax(scores + self._bias(age), dim=-1)
+        mixed = (attention[..., None] * values).sum(dim=2).flatten(1)
         return self._rest(feature, mixed, aligned)
 
     def _bias(self, age: Tensor) -> Tensor:

@@ -22,21 +22,41 @@ from tests.stores import make_store
 OPTIONS = MethodOptions(
     preset="tiny",
     device="cpu",
-    steps=12,
+    steps=8,
     seed=3,
     overrides={"training.validate_every": 4, "training.batch_size": 8},
 )
 SETTINGS = (
-    *("--preset", "tiny", "--device", "cpu", "--steps", "12", "--seed", "3"),
+    *("--preset", "tiny", "--device", "cpu", "--steps", "8", "--seed", "3"),
     *("--set", "training.validate_every=4", "--set", "training.batch_size=8"),
 )
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node")
+COMMANDS = (
+    ("train", "data", "--method", "dim", *SETTINGS, "-o", "two"),
+    ("train-vq", "data", "--role", "listener", *SETTINGS, "-o", "cut", "--minutes", "0.00001"),
+)
+PROGRAM = """
+import json, sys
+from dimcli.cli import main
+for words in json.loads(sys.argv[1]):
+    try:
+        main(words)
+    except SystemExit as ended:
+        if ended.code:
+            raise
+"""
+"""Both commands in each of the processes, which take longer to start than to train."""
 STAGES = ("vq_speaker", "vq_listener", "pretrain", "")
 
 
-def dim_on_two(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def on_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which two processes have done COMMANDS, and what they said."""
+    folder = tmp_path_factory.mktemp("two")
+    make_store(folder / "data")
+    (folder / "program.py").write_text(PROGRAM)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     found = subprocess.run(
-        [sys.executable, *TORCHRUN, "2", "-m", "dimcli", *arguments],
+        [sys.executable, *torchrun, "program.py", json.dumps(COMMANDS)],
         cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())},
         capture_output=True,
@@ -45,18 +65,19 @@ def dim_on_two(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         check=False,
     )
     assert found.returncode == 0, found.stderr
-    return found
+    return folder, found.stderr
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_does_with_the_same_whole_batch(tmp_path: Path) -> None:
-    make_store(tmp_path / "data")
-    train_method(tmp_path / "data", tmp_path / "one", "dim", OPTIONS)
-    ended = dim_on_two(tmp_path, "train", "data", "--method", "dim", *SETTINGS, "-o", "two")
-    assert ended.stderr.count("wrote two") == 1, "only the first process speaks"
+def test_two_processes_train_as_one_does_with_the_same_whole_batch(
+    on_two: tuple[Path, str],
+) -> None:
+    folder, said = on_two
+    train_method(folder / "data", folder / "one", "dim", OPTIONS)
+    assert said.count("wrote two") == 1, "only the first process speaks"
     for stage in STAGES:
         one, two = (
-            [json.loads(line) for line in (tmp_path / run / stage / "metrics.jsonl").open()]
+            [json.loads(line) for line in (folder / run / stage / "metrics.jsonl").open()]
             for run in ("one", "two")
         )
         assert [(row["step"], row["split"]) for row in one] == [
@@ -66,7 +87,7 @@ def test_two_processes_train_as_one_does_with_the_same_whole_batch(tmp_path: Pat
             for name in row.keys() - {"split"}:
                 assert row[name] == pytest.approx(other[name], rel=1e-4, abs=1e-5), (stage, name)
         weights = [
-            read_tensors(tmp_path / run / stage / "model.safetensors") for run in ("one", "two")
+            read_tensors(folder / run / stage / "model.safetensors") for run in ("one", "two")
         ]
         for name, tensor in weights[0].items():
             assert torch.allclose(tensor.float(), weights[1][name].float(), atol=5e-3), (
@@ -76,15 +97,13 @@ def test_two_processes_train_as_one_does_with_the_same_whole_batch(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_resumes_in_one(tmp_path: Path) -> None:
-    make_store(tmp_path / "data")
-    run = ("train-vq", "data", "--role", "listener", *SETTINGS, "-o", "run")
-    dim_on_two(tmp_path, *run, "--minutes", "0.00001")
-    assert training_info(tmp_path / "run")["step"] < 12
+def test_a_run_of_two_processes_resumes_in_one(on_two: tuple[Path, str]) -> None:
+    folder, _ = on_two
+    assert training_info(folder / "cut")["step"] < 8
     settings = {field.name: getattr(OPTIONS, field.name) for field in fields(StageOptions)}
     stage = StageOptions(**{**settings, "resume": True})
-    train_vq(tmp_path / "data", tmp_path / "run", "listener", stage)
-    assert training_info(tmp_path / "run")["step"] == 12
+    train_vq(folder / "data", folder / "cut", "listener", stage)
+    assert training_info(folder / "cut")["step"] == 8
 
 
 def test_one_process_has_the_whole_batch_and_all_of_the_sums() -> None:

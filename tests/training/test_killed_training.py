@@ -48,7 +48,7 @@ def test_killing_training_at_random_moments_and_repeating_it_changes_no_byte(
     tmp_path: Path,
 ) -> None:
     make_store(tmp_path / "data")
-    whole, runs = killed("dim", tmp_path, 10)
+    whole, runs = killed("dim", tmp_path, 6)
     assert {name.split("/")[0] for name in whole} >= {"vq_speaker", "pretrain", "config.yaml"}
     for run in runs:
         found = contents(run)

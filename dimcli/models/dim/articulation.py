@@ -1,4 +1,4 @@
-"""Two touches to a mouth that was decoded from expected code vectors.
+"""Two corrections of a mouth that was decoded from expected code vectors.
 
 An expectation blurs what is brief: lips that may be closed for a frame or two hardly close. So the
 mouth's departures from its own local mean are enlarged again. And it is held at rest in pauses,

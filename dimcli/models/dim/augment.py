@@ -21,7 +21,7 @@ def augmented(
     modality_dropout: float,
 ) -> tuple[Tensor, Tensor]:
     """Standardised speaker motion [B, T, 56] and audio [B, T, A] with noise, gains and offsets of
-    ``noise_std``, and with either of the two all zero with the chance ``modality_dropout``."""
+    ``noise_std``, and with either of the two all zero with probability ``modality_dropout``."""
 
     def normal(*shape: int) -> Tensor:
         return distributed.normal(*shape, generator=generator).to(speaker.device)
@@ -35,9 +35,9 @@ def augmented(
         tilt = 2 * noise_std * normal(size, 1, 1) + noise_std * normal(size, 1, audio_width)
         audio = audio + tilt + noise_std * normal(*audio.shape)
     if modality_dropout:
-        chance = distributed.uniform(size, 1, 1, generator=generator).to(speaker.device)
-        speaker = speaker * (chance >= modality_dropout)
-        audio = audio * (chance < 1 - modality_dropout)
+        drawn = distributed.uniform(size, 1, 1, generator=generator).to(speaker.device)
+        speaker = speaker * (drawn >= modality_dropout)
+        audio = audio * (drawn < 1 - modality_dropout)
     return speaker, audio
 
 

@@ -175,7 +175,7 @@ class AdditionsConfig(Section):
     motion_share: Share = 1.0
     """Share of a batch that the two motion terms are computed on; they cost as much as all else."""
     styles: bool = False
-    """Whether the decoder is told the speaker's style (or that it is unknown)."""
+    """Whether the decoder is conditioned on the speaker's style (which may be unknown)."""
     style_dropout: Share = 0.3
     """Share of training samples whose style is replaced by unknown."""
 
@@ -274,7 +274,7 @@ class DIMRun(SampledRun):
 
     @property
     def attitude_conditioned(self) -> bool:
-        """Whether the model is told the listener's attitude."""
+        """Whether the model is conditioned on the listener's attitude."""
         return self.kind == "dim" and self.dim.attitudes
 
     @property

@@ -313,16 +313,16 @@ class DIM(nn.Module):
         joint: dict[str, Tensor],
         dyad: Dyad,
         visible: Tensor,
-        wanted: Tensor | None = None,
+        steps: Tensor | None = None,
     ) -> Tensor:
         """Equation 7: logits [B, N, P, K] of ``role`` from the other role's features and audio.
 
         With ``dim.targets`` motion it is the role's standardised motion, [B, T, 56].
 
         ``visible`` bool [B, N]: which of ``role``'s own codes may be read (``visible_targets``).
-        ``wanted`` long [M]: the steps to score, where not all are; the result is [B, M, P, K].
+        ``steps`` long [M]: the steps to score, where not all are; the result is [B, M, P, K].
         """
-        return self.scores(role, self.decoded(role, joint, dyad, visible, wanted))
+        return self.scores(role, self.decoded(role, joint, dyad, visible, steps))
 
     def decoded(
         self,
@@ -330,7 +330,7 @@ class DIM(nn.Module):
         joint: dict[str, Tensor],
         dyad: Dyad,
         visible: Tensor,
-        wanted: Tensor | None = None,
+        steps: Tensor | None = None,
     ) -> Tensor:
         """The joint decoder's features [B, N, D'] (or [B, M, D']); see :meth:`decode`."""
         features = self.decoder_inputs(role, joint, dyad, visible)
@@ -338,7 +338,7 @@ class DIM(nn.Module):
             after = self.after(role, dyad.codes[role][:, :-1])
             features = features + torch.cat([self.start.expand(len(after), 1, -1), after], dim=1)
         features = self.decoder(features, self.step_mask(dyad.mask))
-        return features if wanted is None else features[:, wanted]
+        return features if steps is None else features[:, steps]
 
     def after(self, role: str, codes: Tensor) -> Tensor:
         """What the steps after ``codes`` long [B, N, P] read of them, [B, N, D'], where
@@ -363,8 +363,8 @@ class DIM(nn.Module):
         if self.traits is not None and role == "listener" and dyad.traits is not None:
             features = features + self.traits(dyad.traits)[:, None]
         if self.style is not None and role == "speaker":
-            told = torch.zeros_like(dyad.attitude) if dyad.style is None else dyad.style
-            features = features + self.style(told)[:, None]
+            style = torch.zeros_like(dyad.attitude) if dyad.style is None else dyad.style
+            features = features + self.style(style)[:, None]
         if self.target is not None:
             seen = visible[..., None].to(features.dtype)
             codes = self._fed_vectors(role, dyad)

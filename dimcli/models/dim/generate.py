@@ -20,15 +20,14 @@ import torch
 from torch import Tensor
 
 from dimcli.audio import MEL, MEL4, MEL_DIM
-from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
-from dimcli.models.checkpoint import load_dim
+from dimcli.models.checkpoint import Run, as_dim
 from dimcli.models.dim.articulation import pauses, rested, sharpened
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM, Dyad
-from dimcli.models.dim.sampling import Chances, Sampling, sample_codes
+from dimcli.models.dim.sampling import CodePredictor, Sampling, sample_codes
 from dimcli.models.dim.stillness import Hold
 from dimcli.models.dim.traits import told
 from dimcli.models.windows import (
@@ -41,14 +40,14 @@ from dimcli.models.windows import (
 )
 
 
-def load_generator(run: Path, role: str, device: str = "auto") -> DIM:
-    """The model of a run that generates ``role``. Raises InputError when the run can't."""
-    config, model = load_dim(run, choose_device(device))
+def model_of(run: Run, folder: Path, role: str) -> DIM:
+    """The model of a run, of ``folder``, that generates ``role``. InputError when the run can't."""
+    config, model = as_dim(run, folder)
     if role == "listener" and role not in config.dim.output_roles:
-        raise InputError(f"{run}: was fine-tuned for the {config.role}; expected a listener run")
+        raise InputError(f"{folder}: was fine-tuned for the {config.role}; expected a listener run")
     if role == "speaker" and (role not in config.dim.output_roles or config.dim.targets != "codes"):
         raise InputError(
-            f"{run}: generates {config.role}s; expected a run of dim finetune --task speaker"
+            f"{folder}: generates {config.role}s; expected a run of dim finetune --task speaker"
         )
     return model
 
@@ -73,8 +72,8 @@ class DIMModel:
         temperature: float | None = None,
         steps: int | None = None,
     ) -> Motion:
-        """Motion of the stimulus's length and rate; a style that the model does not know is
-        nobody's."""
+        """Motion of the stimulus's length and rate; a style that the model does not know
+        counts as unknown."""
         stimulus = replace(stimulus, style=known_style(self.model, stimulus.style))
         return generate(
             self.model, self.role, stimulus, seed=seed, temperature=temperature, steps=steps
@@ -148,7 +147,7 @@ def generate(
 
 
 def listener_traits(model: DIM, stimulus: Stimulus, seed: int) -> Tensor | None:
-    """Traits [1, 5] of the listener who answers; None for a model that is not told any."""
+    """Traits [1, 5] of the listener who answers; None for a model that takes none."""
     if model.traits is None:
         return None
     scale = model.trait_mean, model.trait_std, model.trait_spread
@@ -156,7 +155,7 @@ def listener_traits(model: DIM, stimulus: Stimulus, seed: int) -> Tensor | None:
 
 
 def known_style(model: DIM, style: str) -> str:
-    """``style`` where the model knows it, else nobody's."""
+    """``style`` where the model knows it, else the unknown one."""
     return style if style in model.styles else UNKNOWN_STYLE
 
 
@@ -175,8 +174,8 @@ def window_inputs(
     style: int | None = None,
     traits: Tensor | None = None,
 ) -> Dyad:
-    """One window as the model's input, a batch of one: what is seen of the speaker [T, 56] (None
-    where the speaker is generated) and heard [T, A]; the role to be generated is all zeros.
+    """One window as the model's input, a batch of one: the ``speaker`` [T, 56] (None where that
+    one is generated) and the ``audio`` [T, A]; the role to be generated is all zeros.
     ``traits`` [1, 5] are the listener's (:func:`listener_traits`)."""
     device = model.audio_mean.device
     sound = torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None].to(device)
@@ -221,7 +220,7 @@ def decode(
     """Codes long [N, P] of a window -> motion float32 [T, 56] of ``role`` in its units.
 
     A speaker's expected mouth comes from ``expected``, logits [N, P, K] and its residual [T, C]
-    (see :meth:`Chances.logits_and_residual`); None: those given all of ``codes``.
+    (see :meth:`CodePredictor.logits_and_residual`); None: those given all of ``codes``.
     """
     vq = model.vqvae(role)
     there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
@@ -244,7 +243,9 @@ def _expected_mouth(
     there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
     if expected is None:
         everywhere = torch.arange(len(codes), device=codes.device)
-        expected = Chances(model, dyad, "speaker").logits_and_residual(codes, there[0], everywhere)
+        expected = CodePredictor(model, dyad, "speaker").logits_and_residual(
+            codes, there[0], everywhere
+        )
     logits, residual = expected
     return model.expected_mouth(logits[None], None if residual is None else residual[None], there)
 

@@ -264,7 +264,7 @@ class RowConvolutions(nn.Module):
         self.project = nn.Linear(channels * self.rows // halves, width)
 
     def forward(self, audio: Tensor, mask: Tensor) -> Tensor:
-        """Audio [B, T, A] -> [B, N, D]; frames outside ``mask`` bool [B, T] are not heard."""
+        """Audio [B, T, A] -> [B, N, D]; frames outside ``mask`` bool [B, T] are not read."""
         steps = (audio * mask[..., None]).flatten(1).unflatten(1, (-1, self.row)).mT
         for convolution in self.convolutions:
             steps = F.gelu(convolution(F.pad(steps, self.padding)))

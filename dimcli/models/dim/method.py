@@ -10,10 +10,10 @@ from dimcli.data.clip import ROLES
 from dimcli.models.config import PRESETS
 from dimcli.models.dim.config import DIMRun, preset
 from dimcli.models.dim.dim import DIM
-from dimcli.models.dim.generate import DIMModel, load_generator
+from dimcli.models.dim.generate import DIMModel, model_of
 from dimcli.models.dim.online import OnlineModel
 from dimcli.models.dim.vqvae import VQVAE
-from dimcli.models.registry import Method, Model, register
+from dimcli.models.registry import Method, Model, Run, register
 
 
 def build(config: DIMRun) -> nn.Module:
@@ -21,9 +21,9 @@ def build(config: DIMRun) -> nn.Module:
     return VQVAE(config.vq, config.data.space) if config.kind == "vq" else DIM(config)
 
 
-def open_run(run: Path, role: str, device: str, online: bool) -> Model:
-    """The model of a run that generates ``role``, as a stream if ``online``. InputError else."""
-    model = load_generator(run, role, device)
+def open_run(run: Run, folder: Path, role: str, online: bool) -> Model:
+    """What answers as ``role``, as a stream if ``online``. InputError when the run can't."""
+    model = model_of(run, folder, role)
     return OnlineModel(model, role) if online else DIMModel(model, role)
 
 

@@ -70,7 +70,7 @@ class Quantizer(nn.Module):
         return soft + (hard - soft).detach()
 
     def mean(self, logits: Tensor) -> Tensor:
-        """Mean code vectors [..., D] under the chances that ``logits`` [..., K] stand for."""
+        """Mean code vectors [..., D] under the softmax of ``logits`` [..., K]."""
         return logits.softmax(dim=-1) @ self.codebook
 
     def keep_alive(self, latent: Tensor, step: int, warmup_steps: int, revive_after: int) -> None:

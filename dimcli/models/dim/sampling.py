@@ -27,18 +27,18 @@ def draw(
 ) -> Tensor:
     """Codes [...] drawn from ``logits`` [..., K]; the likeliest at temperature 0.
 
-    With ``top_p`` below 1, out of the likeliest that together have that chance (nucleus sampling,
-    arXiv 1904.09751).
+    With ``top_p`` below 1, out of the likeliest that together have that probability (nucleus
+    sampling, arXiv 1904.09751).
     """
     if temperature == 0:
         return logits.argmax(dim=-1)
-    chances = (logits / temperature).softmax(dim=-1)
+    probabilities = (logits / temperature).softmax(dim=-1)
     if top_p < 1:
-        ranked, order = chances.sort(dim=-1, descending=True)
+        ranked, order = probabilities.sort(dim=-1, descending=True)
         before = F.pad(ranked.cumsum(dim=-1)[..., :-1], (1, 0))
         kept = ranked * (before < top_p)
-        chances = torch.zeros_like(chances).scatter(-1, order, kept)
-    flat = torch.multinomial(chances.flatten(0, -2), 1, generator=generator)
+        probabilities = torch.zeros_like(probabilities).scatter(-1, order, kept)
+    flat = torch.multinomial(probabilities.flatten(0, -2), 1, generator=generator)
     return flat.view(logits.shape[:-1])
 
 
@@ -100,9 +100,13 @@ def sample_codes(
     role: str = "listener",
 ) -> Tensor:
     """Codes of ``role`` long [N, P] for a window; its first are ``known`` long [M, P], M < N."""
+<<<<<<< HEAD
     if model.previous is not None:
         return _one_by_one(model, dyad, known, temperature, generator, role)
     chances = Chances(model, dyad, role)
+=======
+    predictor = CodePredictor(model, dyad, role)
+>>>>>>> fd52058 (One stream for both roles, one way to render; a run's weights are written ten times as fast)
     codes = dyad.codes[role][0].clone()
     size, prefix = len(codes), len(known)
     visible = torch.zeros(size, dtype=torch.bool, device=codes.device)
@@ -111,12 +115,13 @@ def sample_codes(
         visible[:prefix] = True
     for chosen in fill_order(size - prefix, steps, generator):
         places = (chosen + prefix).to(codes.device)
-        drawn = draw(chances.logits(codes, visible, places).cpu(), temperature, generator)
+        drawn = draw(predictor.logits(codes, visible, places).cpu(), temperature, generator)
         codes[places] = drawn.to(codes.device)
         visible[places] = True
     return codes
 
 
+<<<<<<< HEAD
 def _one_by_one(
     model: DIM,
     dyad: Dyad,
@@ -180,6 +185,10 @@ class Successive:
 
 class Chances:
     """What a model expects of one role in a window, given which of its codes are known so far.
+=======
+class CodePredictor:
+    """The logits of one role's codes in a window, given those that are known so far.
+>>>>>>> fd52058 (One stream for both roles, one way to render; a run's weights are written ten times as fast)
 
     A listener's speaker is seen; nothing of a speaker's listener is.
 
@@ -197,13 +206,13 @@ class Chances:
         self.seen = present if role == "listener" else torch.zeros_like(present)
         self.partner = model.encode_role(self.other, dyad, self.seen)
 
-    def logits(self, codes: Tensor, visible: Tensor, wanted: Tensor) -> Tensor:
-        """Logits [M, P, K] of the steps ``wanted`` long [M], from ``codes`` long [N, P] where
-        ``visible`` bool [N]."""
-        return self.logits_and_residual(codes, visible, wanted)[0]
+    def logits(self, codes: Tensor, visible: Tensor, steps: Tensor) -> Tensor:
+        """Logits [M, P, K] of ``steps`` long [M], from ``codes`` long [N, P] where ``visible`` bool
+        [N]."""
+        return self.logits_and_residual(codes, visible, steps)[0]
 
     def logits_and_residual(
-        self, codes: Tensor, visible: Tensor, wanted: Tensor
+        self, codes: Tensor, visible: Tensor, steps: Tensor
     ) -> tuple[Tensor, Tensor | None]:
         """:meth:`logits`, and what is added to an expected mouth ([M * stride, C] or None)."""
         model = self.model
@@ -216,14 +225,14 @@ class Chances:
         )
         own = model.encode_role(role, current, visible)
         joint = model.join({other: self.partner, role: own}, {other: self.seen, role: visible})
-        features = model.decoded(role, joint, current, visible, wanted)
-        found = model.scores(role, features).float()[0]
+        features = model.decoded(role, joint, current, visible, steps)
+        logits = model.scores(role, features).float()[0]
         residual = model.mouth_residual(features) if role == "speaker" else None
         if self.guided:  # the attitude is known to the decoder alone
             blind = replace(current, attitude=torch.full_like(current.attitude, UNKNOWN))
-            unknown = model.decode(role, joint, blind, visible, wanted).float()[0]
-            found = unknown + self.guidance * (found - unknown)
-        return found, None if residual is None else residual.float()[0]
+            unknown = model.decode(role, joint, blind, visible, steps).float()[0]
+            logits = unknown + self.guidance * (logits - unknown)
+        return logits, None if residual is None else residual.float()[0]
 
     def _own_motion(self, codes: Tensor, visible: Tensor) -> Tensor:
         """What the role's encoder reads when it reads motion: the visible codes, decoded."""

@@ -9,7 +9,7 @@ from dimcli.core.motion import JAW
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.generate import decode, window_inputs
-from dimcli.models.dim.online import OnlineSpeaker
+from dimcli.models.dim.online import Stream
 from tests.answers import generate_speaker
 from tests.stores import smooth
 
@@ -123,7 +123,7 @@ def test_a_stream_fed_frame_by_frame_gives_what_all_at_once_gives(
     if model.residual is not None:
         torch.nn.init.normal_(model.residual.weight, std=0.1)
     heard = speech(81)
-    speaker = OnlineSpeaker(model)
+    speaker = Stream(model, "speaker")
     made, state = speaker.feed(speaker.start(3), heard)
     whole = np.concatenate([made, speaker.finish(state)])
     assert whole.shape == (81, 56)
@@ -137,7 +137,7 @@ def test_a_stream_fed_frame_by_frame_gives_what_all_at_once_gives(
 
 
 def test_what_a_stream_says_does_not_depend_on_what_comes_after_its_look_ahead() -> None:
-    speaker = OnlineSpeaker(make())
+    speaker = Stream(make(), "speaker")
     heard, other = speech(60), speech(60)
     other[40:] += 1.0
     first, second = (speaker.feed(speaker.start(3), each)[0] for each in (heard, other))

@@ -9,7 +9,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
-from dimcli.models.dim.online import OnlineListener
+from dimcli.models.dim.online import Stream
 from tests.answers import generate_online
 from tests.stores import AUDIO_DIM, smooth
 
@@ -46,11 +46,11 @@ def test_a_stream_fed_frame_by_frame_gives_what_the_whole_clip_gives(
     motion, audio = speaker(150)  # several windows
     whole = generate_online(model, motion, audio, seed=3).values
     assert whole.shape == (150, 56)
-    listener = OnlineListener(model)
+    listener = Stream(model, "listener")
     for cuts in (range(1, 151), (7, 8, 50, 149, 150)):
         state, made, start = listener.start(3), [], 0
         for stop in cuts:
-            frames, state = listener.feed(state, motion.values[start:stop], audio[start:stop])
+            frames, state = listener.feed(state, audio[start:stop], motion.values[start:stop])
             made.append(frames)
             start = stop
         streamed = np.concatenate([*made, listener.finish(state)])
@@ -73,12 +73,12 @@ def test_what_a_stream_says_does_not_depend_on_what_comes_later() -> None:
 def test_an_answer_comes_as_soon_as_a_step_is_whole_and_memory_is_bounded() -> None:
     model = make()
     motion, audio = speaker(100)
-    listener = OnlineListener(model)
+    listener = Stream(model, "listener")
     state = listener.start(0)
     given, sizes = [], []
     for frame in range(100):
         frames, state = listener.feed(
-            state, motion.values[frame : frame + 1], audio[frame : frame + 1]
+            state, audio[frame : frame + 1], motion.values[frame : frame + 1]
         )
         given.append(len(frames))
         sizes.append(len(state.speaker) + len(state.codes))
