@@ -17,7 +17,7 @@ def test_online_with_weights_that_look_ahead_exits_2_with_one_line(dim, examples
 def test_a_model_of_the_online_ablation_answers_a_clip_as_a_stream(
     dim, made_dyads, short_speaker, tmp_path
 ):
-    tiny = ("--preset", "tiny", "--steps", 4, "--device", "cpu")
+    tiny = ("--preset", "tiny", "--steps", 1, "--device", "cpu")
     ended = dim("train", made_dyads, "--method", "dim", "--ablation", "online", "-o", "run", *tiny)
     assert ended.code == 0, ended.err
     ended = dim(

@@ -169,7 +169,7 @@ class Stream:
         codes = torch.zeros(len(steps), model.parts, dtype=torch.long, device=device)
         codes[:known] = state.codes.to(device)
         if model.config.dim.targets == "motion":
-            frames = predict_window(model, dyad)
+            decoded = predict_window(model, dyad)
         else:
             # a speaker's mouth needs what is expected of the steps that were answered, too
             wanted = steps[known:] if role == "listener" else steps
@@ -180,8 +180,8 @@ class Stream:
             # the steps ahead are only guessed at: the likeliest codes, to be drawn when they come
             codes[known:] = logits.argmax(dim=-1)
             codes[known] = draw(logits[:1].cpu(), self._temperature, generator)[0]
-            frames = decode(model, role, dyad, codes, expected)
-        frames = frames[: (known + 1) * stride].cpu().numpy()
+            decoded = decode(model, role, dyad, codes, expected)
+        frames = decoded[: (known + 1) * stride].cpu().numpy()
         fresh = joined(frames, state.last, stride, JOIN_FRAMES[role])
         inside = clip_to_range(fresh.copy(), model.config.data.space)
         kept = min(known + 1, self._window - self._ahead - 1)  # the next step is the window's last

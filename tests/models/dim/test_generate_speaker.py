@@ -114,8 +114,7 @@ def test_offsets_average_the_mouth_over_where_its_steps_begin_and_leave_the_rest
     assert torch.allclose(twice[:-1, JAW], (once[:-1, JAW] + once[1:, JAW]) / 2, atol=1e-6)
 
 
-@pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize(("causal", "residual"), [(False, True), (True, False)])
 def test_a_stream_fed_frame_by_frame_gives_what_all_at_once_gives(
     causal: bool, residual: bool
 ) -> None:

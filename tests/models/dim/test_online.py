@@ -43,11 +43,11 @@ def test_a_stream_fed_frame_by_frame_gives_what_the_whole_clip_gives(
     settings: dict[str, object],
 ) -> None:
     model = make(**settings)
-    motion, audio = speaker(150)  # several windows
+    motion, audio = speaker(99)  # several windows
     whole = generate_online(model, motion, audio, seed=3).values
-    assert whole.shape == (150, 56)
+    assert whole.shape == (99, 56)
     listener = Stream(model, "listener")
-    for cuts in (range(1, 151), (7, 8, 50, 149, 150)):
+    for cuts in (range(1, 100), (7, 8, 50, 98, 99)):
         state, made, start = listener.start(3), [], 0
         for stop in cuts:
             frames, state = listener.feed(state, audio[start:stop], motion.values[start:stop])
@@ -88,7 +88,7 @@ def test_an_answer_comes_as_soon_as_a_step_is_whole_and_memory_is_bounded() -> N
 
 
 def test_steps_join_without_a_jump() -> None:
-    motion, audio = speaker(200)
+    motion, audio = speaker(120)
     values = generate_online(make(), motion, audio, seed=0).values
     step = np.abs(np.diff(values, axis=0)).mean(axis=1)
     assert step[3::4].mean() < 2 * step.mean()
