@@ -9,7 +9,7 @@ from dimcli.evaluation.predictions import identity, store_predictions, stored_pr
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.scores import Figure
 from dimcli.evaluation.writing import to_markdown
-<<<<<<< HEAD
+from dimcli.jobs import paper_tables
 from dimcli.jobs.paper_tables import (
     FROM_CODES,
     ONE_PASS,
@@ -19,10 +19,6 @@ from dimcli.jobs.paper_tables import (
     run_table,
     table_plan,
 )
-=======
-from dimcli.jobs import paper_tables
-from dimcli.jobs.paper_tables import ONE_PASS, TABLES, TableOptions, run_table, table_plan
->>>>>>> fd52058 (One stream for both roles, one way to render; a run's weights are written ten times as fast)
 from dimcli.models.registry import methods
 from dimcli.models.simple import MirrorPredictor
 from tests.stores import make_store

@@ -100,13 +100,9 @@ def sample_codes(
     role: str = "listener",
 ) -> Tensor:
     """Codes of ``role`` long [N, P] for a window; its first are ``known`` long [M, P], M < N."""
-<<<<<<< HEAD
     if model.previous is not None:
         return _one_by_one(model, dyad, known, temperature, generator, role)
-    chances = Chances(model, dyad, role)
-=======
     predictor = CodePredictor(model, dyad, role)
->>>>>>> fd52058 (One stream for both roles, one way to render; a run's weights are written ten times as fast)
     codes = dyad.codes[role][0].clone()
     size, prefix = len(codes), len(known)
     visible = torch.zeros(size, dtype=torch.bool, device=codes.device)
@@ -121,7 +117,6 @@ def sample_codes(
     return codes
 
 
-<<<<<<< HEAD
 def _one_by_one(
     model: DIM,
     dyad: Dyad,
@@ -146,12 +141,12 @@ def _one_by_one(
 class Successive:
     """What an autoregressive model expects of one role in a window, step after step.
 
-    Guidance is as for :class:`Chances`.
+    Guidance is as for :class:`CodePredictor`.
     """
 
     def __init__(self, model: DIM, dyad: Dyad, role: str = "listener") -> None:
         self.model, self.role = model, role
-        settings = Chances(model, dyad, role)
+        settings = CodePredictor(model, dyad, role)
         self.guidance = settings.guidance
         nothing = torch.zeros_like(settings.seen)
         own = model.encode_role(role, dyad, nothing)
@@ -183,12 +178,8 @@ class Successive:
         return unknown[0] + self.guidance * (known - unknown[0]) if unknown else known
 
 
-class Chances:
-    """What a model expects of one role in a window, given which of its codes are known so far.
-=======
 class CodePredictor:
-    """The logits of one role's codes in a window, given those that are known so far.
->>>>>>> fd52058 (One stream for both roles, one way to render; a run's weights are written ten times as fast)
+    """What a model expects of one role in a window, given which of its codes are known so far.
 
     A listener's speaker is seen; nothing of a speaker's listener is.
 

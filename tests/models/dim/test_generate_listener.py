@@ -11,13 +11,8 @@ from dimcli.core.motion import Motion
 from dimcli.models.checkpoint import load_run
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
-<<<<<<< HEAD
-from dimcli.models.dim.generate import load_generator, window_inputs
-from dimcli.models.dim.sampling import UNKNOWN, Chances, draw, fill_order, sample_codes
-=======
 from dimcli.models.dim.generate import window_inputs
-from dimcli.models.dim.sampling import CodePredictor, draw, fill_order
->>>>>>> fd52058 (One stream for both roles, one way to render; a run's weights are written ten times as fast)
+from dimcli.models.dim.sampling import UNKNOWN, CodePredictor, draw, fill_order, sample_codes
 from tests.answers import generate_listener
 from tests.stores import AUDIO_DIM, smooth
 
@@ -122,13 +117,8 @@ def test_inputs_of_another_kind_are_refused_with_the_reason() -> None:
 
 
 def test_loading_a_run_that_is_not_there_says_so(tmp_path: Path) -> None:
-<<<<<<< HEAD
     with pytest.raises(InputError, match="neither a run directory nor a bundled name"):
-        load_generator(tmp_path / "none", "listener", "cpu")
-=======
-    with pytest.raises(InputError, match="no such run directory"):
         load_run(tmp_path / "none")
->>>>>>> fd52058 (One stream for both roles, one way to render; a run's weights are written ten times as fast)
 
 
 @torch.inference_mode()
