@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from dimcli.models.registry import Model
 
 SOUND_RATE = 16000
-LEAD_S = 0.12
-"""Recorded speech is heard so much early. The lips of four real talkers agree best with lips made
-0.01, 0.08, 0.21 and 0.24 s early (published clips have their picture ahead of their sound), and
-sound that is late by less than 0.125 s is not noticed (ITU-R BT.1359)."""
+LEAD_S = 0.04
+"""Recorded speech is heard so much early. With 0.12 s lips were 0.08 s ahead of the same speakers'
+tracked jaws (median of 13 clips); in speech with phone times, closures end with their bursts
+without any."""
 
 
 @dataclass(frozen=True)
