@@ -517,11 +517,11 @@ def tiles(
     ]
     for pictures in zip(*streams, strict=True):
         for picture, label in zip(pictures, labels, strict=False):
-            _write(picture, label)
+            write_label(picture, label)
         yield np.hstack(pictures) if len(pictures) > 1 else pictures[0]
 
 
-def _write(picture: Picture, text: str) -> None:
+def write_label(picture: Picture, text: str) -> None:
     """Write ``text`` at the top left of ``picture``, in place, small enough to fit."""
     import cv2
 

@@ -117,6 +117,9 @@ class GenerationConfig(Section, section="generation"):
     hold_degrees: Annotated[float, Range(0, 10)] = 0.0
     """A listener's head stays until it is to turn further than this (see
     :class:`dimcli.models.dim.stillness.Hold`); 0 for never."""
+    smile_lift: Annotated[float, Range(-1, 1)] = 0.0
+    """How much more than the listeners of the training data those smile of whose attitude nothing
+    is said, in models that are told traits."""
     window_s: Duration = 6.4
     """Length of a window in seconds."""
     overlap_s: Annotated[float, Range(0, 3600)] = 1.6

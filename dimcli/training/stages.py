@@ -391,11 +391,12 @@ def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
 
 def _fit_statistics(model: DIM, sampler: WindowSampler) -> None:
     if model.config.trait_conditioned:
-        listeners = [sampler.batch(index, whole=True).motion["listener"] for index in range(40)]
-        mean, std, spread = fitted_traits(torch.cat(listeners), model.fps)
-        model.trait_mean.copy_(mean)
-        model.trait_std.copy_(std)
-        model.trait_spread.copy_(spread)
+        batches = [sampler.batch(index, whole=True) for index in range(40)]
+        listeners = torch.cat([batch.motion["listener"] for batch in batches])
+        attitudes = torch.cat([batch.attitude for batch in batches])
+        people = fitted_traits(listeners, attitudes, model.fps)
+        for name, value in vars(people).items():
+            getattr(model.people, name).copy_(value)
     figures = statistics(sampler)
     if not model.config.vq.standardise:
         return

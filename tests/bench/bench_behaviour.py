@@ -129,22 +129,28 @@ def main() -> None:
     pooled = np.average(
         [one.blinks_a_minute for one in rendered], weights=[one.seconds for one in rendered]
     )
-    print(f"\n{len(rendered)} videos, medians (blinks pooled over time: {pooled:.1f} a minute)")
-    print(f"{'':<26}{'real':>8}{'motion':>9}{'video':>9}{'10 %':>9}{'90 %':>9}{'video/real':>12}")
+    print(
+        f"\n{len(rendered)} videos of {len(speakers)} speakers on {len(portraits)} pictures, "
+        f"{len(SEEDS)} seeds; medians, in brackets the 10th and 90th percentile. "
+        f"Blinks over all the time: {pooled:.1f} a minute.\n"
+    )
+    print("| | real listeners | motion | rendered video | video / real |\n|---|---|---|---|---|")
     for figure, real in REAL.items():
         ratio = f"{video[figure] / real:.2f}" if real else "-"
-        spread = np.nanpercentile([getattr(one, figure) for one in rendered], [10, 90])
-        print(
-            f"{figure:<26}{real:>8}{motion[figure]:>9.3f}{video[figure]:>9.3f}"
-            f"{spread[0]:>9.3f}{spread[1]:>9.3f}{ratio:>12}"
-        )
-    print(f"\nface found in at least {min(found):.3f} of the frames of every video")
-    print(f"mean difference between two seeds' motion: {np.mean(between_seeds):.3f}")
+        low, high = np.nanpercentile([getattr(one, figure) for one in rendered], [10, 90])
+        shown = f"{video[figure]:.3g} [{low:.3g}, {high:.3g}]"
+        name = figure.replace("_", " ").replace("p95", "95th percentile")
+        print(f"| {name} | {real} | {motion[figure]:.3g} | {shown} | {ratio} |")
+    print(
+        f"\nThe tracker found the face in at least {min(found):.3f} of the frames of every video."
+    )
+    print(f"Mean difference between two seeds' motion: {np.mean(between_seeds):.3f}.")
     for where, nods in pause_nods.items():
-        print(f"nods in the {where}, pooled: {nods}")
+        print(f"Nods in the {where}, pooled: {nods}.")
     for figure in Coupling.__dataclass_fields__:
         values = [getattr(one, figure) for one in coupling]
-        print(f"{figure:<26}{np.nanmean(values):>9.3f} (mean of {np.sum(np.isfinite(values))})")
+        name = figure.replace("_", " ").capitalize()
+        print(f"{name}: {np.nanmean(values):.3f} (mean of {np.sum(np.isfinite(values))}).")
 
 
 if __name__ == "__main__":

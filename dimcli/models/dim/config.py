@@ -393,7 +393,9 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SMALL_VQ,
         _SMALL_DIM,
         _SMALL_STAGES,
-        GenerationConfig(steps=6, temperature=0.9, overlap_s=1.28, hold_degrees=0.25),
+        GenerationConfig(
+            steps=6, temperature=0.95, overlap_s=1.28, hold_degrees=0.25, smile_lift=0.2
+        ),
     ),
     "speaker": (
         _SPEAKER_VQ,

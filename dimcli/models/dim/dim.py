@@ -30,7 +30,7 @@ from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES, ROLES
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.layers import Transformer, audio_encoder, sinusoidal_positions
-from dimcli.models.dim.traits import TRAITS
+from dimcli.models.dim.traits import TRAITS, People
 from dimcli.models.dim.vqvae import VQVAE, mouth_part, part_columns
 
 OTHER = {"speaker": "listener", "listener": "speaker"}
@@ -83,6 +83,7 @@ class DIM(nn.Module):
     trait_mean: Tensor
     trait_std: Tensor
     trait_spread: Tensor
+    trait_usual: Tensor
 
     def __init__(self, config: DIMRun) -> None:
         super().__init__()
@@ -157,6 +158,7 @@ class DIM(nn.Module):
             for name in ("mean", "spread"):
                 self.register_buffer(f"trait_{name}", torch.zeros(len(TRAITS)))
             self.register_buffer("trait_std", torch.ones(len(TRAITS)))
+            self.register_buffer("trait_usual", torch.zeros(len(ATTITUDES), len(TRAITS)))
         self.style = nn.Embedding(len(self.styles), decoder_width) if dim.styles else None
         if self.style is not None:
             nn.init.zeros_(self.style.weight)
@@ -228,6 +230,11 @@ class DIM(nn.Module):
         return self
 
     # -- inputs -------------------------------------------------------------------------------
+
+    @property
+    def people(self) -> People:
+        """The listeners of the training data, in a model that is told their traits."""
+        return People(self.trait_mean, self.trait_std, self.trait_spread, self.trait_usual)
 
     def standardise_motion(self, motion: Tensor, role: str) -> Tensor:
         """Motion [..., 56] of ``role`` in its units -> standardised and clamped (config)."""

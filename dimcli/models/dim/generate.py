@@ -150,8 +150,9 @@ def listener_traits(model: DIM, stimulus: Stimulus, seed: int) -> Tensor | None:
     """Traits [1, 5] of the listener who answers; None for a model that takes none."""
     if model.traits is None:
         return None
-    scale = model.trait_mean, model.trait_std, model.trait_spread
-    return told(*scale, dict(stimulus.traits), seed)
+    lift = model.config.generation.smile_lift if stimulus.attitude == "unknown" else 0.0
+    attitude = ATTITUDES.index(stimulus.attitude)
+    return told(model.people, attitude, dict(stimulus.traits), seed, lift)
 
 
 def known_style(model: DIM, style: str) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from dimcli.core.motion import HEAD, expression_index
+from dimcli.data.clip import ATTITUDES
 from dimcli.data.traits import TRAITS
 
 LARGEST = 2.5
@@ -58,24 +60,49 @@ def _smoothed(track: Tensor, frames: float) -> Tensor:
     return functional.avg_pool1d(held, 2 * half + 1, stride=1)[:, 0]
 
 
-def told(mean: Tensor, std: Tensor, spread: Tensor, said: Mapping[str, float], seed: int) -> Tensor:
+@dataclass(frozen=True)
+class People:
+    """The listeners of the training data: ``mean`` and ``std`` [4] of their windows' traits;
+    ``spread`` [4], how much people differ, and ``usual`` [A, 4], how those of each attitude differ
+    from the mean (nothing for the unknown one), both in standard deviations of windows.
+    """
+
+    mean: Tensor
+    std: Tensor
+    spread: Tensor
+    usual: Tensor
+
+
+def told(
+    people: People,
+    attitude: int,
+    said: Mapping[str, float],
+    seed: int,
+    smile_lift: float = 0.0,
+) -> Tensor:
     """The traits of one listener as the decoder is told them: [1, 5], the last 1 for known.
 
-    ``mean`` and ``std`` [4] are those of windows, ``spread`` [4] how much people differ, in
-    standard deviations of windows. What is not ``said``, a factor by name, is drawn by ``seed``.
+    What is not ``said``, a factor on what is usual for the ``attitude``, is drawn by ``seed``.
+    The usual smile is ``smile_lift`` above that of the training data.
     """
+    smile = TRAITS.index("smile")
+    mean, std = people.mean.cpu(), people.std.cpu()
+    usual = people.usual[attitude].cpu().clone()
+    usual[smile] += smile_lift / std[smile]
     random = torch.Generator().manual_seed(seed)
-    traits = torch.randn(len(TRAITS), generator=random) * spread.cpu()
+    traits = usual + torch.randn(len(TRAITS), generator=random) * people.spread.cpu()
     for name, factor in said.items():
         index = TRAITS.index(name)
-        amount = (factor - 1) * mean[index] if name == "smile" else math.log(factor)
-        traits[index] = amount / std[index]
+        amount = math.log(factor)
+        if name == "smile":
+            amount = (factor - 1) * float(mean[index] + usual[index] * std[index])
+        traits[index] = usual[index] + amount / std[index]
     traits = traits.clamp(-LARGEST, LARGEST)
-    return torch.cat([traits, torch.ones(1)])[None].to(mean.device)
+    return torch.cat([traits, torch.ones(1)])[None].to(people.mean.device)
 
 
-def fitted(windows: Tensor, fps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """``mean``, ``std`` and ``spread`` [4] of :func:`told`, of listeners' windows [M, T, 56].
+def fitted(windows: Tensor, attitudes: Tensor, fps: float) -> People:
+    """What listeners' windows [M, T, 56], of ``attitudes`` [M], say of the people in them.
 
     What the halves of a window have in common is the person's, the rest the moment's.
     """
@@ -84,4 +111,9 @@ def fitted(windows: Tensor, fps: float) -> tuple[Tensor, Tensor, Tensor]:
     first, second = (traits_of(half, fps) for half in windows.chunk(2, dim=1))
     first, second = first - first.mean(dim=0), second - second.mean(dim=0)
     shared = (first * second).mean(dim=0).clamp(min=0)
-    return mean, std, (shared.sqrt() / std).clamp(LEAST_SPREAD, 1)
+    usual = torch.zeros(len(ATTITUDES), len(TRAITS), device=mean.device)
+    for attitude in range(1, len(ATTITUDES)):
+        these = traits[attitudes == attitude]
+        if len(these):
+            usual[attitude] = (these.mean(dim=0) - mean) / std
+    return People(mean, std, (shared.sqrt() / std).clamp(LEAST_SPREAD, 1), usual)

@@ -1,5 +1,7 @@
 """A listener's traits: measured in windows, drawn for a seed, and said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import expression_index
 from dimcli.data.synthetic.signals import add_blink, add_nod
 from dimcli.data.traits import TRAITS, traits_said
-from dimcli.models.dim.traits import LARGEST, LEAST_SPREAD, fitted, told, traits_of
+from dimcli.models.dim.traits import LARGEST, LEAST_SPREAD, People, fitted, told, traits_of
 
 FPS = 25.0
 FRAMES = 160
@@ -57,26 +59,40 @@ def test_what_people_differ_in_is_told_from_what_moments_differ_in():
         window(smile=float(0.5 + 0.2 * random.normal()), turn=float(np.exp(random.normal() / 2)))
         for _ in range(60)
     ]
-    mean, std, spread = fitted(torch.stack(people), FPS)
-    assert mean[TRAITS.index("smile")] == pytest.approx(0.5, abs=0.08)
-    assert std[TRAITS.index("smile")] == pytest.approx(0.2, abs=0.06)
-    assert spread[TRAITS.index("smile")] > 0.95
+    attitudes = torch.arange(len(people)) % 2 + 1
+    found = fitted(torch.stack(people), attitudes, FPS)
+    smile = TRAITS.index("smile")
+    assert found.mean[smile] == pytest.approx(0.5, abs=0.08)
+    assert found.std[smile] == pytest.approx(0.2, abs=0.06)
+    assert found.spread[smile] > 0.95
+    assert not found.usual[[0, 3]].any()
+    assert torch.allclose(found.usual[1], -found.usual[2], atol=1e-4)
     moments = torch.stack(
         [window(nod_at=0.5, nod_degrees=float(np.exp(random.normal()))) for _ in range(60)]
     )
-    assert fitted(moments, FPS)[2][TRAITS.index("nods")] < 0.7
+    assert fitted(moments, torch.zeros(60), FPS).spread[TRAITS.index("nods")] < 0.7
 
 
 def test_a_seed_is_a_person_and_what_is_said_holds():
-    mean, std, spread = torch.zeros(4), torch.full((4,), 0.5), torch.full((4,), LEAST_SPREAD)
-    one, again, other = (told(mean, std, spread, {}, seed) for seed in (1, 1, 2))
+    usual = torch.zeros(4, 4)
+    usual[3] = 1.0
+    people = People(torch.zeros(4), torch.full((4,), 0.5), torch.full((4,), LEAST_SPREAD), usual)
+    one, again, other = (told(people, 0, {}, seed) for seed in (1, 1, 2))
     assert one.shape == (1, 5)
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
-    said = told(mean, std, spread, {"nods": 2.0}, 1)
+    said = told(people, 0, {"nods": 2.0}, 1)
     assert said[0, 0].item() == pytest.approx(np.log(2) / 0.5)
     assert torch.equal(said[0, 1:], one[0, 1:])
-    assert told(mean, std / 10, spread, {"nods": 3.0}, 1)[0, 0] == LARGEST
+    assert told(replace(people, std=people.std / 10), 0, {"nods": 3.0}, 1)[0, 0] == LARGEST
+    # an attitude, and a lift, shift what is usual, and what is said is said of that
+    assert torch.allclose(told(people, 3, {}, 1)[0, :4], one[0, :4] + 1)
+    assert told(people, 3, {"nods": 2.0}, 1)[0, 0].item() == pytest.approx(1 + np.log(2) / 0.5)
+    smile = TRAITS.index("smile")
+    lifted = told(people, 0, {}, 1, smile_lift=0.25)
+    assert lifted[0, smile].item() == pytest.approx(one[0, smile].item() + 0.5)
+    halved = told(people, 0, {"smile": 0.5}, 1, smile_lift=0.25)
+    assert halved[0, smile].item() == pytest.approx(0.25)
 
 
 def test_words_of_traits():
