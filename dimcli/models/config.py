@@ -115,8 +115,10 @@ class GenerationConfig(Section, section="generation"):
     """An expected mouth is the mean of so many, whose steps begin a frame apart: where a step of
     several frames begins says nothing about the sound."""
     hold_degrees: Annotated[float, Range(0, 10)] = 0.0
-    """A listener's head stays until it is to turn further than this (see
+    """A listener's head stays until it is to turn further than this about an axis (see
     :class:`dimcli.models.dim.stillness.Hold`); 0 for never."""
+    hold_expression: Annotated[float, Range(0, 1)] = 0.0
+    """The same for each number of the expression."""
     smile_lift: Annotated[float, Range(-1, 1)] = 0.0
     """How much more than the listeners of the training data those smile of whose attitude nothing
     is said, in models that are told traits."""

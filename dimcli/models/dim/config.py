@@ -394,7 +394,8 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SMALL_DIM,
         _SMALL_STAGES,
         GenerationConfig(
-            steps=6, temperature=0.95, overlap_s=1.28, hold_degrees=0.25, smile_lift=0.2
+            steps=6, temperature=0.9, overlap_s=1.28, hold_degrees=0.8, hold_expression=0.03,
+            smile_lift=0.15,
         ),
     ),
     "speaker": (

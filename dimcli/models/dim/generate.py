@@ -134,7 +134,7 @@ def generate(
     meta = {"generated": "dim", "seed": seed, "temperature": sampling.temperature}
     if role == "listener":
         meta["steps"] = sampling.steps
-        values, _ = Hold(config.generation.hold_degrees)(values)
+        values, _ = Hold.of(config.generation, model.fps)(values)
     else:
         values = quiet_in_pauses(model, values, stimulus.audio)
         meta["style"] = stimulus.style

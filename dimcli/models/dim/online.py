@@ -89,11 +89,11 @@ class Stream:
         self._temperature = settings.temperature if temperature is None else temperature
         self._attitude, self._traits = "unknown", traits
         self._style: int | None = None
-        self._ahead, window_s, self._hold_degrees = 0, settings.window_s, 0.0
+        self._ahead, window_s, self._hold = 0, settings.window_s, Hold(0.0, 0.0, fps)
         if role == "listener":
             require_causal(model)
             require_choice("attitude", attitude, ATTITUDES)
-            self._attitude, self._hold_degrees = attitude, settings.hold_degrees
+            self._attitude, self._hold = attitude, Hold.of(settings, fps)
         else:
             window_s, self._style = SPEAKER_WINDOW_S, style_index(model, style)
             if not _is_causal(model):
@@ -116,7 +116,7 @@ class Stream:
             codes=torch.zeros(0, self.model.parts, dtype=torch.long),
             last=empty,
             random=torch.Generator().manual_seed(seed).get_state(),
-            hold=Hold(self._hold_degrees),
+            hold=self._hold,
         )
 
     def feed(

@@ -4,6 +4,8 @@ import numpy as np
 
 from dimcli.models.dim.stillness import Hold
 
+FPS = 25.0
+
 
 def trembling(frames: int = 200) -> np.ndarray:
     random = np.random.default_rng(0)
@@ -14,19 +16,28 @@ def trembling(frames: int = 200) -> np.ndarray:
 
 def test_a_head_that_only_trembles_is_still_and_a_nod_goes_through() -> None:
     values = trembling()
-    held, _ = Hold(0.3)(values)
+    held, _ = Hold(0.4, 0.0, FPS)(values)
     assert np.array_equal(held[:, 3:], values[:, 3:])
     assert np.abs(held[:, :3] - values[:, :3]).max() < np.radians(2.5)
-    speed = np.abs(np.diff(np.degrees(held[:, 0]))) * 25
-    assert (speed[5:45] < 0.5).mean() > 0.9
-    assert np.ptp(np.degrees(held[50:100, 0])) > 5
-    assert np.array_equal(Hold(0.0)(values)[0], values)
+    pitch = np.degrees(held[:, 0])
+    still = np.abs(np.diff(pitch)) * FPS < 0.5
+    assert still[5:45].mean() > 0.9
+    assert np.ptp(pitch[55:100]) > 0.97 * np.ptp(np.degrees(values[55:100, 0]))
+    assert np.array_equal(Hold(0.0, 0.0, FPS)(values)[0], values)
+
+
+def test_expression_holds_and_the_jaw_never_does() -> None:
+    values = trembling() + 0.3
+    held, _ = Hold(0.0, 0.02, FPS)(values)
+    assert np.array_equal(held[:, :6], values[:, :6])
+    assert (np.diff(held[:, 6:], axis=0) == 0).mean() > 0.9
+    assert np.abs(held - values).max() < 0.02
 
 
 def test_held_in_pieces_is_held_at_once() -> None:
     values = trembling()
-    whole, _ = Hold(0.3)(values)
-    hold, pieces = Hold(0.3), []
+    hold, pieces = Hold(0.3, 0.02, FPS), []
+    whole, _ = hold(values)
     for piece in np.split(values, [1, 1, 7, 90]):
         made, hold = hold(piece)
         pieces.append(made)
