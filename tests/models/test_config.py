@@ -15,10 +15,10 @@ from dimcli.models.registry import build_model, method, methods, read_config
 PARAMETERS = {
     "paper": (19_151_288, 114_842_096, 95_297_080),
     "released-sizes": (21_502_904, 101_143_664, 79_050_424),
-    "small": (563_048, 3_138_620, 2_296_174),
+    "small": (563_048, 3_139_420, 2_296_974),
     "speaker": (632_128, 2_765_470, 2_471_959),
     "table": (157_432, 823_772, 572_542),
-    "tiny": (41_088, 116_812, 70_734),
+    "tiny": (41_088, 116_972, 70_894),
 }
 """Parameters of one role's VQ-VAE, of the pre-trained and of the fine-tuned model (both with the
 VQ-VAEs they need), for audio features of width 32."""
