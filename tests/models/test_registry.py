@@ -32,7 +32,7 @@ def test_an_unknown_name_lists_the_known_ones(store: ClipStore) -> None:
 
 
 def test_weights_trained_on_other_data_are_refused_by_name(store: ClipStore) -> None:
-    with pytest.raises(InputError, match=r"listener-small: trained at audio_dim 32; .* has 5"):
+    with pytest.raises(InputError, match=r"5 wide.*listener-small as 'mel' .32 wide"):
         load_predictor("listener-small", store)
 
 
