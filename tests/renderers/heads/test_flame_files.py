@@ -95,7 +95,7 @@ def test_another_model_is_refused_with_what_is_wrong(
     with pytest.raises(InputError, match=said) as failure:
         import_file("flame", file, folder=tmp_path / "home")
     assert "model.pkl" in str(failure.value)
-    assert not list((tmp_path / "home").iterdir())
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_model_that_would_run_code_is_refused_and_nothing_runs(tmp_path: Path) -> None:
