@@ -113,6 +113,7 @@ def main() -> None:
                     generate_videos("listener", 
                         speaker, portrait, out, weights=WEIGHTS, seed=seed,
                         save_motion=kept, force=True,
+                        who="left" if speaker.stem.startswith("vico") else None,
                     )  # fmt: skip
                     tracked = track_face(out, keep_landmarks=True)
                     motion, seen = Motion.load(kept), tracked.motion

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ SECONDS, MEGABYTES, LINE = 60.0, 2000, 300
 """What a run may take, and the longest line it may say."""
 PROGRESS = re.compile(
     r"(note: |wrote |evaluated |fetched |imported |pushed |step \d+|\d+ of \d+ whole)"
-    r"|.* \.\.\.$|.*: \d+( of \d+)?$"
+    r"|.* \.\.\.$|.*: \d+( of \d+)?$|failed, \d+ of \d+:$|  .*: "
 )
 """What a command says besides its last line."""
 
@@ -97,7 +97,9 @@ def run(plan: Plan) -> Outcome:
     if secret.stat().st_atime_ns:
         faults.append("the canary was read")
     faults += faults_of_text(code, out, errors)
-    faults += faults_of_files(plan, code, before, snapshot(plan.folder))
+    # of several inputs some may have been made before another failed, and were told
+    told = re.findall(r"^wrote (.+?), ", errors, re.MULTILINE)
+    faults += faults_of_files(plan, code, before, snapshot(plan.folder), told)
     return Outcome(plan, -1 if code is None else code, errors or out, seconds, megabytes, faults)
 
 
@@ -141,8 +143,11 @@ def snapshot(folder: Path) -> Listing:
     return found
 
 
-def faults_of_files(plan: Plan, code: int | None, before: Listing, after: Listing) -> list[str]:
-    """Files that were made, changed or taken away and should not have been."""
+def faults_of_files(
+    plan: Plan, code: int | None, before: Listing, after: Listing, told: Sequence[str] = ()
+) -> list[str]:
+    """Files that were made, changed or taken away and should not have been; ``told`` are those that
+    the command said it wrote."""
     touched = [name for name, facts in after.items() if before.get(name) != facts]
     touched += [name for name in before if name not in after]
     faults = [f"left {name}" for name in touched if ".part" in name]
@@ -152,6 +157,7 @@ def faults_of_files(plan: Plan, code: int | None, before: Listing, after: Listin
             continue
         named = first == "work" and any(inside.startswith(each) for each in plan.outputs)
         wanted = (named and (code == 0 or plan.keeps)) or (plan.homes and first == "home")
+        wanted = wanted or (first == "work" and inside in told)
         if not wanted and ".part" not in name:
             done = "made" if name not in before else "changed" if name in after else "removed"
             faults.append(f"{done} {name}")
