@@ -13,13 +13,11 @@ TORCH3D := $(VENV3D)/.torch
 # What the tests open exported files with; without it (and without chromium) they skip.
 NODE ?= .node
 
-.PHONY: env torch-pytorch3d env-pytorch3d demo node test test-fast test-pytorch3d lint format fuzz bench clean
+.PHONY: env torch-pytorch3d demo node test test-fast test-pytorch3d lint format fuzz bench clean
 
 env: $(STAMP)
 
 torch-pytorch3d: $(TORCH3D)
-
-env-pytorch3d: $(STAMP3D)
 
 # torch first: a plain `torch` on Linux is a CUDA build of several gigabytes.
 $(STAMP): pyproject.toml
