@@ -20,13 +20,18 @@ from dimcli.core.errors import DimError, InputError
 _LOCK = "lock"
 
 
+def is_address(path: Path) -> bool:
+    """Whether a path is a URL that became one."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) is not None
+
+
 def existing_file(path: Path, kind: str) -> Path:
     """``path``, if it is a file with something in it; ``kind`` says what was expected."""
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a {kind} file")
     if not path.exists():
-        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        if is_address(path):
             raise InputError(f"{path}: is an address (URL); download it and name the {kind} file")
         raise InputError(f"{path}: no such {kind} file")
     if not path.is_file():
@@ -129,6 +134,8 @@ def check_folder(path: Path) -> Path:
     """``path``, if it is a folder or one may be made there, with its parents: worth asking before
     long work. Raises InputError."""
     path = Path(path)
+    if is_address(path) and not path.exists():
+        raise InputError(f"{path}: is an address (URL); expected a folder, or a name for one")
     there = next(each for each in (path, *path.absolute().parents) if each.exists())
     if not there.is_dir():
         raise InputError(f"{there}: is a file; expected a folder, or a name for one")

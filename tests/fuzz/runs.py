@@ -29,6 +29,7 @@ SECONDS, MEGABYTES, LINE = 60.0, 2000, 300
 PROGRESS = re.compile(
     r"(note: |wrote |evaluated |fetched |imported |pushed |step \d+|\d+ of \d+ whole)"
     r"|.* \.\.\.$|.*: \d+( of \d+)?$|failed, \d+ of \d+:$|  .*: "
+    r"|No gain: |.* is nearer to "
 )
 """What a command says besides its last line."""
 
@@ -157,7 +158,10 @@ def faults_of_files(
             continue
         named = first == "work" and any(inside.startswith(each) for each in plan.outputs)
         wanted = (named and (code == 0 or plan.keeps)) or (plan.homes and first == "home")
-        wanted = wanted or (first == "work" and inside in told)
+        wanted = wanted or (
+            first == "work"
+            and any(each == inside or each.startswith(inside + "/") for each in told)
+        )
         if not wanted and ".part" not in name:
             done = "made" if name not in before else "changed" if name in after else "removed"
             faults.append(f"{done} {name}")

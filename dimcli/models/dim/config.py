@@ -279,8 +279,9 @@ class DIMRun(SampledRun):
 
     @property
     def trait_conditioned(self) -> bool:
-        """Whether the model is told the listener's traits."""
-        return self.kind == "dim" and self.dim.traits and self.data.space == "arkit"
+        """Whether the model is told the listener's traits; a direct regression has one answer."""
+        drawn = self.kind == "dim" and self.dim.targets == "codes"
+        return drawn and self.dim.traits and self.data.space == "arkit"
 
 
 _SMALL_VQ = VQConfig(
