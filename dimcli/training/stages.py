@@ -229,6 +229,9 @@ def _finetune(
     found = data_config(store)
     require_fit(source_config.data, init, found, data, hears=not from_vq)
     dim = replace(config.dim, outputs=task)
+    if from_vq and task == "speaker":
+        # nothing of the listener is shown, so that it needs no VQ-VAE to be read by
+        dim = replace(dim, listener_inputs="motion")
     if not from_vq and is_silent_for(source_config.data, found):
         # the paper's audio ablation: nothing of what the model hears is real
         found, dim = as_heard(source_config.data, found), replace(dim, modalities="motion")
