@@ -18,9 +18,10 @@ from dimcli.audio import HUBERT
 from dimcli.core.config import with_overrides
 from dimcli.core.motion import MOTION_DIM, Motion
 from dimcli.data.clip import Stimulus
+from dimcli.models.checkpoint import load_dim
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
-from dimcli.models.dim.generate import generate, load_generator
+from dimcli.models.dim.generate import generate
 
 RUNS = 3
 
@@ -55,7 +56,7 @@ def released() -> DIM:
 def main() -> None:
     """Print a line for each number of passes a window, and one for the autoregressive decoder."""
     print(f"one thread of {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    model = load_generator(weights.resolve(weights.DEFAULT_LISTENER), "listener", "cpu")
+    _, model = load_dim(weights.resolve(weights.DEFAULT_LISTENER))
     default = model.config.generation.steps
     for steps in sorted({1, default}):
         note = " (default)" if steps == default else ""

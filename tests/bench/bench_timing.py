@@ -19,7 +19,8 @@ from dimcli.data.clip import Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.behaviour import find_nods, smile_of
 from dimcli.jobs.evaluate import open_store
-from dimcli.models.dim.generate import DIMModel, load_generator
+from dimcli.models.checkpoint import load_dim
+from dimcli.models.dim.generate import DIMModel
 from dimcli.models.registry import ModelPredictor, untrained
 from tests.coupling import find_pauses, smile_starts
 from weights import DEFAULT_LISTENER, resolve
@@ -123,7 +124,7 @@ NAMES = (
 def main() -> None:
     data = os.environ.get("DIM_DATA")
     store = open_store("synthetic", Path(data) if data else None)
-    trained = ModelPredictor(DIMModel(load_generator(resolve(WEIGHTS), "listener"), "listener"))
+    trained = ModelPredictor(DIMModel(load_dim(resolve(WEIGHTS))[1], "listener"))
     oracle = untrained("oracle", "listener")
     assert oracle is not None
     assert oracle.untrained is not None
