@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dimcli.core.errors import DimError, InputError
-from dimcli.core.files import check_folder
+from dimcli.core.files import check_folder, is_address
 from dimcli.core.progress import Progress
 from dimcli.data.corpora.tables import read_table
 from dimcli.jobs.render import KEEP, default_video
@@ -105,6 +105,8 @@ def options_of(
     folder = check_folder(given.get("output") or Path())
     rows: list[dict[str, Any]] = []
     for path in inputs:
+        if not path.exists() and not is_address(path):  # often an output without its -o
+            raise InputError(f"{path}: no such file or folder; an output is named after -o")
         if path.suffix.lower() == TABLE:
             rows += _rows_of_table(path, kind)
         elif path.is_dir():
@@ -174,7 +176,7 @@ def run_all(
         try:
             batch.done[name] = call(progress=report)
         except DimError as error:
-            batch.failed[name] = str(error)
+            batch.failed[name] = str(error).removeprefix(f"{name}: ")
         except Exception as error:  # one input's surprise must not end the others' work
             batch.failed[name] = f"unexpected {type(error).__name__}: {error}"
         else:

@@ -23,7 +23,8 @@ def test_a_folder_and_files_stand_for_a_call_each(tmp_path: Path) -> None:
     for name in ("b.mp4", "a.MOV", "notes.txt", ".hidden.mp4"):
         (folder / name).touch()
     given = {"ref": Path("me.png"), "output": tmp_path, "seed": 3}
-    calls = options_of([folder, Path("c.npz")], given, SPEAKER)
+    (tmp_path / "c.npz").touch()
+    calls = options_of([folder, tmp_path / "c.npz"], given, SPEAKER)
     assert [str(call["output"].name) for call in calls] == [
         *("a-listener.mp4", "b-listener.mp4", "c-listener.mp4")
     ]
@@ -95,6 +96,10 @@ def test_a_command_does_all_it_can_and_ends_with_2(
     folder.mkdir()
     shutil.copy(short_speaker, folder / "good.mp4")
     (folder / "bad.mp4").write_bytes(b"no video")
+    ended = dim("extract", "in/good.mp4", "good.npz")
+    assert ended.code == 2 and "good.npz: no such file or folder; an output is" in ended.err
+    assert not (tmp_path / "good.npz").exists(), "nothing was begun"
+    assert "is an address" in dim("extract", "in", "-o", "http://127.0.0.1:9/x").err
     (tmp_path / "out").mkdir()
     ended = dim("extract", "in", "-o", "out", "--json")
     assert ended.code == 2
