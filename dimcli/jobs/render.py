@@ -249,8 +249,8 @@ def renderer_for(
     ready.prepare(reference)
     if size is None and longest > LONGEST_SIDE:
         ready.remarks += (
-            f"the picture is {longest} pixels long and the video {LONGEST_SIDE}; pass --size for "
-            "more",
+            f"the video is {LONGEST_SIDE} pixels long, which is less than the picture; pass --size "
+            "for more",
         )
     return ready
 

@@ -68,7 +68,7 @@ def read_frames(
     """
     info = video if isinstance(video, VideoInfo) else probe_video(video)
     rate = rate_text(fps or info.fps)
-    filters = [f"fps={rate}:start_time=0", f"scale={info.width}:{info.height}", "setsar=1"]
+    filters = [f"scale={info.width}:{info.height}", "setsar=1"]
     width, height = info.width, info.height
     if region is not None:
         x, y, width, height = region
@@ -86,6 +86,8 @@ def read_frames(
         filters.append(f"crop={width}:{height}:{x}:{y}:exact=1")
     if info.peak_nits is not None:
         filters.append(_tone_mapping(info.peak_nits))
+    # last, so that a frame that is shown for long is made once and not kept once a repetition
+    filters += ["format=rgb24", f"fps={rate}:start_time=0"]
     limit, least = None, 1
     if info.container.startswith("mov"):
         # the last frame of a variable-rate mp4 often claims to last longer than the file does;

@@ -15,7 +15,9 @@ from dimcli.core.files import existing_file
 from dimcli.media.frames import Picture, quiet_libraries
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif")
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "PPM", "AVIF", "HEIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "AVIF", "HEIF")
+PICTURE_SIDE = 4096
+"""Of a picture's sides, the longest that any output has: the largest ``--size``."""
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
@@ -23,10 +25,10 @@ def read_picture(path: Path) -> Picture:
     """A still picture, RGB uint8 [H, W, 3], in sRGB.
 
     It is turned as its EXIF says, converted from its colour profile (ICC; without one it is taken
-    as sRGB), and laid on white where it is transparent; of an animation the first picture. HEIC
-    needs the package ``pi-heif``. Raises InputError where the file is missing, empty, damaged, not
-    a picture, or has more than :data:`dimcli.core.limits.PICTURE_PIXELS` pixels (told before it is
-    decoded).
+    as sRGB), laid on white where it is transparent, and made smaller where a side is longer than
+    :data:`PICTURE_SIDE`; of an animation the first picture. HEIC needs the package ``pi-heif``.
+    Raises InputError where the file is missing, empty, damaged, not a picture, or has more than
+    :data:`dimcli.core.limits.PICTURE_PIXELS` pixels (told before it is decoded).
     """
     path = existing_file(path, "picture")
     heic = _is_heif(path)
@@ -83,9 +85,11 @@ def _upright_srgb(image: Image.Image) -> Picture:
         cover = image.getchannel("A")
         image = image.convert("RGB")
     elif image.mode.startswith("I"):  # 16 bits of grey
-        image = Image.fromarray((np.asarray(image, np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8))
     image = _in_srgb(image, profile)
+    image.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
     if cover is not None:
+        cover.thumbnail((PICTURE_SIDE, PICTURE_SIDE))
         white = Image.new("RGB", image.size, "white")
         white.paste(image, mask=cover)
         image = white

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,35 @@ def _check_gap(path: Path, container: InputContainer) -> None:
         )
 
 
+def _check_stops(path: Path, kind: str, index: int) -> None:
+    """Raise InputError where a stream, the file's ``kind``, stops for so long that the gap cannot
+    be filled."""
+    status = path.stat()
+    longest = _longest_stop(path, status.st_size, status.st_mtime_ns, index)
+    if longest > limits.GAP_S:
+        raise InputError(
+            f"{path}: its {kind} stops for {longest:.0f} s; expected at most {limits.GAP_S:.0f} s; "
+            "cut the file"
+        )
+
+
+@cache
+def _longest_stop(path: Path, size: int, changed_ns: int, index: int) -> float:
+    """Seconds between a packet of a stream and the next, the most; ``size`` and ``changed_ns`` tell
+    one state of the file from another."""
+    longest, last = 0.0, None
+    with _opened(path, "video or sound", "mp4, mov, wav, ...") as container:
+        try:
+            for packet in container.demux(index):
+                at = _seconds(packet.pts if packet.dts is None else packet.dts, packet.time_base)
+                if at is not None:
+                    longest = max(longest, at - (at if last is None else last))
+                    last = at
+        except (av.FFmpegError, OSError, ValueError):
+            pass  # what can be read until there counts
+    return longest
+
+
 def _fps(average: float, nominal: float) -> float:
     """Frames a second of the average and the nominal rate (0: not said)."""
     # two digits, as people write them: 29.97 is 30000/1001, and 29.998 is 30
@@ -190,7 +220,7 @@ def probe_video(path: Path) -> VideoInfo:
         if frame.color_trc in (_PQ, _HLG):
             peak_nits = max(map(_peak_nits, [frame, *_frames_along(container, stream)]))
         fps = _fps(float(stream.average_rate or 0), float(stream.base_rate or 0))
-        has_audio = bool(container.streams.audio)
+        has_audio, index = bool(container.streams.audio), stream.index
         picture_s = _seconds(stream.duration, stream.time_base)
         # to 0.01 s, as the rate is
         duration_s = round((container.duration or 0) / av.time_base, 2)
@@ -203,6 +233,7 @@ def probe_video(path: Path) -> VideoInfo:
             f"{path}: is {duration_s / 3600:.0f} hours long; expected at most "
             f"{limits.VIDEO_S / 3600:.0f}; cut the file"
         )
+    _check_stops(path, "picture", index)
     return VideoInfo(path, width, height, fps, duration_s, has_audio, name, picture_s, peak_nits)
 
 
@@ -294,6 +325,7 @@ def sound_track(path: Path) -> SoundTrack | None:
         flagged = (i for i, each in enumerate(sounds) if each.disposition & Disposition.default)
         index = track - 1 if track is not None else next(flagged, 0)
         stream = sounds[index]
+        place = stream.index  # among all streams
         decoder = _decoder(path, stream)
         rate, channels = decoder.sample_rate, decoder.channels
         if not limits.LOWEST_SOUND_RATE <= rate <= limits.HIGHEST_SOUND_RATE:
@@ -316,6 +348,7 @@ def sound_track(path: Path) -> SoundTrack | None:
             f"{path}: its sound is {duration / 3600:.1f} hours long; expected at most "
             f"{limits.SOUND_S / 3600:.0f}; cut the file"
         )
+    _check_stops(path, "sound", place)
     return SoundTrack(index, duration if exact else None)
 
 

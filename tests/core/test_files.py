@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output, remove_unfinished, temporary_beside
+from dimcli.core.files import (
+    atomic_output,
+    check_output,
+    existing_file,
+    remove_unfinished,
+    temporary_beside,
+)
 
 
 def test_of_two_writers_of_one_output_the_second_is_told(tmp_path):
@@ -46,3 +52,14 @@ def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_pat
     process.join()
     remove_unfinished(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["https://x.invalid/a.mp4", "rtsp://x/a", "file:///a.mp4"])
+def test_an_address_is_told_to_be_one(name):
+    with pytest.raises(InputError, match=r"is an address \(URL\); download it"):
+        existing_file(Path(name), "video")
+
+
+def test_an_output_that_is_a_folder_is_told_to_be_one(tmp_path):
+    with pytest.raises(InputError, match="is a folder; expected a file name"):
+        check_output(tmp_path, force=True)

@@ -34,6 +34,13 @@ def renderer(request, examples):
     return load_renderer(kind, reference, size=size)
 
 
+def test_a_picture_larger_than_the_longest_video_is_made_smaller_and_told(examples, monkeypatch):
+    monkeypatch.setattr("dimcli.jobs.render.LONGEST_SIDE", 64)  # of 1920, to be quick
+    ready = load_renderer("portrait", examples / "listener.png").renderer
+    assert max(ready.size) == 64
+    assert any("; pass --size" in remark for remark in ready.remarks)
+
+
 @pytest.mark.parametrize("name", extreme_motions())
 def test_extreme_motion_is_drawn_in_range(renderer, name):
     values = extreme_motions()[name]

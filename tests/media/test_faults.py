@@ -72,6 +72,33 @@ def test_picture_and_sound_that_start_hours_apart_are_refused(made, tmp_path, in
             reading(path)
 
 
+def with_a_stop(path: Path, seconds: float) -> Path:
+    """A clip whose picture and sound stop in the middle and go on ``seconds`` later."""
+    later = f"PTS+if(gt(T\\,0.3)\\,{seconds}/TB\\,0)"
+    ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=480x360:rate=25:duration=0.6"),
+        *("-f", "lavfi", "-i", "sine=300:duration=0.6", "-vf", f"setpts={later}"),
+        *("-af", f"asetpts={later}", "-fps_mode", "passthrough", "-c:a", "flac", path),
+    )
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_picture_and_sound_that_stop_for_an_hour_are_refused(tmp_path, suffix):
+    path = with_a_stop(tmp_path / f"stops{suffix}", 3600)
+    with pytest.raises(InputError, match=r"its picture stops for 3600 s; expected at most 60 s"):
+        media.probe_video(path)
+    with pytest.raises(InputError, match=r"its sound stops for 3600 s; expected at most 60 s"):
+        read_audio(path)
+
+
+def test_a_frame_that_is_shown_for_long_is_in_memory_once(tmp_path):
+    path = with_a_stop(tmp_path / "stops.mkv", 20)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert sum(1 for _ in read_frames(path)) == 515
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss - before < 60_000  # kB, of 130 MB
+
+
 @pytest.mark.parametrize(("rate", "words"), [(1, "1 samples"), (1_400_000_000, "1400000000 sam")])
 def test_a_sound_of_an_impossible_rate_is_refused(tmp_path, rate, words):
     path = write_wav(tmp_path / "rate.wav", np.zeros(1000))

@@ -188,6 +188,19 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
+def test_a_huge_or_very_long_picture_is_made_smaller(tmp_path, mode):
+    path = tmp_path / "long.png"
+    picture = Image.new(mode, (9000, 90))
+    picture.paste(Image.new(mode, (9000, 45), 65535 if mode == "I;16" else "white"))
+    picture.save(path)
+    seen = media.read_picture(path)
+    assert seen.shape == (41, 4096, 3)
+    assert seen[0].min() == 255
+    if mode != "RGBA":
+        assert seen[-1].max() == 0
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F", "YCbCr"])
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".gif", ".bmp"])
 def test_every_kind_of_pixel_becomes_rgb(tmp_path, mode, suffix):

@@ -75,8 +75,11 @@ def test_one_picture_and_one_frame_agree(heads, film):
 
 def test_a_picture_without_a_face_is_refused():
     noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), dtype=np.uint8)
-    with pytest.raises(InputError, match="no face can be seen"):
+    with pytest.raises(InputError, match=r"looking at the camera$"):
         observe_picture(noise)
+    large = np.full((1500, 2500, 3), 128, np.uint8)
+    with pytest.raises(InputError, match="crop it closer to the head"):
+        observe_picture(large)
 
 
 def test_of_two_faces_in_a_picture_the_largest_is_taken(heads):

@@ -46,8 +46,8 @@ def test_a_clip_with_a_cut_is_split_there_and_its_end_is_held_out(tmp_path: Path
     assert (eyes < 56).all()
 
 
-def test_tracking_is_kept_under_the_hash_of_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_tracking_is_kept_under_the_hash_of_the_file_and_made_again_where_it_is_damaged(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clip = write_clip(tmp_path / "talk.mp4", talker(32))
     first = read_shots(clip, size=64).shots[0]
@@ -55,6 +55,15 @@ def test_tracking_is_kept_under_the_hash_of_the_file(
     monkeypatch.setattr("dimcli.tracking.landmarks.track_face", None)
     second = read_shots(moved, size=64).shots[0]
     np.testing.assert_array_equal(first.landmarks, second.landmarks)
+
+    def tracked_again(*_: object, **__: object) -> None:
+        raise InputError("tracked again")
+
+    monkeypatch.setattr("dimcli.tracking.landmarks.track_face", tracked_again)
+    (kept,) = (home / "tracks").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-100])
+    with pytest.raises(InputError, match="tracked again"):
+        read_shots(moved, size=64)
 
 
 @pytest.mark.slow
