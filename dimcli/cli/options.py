@@ -195,7 +195,7 @@ def _all_done(
 ) -> None:
     """Every input's result told at once, then a list of those that failed. Raises ToldError where
     there are some."""
-    from dimcli.core.errors import ToldError
+    from dimcli.core.errors import DimError, ToldError
     from dimcli.core.files import new_folder
     from dimcli.jobs import batch
 
@@ -216,6 +216,9 @@ def _all_done(
             for name, reason in made.failed.items():
                 console.say(f"  {name}: {reason}")
             name, reason = next(iter(made.failed.items()))
-            raise ToldError(
+            told = ToldError(
                 f"{len(made.failed)} of {len(calls)} failed; the first: {name}: {reason}"
             )
+            if made.unexpected:
+                told.exit_code = DimError.exit_code
+            raise told

@@ -76,10 +76,12 @@ _OF_ONE = ("save_motion", "audio")
 
 @dataclass
 class Batch:
-    """What came of several inputs, in order: ``done`` by input, and ``failed`` with the reason."""
+    """What came of several inputs, in order: ``done`` by input, ``failed`` with the reason, and
+    whether one of those was ``unexpected``: our fault, not the input's."""
 
     done: dict[str, Any] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    unexpected: bool = False
 
 
 def is_batch(inputs: Sequence[Path], kind: Kind) -> bool:
@@ -179,6 +181,7 @@ def run_all(
             batch.failed[name] = str(error).removeprefix(f"{name}: ")
         except Exception as error:  # one input's surprise must not end the others' work
             batch.failed[name] = f"unexpected {type(error).__name__}: {error}"
+            batch.unexpected = True
         else:
             told(batch.done[name])
     return batch

@@ -48,9 +48,8 @@ if TYPE_CHECKING:
 
 SOUND_RATE = 16000
 LEAD_S = 0.04
-"""Recorded speech is heard so much early. With 0.12 s lips were 0.08 s ahead of the same speakers'
-tracked jaws (median of 13 clips); in speech with phone times, closures end with their bursts
-without any."""
+"""Recorded speech is heard so much early. With 0.12 s lips ran 0.08 s ahead of the same speakers'
+tracked jaws, as was reported of 13 clips."""
 
 
 @dataclass(frozen=True)

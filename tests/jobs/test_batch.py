@@ -73,6 +73,7 @@ def test_what_fails_is_noted_and_the_rest_goes_on() -> None:
     batch = run_all(calls, silent, told.append)
     assert batch.done == {"c": "done"} and told == ["done"]
     assert batch.failed == {"a": "no face", "b": "unexpected KeyError: 'x'"}
+    assert batch.unexpected
 
 
 def test_a_model_is_loaded_once() -> None:
