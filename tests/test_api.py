@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,11 @@ import pytest
 from nbclient import NotebookClient
 
 import dimcli
+from dimcli import media
+from dimcli.core.config import with_overrides, write_config
+from dimcli.core.tensors import save_tensors
+from dimcli.models.dim.config import preset
+from dimcli.models.dim.dim import DIM
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -49,6 +55,27 @@ def test_the_readmes_example_runs_and_has_at_most_15_lines(
     assert found["first"].shape[2] == 3
     assert dimcli.Motion.load("listener.npz").fps == found["motion"].fps
     assert Path("listener.mp4").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_readmes_stream_answers_frame_by_frame(examples, short_speaker, tmp_path, monkeypatch):
+    readme = (REPOSITORY / "README.md").read_text()
+    (code,) = re.findall(r"```py\n(.*?)```", readme, re.DOTALL)
+    causal = {"dim.causal": True, "vq.causal": True, "dim.outputs": "listener"}
+    config = with_overrides(preset("tiny", "finetune"), {"data.audio_dim": 32, **causal})
+    run = tmp_path / "runs" / "online"
+    run.mkdir(parents=True)
+    write_config(config, run / "config.yaml")
+    save_tensors(DIM(config).state_dict(), run / "model.safetensors")
+    monkeypatch.chdir(tmp_path)
+    frames = list(islice(media.read_frames(short_speaker), 9))
+    sound = media.read_audio(short_speaker, 16000)
+    given = [(frame, sound[640 * i : 640 * (i + 1)]) for i, frame in enumerate(frames)]
+    counts: list[int] = []
+    code += "    told.append(len(motion))\n"
+    names = {"camera_and_microphone": lambda: given, "told": counts}
+    exec(compile(code, "README.md", "exec"), names)
+    assert counts == [0, 0, 0, 4, 0, 0, 0, 4, 0]
 
 
 @pytest.mark.slow
