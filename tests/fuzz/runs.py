@@ -185,7 +185,9 @@ def become_command(plan: Plan) -> NoReturn:
         )
         import tempfile
 
+        # what the process before this one found for itself
         tempfile.tempdir = None
+        os.environ.pop("TORCHINDUCTOR_CACHE_DIR", None)
         redirect(plan.folder)
         limit()
         sys.argv = ["dim", *plan.arguments]
