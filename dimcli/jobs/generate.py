@@ -32,6 +32,7 @@ from dimcli.jobs.render import (
     check_motion_output,
     check_renderer,
     check_video,
+    conversion_for,
     default_video,
     load_motion,
     on_picture,
@@ -429,7 +430,9 @@ def generate_videos(
     how = Watching(tracker=tracker, checkpoint=checkpoint, region=region, who=who, audio=audio)
     take_in = facts.open(source, space, how, weights, device)
     fitted, remarks = read_reference(reference) if reference else (None, ())
-    ready = renderer_for(space, renderer, fitted, size, device, background)
+    convert = conversion_for(space, renderer, device)
+    drawn = space if convert is None else "arkit"
+    ready = renderer_for(drawn, renderer, fitted, size, device, background)
     remarks += ready.remarks
 
     def taking_in(stage: str, done: int, total: int | None) -> None:
@@ -458,8 +461,15 @@ def generate_videos(
             style=style,
             traits=said,
         )
-        motion, more = on_picture(motion, fitted)
-        frames = ready.render(motion.values)
+        more: tuple[str, ...] = ()
+        shown = motion
+        if convert is not None:
+            shown, more = convert(motion, progress)
+        shown, beyond = on_picture(shown, fitted)
+        more += beyond
+        if convert is None:
+            motion = shown
+        frames = ready.render(shown.values)
         if layout == "side-by-side":
             frames = beside(source, frames, motion.fps)
         stage = "rendering" if samples == 1 else f"rendering {i + 1} of {samples}"

@@ -255,6 +255,34 @@ def renderer_for(
     return ready
 
 
+def conversion_for(
+    space: str, kind: str, device: str = "auto"
+) -> Callable[[Motion, Progress], tuple[Motion, tuple[str, ...]]] | None:
+    """What turns motion of ``space`` into motion that the renderer ``kind`` draws, with remarks;
+    None where nothing has to be turned. Pictures are moved in the ``arkit`` space; what is of
+    ``flame`` gets there through the user's FLAME (:mod:`dimcli.jobs.convert`). InputError without.
+    """
+    if kind == "mesh" or space == "arkit":
+        return None
+    from dimcli.core.device import choose_device
+    from dimcli.jobs.convert import Converter
+    from weights.importing import find_imported
+
+    if find_imported("flame") is None:
+        raise InputError(
+            f"--renderer {kind}: moves pictures by motion in the 'arkit' space, and these "
+            "--weights are of 'flame'; `dim weights import flame generic_model.pkl` converts it on "
+            "the way, and --renderer mesh shows it on FLAME"
+        )
+    converter = Converter.of_imported(choose_device(device))
+
+    def convert(motion: Motion, progress: Progress) -> tuple[Motion, tuple[str, ...]]:
+        found = converter.convert(motion, "arkit", progress=progress)
+        return found.motion, found.remarks
+
+    return convert
+
+
 def background_of(name: str) -> Callable[[Picture], Picture] | None:
     """What makes the background of a video of the picture's own: ``blur``, a colour (``grey``,
     ``#204060``) or a picture file, which is cut to cover it; None for ``keep`` and for

@@ -43,7 +43,7 @@ def flame_run(folder: Path, encoder: str) -> Path:
     settings = {
         "data.space": "flame",
         "data.audio_encoder": encoder,
-        "data.audio_dim": WIDTH,
+        "data.audio_dim": 1 if encoder == "none" else WIDTH,
         "dim.outputs": "listener",
     }
     config = with_overrides(preset("tiny", "finetune"), settings)
@@ -84,3 +84,19 @@ def test_a_tracker_of_the_flame_space_does_not_serve_an_arkit_listener(
     ended = dim("generate-listener", speaker, "--renderer", "mesh", "--tracker", "smirk")
     assert ended.code == 2
     assert "--tracker smirk: measures in the 'flame' space" in ended.err
+
+
+def test_pictures_need_flame_to_be_moved_by_flame_motion_and_the_detour_is_named(
+    dim: Dim, home: Path, speaker: Path, examples: Path, tmp_path: Path
+) -> None:
+    run = flame_run(tmp_path / "run", "none")
+    smirk_file(tmp_path / "SMIRK_em1.pt")
+    smirk = ("--tracker", "smirk", "--checkpoint", "SMIRK_em1.pt")
+    ended = dim(
+        *("generate-listener", speaker, "--weights", run, *smirk, "-o", "out.mp4"),
+        *("--ref", examples / "listener.png"),
+    )
+    assert ended.code == 2
+    assert "`dim weights import flame generic_model.pkl` converts it on the way" in ended.err
+    assert "--renderer mesh" in ended.err and len(ended.err.splitlines()) == 1
+    assert not Path("out.mp4").exists()
