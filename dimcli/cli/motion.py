@@ -115,7 +115,7 @@ def visualize(
     ] = "auto",
 ) -> Job:
     """Show motion on a head: motion to mesh video."""
-    from dimcli.jobs.render import visualize_motions
+    from dimcli.jobs.visualize import visualize_motions
 
     return visualize_motions
 

@@ -41,7 +41,6 @@ from dimcli.jobs.render import (
     check_renderer,
     check_video,
     default_video,
-    on_picture,
     read_reference,
     renderer_for,
     write_video,
@@ -258,12 +257,11 @@ def generate_dyad_video(
                 raise InputError(f"--ref-{name}: --renderer {renderer} needs a picture of the face")
     loading = Background(lambda: (Speaker.load(runs[0], device), Listener.load(runs[1], device)))
     remarks: tuple[str, ...] = ()
-    sounds, fitted, ready = [], [], []
+    sounds, ready = [], []
     for track, reference in zip(tracks, references, strict=True):
         sounds.append(read_speech(track))
         picture, picture_remarks = read_reference(reference) if reference else (None, ())
         ready.append(renderer_for(spaces[0], renderer, picture, size, device, background))
-        fitted.append(picture)
         remarks += (*sounds[-1].remarks, *picture_remarks, *ready[-1].remarks)
     lengths = [len(sound.samples) / SOUND_RATE for sound in sounds]
     if abs(lengths[0] - lengths[1]) > 1.0:
@@ -277,11 +275,13 @@ def generate_dyad_video(
         progress=progress,
     )
     motions = []
-    for (*pair, talks), picture in zip(conversation, fitted, strict=True):
-        talking, listening = (on_picture(motion, picture) for motion in pair)
+    for (*pair, talks), face in zip(conversation, ready, strict=True):
+        talking, listening = (face.shown(motion, progress=progress) for motion in pair)
         motions.append(blended(talking[0], listening[0], talks))
         remarks += talking[1] + listening[1]
-    frames = side_by_side(ready[0].render(motions[0].values), ready[1].render(motions[1].values))
+    frames = side_by_side(
+        *(face.renderer.render(one.values) for face, one in zip(ready, motions, strict=True))
+    )
     with temporary_beside(output) as temporary:
         sound = temporary.with_suffix(".wav")
         mix(tracks, sound)

@@ -32,10 +32,8 @@ from dimcli.jobs.render import (
     check_motion_output,
     check_renderer,
     check_video,
-    conversion_for,
     default_video,
     load_motion,
-    on_picture,
     read_reference,
     renderer_for,
     write_video,
@@ -430,9 +428,7 @@ def generate_videos(
     how = Watching(tracker=tracker, checkpoint=checkpoint, region=region, who=who, audio=audio)
     take_in = facts.open(source, space, how, weights, device)
     fitted, remarks = read_reference(reference) if reference else (None, ())
-    convert = conversion_for(space, renderer, device)
-    drawn = space if convert is None else "arkit"
-    ready = renderer_for(drawn, renderer, fitted, size, device, background)
+    ready = renderer_for(space, renderer, fitted, size, device, background)
     remarks += ready.remarks
 
     def taking_in(stage: str, done: int, total: int | None) -> None:
@@ -461,15 +457,10 @@ def generate_videos(
             style=style,
             traits=said,
         )
-        more: tuple[str, ...] = ()
-        shown = motion
-        if convert is not None:
-            shown, more = convert(motion, progress)
-        shown, beyond = on_picture(shown, fitted)
-        more += beyond
-        if convert is None:
+        shown, more = ready.shown(motion, progress=progress)
+        if shown.space == space:
             motion = shown
-        frames = ready.render(shown.values)
+        frames = ready.renderer.render(shown.values)
         if layout == "side-by-side":
             frames = beside(source, frames, motion.fps)
         stage = "rendering" if samples == 1 else f"rendering {i + 1} of {samples}"

@@ -1,10 +1,9 @@
-"""Motion to video by every renderer: ``dim render``, ``dim visualize``, and what jobs share."""
+"""Motion on a picture to a video: ``dim render``, and what jobs that write videos share."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,19 +12,18 @@ import numpy as np
 
 from dimcli import media
 from dimcli.core.config import require_choice
-from dimcli.core.errors import InputError, printable
+from dimcli.core.errors import InputError
 from dimcli.core.files import check_output
-from dimcli.core.motion import Floats, Motion, Picture, expression_index
+from dimcli.core.motion import Motion, Picture, expression_index
 from dimcli.core.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from dimcli.jobs.convert import Converter
     from renderers.base import Reference, Renderer
-    from renderers.mesh.mesh import MeshRenderer
     from renderers.portrait.portrait import PortraitRenderer
     from renderers.trained.renderer import TrainedRenderer
 
 
-MESH_SIZE = 512
 LONGEST_SIDE = 1920
 """The longer side of a video in pixels where no size is asked for."""
 RENDERERS = ("portrait", "mesh")
@@ -33,14 +31,10 @@ KEEP, TRANSPARENT = "keep", "transparent"
 BLUR_SHARE = 0.02
 """Blur of a background, in shares of the picture's longer side."""
 POSES = ("relative", "absolute")
-HEADS = {"arkit": "open", "flame": "flame"}
-"""The head that shows motion of each space."""
 FAR_OUTSIDE = 0.2
 """Less than this beyond a value's range (radians, expression weights) is not worth a remark."""
 SHUT = 0.45
 """A picture's eyeBlink from which on the lids leave too little of an eye to open it."""
-LABEL_SHARE = 1 / 22
-"""Height of a label's letters as a share of the picture."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,7 @@ def render_motion(
     output = output or default_video(f"{motion_path.stem}-{reference.stem}", background)
     check_video(output, motion_path, reference, audio, background=background, force=force)
     check_renderer(renderer)
-    motion, sound, remarks = load_motion(motion_path, audio, smooth)
+    motion, sound, remarks = load_motion(motion_path, audio, smooth, space=None)
     written = render(
         motion,
         reference,
@@ -208,32 +202,31 @@ def renderer_for(
     size: int | None,
     device: str = "auto",
     background: str = KEEP,
-) -> Renderer:
-    """What renders motion of ``space``, ready: ``portrait``, ``mesh``, or a run of a trained one.
+) -> LoadedRenderer:
+    """What shows motion of ``space``: ``portrait``, ``mesh``, or a run of a trained renderer.
 
-    Motion in ``arkit`` moves pictures and the open head, motion in ``flame`` the imported FLAME
-    head only. ``size`` is the picture's longer side in pixels, by default its own up to
-    :data:`LONGEST_SIDE`; for ``background`` see :func:`background_of`. Raises InputError where
-    ``kind`` is unknown or cannot show the space, and where a picture is needed.
+    Pictures are moved in the ``arkit`` space, into which the user's FLAME converts what is of
+    ``flame`` (:mod:`dimcli.jobs.convert`). ``size`` is the picture's longer side in pixels, by
+    default its own up to :data:`LONGEST_SIDE`; for ``background`` see :func:`background_of`. Raises
+    InputError where ``kind`` is unknown or cannot show the space, and where a picture is needed.
     """
     behind, transparent = background_of(background), background == TRANSPARENT
     if background != KEEP and kind != "portrait":
         raise InputError(f"--background: is for --renderer portrait, not for {kind}")
     if kind == "mesh":
-        return mesh_renderer(space, MeshStyle(size=size, device=device))
-    if space != "arkit":
-        raise InputError(
-            f"--renderer {kind}: moves pictures by motion in the 'arkit' space, and these "
-            "--weights are of 'flame'; expected --renderer mesh"
-        )
+        from dimcli.jobs.visualize import MeshStyle, mesh_renderer
+
+        return LoadedRenderer(mesh_renderer(space, MeshStyle(size=size, device=device)), space)
     check_renderer(kind)
     if reference is None:
         raise InputError(f"--ref: --renderer {kind} needs a picture of the face")
+    converter = _converter(kind, device) if space != "arkit" else None
     height, width = reference.image.shape[:2]
     longest = max(width, height)
     scale = (size or min(longest, LONGEST_SIDE)) / longest
     sides = (round(width * scale), round(height * scale))
     ready: PortraitRenderer | TrainedRenderer
+    shown = reference
     if kind == "portrait":
         from renderers.portrait.portrait import PortraitRenderer
 
@@ -245,42 +238,30 @@ def renderer_for(
 
         ready = TrainedRenderer(read_run(Path(kind), choose_device(device)), sides)
         # its networks learned what the portrait makes of frames without a matte
-        reference = replace(reference, matte=None)
-    ready.prepare(reference)
+        shown = replace(reference, matte=None)
+    ready.prepare(shown)
+    remarks = ready.remarks
     if size is None and longest > LONGEST_SIDE:
-        ready.remarks += (
+        remarks += (
             f"the video is {LONGEST_SIDE} pixels long, which is less than the picture; pass --size "
             "for more",
         )
-    return ready
+    return LoadedRenderer(ready, space, reference, converter, remarks)
 
 
-def conversion_for(
-    space: str, kind: str, device: str = "auto"
-) -> Callable[[Motion, Progress], tuple[Motion, tuple[str, ...]]] | None:
-    """What turns motion of ``space`` into motion that the renderer ``kind`` draws, with remarks;
-    None where nothing has to be turned. Pictures are moved in the ``arkit`` space; what is of
-    ``flame`` gets there through the user's FLAME (:mod:`dimcli.jobs.convert`). InputError without.
-    """
-    if kind == "mesh" or space == "arkit":
-        return None
+def _converter(kind: str, device: str) -> Converter:
+    """What turns ``flame`` motion into ``arkit`` motion. InputError without FLAME."""
     from dimcli.core.device import choose_device
     from dimcli.jobs.convert import Converter
     from weights.importing import find_imported
 
     if find_imported("flame") is None:
         raise InputError(
-            f"--renderer {kind}: moves pictures by motion in the 'arkit' space, and these "
-            "--weights are of 'flame'; `dim weights import flame generic_model.pkl` converts it on "
-            "the way, and --renderer mesh shows it on FLAME"
+            f"--renderer {kind}: moves pictures by motion in the 'arkit' space, and this motion is "
+            "of 'flame'; `dim weights import flame generic_model.pkl` converts it on the way, and "
+            "--renderer mesh shows it on FLAME"
         )
-    converter = Converter.of_imported(choose_device(device))
-
-    def convert(motion: Motion, progress: Progress) -> tuple[Motion, tuple[str, ...]]:
-        found = converter.convert(motion, "arkit", progress=progress)
-        return found.motion, found.remarks
-
-    return convert
+    return Converter.of_imported(choose_device(device))
 
 
 def background_of(name: str) -> Callable[[Picture], Picture] | None:
@@ -326,21 +307,35 @@ def covering(picture: Picture, width: int, height: int) -> Picture:
 
 @dataclass(frozen=True)
 class LoadedRenderer:
-    """A renderer that is ready to draw motion of ``space``, the picture that it draws, and
-    remarks worth telling."""
+    """A renderer of motion in ``space`` that is ready, the picture that it moves, if any, and
+    remarks worth telling; ``converter`` turns motion into the space that moves pictures."""
 
     renderer: Renderer
-    reference: Reference | None
     space: str
+    reference: Reference | None = None
+    converter: Converter | None = None
     remarks: tuple[str, ...] = ()
+
+    def shown(
+        self, motion: Motion, pose: str = "relative", progress: Progress = silent
+    ) -> tuple[Motion, tuple[str, ...]]:
+        """``motion`` as its frames will show it, and remarks: see :func:`on_picture`.
+
+        Raises InputError where the motion is in another space.
+        """
+        motion.require_space(self.space)
+        if self.converter is None:
+            return on_picture(motion, self.reference, pose)
+        found = self.converter.convert(motion, "arkit", progress=progress)
+        motion, remarks = on_picture(found.motion, self.reference, pose)
+        return motion, found.remarks + remarks
 
     def frames(self, motion: Motion, *, pose: str = "relative") -> Iterator[Picture]:
         """Frames of ``motion``, one at a time: uint8 [H, W, 3], RGB (``transparent``: RGBA).
 
         For ``pose`` see :func:`on_picture`. Raises InputError where the motion is in another space.
         """
-        motion.require_space(self.space)
-        return self.renderer.render(on_picture(motion, self.reference, pose)[0].values)
+        return self.renderer.render(self.shown(motion, pose)[0].values)
 
 
 def load_renderer(
@@ -355,12 +350,12 @@ def load_renderer(
     """A renderer of motion: ``portrait`` or ``mesh``, or a run of ``dim train-renderer``.
 
     ``reference`` is a picture of the face, which ``mesh`` does not need; ``size`` the longer side
-    of the frames in pixels; ``space`` that of the motion (``flame`` is for ``mesh`` only); for
-    ``background`` see :func:`background_of`. Raises InputError.
+    of the frames in pixels; ``space`` that of the motion; for ``background`` see
+    :func:`background_of`. Raises InputError.
     """
     fitted, remarks = read_reference(Path(reference)) if reference is not None else (None, ())
     ready = renderer_for(space, str(kind), fitted, size, device, background)
-    return LoadedRenderer(ready, fitted, space, remarks + ready.remarks)
+    return replace(ready, remarks=remarks + ready.remarks)
 
 
 def render(
@@ -387,7 +382,7 @@ def render(
     ready = load_renderer(
         *(renderer, reference), size=size, device=device, space=motion.space, background=background
     )
-    shown, remarks = on_picture(motion, ready.reference, pose)
+    shown, remarks = ready.shown(motion, pose, progress)
     frames = ready.renderer.render(shown.values)
     sound = Path(audio) if audio is not None else None
     remarks = ready.remarks + remarks
@@ -440,126 +435,3 @@ def write_video(
             writer.write(frame)
             progress(stage, done, len(motion))
     return VideoResult(output, motion.duration_s, len(motion), time.monotonic() - started, remarks)
-
-
-@dataclass(frozen=True)
-class MeshStyle:
-    """How a mesh video looks: ``size`` of a tile in pixels, ``head``, ``look`` and ``rasteriser``
-    by name, ``turntable_s`` the seconds of a full turn of the head (0 for none)."""
-
-    head: str = "auto"
-    size: int | None = None
-    look: str | None = None
-    turntable_s: float = 0.0
-    rasteriser: str = "auto"
-    device: str = "auto"
-
-
-def visualize_motions(
-    paths: Sequence[Path],
-    output: Path | None = None,
-    *,
-    audio: Path | None = None,
-    smooth: bool | None = None,
-    size: int | None = None,
-    head: str = "auto",
-    look: str | None = None,
-    turntable: float = 0.0,
-    rasteriser: str = "auto",
-    device: str = "auto",
-    force: bool = False,
-    progress: Progress = silent,
-) -> VideoResult:
-    """Show motion files on heads, by default in ``<first motion>.mp4`` in this folder.
-
-    Several are shown side by side under their files' names, at the first one's frame rate, for as
-    long as the shortest; the sound is the first one's. For ``size`` and what follows see
-    :class:`MeshStyle`.
-    """
-    started = time.monotonic()
-    style = MeshStyle(head, size, look, turntable, rasteriser, device)
-    output = output or Path(f"{paths[0].stem}.mp4")
-    media.check_video_output(output, *paths, audio, force=force)
-    loaded = [
-        load_motion(path, audio if not index else None, smooth, space=None)
-        for index, path in enumerate(paths)
-    ]
-    for path, (motion, _, _) in zip(paths, loaded, strict=True):
-        require_head(style.head, motion.space, path)
-    remarks = loaded[0][2]
-    first = loaded[0][0]
-    motions = [motion.resampled(first.fps) for motion, _, _ in loaded]
-    frames = min(map(len, motions))
-    shown = [Motion(one.values[:frames], fps=one.fps, space=one.space) for one in motions]
-    if frames < max(map(len, motions)):
-        remarks += (f"cut to the shortest of the motions, {frames / first.fps:.1f} s",)
-    labels = [path.stem for path in paths] if len(paths) > 1 else []
-    renderers = [
-        mesh_renderer(motion.space, style, motion.shape, fps=motion.fps) for motion in motions
-    ]
-    pictures = tiles(renderers, shown, labels)
-    return write_video(output, shown[0], pictures, loaded[0][1], force, progress, started, remarks)
-
-
-def require_head(head: str, space: str, path: Path) -> None:
-    """Raise InputError unless ``head`` shows motion of ``space``; ``path`` is the motion's file."""
-    spaces = {name: of for of, name in HEADS.items()}
-    if head not in ("auto", *spaces):
-        raise InputError(f"--head {head}: unknown; known: auto, {', '.join(spaces)}")
-    if head not in ("auto", HEADS[space]):
-        raise InputError(
-            f"--head {head}: {path} is in the '{space}' space, which --head {HEADS[space]} shows; "
-            f"convert it with `dim convert {path} --to {spaces[head]}`"
-        )
-
-
-def mesh_renderer(
-    space: str, style: MeshStyle, shape: Floats | None = None, *, fps: float = 1.0
-) -> MeshRenderer:
-    """A renderer of the head that shows motion of ``space``, of ``fps`` frames a second; ``shape``
-    [S] is a person's. InputError that says how to get that head where it isn't here.
-    """
-    from dimcli.core.device import choose_device
-    from renderers.heads.flame import load_head
-    from renderers.mesh.mesh import MeshRenderer
-    from renderers.mesh.raster import Camera, make_rasteriser
-
-    camera = Camera()
-    turn = 2 * math.pi / (style.turntable_s * fps) if style.turntable_s else 0.0
-    return MeshRenderer(
-        style.size or MESH_SIZE,
-        head=load_head(HEADS[space], shape),
-        camera=camera,
-        rasteriser=make_rasteriser(style.rasteriser, camera, choose_device(style.device)),
-        look=style.look,
-        turn_rad=turn,
-    )
-
-
-def tiles(
-    renderers: Sequence[MeshRenderer], motions: Sequence[Motion], labels: Sequence[str] = ()
-) -> Iterator[Picture]:
-    """Frames of several heads side by side: uint8 [H, W x heads, 3], with ``labels`` above."""
-    streams = [
-        renderer.render(motion.values) for renderer, motion in zip(renderers, motions, strict=True)
-    ]
-    for pictures in zip(*streams, strict=True):
-        for picture, label in zip(pictures, labels, strict=False):
-            write_label(picture, label)
-        yield np.hstack(pictures) if len(pictures) > 1 else pictures[0]
-
-
-def write_label(picture: Picture, text: str) -> None:
-    """Write ``text`` at the top left of ``picture``, in place, small enough to fit."""
-    import cv2
-
-    text = printable(text)  # OpenCV crashes on what is no UTF-8
-    height, width = picture.shape[:2]
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    scale = cv2.getFontScaleFromHeight(font, round(height * LABEL_SHARE), 1)
-    margin = round(height * LABEL_SHARE)
-    (length, _), _ = cv2.getTextSize(text, font, scale, 1)
-    scale *= min(1.0, (width - 2 * margin) / max(length, 1))
-    thickness = max(1, round(height / 360))
-    white = (250, 250, 250)
-    cv2.putText(picture, text, (margin, 2 * margin), font, scale, white, thickness, cv2.LINE_AA)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from dimcli.core.motion import Picture
 from dimcli.jobs.generate import generate_videos
-from dimcli.jobs.render import write_label
+from dimcli.jobs.visualize import write_label
 from dimcli.media import VideoWriter, read_frames
 from weights import DEFAULT_LISTENER, path
 

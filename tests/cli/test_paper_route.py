@@ -89,3 +89,5 @@ def test_the_papers_experiment_runs_from_corpora_to_tables_and_a_video(
     picture = ("--ref", examples / "listener.png", "--size", 96, "--device", "cpu")
     run("generate-listener", clip, "--weights", "dim", *smirk, *picture, "-o", "listener.mp4")
     assert cv2.VideoCapture("listener.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == 12
+    run("render", "seen.npz", *picture, "-o", "seen.mp4")
+    assert cv2.VideoCapture("seen.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == 24

@@ -36,8 +36,8 @@ def renderer(request, examples):
 
 def test_a_picture_larger_than_the_longest_video_is_made_smaller_and_told(examples, monkeypatch):
     monkeypatch.setattr("dimcli.jobs.render.LONGEST_SIDE", 64)  # of 1920, to be quick
-    ready = load_renderer("portrait", examples / "listener.png").renderer
-    assert max(ready.size) == 64
+    ready = load_renderer("portrait", examples / "listener.png")
+    assert max(ready.renderer.size) == 64
     assert any("; pass --size" in remark for remark in ready.remarks)
 
 

@@ -97,7 +97,7 @@ def test_another_background_is_seen_where_the_person_is_not(at_the_wall, tmp_pat
     cv2.imwrite(str(green), np.full((40, 90, 3), (0, 200, 0), np.uint8))
     for name, colour in (("#204060", (32, 64, 96)), (str(green), (0, 200, 0))):
         ready = renderer_for("arkit", "portrait", at_the_wall, 400, background=name)
-        (frame,) = ready.render(at_the_wall.values[None])
+        (frame,) = ready.renderer.render(at_the_wall.values[None])
         own = at_the_wall.resized((frame.shape[1], frame.shape[0]))
         away, there = ~widened(own.matte > 0.01, 10), ~widened(own.matte < 0.99, 10)
         assert np.abs(frame[away].astype(int) - colour).max() <= 2
