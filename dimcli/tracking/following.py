@@ -86,8 +86,7 @@ class Follower:
         expected: Region | None = None
         with ThreadPoolExecutor(WORKERS) as workers:
             for image in images:
-                larger, factor = enlarged(image)
-                frame = _Frame(larger, factor, self._detector(larger))
+                frame = self._look(image)
                 region = _nearest(frame.faces, expected, SURELY_SAME_FACE)
                 if region is None:
                     yield from self._settle(ahead, leave=0)
@@ -100,6 +99,14 @@ class Follower:
                 if not ahead:  # a fit was taken back: what is expected is what is known
                     expected = self._region
             yield from self._settle(ahead, leave=0)
+
+    def follow(self, image: NDArray[np.uint8]) -> Face | None:
+        """The followed face in the next image, when the ones after it are not there yet."""
+        return self._step(self._look(image))
+
+    def _look(self, image: NDArray[np.uint8]) -> _Frame:
+        larger, factor = enlarged(image)
+        return _Frame(larger, factor, self._detector(larger))
 
     def _settle(
         self, ahead: deque[tuple[_Frame, Future[Face | None]]], leave: int

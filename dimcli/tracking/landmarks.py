@@ -173,12 +173,12 @@ def track_face(
         for count, face in enumerate(follower(frames), start=1):
             batch.append(face)
             if len(batch) == _BATCH:
-                numbers.append(_measure(batch, size, canonical_face()))
+                numbers.append(measure(batch, size, canonical_face()))
                 batch.clear()
             if keep_landmarks:
                 kept.append(_NOWHERE if face is None else face.landmarks)
             progress("tracking", count, max(expected, count))
-    numbers.append(_measure(batch, size, canonical_face()))
+    numbers.append(measure(batch, size, canonical_face()))
     table = np.concatenate(numbers)
     valid = ~np.isnan(table[:, 0])
     facts = facts_of_track(
@@ -236,7 +236,7 @@ _NUMBERS = 3 + 3 + 1 + len(BLENDSHAPES)
 _NOWHERE: Floats = np.full((NUM_LANDMARKS, 3), np.nan, np.float32)
 
 
-def _measure(faces: list[Face | None], size: tuple[int, int], canonical: CanonicalFace) -> Floats:
+def measure(faces: list[Face | None], size: tuple[int, int], canonical: CanonicalFace) -> Floats:
     """Numbers [T, _NUMBERS] of faces in pictures of ``size`` (width, height); NaN for None."""
     numbers = np.full((len(faces), _NUMBERS), np.nan, np.float32)
     seen = [face for face in faces if face is not None]

@@ -122,8 +122,9 @@ class Stream:
     def feed(
         self, state: StreamState, audio: Floats, speaker: Floats | None = None
     ) -> tuple[Floats, StreamState]:
-        """Take in features [T, A] and, for a listener, the speaker's motion [T, 56]; give out
-        motion [M, 56] of the steps that can be answered, which may be none.
+        """Take in features [T, A] and, for a listener, the speaker's motion [T, 56] (NaN where
+        nobody is seen); give out motion [M, 56] of the steps that can be answered, which may be
+        none.
 
         Raises InputError where the two are not equally long.
         """
@@ -137,7 +138,9 @@ class Stream:
                 )
                 if speaker is not None:
                     seen = speaker[frame : frame + 1]
-                    resting = np.concatenate([state.resting, seen])[-self._resting :]
+                    resting = state.resting
+                    if np.isfinite(seen[0, 0]):
+                        resting = np.concatenate([resting, seen])[-self._resting :]
                     seen = np.concatenate([state.speaker, seen])
                     state = replace(state, speaker=seen, resting=resting)
                 if len(state.audio) == (len(state.codes) + 1 + self._ahead) * self._stride:
@@ -159,8 +162,8 @@ class Stream:
         """Answer the first step that has no codes yet."""
         model, role, stride, known = self.model, self.role, self._stride, len(state.codes)
         seen = state.speaker if role == "listener" else None
-        if seen is not None and model.config.dim.speaker_centering:
-            seen = seen - rest(state.resting)
+        if seen is not None:
+            seen = self._about_rest(seen, state.resting)
         dyad = window_inputs(model, seen, state.audio, self._attitude, self._style, self._traits)
         generator = torch.Generator()
         generator.set_state(state.random)
@@ -196,6 +199,12 @@ class Stream:
             random=generator.get_state(),
             hold=hold,
         )
+
+    def _about_rest(self, seen: Floats, resting: Floats) -> Floats:
+        """The speaker's motion [T, 56] as the model takes it; who is not seen is at rest."""
+        usual = rest(resting) if len(resting) else np.zeros(MOTION_DIM, np.float32)
+        seen = np.where(np.isfinite(seen), seen, usual)
+        return seen - usual if self.model.config.dim.speaker_centering else seen
 
 
 def _is_causal(model: DIM) -> bool:
@@ -267,7 +276,10 @@ class OnlineModel:
             traits=listener_traits(self.model, stimulus, seed) if listens else None,
             style=style,
         )
-        seen = stimulus.seen.values if listens else None
+        seen = None
+        if listens:
+            there = stimulus.seen.valid[:, None]
+            seen = np.where(there, stimulus.seen.values, np.float32(np.nan))
         frames, state = stream.feed(stream.start(seed), stimulus.audio, seen)
         values = np.concatenate([frames, stream.finish(state)])
         meta = {"generated": "dim", "seed": seed, "online": True}

@@ -1,0 +1,194 @@
+"""A conversation while it goes on: sound and pictures in, a face's motion out at a steady rate.
+
+There is no clock in here. What is heard follows what was heard before, 16,000 samples a second from
+0 on; a picture has its time; and the caller says how late it is. So what a session gives depends on
+what it was given and on nothing else: fed in time, in whatever pieces, it gives what
+``generate-listener --online`` makes of the same clip, byte by byte.
+
+The model answers a step (four frames) at once. A step is answered :data:`PATIENCE_S` after its
+end; what has not come by then is not waited for: sound that is missing is silence, and a face that
+is not seen stays as it was, then nobody is there. The frames of the step are due one by one,
+:attr:`Session.delay_s` after their own times.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from dimcli.audio import MEL, MEL4, MEL_DIM, SAMPLE_RATE
+from dimcli.audio.log_mel import OnlineMel
+from dimcli.audio.sound import checked_sound
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Floats, Picture
+from dimcli.data.clip import Stimulus
+from dimcli.live.settings import FaceSettings
+from dimcli.models.dim.dim import DIM
+from dimcli.models.dim.generate import listener_traits
+from dimcli.models.dim.online import Stream
+from dimcli.tracking.streaming import FaceStream, Watch
+
+PATIENCE_S = 0.06
+"""How late sound and tracked pictures may be."""
+WORK_S = 0.05
+"""How long answering a step may take without a frame being late."""
+_PLAY_S = 1e-9
+
+
+@dataclass(frozen=True)
+class LiveFrame:
+    """A frame of the face: ``values`` float32 [56] in the ``arkit`` space.
+
+    ``time_s`` is its time in the conversation, ``index`` over the frame rate: that of what it
+    answers, and of the agent's voice that it says. ``speaking``: whether it does; ``seen``: whether
+    the partner's face is.
+    """
+
+    index: int
+    time_s: float
+    values: Floats
+    speaking: bool
+    seen: bool
+
+
+class Session:
+    """A face in a conversation; see the module. Not for several threads at once."""
+
+    def __init__(
+        self,
+        listener: DIM,
+        *,
+        settings: FaceSettings | None = None,
+        seed: int = 0,
+    ) -> None:
+        """``listener``: a model that was trained under causal masks. Raises InputError where it was
+        not, or takes other than ``mel`` features and ``arkit`` motion."""
+        self._ear, self._listener = ear_of(listener), listener
+        self._seed = seed
+        self.settings = settings or FaceSettings()
+        self._fps, self._stride = listener.fps, listener.config.vq.stride
+        self._state = self._stream.start(seed)
+        self._sight = Watch(self._fps)
+        self._sound: deque[Floats] = deque()  # heard, and not yet given to the ear
+        self._heard = self._owed = self._frame = 0
+        self._now = 0.0
+        self._ready: deque[LiveFrame] = deque()
+
+    @property
+    def settings(self) -> FaceSettings:
+        """What the face may do; new ones hold from the next step on."""
+        return self._settings
+
+    @settings.setter
+    def settings(self, settings: FaceSettings) -> None:
+        asked = Stimulus("", np.zeros((0, 0), np.float32), "", self._listener.fps, "arkit")
+        asked = replace(asked, attitude=settings.attitude)
+        self._stream = Stream(
+            self._listener,
+            "listener",
+            attitude=settings.attitude,
+            traits=listener_traits(self._listener, asked, self._seed),
+        )
+        self._settings = settings
+
+    @property
+    def delay_s(self) -> float:
+        """How long after its time a frame is due."""
+        return self._stream.delay_s + PATIENCE_S + WORK_S
+
+    @property
+    def heard_s(self) -> float:
+        """How much sound of the partner's there has been, silence for what was late included."""
+        return self._heard / SAMPLE_RATE
+
+    def hear(self, samples: Floats) -> None:
+        """The partner's sound: mono [N] at 16 kHz, any number of samples. Raises InputError.
+
+        What comes after it was given up, and silence taken for it, is left out.
+        """
+        samples = checked_sound(samples, SAMPLE_RATE, SAMPLE_RATE)
+        ahead = self._heard + len(samples) - round(self._now * SAMPLE_RATE)
+        late = max(0, min(ahead, self._owed, len(samples)))
+        self._owed -= late
+        self._sound.append(samples[late:])
+        self._heard += len(samples) - late
+
+    def see(self, picture: Picture, time_s: float) -> None:
+        """The partner's picture, uint8 [H, W, 3] RGB, of ``time_s``."""
+        self.notice(self.track(picture), time_s)
+
+    def track(self, picture: Picture) -> Floats | None:
+        """The motion [56] of the face in the partner's next picture. This may run beside the other
+        methods, in one thread."""
+        return self._eyes(picture)
+
+    def notice(self, values: Floats | None, time_s: float) -> None:
+        """The partner's motion [56] at ``time_s``, as :meth:`track` gave it; None: nobody is
+        seen."""
+        self._sight.take(values, time_s)
+
+    @cached_property
+    def _eyes(self) -> FaceStream:
+        return FaceStream(self._fps)
+
+    def advance(self, now_s: float) -> list[LiveFrame]:
+        """It is ``now_s``: the frames that are due by now and were not given yet."""
+        self._now = max(self._now, now_s)
+        while (self._frame + self._stride) / self._fps + PATIENCE_S <= self._now + _PLAY_S:
+            self._answer(self._stride)
+        due = []
+        while self._ready and self._ready[0].time_s + self.delay_s <= self._now + _PLAY_S:
+            due.append(self._ready.popleft())
+        return due
+
+    def finish(self, frames: int | None = None) -> list[LiveFrame]:
+        """The conversation has ended: all frames that were not given yet, up to ``frames`` in all,
+        by default as many as begin within what was heard."""
+        if frames is None:
+            frames = math.ceil(round(self.heard_s * self._fps, 6))
+        while self._frame < frames:
+            self._answer(min(self._stride, frames - self._frame))
+        rest = [frame for frame in self._ready if frame.index < frames]
+        self._ready.clear()
+        return rest
+
+    def _answer(self, count: int) -> None:
+        """Answer the next ``count`` frames, a step, or less at the end."""
+        first, last = self._frame, self._frame + count
+        heard = self._ear.feed(self._taken(math.ceil(last / self._fps * SAMPLE_RATE)))
+        seen = np.stack([self._sight.next() for _ in range(count)])
+        values, self._state = self._stream.feed(self._state, heard, seen)
+        if count < self._stride:
+            values = self._stream.finish(self._state)
+        self._frame = last
+        for index, row, there in zip(
+            range(first, last), self.settings.apply(values), np.isfinite(seen[:, 0]), strict=True
+        ):
+            self._ready.append(LiveFrame(index, index / self._fps, row, False, bool(there)))
+
+    def _taken(self, end: int) -> Floats:
+        """What was heard and not yet taken, up to sample ``end``; silence for what is missing."""
+        missing = max(0, end - self._heard)
+        if missing:
+            self._sound.append(np.zeros(missing, np.float32))
+            self._heard += missing
+            self._owed += missing
+        sound = np.concatenate(self._sound)
+        kept = self._heard - end
+        self._sound = deque([sound[len(sound) - kept :]])
+        return sound[: len(sound) - kept]
+
+
+def ear_of(model: DIM) -> OnlineMel:
+    """What makes the features that ``model`` takes, as sound comes. Raises InputError."""
+    data = model.config.data
+    if data.audio_encoder not in (MEL.name, MEL4.name) or data.space != "arkit":
+        raise InputError(
+            f"weights of '{data.audio_encoder}' sound and '{data.space}' motion cannot answer "
+            "live; expected weights that were trained on mel or mel4, in the arkit space"
+        )
+    return OnlineMel(model.fps, data.audio_dim // MEL_DIM)

@@ -1,0 +1,117 @@
+"""A face in pictures that come one at a time, with nothing known of those that follow.
+
+:mod:`dimcli.tracking.landmarks` knows a whole video: it fills gaps from both sides, and says of the
+whole clip whether its jaw is read off the lips. Here both are said from what has been seen so far.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from dimcli.core.motion import HEAD, JAW, MOTION_DIM, Floats, Motion, Picture, slerp_axis_angle
+from dimcli.tracking.following import Face, Follower
+from dimcli.tracking.landmarks import measure, motion_values
+from dimcli.tracking.networks import JAW_OPEN, Bundle
+from dimcli.tracking.postprocessing import ignores_lips, jaw_open_of_lips
+from weights.canonical_face import canonical_face
+
+LOST_S = 0.5
+"""A face that is not seen stays where it was for so long; then nobody is there."""
+EVIDENCE_S, LEAST_EVIDENCE_S = 30.0, 4.0
+"""Whether the lips say how far the jaw is open is judged by so much of the past, at most and at
+least."""
+EARLY_S = 1e-4
+"""Times are compared with so much play: those of a video's frames are rounded."""
+
+
+class FaceStream:
+    """The motion of the largest face, from pictures one after the other."""
+
+    def __init__(self, fps: float = 25.0) -> None:
+        """``fps``: about how many pictures come a second."""
+        self.follower = Follower(Bundle.shipped(), fps)
+        self._fps = fps
+        # jawOpen and the lip gap of each face
+        self._jaws: deque[tuple[float, float]] = deque(maxlen=round(EVIDENCE_S * fps))
+
+    def __call__(self, picture: Picture) -> Floats | None:
+        """One frame of motion [56] in the ``arkit`` space, or None where no face is."""
+        return self.motion_of(self.follower.follow(picture), picture.shape[1], picture.shape[0])
+
+    def motion_of(self, face: Face | None, width: int, height: int) -> Floats | None:
+        """The same of the next ``face``, found in a picture of this size."""
+        if face is None:
+            return None
+        rotation, _, (gap,), blendshapes = np.split(
+            measure([face], (width, height), canonical_face()), [3, 6, 7], axis=1
+        )
+        jaw_open = blendshapes[:, JAW_OPEN]
+        self._jaws.append((float(jaw_open[0]), float(gap[0])))
+        if len(self._jaws) >= LEAST_EVIDENCE_S * self._fps:
+            opened, gaps = np.array(self._jaws, np.float32).T
+            if ignores_lips(opened, gaps, self._fps):
+                jaw_open = jaw_open_of_lips(gap)
+        return motion_values(rotation, blendshapes, jaw_open)[0]
+
+
+class Watch:
+    """Motion seen at any times, or not at all, as frames at a steady rate.
+
+    A frame is what was seen last before its end, or between the last two where that lies after its
+    beginning. Who is not seen for :data:`LOST_S` is gone: such frames are NaN.
+    """
+
+    def __init__(self, fps: float) -> None:
+        self._fps = fps
+        self._frame = 0
+        self._waiting: deque[tuple[float, Floats | None]] = deque()
+        self._before: tuple[float, Floats] | None = None
+        self._last: tuple[float, Floats] | None = None
+        self._lost = False
+
+    def take(self, values: Floats | None, time_s: float) -> None:
+        """Motion [56], or nobody, seen at ``time_s``; what comes out of order is left out."""
+        newest = self._waiting[-1][0] if self._waiting else self._last and self._last[0]
+        if newest is None or time_s > newest:
+            self._waiting.append((time_s, values))
+
+    def next(self) -> Floats:
+        """The next frame: float32 [56]."""
+        begin, end = self._frame / self._fps, (self._frame + 1) / self._fps
+        self._frame += 1
+        while self._waiting and self._waiting[0][0] < end - EARLY_S:
+            time_s, values = self._waiting.popleft()
+            if values is None:
+                self._before = None
+            else:
+                self._before, self._last = self._last, (time_s, values)
+        if self._last is None or self._last[0] < begin - LOST_S:
+            self._before = None
+            return np.full(MOTION_DIM, np.nan, np.float32)
+        time_s, values = self._last
+        if self._before is None or time_s < begin + EARLY_S or self._before[0] > begin:
+            return values
+        share = (begin - self._before[0]) / (time_s - self._before[0])
+        return between(self._before[1], values, share)
+
+
+def between(start: Floats, end: Floats, share: float) -> Floats:
+    """Motion [56] on the way from ``start`` to ``end`` [56]: turns by slerp, the rest linearly."""
+    weight = np.full(1, share, np.float32)
+    values = start * (1 - weight) + end * weight
+    for part in (HEAD, JAW):
+        values[part] = slerp_axis_angle(start[None, part], end[None, part], weight)[0]
+    return values
+
+
+def watched(motion: Motion, fps: float, frames: int) -> Motion:
+    """``frames`` frames of ``motion`` at ``fps`` as a :class:`Watch` sees them, where ``motion`` is
+    not ``valid`` nobody; the frames at which nobody is there are not ``valid``, and zero."""
+    watch = Watch(fps)
+    for index, (values, seen) in enumerate(zip(motion.values, motion.valid, strict=True)):
+        watch.take(values if seen else None, index / motion.fps)
+    rows = np.stack([watch.next() for _ in range(frames)])
+    there = np.isfinite(rows[:, 0])
+    return Motion(np.nan_to_num(rows), fps=fps, space=motion.space, valid=there, meta=motion.meta)
