@@ -37,7 +37,7 @@ node:
 
 # worksteal: each worker has a half of the files, in order, so that it makes their fixtures once.
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto --dist worksteal
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --durations=20
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"

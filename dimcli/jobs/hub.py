@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +57,23 @@ def fetch(name: str, *, revision: str | None = None, token: str | None = None) -
     hub = _library()
     try:
         info = hub.HfApi(token=token).model_info(repository, revision=revision, files_metadata=True)
+        if not any(one.rfilename in TENSORS for one in info.siblings):
+            raise InputError(f"{name}: has no {MODEL}; it is not weights that dim can use")
         hub.snapshot_download(
             repository, revision=info.sha, local_dir=folder, allow_patterns=list(files), token=token
         )
+    except InputError:
+        raise
     except Exception as error:  # the library has had three HTTP clients, with kinds of their own
         raise InputError(f"{name}: cannot be fetched ({_reason(error)})") from None
     present = [folder / file for file in files if (folder / file).is_file()]
     _compare(name, info, folder, present, foreign["sha256"] if foreign else {})
     if foreign is None:
-        read_config(folder / CONFIG)
+        try:
+            read_config(folder / CONFIG)
+        except InputError:
+            shutil.rmtree(folder)  # no run, so it must not be found by its name
+            raise
     manifest.record(home, present)
     return Fetched(folder, sum(path.stat().st_size for path in present))
 
@@ -141,8 +150,6 @@ def _compare(
                 f"{name}: {path.name} arrived damaged (its hash differs from {whose}); "
                 "fetch it again"
             )
-    if not any(path.name in TENSORS for path in present):
-        raise InputError(f"{name}: has no {MODEL}; it is not weights that dim can use")
 
 
 def _git_hash(path: Path) -> str:

@@ -155,6 +155,24 @@ def test_without_a_network_fetching_and_pushing_end_in_one_line(tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"config.yaml": b"kind: dim\n"}, "has no model.safetensors"),
+        ({"config.yaml": b"- a list\n", "model.safetensors": b"x"}, "config.yaml"),
+    ],
+)
+def test_a_repository_that_is_no_run_leaves_nothing(
+    tmp_path: Path, files: dict[str, bytes], reason: str
+) -> None:
+    with serving(Hub(NAME, files)) as hub:
+        ended = dim_with_hub(tmp_path, hub, "weights", "fetch", NAME)
+    assert ended.returncode == 2
+    assert reason in ended.stderr
+    assert not (tmp_path / "runs" / "somebody--listener").exists()
+
+
+@pytest.mark.slow
 def test_an_unknown_repository_is_one_line(tmp_path: Path, dim: Dim) -> None:
     with serving(Hub(NAME, {})) as hub:
         ended = dim_with_hub(tmp_path, hub, "weights", "fetch", "nobody/nothing")

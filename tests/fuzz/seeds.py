@@ -119,6 +119,9 @@ def hostile(root: Path) -> None:
     for first, path in ((late, "late.mkv"), ((), "late.mp4")):
         both = (*first, "-i", root / "clip.mp4", *(() if first else late))
         ffmpeg(*both, "-map", "0:v", "-map", "1:a", "-c", "copy", folder / path)
+    for file, gap_s in (("stop.mkv", 20), ("stopped.mkv", 7200)):  # shown longer, and much too long
+        stop = f"setpts='PTS+if(gte(N,6),{gap_s}/TB,0)'"
+        ffmpeg("-i", root / "clip.mp4", "-vf", stop, "-fps_mode", "vfr", "-an", folder / file)
     title = ("-metadata", "title=Duration: 0:0:1.2.3", "-metadata:s:v", "language=en, 9x9 SAR")
     ffmpeg("-i", root / "clip.mp4", "-c", "copy", *title, folder / "title.mkv")
 
