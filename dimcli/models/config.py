@@ -29,9 +29,10 @@ from dimcli.data.clip import ROLES, DataConfig
 STAGES = ("train-vq", "pretrain", "finetune")
 PRIOR = "prior"
 """The stage that learns a space of motion, of methods that have such a stage of their own."""
-PRESETS = ("paper", "released-sizes", "small", "speaker", "table", "tiny")
+PRESETS = ("paper", "released-sizes", "small", "live", "speaker", "table", "tiny")
 """Names of the presets: the paper's; the paper's losses and training at the sizes, and with the
-fusion and the decoder, of the released code; what is shipped (``small`` listeners and ``speaker``);
+fusion and the decoder, of the released code; what is shipped (``small`` listeners, ``live`` ones
+that answer a stream, and ``speaker``);
 a smaller one for whole tables on one CPU core; one for tests."""
 
 

@@ -59,6 +59,19 @@ def warped_bands(audio: Tensor, most: float, generator: torch.Generator) -> Tens
     return torch.cat([read, others], dim=3).flatten(2)
 
 
+def hidden_steps(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Steps at which the speaker's face is not seen, bool [B, N] like ``present``: all of a random
+    ``share`` of the samples, and of as many others those between two random steps."""
+    size, steps = present.shape
+    drawn = distributed.uniform(size, 1, generator=generator)
+    begin, end = (
+        (distributed.uniform(size, 2, generator=generator) * steps).sort().values.T[..., None]
+    )
+    step = torch.arange(steps)
+    hidden = (drawn < share) | ((drawn < 2 * share) & (step >= begin) & (step < end))
+    return hidden.to(present.device)
+
+
 def with_unknown(index: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Attitudes or styles long [B], a random ``share`` of them replaced by the unknown one: 0."""
     drop = distributed.uniform(len(index), generator=generator) < share

@@ -211,6 +211,9 @@ class DIMConfig(
     the arkit space."""
     trait_dropout: Share = 0.2
     """Share of training samples whose traits are replaced by unknown."""
+    face_dropout: Annotated[float, Range(0, 0.5)] = 0.0
+    """Share of fine-tuning samples without the speaker's face, and again of those with a stretch
+    without it: such a model listens to a voice alone, and to a camera that comes and goes."""
     band_warp: Annotated[float, Range(0, 0.5)] = 0.0
     """Training only, for ``mel`` features: bands are read up to so much higher or lower (0.1: 10 %
     in mel), as throats longer and shorter would shift them."""
@@ -296,6 +299,13 @@ _SMALL_DIM = DIMConfig(
     motion_share=0.25, visible_targets=True, code_geometry=True,
     attitudes=True, traits=True, speaker_centering=True, clamp_std=4.0, noise_std=0.15,
     modality_dropout=0.05,
+)  # fmt: skip
+# A stream is answered step by step, all steps before being known: an autoregressive decoder learns
+# just that from every step of a window, where masks at random would hardly ever show a whole past.
+_LIVE_VQ = replace(_SMALL_VQ, causal=True)
+_LIVE_DIM = replace(
+    _SMALL_DIM, causal=True, decoder="autoregressive", visible_targets=False,
+    listener_visible="none", face_dropout=0.3,
 )  # fmt: skip
 _TINY_VQ = replace(
     _SMALL_VQ, width=16, layers=1, heads=2, feedforward=32, codebook_size=16, code_dim=4,
@@ -397,6 +407,14 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         GenerationConfig(
             steps=6, temperature=0.9, overlap_s=1.28, hold_degrees=0.8, hold_expression=0.03,
             smile_lift=0.15,
+        ),
+    ),
+    "live": (
+        _LIVE_VQ,
+        _LIVE_DIM,
+        _SMALL_STAGES,
+        GenerationConfig(
+            temperature=0.9, hold_degrees=0.8, hold_expression=0.03, smile_lift=0.15
         ),
     ),
     "speaker": (

@@ -43,6 +43,8 @@ class Dyad:
     ``style`` long [B], index into :attr:`DIM.styles`, and ``traits`` [B, 5], the listener's
     (:func:`dimcli.models.dim.traits.told`); None: unknown. The rest:
 
+    ``unseen`` bool [B, N]: the steps at which nothing is seen of the speaker's face; None: nowhere.
+
     ``motion`` by role, [B, T, 56], what the role encoders read; ``audio`` [B, T, A], the speaker's;
     ``mask`` bool [B, T], false at padding; ``attitude`` long [B], index into ``ATTITUDES``;
     ``codes`` long [B, N, P] by role, where they are known (frozen VQ encoders' output, or sampled);
@@ -57,6 +59,7 @@ class Dyad:
     targets: dict[str, Tensor] = field(default_factory=dict)
     style: Tensor | None = None
     traits: Tensor | None = None
+    unseen: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -261,6 +264,14 @@ class DIM(nn.Module):
     def step_mask(self, frame_mask: Tensor) -> Tensor:
         """Steps all of whose frames are there: bool [B, T] -> [B, N]."""
         return frame_mask.unflatten(1, (-1, self.config.vq.stride)).all(dim=-1)
+
+    def partner_seen(self, role: str, dyad: Dyad) -> Tensor:
+        """The steps, bool [B, N], at which ``role``, who is generated, sees the other: a listener
+        wherever there is a face, a speaker (whose listener is not given) never."""
+        present = self.step_mask(dyad.mask)
+        if role == "speaker":
+            return torch.zeros_like(present)
+        return present if dyad.unseen is None else present & ~dyad.unseen
 
     # -- the model ----------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ def generate(
     generator = torch.Generator().manual_seed(seed)
     speaker = None
     if role == "listener":
-        speaker = speaker_values(stimulus.seen, config.dim.speaker_centering)
+        speaker = seen_motion(model, stimulus, centred=config.dim.speaker_centering)
     total = -(-frames // stride)
     track = Track(total, stride, MOTION_DIM)
     codes = torch.zeros(0, model.parts, dtype=torch.long)
@@ -146,6 +146,18 @@ def generate(
     )
 
 
+def seen_motion(model: DIM, stimulus: Stimulus, *, centred: bool) -> Floats:
+    """What is seen of the speaker, [T, 56], ``centred`` about its median: NaN where no face is, for
+    a model that has learnt to do without (``dim.face_dropout``). Others take what the tracker has
+    bridged, and raise InputError where there is no motion at all."""
+    if not model.config.dim.face_dropout:
+        return speaker_values(stimulus.seen, centred)
+    if stimulus.speaker is None:
+        return np.full((len(stimulus), MOTION_DIM), np.nan, np.float32)
+    values = speaker_values(stimulus.speaker, centred)
+    return np.where(stimulus.speaker.valid[:, None], values, np.float32(np.nan))
+
+
 def listener_traits(model: DIM, stimulus: Stimulus, seed: int) -> Tensor | None:
     """Traits [1, 5] of the listener who answers; None for a model that takes none."""
     if model.traits is None:
@@ -176,7 +188,8 @@ def window_inputs(
     traits: Tensor | None = None,
 ) -> Dyad:
     """One window as the model's input, a batch of one: the ``speaker`` [T, 56] (None where that
-    one is generated) and the ``audio`` [T, A]; the role to be generated is all zeros.
+    one is generated; NaN where no face was seen) and the ``audio`` [T, A]; the role to be generated
+    is all zeros.
     ``traits`` [1, 5] are the listener's (:func:`listener_traits`)."""
     device = model.audio_mean.device
     sound = torch.from_numpy(np.ascontiguousarray(audio, np.float32))[None].to(device)
@@ -185,8 +198,11 @@ def window_inputs(
     codes = {role: torch.zeros(1, steps, model.parts, dtype=torch.long) for role in model.vq}
     there = torch.ones(1, frames, dtype=torch.bool, device=device)
     seen = torch.zeros(1, frames, MOTION_DIM, device=device)
+    unseen = None
     if speaker is not None:
         motion = torch.from_numpy(np.ascontiguousarray(speaker, np.float32))[None].to(device)
+        unseen = ~model.step_mask(motion.isfinite().all(dim=2))
+        motion = motion.nan_to_num()
         seen = model.standardise_motion(motion, "speaker")
         if "speaker" in codes:
             vq = model.vqvae("speaker")
@@ -199,14 +215,15 @@ def window_inputs(
         traits=traits,
         codes={role: value.to(device) for role, value in codes.items()},
         style=None if style is None else torch.tensor([style], device=device),
+        unseen=unseen,
     )
 
 
 @torch.inference_mode()
 def predict_window(model: DIM, dyad: Dyad) -> Tensor:
     """What a model that predicts motion itself says of a window: [T, 56] in its units."""
-    nothing = torch.zeros_like(model.step_mask(dyad.mask))
-    output = model(dyad, {"speaker": ~nothing, "listener": nothing}).logits["listener"]
+    seen = model.partner_seen("listener", dyad)
+    output = model(dyad, {"speaker": seen, "listener": torch.zeros_like(seen)}).logits["listener"]
     return model.unstandardise_listener(output)[0].float()
 
 

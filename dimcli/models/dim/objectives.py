@@ -5,6 +5,8 @@ Axes: B batch, T frames, N steps, P parts, K codes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,7 @@ from dimcli.audio import MEL
 from dimcli.core import distributed
 from dimcli.data.clip import ROLES
 from dimcli.data.windows import Batch
-from dimcli.models.dim.augment import augmented, warped_bands, with_unknown
+from dimcli.models.dim.augment import augmented, hidden_steps, warped_bands, with_unknown
 from dimcli.models.dim.dim import DIM, OTHER, DIMOutput, Dyad
 from dimcli.models.dim.losses import (
     code_loss,
@@ -254,12 +256,14 @@ def finetune_objective(
     """
     dyad = standardised(model, batch, generator if augment else None)
     present = model.step_mask(dyad.mask)
+    if augment and model.config.dim.face_dropout:
+        unseen = hidden_steps(present, model.config.dim.face_dropout, generator)
+        dyad = replace(dyad, unseen=unseen)
     share = torch.ones(len(present))
     if model.config.dim.listener_visible == "uniform":
         share = (distributed.uniform(len(present), generator=generator) * 4 / 3).clamp(max=1)
     masked = random_mask(present, share, generator)
-    seen = present if role == "listener" else torch.zeros_like(present)
-    output = model(dyad, {role: ~masked, OTHER[role]: seen})
+    output = model(dyad, {role: ~masked, OTHER[role]: model.partner_seen(role, dyad)})
     figures: Figures = {}
     loss = _masked_term(model, role, dyad, output, masked, figures=figures)
     figures["loss"] = loss

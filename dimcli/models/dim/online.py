@@ -3,7 +3,7 @@
 **Listener.** Works with models that were fine-tuned under causal masks (``dim train --ablation
 online``). A step (``stride`` frames, 0.16 s at 25 frames a second) is answered as soon as it has
 been seen to its end. The model reads the window before (5 to 6 s), and where the speaker's face
-rests is the median of the last 30 s.
+rests is the median of the last 30 s in which it was seen.
 
 **Speaker.** A step is answered once ``LOOK_AHEAD_S`` more has arrived, because lips are shaped
 by the sounds that follow; a model trained under causal masks needs no more than the step.
@@ -34,6 +34,7 @@ from dimcli.models.dim.generate import (
     known_style,
     listener_traits,
     predict_window,
+    seen_motion,
     style_index,
     window_inputs,
 )
@@ -41,6 +42,10 @@ from dimcli.models.dim.sampling import CodePredictor, draw
 from dimcli.models.dim.stillness import Hold
 from dimcli.models.windows import check_stimulus, clip_to_range, one_thread
 
+NEEDS_FACE = (
+    "these weights need the speaker's face; for a voice alone give --weights listener-live, or "
+    "others trained with dim.face_dropout"
+)
 REST_S = 30.0
 LOOK_AHEAD_S = 0.24
 """How much of the future a speaker's step is answered from: lips prepare for about so long."""
@@ -55,7 +60,7 @@ class StreamState:
     """All that a stream knows: nothing else is kept between two calls.
 
     ``audio`` [T, A] and, for a listener, ``speaker`` [T, 56] of the window, the last frames perhaps
-    not yet a whole step; ``resting`` [T, 56], the last 30 s of speaker motion; ``codes`` long
+    not yet a whole step; ``resting`` [T, 56], the last 30 s of a face that was seen; ``codes`` long
     [N, P] of the window's steps that were answered; ``last`` [1, 56], the frame given out last (or
     [0, 56]); ``random`` the generator's state; ``hold`` where the head is held.
     """
@@ -126,9 +131,14 @@ class Stream:
         nobody is seen); give out motion [M, 56] of the steps that can be answered, which may be
         none.
 
-        Raises InputError where the two are not equally long.
+        ``speaker`` None is a voice alone. Raises InputError where the listener's model needs a
+        face, and where the two are not equally long.
         """
         answered = [np.zeros((0, MOTION_DIM), np.float32)]
+        if speaker is None and self.role == "listener":
+            if not self.model.config.face_optional:
+                raise InputError(NEEDS_FACE)
+            speaker = np.full((len(audio), MOTION_DIM), np.nan, np.float32)
         if speaker is not None and len(speaker) != len(audio):
             raise InputError(f"{len(speaker)} frames of motion, {len(audio)} of audio features")
         with one_thread():
@@ -201,9 +211,11 @@ class Stream:
         )
 
     def _about_rest(self, seen: Floats, resting: Floats) -> Floats:
-        """The speaker's motion [T, 56] as the model takes it; who is not seen is at rest."""
+        """The speaker's motion [T, 56] as the model takes it; a model that cannot do without is told
+        that who is not seen is at rest."""
         usual = rest(resting) if len(resting) else np.zeros(MOTION_DIM, np.float32)
-        seen = np.where(np.isfinite(seen), seen, usual)
+        if not self.model.config.face_optional:
+            seen = np.where(np.isfinite(seen), seen, usual)
         return seen - usual if self.model.config.dim.speaker_centering else seen
 
 
@@ -276,10 +288,7 @@ class OnlineModel:
             traits=listener_traits(self.model, stimulus, seed) if listens else None,
             style=style,
         )
-        seen = None
-        if listens:
-            there = stimulus.seen.valid[:, None]
-            seen = np.where(there, stimulus.seen.values, np.float32(np.nan))
+        seen = seen_motion(self.model, stimulus) if listens else None
         frames, state = stream.feed(stream.start(seed), stimulus.audio, seen)
         values = np.concatenate([frames, stream.finish(state)])
         meta = {"generated": "dim", "seed": seed, "online": True}

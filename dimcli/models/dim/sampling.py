@@ -193,8 +193,7 @@ class CodePredictor:
         self.role, self.other = role, OTHER[role]
         self.guidance = model.config.generation.attitude_guidance
         self.guided = self.guidance != 1 and bool((dyad.attitude != UNKNOWN).any())
-        present = model.step_mask(dyad.mask)
-        self.seen = present if role == "listener" else torch.zeros_like(present)
+        self.seen = model.partner_seen(role, dyad)
         self.partner = model.encode_role(self.other, dyad, self.seen)
 
     def logits(self, codes: Tensor, visible: Tensor, steps: Tensor) -> Tensor:
@@ -208,6 +207,8 @@ class CodePredictor:
         """:meth:`logits`, and what is added to an expected mouth ([M * stride, C] or None)."""
         model = self.model
         codes, visible = codes[None], visible[None]
+        if model.previous is not None:  # the decoder alone is shown the codes before a step
+            visible = torch.zeros_like(visible)
         role, other = self.role, self.other
         current = replace(
             self.dyad,
