@@ -14,6 +14,8 @@ from dimcli.core import manifest
 from dimcli.core.errors import DimError, InputError
 
 DEFAULT_LISTENER = "listener-small"
+LIVE_LISTENER = "listener-live"
+"""Answers a stream, and a voice alone."""
 DEFAULT_SPEAKER = "speaker-small"
 _HERE = Path(__file__).parent
 

@@ -46,8 +46,9 @@ def generate_listener(
     speaker: Annotated[
         list[Path],
         typer.Argument(
-            help="Video of somebody talking, or their motion (of dim extract); several, a folder, "
-            "or a table (.csv with speaker, ref, output, seed, attitude, style)."
+            help="Video of somebody talking, their voice alone (wav, mp3, ...), or their motion "
+            "(of dim extract); several, a folder, or a table (.csv with speaker, ref, output, "
+            "seed, attitude, style)."
         ),
     ],
     ref: Annotated[
@@ -56,7 +57,14 @@ def generate_listener(
     ] = None,
     output: OutputOption = None,
     *,
-    weights: WeightsOption = "listener-small",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Bundled name or run directory. Default: listener-small; listener-live with "
+            "--online, and for a voice alone.",
+            show_default=False,
+        ),
+    ] = None,
     renderer: RendererOption = "portrait",
     layout: Annotated[Layout, typer.Option(help="What the video shows.")] = "listener",
     samples: Annotated[int, typer.Option(min=1, max=100, help="How many to make.")] = 1,
@@ -85,7 +93,7 @@ def generate_listener(
         bool,
         typer.Option(
             "--online",
-            help="Answer as a stream: no look ahead. Needs weights of --ablation online.",
+            help="Answer as a stream, without look ahead: listener-live, or such weights.",
         ),
     ] = False,
     background: BackgroundOption = "keep",

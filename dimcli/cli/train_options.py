@@ -14,7 +14,7 @@ from dimcli.core.limits import LARGEST_SEED
 PresetOption = Annotated[
     str,
     typer.Option(
-        help="paper, released-sizes, small, speaker, table or tiny; of finetune also adapt."
+        help="paper, released-sizes, small, live, speaker, table or tiny; of finetune also adapt."
     ),
 ]
 SetOption = Annotated[

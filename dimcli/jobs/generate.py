@@ -38,7 +38,7 @@ from dimcli.jobs.render import (
     renderer_for,
     write_video,
 )
-from dimcli.models.config import find_run, read_data_config
+from dimcli.models.config import NEEDS_FACE, find_run, read_data_config
 from dimcli.tracking.trackers import face_tracker
 
 if TYPE_CHECKING:
@@ -116,12 +116,21 @@ class Generator:
         """Whether an attitude makes a difference to this model."""
         return self.role == "listener" and self._model.config.attitude_conditioned
 
+    @property
+    def answers_voices(self) -> bool:
+        """Whether this is a listener who also answers a voice without a face."""
+        return self.role == "listener" and self._model.config.face_optional
+
     def perceive(self, source: Source, progress: Progress = silent) -> Perceived:
         """Compute the audio features of ``source``, and resample its motion, at the model's rate.
 
-        A speaker's last frame begins before the sound ends.
+        Without motion, the last frame begins before the sound ends. Raises InputError for a
+        listener who needs the speaker's face, where there is none.
         """
         data = self._model.config.data
+        if self.role == "listener" and source.motion is None and not self.answers_voices:
+            named = f"{source.sound}: has no picture, only sound; " if source.sound else ""
+            raise InputError(named + NEEDS_FACE)
         seen = source.motion and source.motion.resampled(data.fps)
         if seen is None or source.motion is None:
             frames = max(1, int(np.ceil(len(source.samples) / SOUND_RATE * data.fps - 1e-6)))
@@ -131,7 +140,7 @@ class Generator:
         audio = self._encoder(source.samples, SOUND_RATE, data.fps, frames, progress)
         if not self._model.config.hears:
             audio = np.zeros((frames, data.audio_dim), np.float32)
-        if seen is None:
+        if self.role == "speaker":
             audio = advanced(audio, data.fps)
         stimulus = Stimulus("", audio, data.audio_encoder, data.fps, data.space, seen)
         return Perceived(stimulus, fps, answered)
@@ -169,7 +178,7 @@ class Listener(Generator):
 
     def listen(
         self,
-        speaker: Motion | Path | str,
+        speaker: Motion | Path | str | None,
         audio: Floats | Path | str | None = None,
         *,
         rate: int = SOUND_RATE,
@@ -183,13 +192,15 @@ class Listener(Generator):
         """A listener's motion for a speaker, at the speaker's frame rate and length.
 
         ``speaker`` is a video, or motion that was tracked in one; ``audio`` is the speaker's sound:
-        a file, or mono samples [N] at ``rate`` Hz; by default the video's. ``style`` and ``traits``
-        say who listens (:func:`dimcli.data.traits.traits_said`). Raises InputError.
+        a file, or mono samples [N] at ``rate`` Hz; by default the video's. A sound file as
+        ``speaker``, or None, is a voice alone, for weights such as ``listener-live``; the motion
+        then has the model's rate. ``style`` and ``traits`` say who listens
+        (:func:`dimcli.data.traits.traits_said`). Raises InputError.
         """
         said = traits_said(style, traits)
-        if not isinstance(speaker, Motion):
+        if speaker is not None and not isinstance(speaker, Motion):
             audio = speaker if audio is None else audio
-            speaker = track(speaker)
+            speaker = track(speaker) if media.has_video(Path(speaker)) else None
         if audio is None:
             raise InputError("audio: is missing; motion has no sound, so name the speaker's")
         perceived = self.perceive(Source(_samples(audio, rate), speaker))
@@ -233,9 +244,11 @@ def advanced(audio: Floats, fps: float) -> Floats:
 
 
 def load_listener(
-    name: str | Path = bundled.DEFAULT_LISTENER, device: str = "auto", *, online: bool = False
+    name: str | Path | None = None, device: str = "auto", *, online: bool = False
 ) -> Listener:
-    """A trained listener by bundled name or run directory. Raises InputError."""
+    """A trained listener by bundled name or run directory: ``listener-small``, or ``listener-live``
+    to answer ``online``, where none is said. Raises InputError."""
+    name = name or (bundled.LIVE_LISTENER if online else bundled.DEFAULT_LISTENER)
     return Listener.load(find_run(name, "--weights"), device, online=online)
 
 
@@ -289,9 +302,12 @@ def _open_clip(
     The tracker measures in ``space``, that of ``weights``."""
     if how.audio is not None and not media.has_audio(how.audio):
         raise InputError(f"--audio {how.audio}: has no sound; expected wav, mp3, m4a, mp4, ...")
-    if path.suffix.lower() == ".npz":
+    if _is_motion(path):
         return _open_motion(path, space, how)
     tracker = tracker_for(space, how.tracker, weights)
+    if not media.has_video(path):
+        require_video(path, how.region, how.who)
+        return _open_speech(how.audio or path)
     media.probe_video(path)
     area = area_in(path, how.region, how.who)
     track_face = face_tracker(path, tracker, how.checkpoint, region=area, device=device)
@@ -329,13 +345,24 @@ class Role:
     """The model of a run."""
     open: Callable[..., Callable[[Progress], Source]]
     """Checks a source file; what it returns takes the file in."""
-    weights: str
-    """The default weights."""
+    weights: Callable[[Path, bool], str]
+    """The weights where none are named, for a source, and for an answer as of a stream."""
+
+
+def default_listener(source: Path, online: bool) -> str:
+    """The listener who answers ``source`` where nobody says which."""
+    if online or not (_is_motion(source) or media.has_video(source)):
+        return bundled.LIVE_LISTENER
+    return bundled.DEFAULT_LISTENER
+
+
+def _is_motion(source: Path) -> bool:
+    return source.suffix.lower() == ".npz"
 
 
 ROLES = {
-    "listener": Role(Listener.load, _open_clip, bundled.DEFAULT_LISTENER),
-    "speaker": Role(Speaker.load, _open_speech, bundled.DEFAULT_SPEAKER),
+    "listener": Role(Listener.load, _open_clip, default_listener),
+    "speaker": Role(Speaker.load, _open_speech, lambda source, online: bundled.DEFAULT_SPEAKER),
 }
 
 
@@ -387,12 +414,12 @@ def generate_videos(
 ) -> list[VideoResult]:
     """Generate the ``role`` that answers ``source``, and render it on the picture ``reference``.
 
-    A ``listener`` answers the video of a speaker, or their motion (a ``.npz`` of ``dim extract``,
-    with the sound of its clip, or ``audio``); a ``speaker`` says speech: a sound file, or a
-    video's sound. Writes ``samples`` videos (by default ``<source>-<role>.mp4`` in this folder)
-    with the sound of ``source``; a listener's has the speaker's frame rate and number of frames,
-    and with ``layout`` ``side-by-side`` the speaker on its left. Sample i is drawn with
-    ``seed + i``. ``tracker`` and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by
+    A ``listener`` answers the video of a speaker, their voice alone, or their motion (a ``.npz`` of
+    ``dim extract``, with the sound of its clip, or ``audio``); a ``speaker`` says speech: a sound
+    file, or a video's sound. Writes ``samples`` videos (by default ``<source>-<role>.mp4`` in this
+    folder) with the sound of ``source``; a listener's has the speaker's frame rate and number of
+    frames, and with ``layout`` ``side-by-side`` the speaker on its left. ``weights`` are by default
+    the bundled ones (:func:`default_listener`). Sample i is drawn with ``seed + i``. ``tracker`` and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by
     default those that measure in the model's space; ``region`` or ``who`` says where the speaker
     is where several people are seen. ``style`` is how a speaker talks, or who listens, of whom
     ``traits`` say more (:func:`dimcli.data.traits.traits_said`). ``online`` answers as a stream
@@ -402,7 +429,7 @@ def generate_videos(
     """
     started = time.monotonic()
     facts = ROLES[role]
-    weights = weights or facts.weights
+    weights = weights or facts.weights(source, online)
     if layout == "side-by-side" and background == TRANSPARENT:
         raise InputError("--background transparent: a clip beside it is not; leave out --layout")
     output = output or default_video(f"{source.stem}-{role}", background)
@@ -415,7 +442,7 @@ def generate_videos(
     for motion_path in filter(None, motion_paths):
         check_motion_output(motion_path, source, reference, force=force)
     check_renderer(renderer)
-    if layout == "side-by-side" and source.suffix.lower() == ".npz":
+    if layout == "side-by-side" and (_is_motion(source) or not media.has_video(source)):
         raise InputError(f"--layout side-by-side: {source} is no video; give the speaker's")
     said: Traits = ()
     if role == "listener":

@@ -11,10 +11,10 @@ from dimcli.media.frames import (
     read_frames,
 )
 from dimcli.media.pictures import PICTURE_SUFFIXES, read_picture
-from dimcli.media.probe import VideoInfo, audio_track, has_audio, probe_video
+from dimcli.media.probe import VideoInfo, audio_track, has_audio, has_video, probe_video
 
 __all__ = [
     "PICTURE_SUFFIXES", "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter", "audio_track",
-    "check_video_output", "has_audio", "is_silent", "probe_video", "quiet_libraries", "read_audio",
-    "read_frames", "read_picture",
+    "check_video_output", "has_audio", "has_video", "is_silent", "probe_video",
+    "quiet_libraries", "read_audio", "read_frames", "read_picture",
 ]  # fmt: skip

@@ -190,11 +190,7 @@ def probe_video(path: Path) -> VideoInfo:
     from ``duration_s * fps`` where sound and picture have different lengths.
     """
     with _opened(path, "video", "mp4, mov, webm, ...") as container:
-        videos = [
-            each
-            for each in container.streams.video
-            if not each.disposition & Disposition.attached_pic
-        ]
+        videos = _videos(container)
         if not videos:
             raise InputError(f"{path}: has no picture, only sound; expected a video")
         name = container.format.name
@@ -235,6 +231,19 @@ def probe_video(path: Path) -> VideoInfo:
         )
     _check_stops(path, "picture", index)
     return VideoInfo(path, width, height, fps, duration_s, has_audio, name, picture_s, peak_nits)
+
+
+def has_video(path: Path) -> bool:
+    """Whether a file has moving pictures. Raises InputError where it is neither video nor sound."""
+    with _opened(path, "video or sound", "mp4, mov, wav, mp3, ...") as container:
+        return bool(_videos(container))
+
+
+def _videos(container: InputContainer) -> list[av.VideoStream]:
+    """The streams of moving pictures: a cover of an album is none."""
+    return [
+        each for each in container.streams.video if not each.disposition & Disposition.attached_pic
+    ]
 
 
 def _frames_along(container: InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:

@@ -35,6 +35,11 @@ fusion and the decoder, of the released code; what is shipped (``small`` listene
 that answer a stream, and ``speaker``);
 a smaller one for whole tables on one CPU core; one for tests."""
 
+NEEDS_FACE = (
+    "these weights need the speaker's face; for a voice alone take listener-live, or others that "
+    "were trained with dim.face_dropout"
+)
+"""What those weights say that are not so, :attr:`RunConfig.face_optional`, of a voice alone."""
 
 LONGEST_WINDOW_S = 120.0
 """Attention takes memory by the square of a window's steps."""
@@ -188,6 +193,11 @@ class RunConfig:
     @property
     def trait_conditioned(self) -> bool:
         """Whether the model is conditioned on the listener's traits."""
+        return False
+
+    @property
+    def face_optional(self) -> bool:
+        """Whether a listener also answers a voice alone, and a camera that comes and goes."""
         return False
 
     @property

@@ -75,7 +75,7 @@ class Method:
     """What ``config.yaml`` calls its runs; by default its name."""
     presets: Mapping[str, RunConfig] = field(default_factory=dict)
     """Its configurations ``paper``, ``small``, ``table`` and ``tiny``; none for what is not
-    trained. ``released-sizes`` is ``paper`` and ``speaker`` is ``small``."""
+    trained. ``released-sizes`` is ``paper``; ``live`` and ``speaker`` are ``small``."""
     build: Callable[[Any], nn.Module] | None = None
     """The untrained model of a configuration."""
     prior: Callable[[Any], nn.Module] | None = None
@@ -97,7 +97,9 @@ class Method:
     def preset(self, name: str) -> RunConfig:
         """A preset of its own stage. Raises InputError that lists the presets."""
         require_choice("preset", name, PRESETS)
-        found = self.presets[{"released-sizes": "paper", "speaker": "small"}.get(name, name)]
+        found = self.presets[
+            {"released-sizes": "paper", "live": "small", "speaker": "small"}.get(name, name)
+        ]
         return replace(found, kind=self.kind or self.name, stage="train", preset=name)
 
 

@@ -45,7 +45,7 @@ def test_prepare_train_and_generate_with_the_result(dim, short_speaker, tmp_path
 def test_a_wrong_preset_or_setting_lists_the_known_ones(dim, made_dyads):
     ended = dim("train-vq", made_dyads, "--role", "speaker", "-o", "run", "--preset", "huge")
     assert ended.code == 2
-    assert "paper, released-sizes, small, speaker, table, tiny" in ended.err
+    assert "paper, released-sizes, small, live, speaker, table, tiny" in ended.err
     ended = dim(
         "train-vq", made_dyads, "--role", "speaker", "-o", "run", "--set", "training.stpes=3"
     )

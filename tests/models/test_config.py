@@ -111,6 +111,6 @@ def test_a_bad_setting_is_named(key: str, value: object, message: str) -> None:
 
 def test_an_unknown_preset_lists_the_presets() -> None:
     with pytest.raises(
-        InputError, match="expected one of paper, released-sizes, small, speaker, table, tiny"
+        InputError, match="expected one of paper, released-sizes, small, live, speaker, table, tiny"
     ):
         preset("large", "finetune")

@@ -271,6 +271,11 @@ class DIMRun(SampledRun):
         return self.dim.speaker_centering
 
     @property
+    def face_optional(self) -> bool:
+        """Whether a listener also answers a voice alone, and a camera that comes and goes."""
+        return self.kind == "dim" and self.dim.face_dropout > 0
+
+    @property
     def hears(self) -> bool:
         """Whether sound makes a difference to the model."""
         return self.kind == "dim" and self.dim.modalities != "motion"

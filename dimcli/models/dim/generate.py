@@ -105,7 +105,7 @@ def generate(
     generator = torch.Generator().manual_seed(seed)
     speaker = None
     if role == "listener":
-        speaker = seen_motion(model, stimulus, centred=config.dim.speaker_centering)
+        speaker = _speaker_of(model, stimulus)
     total = -(-frames // stride)
     track = Track(total, stride, MOTION_DIM)
     codes = torch.zeros(0, model.parts, dtype=torch.long)
@@ -146,16 +146,22 @@ def generate(
     )
 
 
-def seen_motion(model: DIM, stimulus: Stimulus, *, centred: bool) -> Floats:
-    """What is seen of the speaker, [T, 56], ``centred`` about its median: NaN where no face is, for
-    a model that has learnt to do without (``dim.face_dropout``). Others take what the tracker has
-    bridged, and raise InputError where there is no motion at all."""
-    if not model.config.dim.face_dropout:
+def _speaker_of(model: DIM, stimulus: Stimulus) -> Floats:
+    """The speaker's motion [T, 56] as the model takes it. One that needs a face is given, where
+    none was seen, what the tracker made up; others NaN."""
+    centred, seen = model.config.dim.speaker_centering, stimulus.speaker
+    if not model.config.face_optional:
         return speaker_values(stimulus.seen, centred)
-    if stimulus.speaker is None:
+    hidden = seen_motion(model, stimulus)
+    return hidden if seen is None else hidden * 0 + speaker_values(seen, centred)
+
+
+def seen_motion(model: DIM, stimulus: Stimulus) -> Floats:
+    """What is seen of the speaker, [T, 56]: NaN where no face is. Raises InputError where there is
+    none at all, for a model that cannot do without."""
+    if stimulus.speaker is None and model.config.face_optional:
         return np.full((len(stimulus), MOTION_DIM), np.nan, np.float32)
-    values = speaker_values(stimulus.speaker, centred)
-    return np.where(stimulus.speaker.valid[:, None], values, np.float32(np.nan))
+    return np.where(stimulus.seen.valid[:, None], stimulus.seen.values, np.float32(np.nan))
 
 
 def listener_traits(model: DIM, stimulus: Stimulus, seed: int) -> Tensor | None:

@@ -27,6 +27,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
 from dimcli.data.windows import rest
+from dimcli.models.config import NEEDS_FACE
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.generate import (
@@ -42,10 +43,6 @@ from dimcli.models.dim.sampling import CodePredictor, draw
 from dimcli.models.dim.stillness import Hold
 from dimcli.models.windows import check_stimulus, clip_to_range, one_thread
 
-NEEDS_FACE = (
-    "these weights need the speaker's face; for a voice alone give --weights listener-live, or "
-    "others trained with dim.face_dropout"
-)
 REST_S = 30.0
 LOOK_AHEAD_S = 0.24
 """How much of the future a speaker's step is answered from: lips prepare for about so long."""
@@ -227,8 +224,8 @@ def require_causal(model: DIM) -> None:
     """Raise InputError unless the model can answer a stream as a listener."""
     if not _is_causal(model) or model.config.dim.speaker_inputs == "codes":
         raise InputError(
-            "--online: these weights were not trained under causal masks; train some with "
-            "`dim train DATA --method dim --ablation online -o RUN` and pass --weights RUN"
+            "--online: these weights were not trained under causal masks; leave out --weights, or "
+            "train some with `dim train DATA --method dim --ablation online -o RUN`"
         )
 
 

@@ -134,3 +134,37 @@ def test_features_of_a_stream_come_close_to_the_whole_clips() -> None:
     late = slice(100, 300)
     apart = np.abs(whole[late] - stream[late]).mean()
     assert apart < 0.25 * np.abs(whole[late] - whole[late].mean(axis=0)).mean()
+
+
+def test_a_listener_trained_with_face_dropout_answers_a_voice_and_a_face_that_comes_and_goes() -> (
+    None
+):
+    model = make(**{"dim.decoder": "autoregressive", "dim.face_dropout": 0.2})
+    motion, audio = speaker(60)
+
+    def heard(seen: np.ndarray | None) -> np.ndarray:
+        listener = Stream(model, "listener")
+        return listener.feed(listener.start(1), audio, seen)[0]
+
+    nothing = np.full_like(motion.values, np.nan)
+    assert np.array_equal(heard(None), heard(nothing))
+    alone = generate_online(model, None, audio, seed=1).values
+    assert np.array_equal(alone, heard(None))
+    assert not np.array_equal(alone, generate_online(model, motion, audio, seed=1).values)
+    # what a tracker puts where it saw nobody is not looked at, and a face that comes back is
+    valid = np.arange(60) < 20
+    for made_up in (0.0, 0.5):
+        values = np.where(valid[:, None], motion.values, np.float32(made_up))
+        gone = generate_online(model, Motion(values, fps=25.0, valid=valid), audio, seed=1).values
+        assert np.array_equal(gone, heard(np.where(valid[:, None], motion.values, np.nan)))
+    assert np.isfinite(gone).all()
+    back = heard(np.where(np.arange(60)[:, None] > 39, motion.values, np.float32(np.nan)))
+    assert np.array_equal(back[:40], alone[:40]) and not np.array_equal(back[40:], alone[40:])
+
+
+def test_a_voice_alone_is_refused_by_weights_that_need_a_face() -> None:
+    motion, audio = speaker(20)
+    listener = Stream(make(), "listener")
+    for seen in (None, np.where(np.arange(20)[:, None] > 3, motion.values, np.float32(np.nan))):
+        with pytest.raises(InputError, match="need the speaker's face; .* take listener-live"):
+            listener.feed(listener.start(0), audio, seen)
