@@ -419,8 +419,9 @@ def generate_videos(
     file, or a video's sound. Writes ``samples`` videos (by default ``<source>-<role>.mp4`` in this
     folder) with the sound of ``source``; a listener's has the speaker's frame rate and number of
     frames, and with ``layout`` ``side-by-side`` the speaker on its left. ``weights`` are by default
-    the bundled ones (:func:`default_listener`). Sample i is drawn with ``seed + i``. ``tracker`` and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by
-    default those that measure in the model's space; ``region`` or ``who`` says where the speaker
+    the bundled ones (:func:`default_listener`). Sample i is drawn with ``seed + i``. ``tracker``
+    and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by default those that measure
+    in the model's space; ``region`` or ``who`` says where the speaker
     is where several people are seen. ``style`` is how a speaker talks, or who listens, of whom
     ``traits`` say more (:func:`dimcli.data.traits.traits_said`). ``online`` answers as a stream
     would: a listener with causal masks and a bounded look-back, a speaker with a bounded

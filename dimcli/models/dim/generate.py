@@ -153,7 +153,9 @@ def _speaker_of(model: DIM, stimulus: Stimulus) -> Floats:
     if not model.config.face_optional:
         return speaker_values(stimulus.seen, centred)
     hidden = seen_motion(model, stimulus)
-    return hidden if seen is None else hidden * 0 + speaker_values(seen, centred)
+    if seen is None:
+        return hidden
+    return np.where(np.isnan(hidden), hidden, speaker_values(seen, centred))
 
 
 def seen_motion(model: DIM, stimulus: Stimulus) -> Floats:

@@ -208,8 +208,8 @@ class Stream:
         )
 
     def _about_rest(self, seen: Floats, resting: Floats) -> Floats:
-        """The speaker's motion [T, 56] as the model takes it; a model that cannot do without is told
-        that who is not seen is at rest."""
+        """The speaker's motion [T, 56] as the model takes it; one that needs a face is told that
+        who is not seen is at rest."""
         usual = rest(resting) if len(resting) else np.zeros(MOTION_DIM, np.float32)
         if not self.model.config.face_optional:
             seen = np.where(np.isfinite(seen), seen, usual)
