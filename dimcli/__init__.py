@@ -12,6 +12,7 @@ from dimcli._version import __version__
 if TYPE_CHECKING:
     from dimcli.core.errors import DimError, InputError
     from dimcli.core.motion import Motion
+    from dimcli.data.gains import Gains
     from dimcli.jobs.dyad import converse
     from dimcli.jobs.extract import track
     from dimcli.jobs.generate import Listener, Speaker, load_listener, load_speaker
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DimError",
+    "Gains",
     "InputError",
     "Listener",
     "LoadedRenderer",
@@ -36,6 +38,7 @@ __all__ = [
 _MODULES = {
     "core.errors": ("DimError", "InputError"),
     "core.motion": ("Motion",),
+    "data.gains": ("Gains",),
     "jobs.dyad": ("converse",),
     "jobs.extract": ("track",),
     "jobs.generate": ("Listener", "Speaker", "load_listener", "load_speaker"),

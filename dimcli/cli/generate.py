@@ -13,6 +13,7 @@ from dimcli.cli.options import (
     AudioTrackOption,
     BackgroundOption,
     CheckpointOption,
+    FaceOptions,
     Job,
     OutputOption,
     RegionOption,
@@ -41,7 +42,7 @@ TemperatureOption = Annotated[
 ]
 
 
-@job(console.report_videos, many="speaker")
+@job(console.report_videos, many="speaker", options=FaceOptions)
 def generate_listener(
     speaker: Annotated[
         list[Path],
@@ -126,7 +127,7 @@ def generate_listener(
     return partial(generate_videos, "listener", models=Models())
 
 
-@job(console.report_videos, many="speech")
+@job(console.report_videos, many="speech", options=FaceOptions)
 def generate_speaker(
     speech: Annotated[
         list[Path],
@@ -162,7 +163,7 @@ def generate_speaker(
     return partial(generate_videos, "speaker", models=Models())
 
 
-@job(console.report_videos)
+@job(console.report_videos, options=FaceOptions)
 def generate_dyad(
     speech_a: Annotated[Path, typer.Argument(help="Sound of one person, shown on the left.")],
     speech_b: Annotated[Path, typer.Argument(help="Sound of the other, recorded beside it.")],

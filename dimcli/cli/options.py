@@ -78,6 +78,18 @@ RendererOption = Annotated[
     str, typer.Option("--renderer", help="portrait, mesh, or a run of dim train-renderer.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+HeadOption = Annotated[
+    float, typer.Option("--head", min=0, max=2, help="Gain of the head's turns; 0 holds it still.")
+]
+SmileOption = Annotated[float, typer.Option("--smile", min=0, max=2, help="Gain of the smile.")]
+BrowsOption = Annotated[float, typer.Option("--brows", min=0, max=2, help="Gain of the brows.")]
+BlinksOption = Annotated[
+    float,
+    typer.Option("--blinks", min=0, max=1.5, help="Gain of how far lids close; 0: no blinks."),
+]
+GazeOption = Annotated[
+    float, typer.Option("--gaze", min=0, max=2, help="Gain of looks away; 0: straight ahead.")
+]
 CheckpointOption = Annotated[
     Path | None,
     typer.Option(
@@ -126,16 +138,43 @@ class JobOptions:
     force: ForceOption = False
     as_json: JsonOption = False
 
+    def keywords(self) -> dict[str, Any]:
+        """What the job's function is given of them."""
+        return {"device": self.device, "force": self.force}
+
+
+@dataclass(frozen=True)
+class GainOptions:
+    """How much of what the model gives a face does."""
+
+    head: HeadOption = 1.0
+    smile: SmileOption = 1.0
+    brows: BrowsOption = 1.0
+    blinks: BlinksOption = 1.0
+    gaze: GazeOption = 1.0
+
+
+@dataclass(frozen=True)
+class FaceOptions(JobOptions, GainOptions):
+    """The options that end the list of a job that generates a face."""
+
+    def keywords(self) -> dict[str, Any]:
+        """The gains, too, as one."""
+        from dimcli.data.gains import NAMES, Gains
+
+        gains = Gains(**{name: getattr(self, name) for name in NAMES})
+        return {**super().keywords(), "gains": gains}
+
 
 def job(
-    report: Callable[..., dict[str, Any]], many: str = ""
+    report: Callable[..., dict[str, Any]], many: str = "", options: type[JobOptions] = JobOptions
 ) -> Callable[[Callable[..., Job]], Callable[..., None]]:
     """A command that declares a job's options and gives the function that does it.
 
     The function is called with the options as they were declared (by position, those after ``*`` by
-    name), ``device``, ``force`` and a ``progress`` display; ``report`` says what came of it, and
-    gives the figures for ``--json``. An option ``audio_track`` holds for all sound that the job
-    reads. ``many`` is the argument of which there may be several (:mod:`dimcli.jobs.batch`).
+    name), the ``keywords`` of ``options``, and a ``progress`` display; ``report`` says what came of
+    it, and gives the figures for ``--json``. An option ``audio_track`` holds for all sound that the
+    job reads. ``many`` is the argument of which there may be several (:mod:`dimcli.jobs.batch`).
     """
 
     def declared(command: Callable[..., Job]) -> Callable[..., None]:
@@ -156,7 +195,7 @@ def job(
             if common.as_json:
                 console.print_json(document)
 
-        return with_options(command, JobOptions, run)
+        return with_options(command, options, run)
 
     return declared
 
@@ -179,8 +218,7 @@ def _done(
         return work(
             *given.args,
             **given.kwargs,
-            device=common.device,
-            force=common.force,
+            **common.keywords(),
             progress=progress,
         )
 

@@ -66,10 +66,10 @@ ARKIT_EXPRESSIONS: tuple[str, ...] = tuple(
 )
 """Names of the 50 expression numbers in the ``arkit`` space, in order."""
 
-_LARGEST_TURN = math.pi / 2
+LARGEST_TURN_RAD = math.pi / 2
 _LIMITS = {
-    "arkit": ((-_LARGEST_TURN, _LARGEST_TURN), (0.0, JAW_OPEN_RAD), (-0.2, 0.2), (0.0, 1.0)),
-    "flame": ((-_LARGEST_TURN, _LARGEST_TURN), (-0.1, 1.0), (-0.5, 0.5), (-10.0, 10.0)),
+    "arkit": ((-LARGEST_TURN_RAD, LARGEST_TURN_RAD), (0.0, JAW_OPEN_RAD), (-0.2, 0.2), (0.0, 1.0)),
+    "flame": ((-LARGEST_TURN_RAD, LARGEST_TURN_RAD), (-0.1, 1.0), (-0.5, 0.5), (-10.0, 10.0)),
 }
 """Least and greatest head turn, opening of the jaw, its shift, and expression, by space."""
 

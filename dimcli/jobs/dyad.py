@@ -23,6 +23,7 @@ from dimcli.core.masks import Bools, widened, with_gaps_filled, without_short_ru
 from dimcli.core.motion import JAW, Floats, Motion
 from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import UNKNOWN_STYLE
+from dimcli.data.gains import AS_IS, Gains
 from dimcli.jobs.generate import (
     SOUND_RATE,
     Listener,
@@ -162,11 +163,13 @@ def converse(
     styles: tuple[str, str] = (UNKNOWN_STYLE, UNKNOWN_STYLE),
     seed: int = 0,
     temperature: float | None = None,
+    gains: Gains = AS_IS,
 ) -> tuple[Motion, Motion]:
     """The motion of both people of a conversation that was recorded on two tracks.
 
     Each talks on their own track and listens to the other's; both motions are as long as the
-    longer track. ``speaker`` and ``listener`` are by default the bundled ones. Raises InputError.
+    longer track. ``speaker`` and ``listener`` are by default the bundled ones. Both faces have
+    the ``gains``. Raises InputError.
     """
     tracks = read_speech(Path(track_a)), read_speech(Path(track_b))
     conversation = _conversation(
@@ -176,6 +179,7 @@ def converse(
         styles,
         seed=seed,
         temperature=temperature,
+        gains=gains,
     )
     return blended(*conversation[0]), blended(*conversation[1])
 
@@ -188,6 +192,7 @@ def _conversation(
     *,
     seed: int,
     temperature: float | None,
+    gains: Gains,
     progress: Progress = silent,
 ) -> list[tuple[Motion, Motion, Bools]]:
     """Of both people: the motion of talking, that of listening to the other, and when each talks,
@@ -196,14 +201,20 @@ def _conversation(
     padded = [np.pad(track.samples, (0, longest - len(track.samples))) for track in tracks]
     talking = [
         speaker.speak(
-            samples, seed=seed + i, style=styles[i], temperature=temperature, progress=progress
+            samples,
+            seed=seed + i,
+            style=styles[i],
+            temperature=temperature,
+            gains=gains,
+            progress=progress,
         )
         for i, samples in enumerate(padded)
     ]
     listening = []
     for i in range(2):
         other = Source(tracks[1 - i].samples, talking[1 - i])
-        listening.append(listener.answer(listener.perceive(other, progress), seed=seed + i))
+        perceived = listener.perceive(other, progress)
+        listening.append(listener.answer(perceived, seed=seed + i, gains=gains))
     talks = turns((padded[0], padded[1]), talking[0].fps, len(talking[0]))
     return list(zip(talking, listening, talks, strict=True))
 
@@ -222,6 +233,7 @@ def generate_dyad_video(
     style_b: str = UNKNOWN_STYLE,
     seed: int = 0,
     temperature: float | None = None,
+    gains: Gains = AS_IS,
     background: str = KEEP,
     size: int | None = None,
     save_motion: Path | None = None,
@@ -231,7 +243,7 @@ def generate_dyad_video(
 ) -> VideoResult:
     """Both faces of the conversation that was recorded on two tracks, side by side.
 
-    ``weights`` are the speaker's, ``listener`` the listener's.
+    ``weights`` are the speaker's, ``listener`` the listener's; both faces have the ``gains``.
     Writes one video, by default ``<a>-<b>-dyad.mp4`` in this folder, with both tracks mixed. Tracks
     of different lengths are as long as the longer one. Every input is checked before long work
     starts. Raises InputError for what is wrong with them.
@@ -251,6 +263,7 @@ def generate_dyad_video(
             f"--listener {listener}: is of the '{spaces[1]}' space and "
             f"{weights} of '{spaces[0]}'; name two of the same space"
         )
+    gains.require_space(spaces[0])
     if renderer != "mesh":
         for name, reference in zip(NAMES, references, strict=True):
             if reference is None:
@@ -272,6 +285,7 @@ def generate_dyad_video(
         (style_a, style_b),
         seed=seed,
         temperature=temperature,
+        gains=gains,
         progress=progress,
     )
     motions = []

@@ -22,6 +22,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, Motion
 from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
+from dimcli.data.gains import AS_IS, Gains
 from dimcli.data.traits import Traits, traits_said
 from dimcli.jobs.extract import area_in, require_video, track, tracker_for
 from dimcli.jobs.render import (
@@ -155,11 +156,13 @@ class Generator:
         attitude: str = "unknown",
         style: str = UNKNOWN_STYLE,
         traits: Traits = (),
+        gains: Gains = AS_IS,
     ) -> Motion:
         """Motion for ``perceived``, of its rate and length; the same seed gives the same motion.
 
         ``temperature`` and ``steps`` default to the run's; a role or method that has no use for
-        an option ignores it. Raises InputError for a ``style`` that the model does not know.
+        an option ignores it. Raises InputError for a ``style`` that the model does not know, and
+        ``gains`` that its space does not.
         """
         require_choice("--attitude", attitude, ATTITUDES)
         if self.role == "speaker":
@@ -168,7 +171,7 @@ class Generator:
                 raise InputError(f"--style {style}: expected one of {', '.join(known)}")
         stimulus = replace(perceived.stimulus, attitude=attitude, style=style, traits=traits)
         motion = self._model.answer(stimulus, seed=seed, temperature=temperature, steps=steps)
-        return motion.resampled(perceived.fps, frames=perceived.frames)
+        return gains.apply(motion).resampled(perceived.fps, frames=perceived.frames)
 
 
 class Listener(Generator):
@@ -188,6 +191,7 @@ class Listener(Generator):
         traits: str = "",
         temperature: float | None = None,
         steps: int | None = None,
+        gains: Gains = AS_IS,
     ) -> Motion:
         """A listener's motion for a speaker, at the speaker's frame rate and length.
 
@@ -195,7 +199,8 @@ class Listener(Generator):
         a file, or mono samples [N] at ``rate`` Hz; by default the video's. A sound file as
         ``speaker``, or None, is a voice alone, for weights such as ``listener-live``; the motion
         then has the model's rate. ``style`` and ``traits`` say who listens
-        (:func:`dimcli.data.traits.traits_said`). Raises InputError.
+        (:func:`dimcli.data.traits.traits_said`), ``gains`` how much of it the face does
+        (:class:`dimcli.data.gains.Gains`). Raises InputError.
         """
         said = traits_said(style, traits)
         if speaker is not None and not isinstance(speaker, Motion):
@@ -211,6 +216,7 @@ class Listener(Generator):
             steps=steps,
             attitude=attitude,
             traits=said,
+            gains=gains,
         )
 
 
@@ -227,6 +233,7 @@ class Speaker(Generator):
         seed: int = 0,
         style: str = UNKNOWN_STYLE,
         temperature: float | None = None,
+        gains: Gains = AS_IS,
         progress: Progress = silent,
     ) -> Motion:
         """The motion of a face that says ``speech``: a file, or mono samples [N] at ``rate`` Hz.
@@ -234,7 +241,7 @@ class Speaker(Generator):
         It is as long as the sound, at the model's frame rate. Raises InputError.
         """
         perceived = self.perceive(Source(_samples(speech, rate)), progress)
-        return self.answer(perceived, seed=seed, temperature=temperature, style=style)
+        return self.answer(perceived, seed=seed, temperature=temperature, style=style, gains=gains)
 
 
 def advanced(audio: Floats, fps: float) -> Floats:
@@ -408,6 +415,7 @@ def generate_videos(
     who: str | None = None,
     audio: Path | None = None,
     models: Models | None = None,
+    gains: Gains = AS_IS,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
@@ -423,7 +431,8 @@ def generate_videos(
     and ``checkpoint`` (:func:`dimcli.jobs.extract.face_tracker`) are by default those that measure
     in the model's space; ``region`` or ``who`` says where the speaker
     is where several people are seen. ``style`` is how a speaker talks, or who listens, of whom
-    ``traits`` say more (:func:`dimcli.data.traits.traits_said`). ``online`` answers as a stream
+    ``traits`` say more (:func:`dimcli.data.traits.traits_said`); ``gains`` are factors on what the
+    face does. ``online`` answers as a stream
     would: a listener with causal masks and a bounded look-back, a speaker with a bounded
     look-ahead. ``models`` keeps the model for the next call. Every
     input is checked before long work starts. Raises InputError for what is wrong with them.
@@ -450,6 +459,7 @@ def generate_videos(
         said = traits_said(None if style == UNKNOWN_STYLE else style, traits)
     run = find_run(weights, "--weights")
     space = read_data_config(run).space
+    gains.require_space(space)
 
     # The model's library takes seconds to import: it comes up while the source is taken in.
     loading = (models or Models()).loading(facts.load, run, device, online)
@@ -484,6 +494,7 @@ def generate_videos(
             attitude=attitude,
             style=style,
             traits=said,
+            gains=gains,
         )
         shown, more = ready.shown(motion, progress=progress)
         if shown.space == space:

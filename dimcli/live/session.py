@@ -26,7 +26,7 @@ from dimcli.audio.sound import checked_sound
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, Picture
 from dimcli.data.clip import Stimulus
-from dimcli.live.settings import FaceSettings
+from dimcli.data.gains import FaceSettings, GainedFace
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.generate import listener_traits
 from dimcli.models.dim.online import Stream
@@ -69,8 +69,10 @@ class Session:
         not, or takes other than ``mel`` features and ``arkit`` motion."""
         self._ear, self._listener = ear_of(listener), listener
         self._seed = seed
-        self.settings = settings or FaceSettings()
         self._fps, self._stride = listener.fps, listener.config.vq.stride
+        settings = settings or FaceSettings()
+        self._face = GainedFace(settings, self._fps)
+        self.settings = settings
         self._state = self._stream.start(seed)
         self._sight = Watch(self._fps)
         self._sound: deque[Floats] = deque()  # heard, and not yet given to the ear
@@ -93,7 +95,7 @@ class Session:
             attitude=settings.attitude,
             traits=listener_traits(self._listener, asked, self._seed),
         )
-        self._settings = settings
+        self._settings = self._face.gains = settings
 
     @property
     def delay_s(self) -> float:
@@ -166,7 +168,7 @@ class Session:
             values = self._stream.finish(self._state)
         self._frame = last
         for index, row, there in zip(
-            range(first, last), self.settings.apply(values), np.isfinite(seen[:, 0]), strict=True
+            range(first, last), self._face.apply(values), np.isfinite(seen[:, 0]), strict=True
         ):
             self._ready.append(LiveFrame(index, index / self._fps, row, False, bool(there)))
 

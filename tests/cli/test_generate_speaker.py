@@ -44,7 +44,7 @@ def test_speech_becomes_a_video_of_the_same_length_with_its_sound(dim, said, exa
     write_wav(tmp_path / "said.wav", said[: 2 * RATE + 100])
     ended = dim(
         *("generate-speaker", "said.wav", "--ref", examples / "listener.png", "--size", 128),
-        *("--style", "lively", "--save-motion", "m.npz", "--json"),
+        *("--style", "lively", "--head", 0, "--save-motion", "m.npz", "--json"),
     )
     assert ended.code == 0, ended.err
     assert frames_of(tmp_path / "said-speaker.mp4") == 51
@@ -53,6 +53,7 @@ def test_speech_becomes_a_video_of_the_same_length_with_its_sound(dim, said, exa
     motion = Motion.load(tmp_path / "m.npz")
     assert len(motion) == 51
     assert lip_opening(motion).std() > 0.005
+    assert np.ptp(motion.head, axis=0).max() < 1e-4  # the picture's pose, all through
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dimcli.cli import generate, motion
+from dimcli.data.gains import NAMES, Gains
 from dimcli.media.probe import chosen_track
 
 RENAMED = {
@@ -60,11 +61,16 @@ def test_every_option_reaches_its_parameter(
         raise _Called
 
     monkeypatch.setattr(module, name, record)
-    given = {option: object() for option in inspect.signature(command).parameters}
+    options = inspect.signature(command).parameters
+    gains = {name: 0.5 + 0.1 * i for i, name in enumerate(NAMES) if "blinks" in options}
+    given = {option: gains.get(option, object()) for option in options}
     with pytest.raises(_Called):
         command(**given)
 
     given.pop("as_json")
     given.setdefault("audio_track", None)
+    if gains:
+        given = {name: value for name, value in given.items() if name not in gains}
+        given["gains"] = Gains(**gains)
     expected = {(RENAMED | own_names).get(option, option): value for option, value in given.items()}
     assert {name: arrived.get(name) for name in expected} == expected

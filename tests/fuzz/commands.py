@@ -163,6 +163,11 @@ SMALL: dict[str, tuple[str, ...]] = {
     "--hours": ("0.01", "0", "-1", "nan", "x", "1e9"),
     "--background": ("keep", "blur", "grey", "#12345", "transparent", "../canary", "a/b"),
     "--traits": ("nods=1.2", "nods=0", "x=1", "nods", "nods=nan"),
+    **{
+        f"--{gain}": ("0", "0.7", "1.5", "2.1", "-1", "nan", "x")
+        for gain in ("smile", "brows", "blinks", "gaze")
+    },
+    "--head": ("0", "0.7", "2.1", "nan", "open", "flame", "x"),  # a gain, or a kind of head
     "--size": ("64", "65", "127", "63", "4097", "0", "-64", "1e2"),
     "--samples": ("1", "2", "0", "101", "-1", "9" * 30),
     "--steps": ("1", "2", "0", "-1", "x", "1.5"),
