@@ -6,16 +6,21 @@ clamped. A pause is therefore the same few numbers in a studio recording, in a c
 and in synthetic speech.
 
 A stream knows nothing of its clip beforehand, so for :class:`OnlineMel` everything is relative to
-the last 30 seconds heard, and the first half second counts as silence. After a few seconds of
-speech its features are close to the whole clip's; a model takes either (their name and width are
-the same). A frame's features depend on the sound up to the frame's end and on nothing later.
+the last 30 seconds heard, without long pauses: who has been silent for minutes is heard at once.
+The first half second counts as silence. After a few seconds of speech its features are close to the
+whole clip's; a model takes either (their name and width are the same). A frame's features depend on
+the sound up to the frame's end and on nothing later.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
+
 import numpy as np
 
 from dimcli.audio.sound import SAMPLE_RATE, checked_sound
+from dimcli.core.masks import widened
 from dimcli.core.motion import Floats
 
 NUM_MELS = 28
@@ -40,6 +45,10 @@ BLOCK_HOPS = 3000
 HISTORY_S = 30.0
 """How far back a stream's levels, noise and pitch are looked up."""
 SETTLING_S = 0.5
+PAUSE_S = 1.5
+"""What is further than this from speech is forgotten, but for the last of it, twice as long."""
+LOOK_UP_S = 0.16
+"""How often they are looked up."""
 
 
 def mel(samples: Floats, rate: int, fps: float, frames: int) -> Floats:
@@ -80,6 +89,7 @@ def silence(frames: int) -> Floats:
     return features
 
 
+@cache
 def _mel_filters() -> Floats:
     """Triangular mel filters between 80 and 7600 Hz: [WINDOW // 2 + 1, NUM_MELS]."""
     edges_mel = np.linspace(_hz_to_mel(80.0), _hz_to_mel(7600.0), NUM_MELS + 2)
@@ -130,37 +140,80 @@ def analyse(samples: Floats, hops: int) -> tuple[Floats, Floats, Floats, Floats]
     return power, energy, voicing, pitch
 
 
-def normalise(power: Floats, energy: Floats, voicing: Floats, pitch: Floats) -> Floats:
-    """Features at the 10 ms rate, made relative to the clip's own speech: [H, 32]."""
-    scale = 4.0 / (WINDOW * WINDOW)
-    level_db = 10.0 * np.log10(energy * scale + 1e-12)
-    smooth_db = _smooth(level_db, 3)
-    speech_db = float(np.quantile(smooth_db, 0.95))
-    if speech_db < SILENCE_DBFS:
-        return silence(len(energy))
-    floor_db = float(np.quantile(smooth_db, 0.05))
+@dataclass(frozen=True)
+class Levels:
+    """What a sound's features are relative to: the level of its speech and of its pauses, the
+    ``noise`` [28] in each band's power, the ``centre`` [28] of its speech there (dB), and the
+    middle of its pitch (Hz)."""
+
+    speech_db: float
+    floor_db: float
+    noise: Floats
+    centre: Floats
+    pitch: float
+
+    @classmethod
+    def of(cls, power: Floats, energy: Floats, voicing: Floats, pitch: Floats) -> Levels | None:
+        """Those of an analysed sound (:func:`analyse`); None where it is silent."""
+        smooth_db = _smooth(_level_db(energy), 3)
+        speech_db = float(np.quantile(smooth_db, 0.95))
+        if speech_db < SILENCE_DBFS:
+            return None
+        floor_db = float(np.quantile(smooth_db, 0.05))
+        activity = _activity(smooth_db, speech_db, floor_db)
+        active = activity > 0.5
+        if not active.any():
+            return None
+        noise = np.quantile(power, 0.05, axis=0)
+        # A band's mean is over its upper part, so that gaps inside words do not move it.
+        centre = np.quantile(_bands_db(power, noise)[active], 0.7, axis=0)
+        sure = _voiced(activity, voicing) > 0.6
+        middle = float(np.median(pitch[sure])) if sure.sum() > 10 else 150.0
+        return cls(speech_db, floor_db, noise, centre, middle)
+
+    def activity(self, energy: Floats) -> Floats:
+        """Whether somebody speaks, 0..1, in windows of speech-band power [H]: [H]."""
+        return _activity(_smooth(_level_db(energy), 3), self.speech_db, self.floor_db)
+
+
+def _level_db(energy: Floats) -> Floats:
+    return np.asarray(10.0 * np.log10(energy * (4.0 / (WINDOW * WINDOW)) + 1e-12))
+
+
+def _activity(smooth_db: Floats, speech_db: float, floor_db: float) -> Floats:
     # The threshold keeps to the same place between noise and speech, whatever their distance is.
     threshold = max(speech_db - 22.0, floor_db + 0.45 * (speech_db - floor_db), SILENCE_DBFS)
     width = max(0.08 * (speech_db - floor_db), 1.0)
-    activity = 1.0 / (1.0 + np.exp(-np.clip((smooth_db - threshold) / width, -30, 30)))
-    active = activity > 0.5
-    if not active.any():
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip((smooth_db - threshold) / width, -30, 30))))
+
+
+def _bands_db(power: Floats, noise: Floats) -> Floats:
+    return np.asarray(10.0 * np.log10(np.maximum(power - 2.0 * noise, 1e-12)))
+
+
+def _voiced(activity: Floats, voicing: Floats) -> Floats:
+    return np.asarray(activity * np.clip((voicing - 0.35) / 0.4, 0.0, 1.0))
+
+
+def normalise(
+    power: Floats,
+    energy: Floats,
+    voicing: Floats,
+    pitch: Floats,
+    levels: Levels | None = None,
+) -> Floats:
+    """Features at the 10 ms rate, made relative to ``levels``, by default the sound's own:
+    [H, 32]."""
+    levels = levels or Levels.of(power, energy, voicing, pitch)
+    if levels is None:
         return silence(len(energy))
-
-    noise = np.quantile(power, 0.05, axis=0)
-    clean = np.maximum(power - 2.0 * noise, 1e-12)
-    bands_db = 10.0 * np.log10(clean)
-    # A band's mean is over its upper part, so that gaps inside words do not move it.
-    centre = np.quantile(bands_db[active], 0.7, axis=0)
-    bands = np.clip((bands_db - centre) / RANGE_DB, -1.0, 0.6)
-
-    voiced = activity * np.clip((voicing - 0.35) / 0.4, 0.0, 1.0)
-    sure = voiced > 0.6
-    middle = np.median(pitch[sure]) if sure.sum() > 10 else 150.0
-    octaves = np.clip(np.log2(pitch / middle), -1.0, 1.0)
+    activity = levels.activity(energy)
+    voiced = _voiced(activity, voicing)
+    octaves = np.clip(np.log2(pitch / levels.pitch), -1.0, 1.0)
     features = np.empty((len(energy), MEL_DIM), dtype=np.float32)
-    features[:, :NUM_MELS] = bands
-    features[:, LEVEL] = np.clip((level_db - speech_db) / RANGE_DB, -1.0, 0.5)
+    bands_db = _bands_db(power, levels.noise)
+    features[:, :NUM_MELS] = np.clip((bands_db - levels.centre) / RANGE_DB, -1.0, 0.6)
+    features[:, LEVEL] = np.clip((_level_db(energy) - levels.speech_db) / RANGE_DB, -1.0, 0.5)
     features[:, ACTIVITY] = activity
     features[:, VOICING] = voiced
     features[:, PITCH] = octaves * (voiced > 0.5)
@@ -203,10 +256,9 @@ class OnlineMel:
         self._first = 0  # number of the first sample in the buffer
         self._samples = np.zeros(0, np.float32)
         self._hop = 0  # the next to analyse
-        self._power = np.zeros((0, 0), np.float32)
-        self._energy = np.zeros(0, np.float32)
-        self._voicing = np.zeros(0, np.float32)
-        self._pitch = np.zeros(0, np.float32)
+        # power, energy, voicing and pitch of the windows looked back on, the last of them whole
+        self._past: tuple[Floats, ...] = ()
+        self._levels: Levels | None = None
 
     def feed(self, samples: Floats) -> Floats:
         """Features float32 [n, rows * 32] of the n frames that end within what was heard with
@@ -229,12 +281,29 @@ class OnlineMel:
 
     def _describe(self, frame: int) -> Floats:
         self._analyse_until(self._end(frame))
-        past = len(self._energy)
-        if frame / self._fps < SETTLING_S or past < 2:
+        if self._levels is None or frame % max(1, round(LOOK_UP_S * self._fps)) == 0:
+            self._look_up()
+        if frame / self._fps < SETTLING_S or self._levels is None:
             return np.tile(silence(1)[0], self._rows)
-        fine = normalise(self._power, self._energy, self._voicing, self._pitch)
+        # the frame's windows, and as many before as smoothing reaches
+        last = int(np.ceil(2 * HOPS_A_SECOND / self._fps)) + 10
+        power, energy, voicing, pitch = (part[-last:] for part in self._past)
+        fine = normalise(power, energy, voicing, pitch, self._levels)
         places = frame + (np.arange(self._rows) - self._rows // 2) / self._rows
         return np.concatenate([self._row(fine, place) for place in places])
+
+    def _look_up(self) -> None:
+        """Find the levels of what is looked back on, and forget long pauses in it."""
+        if not self._past or len(self._past[0]) < 2:
+            return
+        self._levels = Levels.of(*self._past)
+        reach = round(PAUSE_S * HOPS_A_SECOND)
+        kept = np.zeros(len(self._past[1]), bool)
+        if self._levels is not None:
+            kept = widened(self._levels.activity(self._past[1]) > 0.5, reach, reach)
+        kept[-2 * reach :] = True
+        if not kept.all():
+            self._past = tuple(part[kept] for part in self._past)
 
     def _row(self, fine: Floats, place: float) -> Floats:
         """The row about ``place``, in frames, from the rows every 10 ms so far: [32]."""
@@ -264,11 +333,10 @@ class OnlineMel:
         local = self._samples[start - self._first : last * HOP + WINDOW // 2 - self._first]
         found = [part[before:] for part in analyse(local, before + count)]
         kept = round(HISTORY_S * HOPS_A_SECOND)
-        power = np.concatenate([self._power, found[0]]) if self._energy.size else found[0]
-        self._power = power[-kept:]
-        self._energy = np.concatenate([self._energy, found[1]])[-kept:]
-        self._voicing = np.concatenate([self._voicing, found[2]])[-kept:]
-        self._pitch = np.concatenate([self._pitch, found[3]])[-kept:]
+        past = self._past or tuple(part[:0] for part in found)
+        self._past = tuple(
+            np.concatenate([old, new])[-kept:] for old, new in zip(past, found, strict=True)
+        )
         self._hop = last + 1
         needed = max(0, self._hop - 1 - WINDOW // 2 // HOP) * HOP
         self._samples = self._samples[max(0, needed - self._first) :]

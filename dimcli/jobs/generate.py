@@ -128,11 +128,16 @@ class Generator:
         Without motion, the last frame begins before the sound ends. Raises InputError for a
         listener who needs the speaker's face, where there is none.
         """
+        from dimcli.models.dim.online import OnlineModel
+        from dimcli.tracking.streaming import watched
+
         data = self._model.config.data
         if self.role == "listener" and source.motion is None and not self.answers_voices:
             named = f"{source.sound}: has no picture, only sound; " if source.sound else ""
             raise InputError(named + NEEDS_FACE)
         seen = source.motion and source.motion.resampled(data.fps)
+        if seen is not None and source.motion is not None and isinstance(self._model, OnlineModel):
+            seen = watched(source.motion, data.fps, len(seen))
         if seen is None or source.motion is None:
             frames = max(1, int(np.ceil(len(source.samples) / SOUND_RATE * data.fps - 1e-6)))
             fps, answered = data.fps, frames
@@ -295,6 +300,7 @@ class Watching:
     region: str | None = None
     who: str | None = None
     audio: Path | None = None
+    online: bool = False
 
 
 def _open_speech(path: Path, *_: Any) -> Callable[[Progress], Source]:
@@ -317,7 +323,9 @@ def _open_clip(
         return _open_speech(how.audio or path)
     media.probe_video(path)
     area = area_in(path, how.region, how.who)
-    track_face = face_tracker(path, tracker, how.checkpoint, region=area, device=device)
+    track_face = face_tracker(
+        path, tracker, how.checkpoint, region=area, online=how.online, device=device
+    )
     sound = how.audio or path
 
     def take_in(progress: Progress) -> Source:
@@ -463,7 +471,14 @@ def generate_videos(
 
     # The model's library takes seconds to import: it comes up while the source is taken in.
     loading = (models or Models()).loading(facts.load, run, device, online)
-    how = Watching(tracker=tracker, checkpoint=checkpoint, region=region, who=who, audio=audio)
+    how = Watching(
+        tracker=tracker,
+        checkpoint=checkpoint,
+        region=region,
+        who=who,
+        audio=audio,
+        online=online,
+    )
     take_in = facts.open(source, space, how, weights, device)
     fitted, remarks = read_reference(reference) if reference else (None, ())
     ready = renderer_for(space, renderer, fitted, size, device, background)

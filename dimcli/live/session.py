@@ -135,7 +135,7 @@ class Session:
 
     @cached_property
     def _eyes(self) -> FaceStream:
-        return FaceStream(self._fps)
+        return FaceStream()
 
     def advance(self, now_s: float) -> list[LiveFrame]:
         """It is ``now_s``: the frames that are due by now and were not given yet."""

@@ -7,12 +7,16 @@ whole clip whether its jaw is read off the lips. Here both are said from what ha
 from __future__ import annotations
 
 from collections import deque
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 
 from dimcli.core.motion import HEAD, JAW, MOTION_DIM, Floats, Motion, Picture, slerp_axis_angle
+from dimcli.core.progress import Progress, silent
+from dimcli.media import probe_video, read_frames
 from dimcli.tracking.following import Face, Follower
-from dimcli.tracking.landmarks import measure, motion_values
+from dimcli.tracking.landmarks import TRACKER, facts_of_track, measure, motion_values
 from dimcli.tracking.networks import JAW_OPEN, Bundle
 from dimcli.tracking.postprocessing import ignores_lips, jaw_open_of_lips
 from weights.canonical_face import canonical_face
@@ -22,6 +26,8 @@ LOST_S = 0.5
 EVIDENCE_S, LEAST_EVIDENCE_S = 30.0, 4.0
 """Whether the lips say how far the jaw is open is judged by so much of the past, at most and at
 least."""
+PICTURES_A_SECOND = 25.0
+"""About; at other rates what is told in seconds is a little longer or shorter."""
 EARLY_S = 1e-4
 """Times are compared with so much play: those of a video's frames are rounded."""
 
@@ -29,12 +35,11 @@ EARLY_S = 1e-4
 class FaceStream:
     """The motion of the largest face, from pictures one after the other."""
 
-    def __init__(self, fps: float = 25.0) -> None:
-        """``fps``: about how many pictures come a second."""
-        self.follower = Follower(Bundle.shipped(), fps)
-        self._fps = fps
+    def __init__(self) -> None:
+        self.follower = Follower(Bundle.shipped(), PICTURES_A_SECOND)
         # jawOpen and the lip gap of each face
-        self._jaws: deque[tuple[float, float]] = deque(maxlen=round(EVIDENCE_S * fps))
+        kept = round(EVIDENCE_S * PICTURES_A_SECOND)
+        self._jaws: deque[tuple[float, float]] = deque(maxlen=kept)
 
     def __call__(self, picture: Picture) -> Floats | None:
         """One frame of motion [56] in the ``arkit`` space, or None where no face is."""
@@ -49,9 +54,9 @@ class FaceStream:
         )
         jaw_open = blendshapes[:, JAW_OPEN]
         self._jaws.append((float(jaw_open[0]), float(gap[0])))
-        if len(self._jaws) >= LEAST_EVIDENCE_S * self._fps:
+        if len(self._jaws) >= LEAST_EVIDENCE_S * PICTURES_A_SECOND:
             opened, gaps = np.array(self._jaws, np.float32).T
-            if ignores_lips(opened, gaps, self._fps):
+            if ignores_lips(opened, gaps, PICTURES_A_SECOND):
                 jaw_open = jaw_open_of_lips(gap)
         return motion_values(rotation, blendshapes, jaw_open)[0]
 
@@ -115,3 +120,35 @@ def watched(motion: Motion, fps: float, frames: int) -> Motion:
     rows = np.stack([watch.next() for _ in range(frames)])
     there = np.isfinite(rows[:, 0])
     return Motion(np.nan_to_num(rows), fps=fps, space=motion.space, valid=there, meta=motion.meta)
+
+
+def track_online(
+    path: Path,
+    *,
+    region: tuple[int, int, int, int] | None = None,
+    progress: Progress = silent,
+) -> Motion:
+    """Motion of the largest face of a video, each frame as it is known when it comes: those without
+    a face are not ``valid``, and zero. See :func:`dimcli.tracking.landmarks.track_face`."""
+    info = probe_video(path)
+    width, height = (info.width, info.height) if region is None else region[2:]
+    expected = max(1, round(info.duration_s * info.fps))
+    stream = FaceStream()
+    rows = []
+    with closing(read_frames(info, region=region)) as frames:
+        for count, face in enumerate(stream.follower(frames), start=1):
+            rows.append(stream.motion_of(face, width, height))
+            progress("tracking", count, max(expected, count))
+    valid = np.array([row is not None for row in rows])
+    nobody = np.zeros(MOTION_DIM, np.float32)
+    values = np.stack([nobody if row is None else row for row in rows])
+    facts = facts_of_track(
+        path,
+        valid,
+        tracker=TRACKER,
+        smooth=False,
+        size=(width, height),
+        most_faces=stream.follower.most_faces,
+        region=region,
+    )
+    return Motion(values, fps=info.fps, valid=valid, meta=facts)

@@ -45,18 +45,22 @@ def face_tracker(
     *,
     smooth: bool = False,
     region: Region | None = None,
+    online: bool = False,
     device: str = "auto",
 ) -> Callable[[Progress], Motion]:
     """What tracks the face in ``video``, or in its ``region`` (x, y, width, height px), with
-    everything that can be wrong from the start checked, and its network loaded.
+    everything that can be wrong from the start checked, and its network loaded. ``online``: the
+    built-in tracker knows nothing of what follows (:mod:`dimcli.tracking.streaming`).
 
     ``checkpoint`` is that of ``emoca``, ``deca`` or ``smirk``, by default the imported one. Raises
     InputError.
     """
     if space_of(tracker) == "arkit":
         check_no_checkpoint(tracker, checkpoint)
-        from dimcli.tracking import landmarks
+        from dimcli.tracking import landmarks, streaming
 
+        if online:
+            return lambda progress: streaming.track_online(video, region=region, progress=progress)
         return lambda progress: landmarks.track_video(
             video, smooth=smooth, region=region, progress=progress
         )

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
+from dimcli.audio import load_encoder
 from dimcli.audio.log_mel import online_mel
 from dimcli.core.motion import Motion
+from dimcli.core.progress import silent
+from dimcli.jobs.generate import Listener, Source
 from dimcli.live.session import Session
+from dimcli.media import read_audio, read_frames
+from dimcli.models.dim.online import OnlineModel
 from dimcli.tracking.streaming import Watch, watched
+from dimcli.tracking.trackers import face_tracker
 from tests.answers import generate_online
 from tests.stores import smooth
 
@@ -93,3 +99,19 @@ def test_a_picture_counts_from_when_it_comes_and_who_is_gone_for_long_is_not_the
     there = np.isfinite(rows[:, 0])
     assert there[:11].all()
     assert not there[11:].any()
+
+
+@pytest.mark.slow
+def test_a_session_that_is_shown_a_clip_gives_what_the_job_does_online(listener, short_speaker):
+    job = Listener(OnlineModel(listener, "listener"), load_encoder("mel", online=True))
+    motion = face_tracker(short_speaker, online=True)(silent)
+    heard = read_audio(short_speaker, 16000)
+    answer = job.answer(job.perceive(Source(heard, motion)), seed=5)
+    session, frames = Session(listener, seed=5), []
+    for index, picture in enumerate(read_frames(short_speaker)):
+        session.hear(heard[640 * index : 640 * (index + 1)])
+        session.see(picture, index / 25)
+        frames += session.advance(index / 25)
+    frames += session.finish(len(motion))
+    assert np.array_equal(np.stack([frame.values for frame in frames]), answer.values)
+    assert all(frame.seen for frame in frames)

@@ -168,3 +168,11 @@ def test_a_voice_alone_is_refused_by_weights_that_need_a_face() -> None:
         listener.feed(listener.start(0), speaker(20)[1])
     with pytest.raises(InputError, match="no motion of the speaker"):
         generate_online(make(), None, speaker(20)[1], seed=0)
+
+
+def test_who_speaks_after_a_long_silence_is_heard_at_once() -> None:
+    samples = sound(4.0)
+    late = np.concatenate([samples, np.zeros(16000 * 40, np.float32), samples])
+    again = online_mel(late, 25.0, 1200)[1100:]
+    whole = mel(samples, 16000, 25.0, 100)
+    assert np.abs(again - whole).mean() < 0.1 * np.abs(whole - whole.mean(axis=0)).mean()
