@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dimcli.cli import evaluate, generate, motion, prepare, train, train_renderer, weights
+from dimcli.cli import evaluate, generate, motion, prepare, serve, train, train_renderer, weights
 
 app = typer.Typer(
     name="dim",
@@ -51,6 +51,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train-renderer": train_renderer.train_renderer,
     "eval": evaluate.evaluate,
     "table": evaluate.table,
+    "serve": serve.serve,
     "doctor": weights.doctor,
 }
 """In the order that ``dim --help`` lists them."""

@@ -157,9 +157,11 @@ COMMANDS = (
     call(0.3, "weights", "fetch", "nobody/nothing"),
     call(0.3, "weights", "push", RUNS, "--to", "nobody/nothing"),
     call(0.5, "doctor"),
+    call(0.5, "serve", "--port", "0", "--folder", Out("videos")),
 )  # fmt: skip
 
 SMALL: dict[str, tuple[str, ...]] = {
+    "--host": ("127.0.0.1", "localhost", "0.0.0.0", "::1", "203.0.113.7", "x" * 300, "", "1"),
     "--hours": ("0.01", "0", "-1", "nan", "x", "1e9"),
     "--background": ("keep", "blur", "grey", "#12345", "transparent", "../canary", "a/b"),
     "--traits": ("nods=1.2", "nods=0", "x=1", "nods", "nods=nan"),
@@ -275,7 +277,7 @@ def make_plan(seed: int, seeds: Path, folder: Path) -> Plan:
     lay_out(folder, seeds)
     command = random.choices(COMMANDS, [each.weight for each in COMMANDS])[0]
     plan = Plan(seed, [], folder)
-    plan.online = command.words in (("weights", "fetch"), ("weights", "push"))
+    plan.online = command.words in (("weights", "fetch"), ("weights", "push"), ("serve",))
     plan.keeps = command.words[0] == "prepare"
     plan.homes = command.words in (("weights", "import"), ("train-renderer",))
     if command.home:

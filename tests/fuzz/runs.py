@@ -194,6 +194,8 @@ def become_command(plan: Plan) -> NoReturn:
         sys.addaudithook(watcher(plan))
         from dimcli.cli import main
 
+        if plan.arguments[0] == "serve":
+            stop_at_serving()
         main(plan.arguments)
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 1
@@ -206,6 +208,16 @@ def become_command(plan: Plan) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def stop_at_serving() -> None:
+    """A server that is ready ends, and no browser is opened."""
+    import webbrowser
+
+    import uvicorn
+
+    uvicorn.Server.run = lambda self, sockets=None: None
+    webbrowser.open = lambda url: True
 
 
 def redirect(folder: Path) -> None:

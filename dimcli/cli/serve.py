@@ -1,0 +1,60 @@
+"""``dim serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dimcli.cli import console
+
+if TYPE_CHECKING:
+    from dimcli.web.server import Address
+
+
+def serve(
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to bind to. Any but this machine's own (127.0.0.1) lets others in, who "
+            "need the token that is then printed."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to bind to; 0 takes any that is free.")
+    ] = 8765,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where made and recorded videos are kept. Default: in the user's folder.",
+            show_default=False,
+        ),
+    ] = None,
+    browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Serve a page on this machine: a face that listens while you talk, and videos from files."""
+    from dimcli.core.errors import MissingDependencyError
+
+    try:
+        import starlette  # noqa: F401  is it here?
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+    except ImportError:
+        raise MissingDependencyError(
+            "dim serve needs a server: pip install 'dim-listener[serve]'"
+        ) from None
+    import weights
+    from dimcli.web.server import serve as serve_page
+
+    def ready(address: Address) -> None:
+        console.say(f"open {address.url} (Ctrl-C ends it)")
+        if browser:
+            import webbrowser
+
+            webbrowser.open(address.url)
+
+    try:
+        serve_page(host, port, folder or weights.user_folder() / "serve", ready)
+    except KeyboardInterrupt:
+        console.say("stopped")

@@ -1,0 +1,273 @@
+"""The server of ``dim serve``: the page, the queue of videos, and the sessions.
+
+GET    /                        the page
+GET    /api/status              version, faces, whether there is a live listener
+GET    /api/videos              the queue and what came of it
+POST   /api/uploads?name=a.mp4  a file for a job, as it is; gives the name it has here
+POST   /api/videos              a job
+GET    /api/videos/ID/video.mp4
+DELETE /api/videos/ID           cancels a job, removes a video
+WS     /stream                  a session: :mod:`dimcli.web.stream`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+import dimcli
+from dimcli.core.documents import parse_json
+from dimcli.core.errors import InputError
+from dimcli.core.files import check_folder
+from dimcli.core.limits import LARGEST_SEED
+from dimcli.web import limits
+from dimcli.web.guard import Guard, is_loopback
+from dimcli.web.shelf import Entry, Shelf
+
+PAGE = Path(__file__).parent / "page"
+OPTIONS = {"listener": ("attitude", "style", "layout", "seed"), "speaker": ("style", "seed")}
+"""What may be said of a job, by its kind."""
+
+
+def faces() -> dict[str, Path]:
+    """The pictures that come with the page, of people who do not exist, by name."""
+    return {path.stem: path for path in sorted((PAGE / "faces").glob("*.jpg"))}
+
+
+class Site:
+    """What the server answers."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self.app = Starlette(
+            routes=[
+                Route("/api/status", self.status),
+                Route("/api/uploads", self.upload, methods=["POST"]),
+                Route("/api/videos", self.videos),
+                Route("/api/videos", self.add, methods=["POST"]),
+                Route("/api/videos/{id}", self.remove, methods=["DELETE"]),
+                Route("/api/videos/{id}/video.mp4", self.video),
+                Mount("/", StaticFiles(directory=PAGE, html=True)),
+            ],
+            exception_handlers={InputError: _told, ClientDisconnect: _gone},
+            lifespan=self._working,
+        )
+
+    @asynccontextmanager
+    async def _working(self, app: Starlette) -> AsyncIterator[None]:
+        self.shelf.open()
+        work = asyncio.create_task(self.shelf.run())
+        try:
+            yield
+        finally:
+            work.cancel()
+            await self.shelf.close()
+
+    async def status(self, request: Request) -> Response:
+        """What the page shows before anything is begun."""
+        return JSONResponse({"version": dimcli.__version__, "faces": list(faces()), "live": False})
+
+    async def videos(self, request: Request) -> Response:
+        """The queue and the videos that were made, oldest first."""
+        return JSONResponse([shown(entry) for entry in self.shelf.entries.values()])
+
+    async def upload(self, request: Request) -> Response:
+        """Take in a file, the body of the request."""
+        try:
+            async with asyncio.timeout(limits.UPLOAD_S):
+                name = request.query_params.get("name", "")
+                return JSONResponse({"name": await self.shelf.upload(name, _chunks(request))})
+        except TimeoutError:
+            raise InputError("the file came too slowly") from None
+
+    async def add(self, request: Request) -> Response:
+        """Put a job into the queue: ``kind``, ``title``, ``source``, ``picture``, ``options``."""
+        body = b""
+        async for chunk in _chunks(request):
+            body += chunk
+            if len(body) > limits.REQUEST_BYTES:
+                raise InputError(f"the request is larger than {limits.REQUEST_BYTES} bytes")
+        job = Job.of(parse_json(body, "the request"))
+        picture: Path | str = faces().get(job.picture, job.picture)
+        entry = self.shelf.add(job.kind, job.title, job.source, picture, job.options)
+        return JSONResponse(shown(entry), 201)
+
+    async def remove(self, request: Request) -> Response:
+        """Cancel a job or remove a video."""
+        there = await self.shelf.remove(request.path_params["id"])
+        return Response(status_code=204) if there else _missing()
+
+    async def video(self, request: Request) -> Response:
+        """A finished video, to be watched or, with ``?download``, kept."""
+        entry = self.shelf.entries.get(request.path_params["id"])
+        if entry is None or entry.state != "done":
+            return _missing()
+        kept = "download" in request.query_params
+        return FileResponse(
+            self.shelf.video(entry.id),
+            media_type="video/mp4",
+            filename=f"{Path(entry.title).stem}-{entry.kind}.mp4",
+            content_disposition_type="attachment" if kept else "inline",
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as a client asks for it."""
+
+    kind: str
+    title: str
+    source: str
+    picture: str
+    options: dict[str, Any]
+
+    @classmethod
+    def of(cls, asked: Any) -> Job:
+        """The job that a request names. Raises InputError."""
+        if not isinstance(asked, dict):
+            raise InputError("the request is no JSON object")
+        words = {name: asked.get(name, "") for name in ("kind", "title", "source", "picture")}
+        options = asked.get("options", {})
+        if not all(isinstance(word, str) for word in words.values()):
+            raise InputError(f"{', '.join(words)}: expected texts")
+        if words["kind"] not in OPTIONS:
+            raise InputError(f"kind: expected one of {', '.join(OPTIONS)}")
+        known = OPTIONS[words["kind"]]
+        if not isinstance(options, dict) or not options.keys() <= set(known):
+            raise InputError(f"options: expected some of {', '.join(known)}")
+        seed = options.get("seed", 0)
+        if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
+            raise InputError(f"seed: expected 0 to {LARGEST_SEED}")
+        if not all(isinstance(value, str) for name, value in options.items() if name != "seed"):
+            raise InputError("options: expected words")
+        return cls(**words, options=options)
+
+
+def shown(entry: Entry) -> dict[str, Any]:
+    """An entry as clients see it."""
+    facts = asdict(entry)
+    return {name: facts[name] for name in facts if name not in ("source", "picture")}
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    stream = request.stream()
+    while True:
+        async with asyncio.timeout(limits.UNREAD_S):
+            chunk = await anext(stream, None)
+        if chunk is None:
+            return
+        yield chunk
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)[:300]}, 400)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it
+
+
+def _missing() -> Response:
+    return PlainTextResponse("no such video\n", 404)
+
+
+class _Impatient(H11Protocol):
+    """HTTP that closes a connection on which no request comes."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(limits.HEAD_S, self._close_unused)
+
+    def _close_unused(self) -> None:
+        if self.cycle is None and self.transport.get_protocol() is self:
+            self.transport.close()
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server is reached, and the token that it asks for, if it does."""
+
+    host: str
+    port: int
+    token: str | None
+
+    @property
+    def url(self) -> str:
+        """What to open in a browser on this machine."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        if self.host in ("0.0.0.0", "::"):
+            name = socket.gethostname()
+        return f"http://{name}:{self.port}/" + (f"?token={self.token}" if self.token else "")
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens on ``port`` (0: any that is free). Raises InputError."""
+    try:
+        family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError):
+        raise InputError(f"--host {host[:80]}: no such address; expected 127.0.0.1") from None
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where)
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"--host {host} --port {port}: cannot be used ({error.strerror}); pass another --port"
+        ) from None
+    return listening
+
+
+class Server(uvicorn.Server):
+    """A server on a socket that is bound already; ``address`` says where."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+        self.listening = bound(host, port)
+        token = None if is_loopback(host) else secrets.token_urlsafe(24)
+        self.address = Address(host, self.listening.getsockname()[1], token)
+        super().__init__(
+            uvicorn.Config(
+                Guard(app, host, token),
+                http=_Impatient,
+                ws="websockets-sansio",
+                ws_max_size=limits.MESSAGE_BYTES,
+                ws_ping_interval=limits.IDLE_PINGS_S,
+                ws_ping_timeout=limits.IDLE_PINGS_S,
+                ws_per_message_deflate=False,
+                limit_concurrency=limits.CONNECTIONS,
+                timeout_graceful_shutdown=3,
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+            )
+        )
+
+    def serve_here(self, ready: Callable[[Address], None]) -> None:
+        """Serve until the process is interrupted; ``ready`` is told where."""
+        ready(self.address)
+        self.run(sockets=[self.listening])
+
+
+def serve(host: str, port: int, folder: Path, ready: Callable[[Address], None]) -> None:
+    """Serve until the process is interrupted. Videos are kept in ``folder``."""
+    check_folder(folder)
+    server = Server(Site(Shelf(folder)).app, host, port)
+    folder.mkdir(parents=True, exist_ok=True)
+    server.serve_here(ready)
