@@ -11,7 +11,15 @@ import typer
 from typer.core import TyperCommand
 
 from dimcli.cli import console
-from dimcli.cli.options import DeviceOption, Job, JsonOption, Role, SeedOption, job
+from dimcli.cli.options import (
+    DeviceOption,
+    Job,
+    JsonOption,
+    ReactingOption,
+    Role,
+    SeedOption,
+    job,
+)
 from dimcli.cli.train_options import PresetOption, SetOption, overrides
 from dimcli.core.errors import InputError
 
@@ -78,6 +86,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Data set folder. For synthetic: by default a small held-out one."),
     ] = None,
+    reacting: ReactingOption = False,
     weights: Annotated[
         list[str] | None,
         typer.Option(help="Run directory or bundled name, or LABEL=RUN. Repeatable."),
@@ -124,6 +133,7 @@ def evaluate(
         dataset=dataset,
         task=task or ("speaker" if dataset in ("biwi", "vocaset") else "listener"),
         data=data,
+        reacting=reacting,
         weights=weights or (),
         baselines=baselines or (),
         split=split,
@@ -154,6 +164,7 @@ def table(
         Path | None,
         typer.Option(help="Data set folder. For synthetic: by default made in the folder."),
     ] = None,
+    reacting: ReactingOption = False,
     preset: PresetOption = "table",
     pretrain_data: Annotated[
         Path | None, typer.Option(help="Data set to pre-train on. Default: --data.")
@@ -179,6 +190,7 @@ def table(
         dataset=dataset,
         output=output,
         data=data,
+        reacting=reacting,
         pretrain_data=pretrain_data,
         preset=preset,
         conversations=conversations,

@@ -35,6 +35,10 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace an output th
 SeedOption = Annotated[
     int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Same seed, same result.")
 ]
+ReactingOption = Annotated[
+    bool,
+    typer.Option("--reacting", help="Draw speakers who react to their listeners (synthetic)."),
+]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
 SizeOption = Annotated[
     int | None,

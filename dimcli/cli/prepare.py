@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import CheckpointOption, JsonOption, SeedOption
+from dimcli.cli.options import CheckpointOption, JsonOption, ReactingOption, SeedOption
 from dimcli.cli.prepare_options import (
     AudioOption,
     DataOutputOption,
@@ -234,12 +234,14 @@ def prepare_synthetic(
     hours: Annotated[
         float, typer.Option(min=0.01, max=100_000, help="Hours of conversation.")
     ] = 1.0,
+    reacting: ReactingOption = False,
     seed: SeedOption = 0,
     workers: WorkersOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Draw dyads whose listener follows a known rule. Run again after a kill, it goes on."""
     from dimcli.data.store import ClipStore
+    from dimcli.data.synthetic.rule import ReactionRule
     from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 
     started = time.monotonic()
@@ -247,7 +249,7 @@ def prepare_synthetic(
         write_synthetic(
             output,
             hours=hours,
-            recipe=Recipe(seed=seed),
+            recipe=Recipe(seed=seed, reaction=ReactionRule() if reacting else None),
             workers=workers,
             progress=lambda done, total: progress("conversations", done, total),
         )

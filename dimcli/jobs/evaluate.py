@@ -14,7 +14,12 @@ from dimcli.audio import NO_SOUND
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import ROLES
-from dimcli.data.corpora.held_out import held_out_speech, held_out_synthetic
+from dimcli.data.corpora.held_out import (
+    HELD_OUT,
+    REACTING,
+    held_out_speech,
+    held_out_synthetic,
+)
 from dimcli.data.folds import Folds
 from dimcli.data.store import ClipStore, data_config
 from dimcli.evaluation.metrics import PARTS
@@ -32,6 +37,11 @@ from dimcli.models.registry import methods, untrained
 
 DATASETS = ("vico", "lm_listener", "l2l", "candor", "clips", "biwi", "vocaset", "synthetic")
 TASKS = ("listener", "speaker")
+SILENT = "This data has no sound: methods that were trained to hear get zeros."
+SPEAKERS_REACT = (
+    "Speakers react to their listeners here: what a speaker does after an answer tells of it, and "
+    "the oracle knows that too."
+)
 _WORKERS = 4
 ORACLE = "oracle"
 NOTES = {
@@ -58,10 +68,12 @@ NO_INTERVALS = (
 class ScoringOptions:
     """How methods are scored; see :func:`dimcli.evaluation.protocols.evaluate`.
 
-    The report shows ``clips`` clips of listeners and the ``command``.
+    The report shows ``clips`` clips of listeners and the ``command``. Synthetic dyads that are made
+    for it have ``reacting`` speakers or not.
     """
 
     split: str = "test"
+    reacting: bool = False
     samples: int | None = None
     seed: int = 0
     bootstrap: int = 1000
@@ -121,7 +133,9 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         )
     if speakers and options.online:
         raise InputError("--online: is of listeners")
-    store = open_store(options.dataset, options.data, progress, task=options.task)
+    store = open_store(
+        options.dataset, options.data, progress, task=options.task, reacting=options.reacting
+    )
     measures = SpeakerMeasures.of(store) if speakers else None
     names, left_out = named_methods(options, store)
     split, remarks = options.split, measures.remarks if measures else ()
@@ -161,7 +175,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         notes=(
             *left_out,
             *protocol_notes(evaluation),
-            *sound_notes(store),
+            *data_notes(store),
             *remarks,
             *gains,
         ),
@@ -209,14 +223,30 @@ def _gains(
     return tuple(gain(evaluation, label, base) for label in trained)
 
 
+def require_drawn(dataset: str | None, data: Path | None, *, reacting: bool) -> None:
+    """Raise InputError if ``reacting`` is asked of dyads that are not drawn for the command."""
+    if reacting and (data is not None or dataset != "synthetic"):
+        raise InputError(
+            "--reacting: is of dyads drawn for this command: take --dataset synthetic and no "
+            "--data; `dim prepare synthetic --reacting` makes such data"
+        )
+
+
 def open_store(
-    dataset: str | None, data: Path | None, progress: Progress = silent, *, task: str = "listener"
+    dataset: str | None,
+    data: Path | None,
+    progress: Progress = silent,
+    *,
+    task: str = "listener",
+    reacting: bool = False,
 ) -> ClipStore:
     """The data set at ``data``, checked to be of the corpus ``dataset`` (None: any will do).
 
     Without ``data``, for ``synthetic``, a small held-out corpus of the ``task`` that is made once
-    and kept. Synthetic speakers are what ``dim prepare speech`` makes.
+    and kept, with ``reacting`` speakers or not. Synthetic speakers are what ``dim prepare speech``
+    makes.
     """
+    require_drawn(dataset, data, reacting=reacting)
     if dataset is not None and dataset not in DATASETS:
         raise InputError(f"--dataset {dataset}: unknown; known: {', '.join(DATASETS)}")
     if data is None:
@@ -225,8 +255,13 @@ def open_store(
                 f"--data: needed for {dataset or 'an evaluation'}; name the folder that "
                 f"`dim prepare {dataset or 'CORPUS'}` wrote, or take --dataset synthetic"
             )
-        make = held_out_speech if task == "speaker" else held_out_synthetic
-        return make(workers=min(_WORKERS, os.cpu_count() or 1), progress=progress)
+        workers = min(_WORKERS, os.cpu_count() or 1)
+        if task == "listener":
+            recipe = REACTING if reacting else HELD_OUT
+            return held_out_synthetic(recipe, workers=workers, progress=progress)
+        if reacting:
+            raise InputError("--reacting: is of listeners; held-out speech has none")
+        return held_out_speech(workers=workers, progress=progress)
     store = ClipStore(data)
     corpus = store.info.made_by.get("prepare")
     accepted = {dataset, "speech"} if (dataset, task) == ("synthetic", "speaker") else {dataset}
@@ -310,11 +345,13 @@ def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def sound_notes(store: ClipStore) -> tuple[str, ...]:
-    """What a reader must know of data without sound."""
-    if store.info.audio_encoder != NO_SOUND.name:
-        return ()
-    return ("This data has no sound: methods that were trained to hear get zeros.",)
+def data_notes(store: ClipStore) -> tuple[str, ...]:
+    """What a reader must know of the data: that it has no sound, or speakers who react."""
+    silent = store.info.audio_encoder == NO_SOUND.name
+    return (
+        *([SILENT] if silent else []),
+        *([SPEAKERS_REACT] if store.info.made_by.get("reacting") else []),
+    )
 
 
 def _reference(options: EvaluationOptions, names: dict[str, str]) -> str | None:

@@ -24,6 +24,7 @@ from dimcli.core.files import check_folder, new_folder, write_text
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import ROLES, Predictor
 from dimcli.data.store import ClipStore, data_config, has_listeners
+from dimcli.data.synthetic.rule import ReactionRule
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 from dimcli.evaluation.behaviour import movement_markdown, movements
 from dimcli.evaluation.metrics import PARTS
@@ -45,9 +46,10 @@ from dimcli.jobs.evaluate import (
     ORACLE,
     EvaluationResult,
     ScoringOptions,
+    data_notes,
     open_store,
     protocol_notes,
-    sound_notes,
+    require_drawn,
 )
 from dimcli.models.answers import load_predictor
 from dimcli.models.chain import require_fit
@@ -234,13 +236,14 @@ def _run(plan: Plan, options: TableOptions, progress: Progress) -> EvaluationRes
 def _open(role: str, options: TableOptions, progress: Progress) -> tuple[ClipStore, ClipStore]:
     """The data set, and the one that is pre-trained on."""
     output, data = options.output, options.data
+    require_drawn(options.dataset, data, reacting=options.reacting)
     check_folder(output).mkdir(parents=True, exist_ok=True)
     if data is None and options.dataset == "synthetic":
         data = output / "data"
         write_synthetic(
             data,
             hours=_SYNTHETIC_HOURS.get(options.preset, _WHOLE_SYNTHETIC_HOURS),
-            recipe=Recipe(seed=1),
+            recipe=Recipe(seed=1, reaction=ReactionRule() if options.reacting else None),
             progress=lambda done, total: progress("drawing dyads", done, total),
         )
     store = open_store(options.dataset, data, progress, task=role)
@@ -434,7 +437,7 @@ def _write(
         notes=(
             *plan.notes,
             *protocol_notes(evaluation),
-            *sound_notes(store),
+            *data_notes(store),
             *(measures.remarks if measures else ()),
             *([SMOKE_TEST] if options.preset == "tiny" else []),
         ),

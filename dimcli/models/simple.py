@@ -16,6 +16,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.data.clip import ROLES, ClipRecord, Stimulus
 from dimcli.data.store import ClipStore
+from dimcli.data.synthetic.rule import ReactionRule
 from dimcli.data.synthetic.synthetic import Recipe, conversation_index, redraw_listener
 from dimcli.models.registry import Method, register
 from dimcli.models.windows import clip_to_range
@@ -102,7 +103,9 @@ class Oracle:
     """A new draw of the synthetic listener given the true hidden events of the speaker.
 
     It is the best that can be said without seeing the listener: what is left between it and the
-    truth is the rule's own chance. Only for synthetic data made by ``recipe``.
+    truth is the rule's own chance. Only for synthetic data made by ``recipe``. Of a speaker who
+    reacts to the listener, the events are also the reactions and the pair's style: the oracle knows
+    what the whole conversation tells of the listener, what comes after included.
     """
 
     recipe: Recipe
@@ -118,6 +121,7 @@ class Oracle:
             fps=store.info.fps,
             conversation_s=made_by["conversation_s"],
             clip_s=made_by["clip_s"],
+            reaction=ReactionRule() if made_by.get("reacting") else None,
         )
         if recipe.fingerprint() != made_by["recipe"]:
             raise InputError(f"{store.root}: made by another version of the rule; prepare it again")

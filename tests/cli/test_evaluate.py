@@ -77,6 +77,8 @@ def test_a_label_names_a_method(dim: Dim, data: Path) -> None:
         (("--dataset", "vico"), "--data: needed for vico"),
         (("--dataset", "vico", "--data", "DATA"), "was prepared from 'made', not 'vico'"),
         (("--data", "nowhere", *BASELINES), "nowhere: not a data set"),
+        (("--data", "DATA", "--reacting"), "--reacting: is of dyads drawn for this command"),
+        (("--dataset", "synthetic", "--task", "speaker", "--reacting"), "held-out speech has none"),
         (("--data", "DATA", "--weights", "nobody"), "nobody: neither a run directory nor"),
         (
             ("--data", "DATA", "--baseline", "mean", "--baseline", "mean"),

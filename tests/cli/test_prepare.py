@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from dimcli.data.store import ClipStore
 from tests import corpora
 
 
@@ -39,6 +40,12 @@ def test_nothing_prepared_is_the_users_fault_and_the_reasons_stand_there(dim, tm
     assert ended.err.splitlines()[-1].startswith("error: data: nothing could be prepared")
     assert not (tmp_path / "boom").exists()
     assert not (tmp_path / "data").exists()
+
+
+def test_synthetic_speakers_react_when_asked_to(dim, tmp_path):
+    made = dim("prepare", "synthetic", "--hours", 0.01, "--reacting", "-o", "data")
+    assert made.code == 0, made.err
+    assert ClipStore(tmp_path / "data").info.made_by["reacting"] is True
 
 
 def test_shards_say_what_is_still_to_come(dim, tmp_path):

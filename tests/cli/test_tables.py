@@ -137,6 +137,9 @@ def test_what_a_table_needs_is_asked_for_in_one_line(dim, tmp_path: Path) -> Non
     ended = dim("table", "3", "--dataset", "vico", "-o", "made")
     assert ended.code == 2
     assert "--data" in ended.err
+    ended = dim("table", "3", "--dataset", "vico", "--data", "d", "--reacting", "-o", "made")
+    assert "no --data; `dim prepare synthetic --reacting`" in ended.err
+    assert not (tmp_path / "made").exists()
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: is a file; expected a folder"):
         run_table(TableOptions("1", "synthetic", tmp_path / "file" / "made"))

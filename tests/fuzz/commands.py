@@ -120,7 +120,7 @@ COMMANDS = (
     call(2, "prepare", "l2l", of("l2l"), *DATA),
     call(2, "prepare", "candor", of("candor"), *DATA),
     call(3, "prepare", "clips", of("clips"), *DATA),
-    call(1, "prepare", "synthetic", "--hours", "0.01", *DATA),
+    call(1, "prepare", "synthetic", "--hours", "0.01", "--reacting", *DATA),
     call(3, "prepare", "speech", of("speech"), *DATA),
     call(1, "prepare", "biwi", of("biwi"), *DATA),
     call(1, "prepare", "vocaset", of("vocaset"), *DATA, home=True),

@@ -17,12 +17,15 @@ import weights
 from dimcli.core.progress import Progress, silent
 from dimcli.data.corpora.preparing import prepare
 from dimcli.data.store import HEADER, ClipStore
+from dimcli.data.synthetic.rule import ReactionRule
 from dimcli.data.synthetic.spoken import KINDS, SpokenOptions, spoken
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 
 HELD_OUT = Recipe(seed=20261122, conversation_s=15.0, clip_s=15.0)
 """One clip a conversation, so that clips are independent of each other. The shipped listener
 learnt from seed 1."""
+REACTING = replace(HELD_OUT, reaction=ReactionRule())
+"""The same with speakers who react to their listeners."""
 CONVERSATIONS = 240
 
 SPEECH = "held-out-speech"

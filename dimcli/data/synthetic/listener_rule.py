@@ -4,16 +4,24 @@ Nods follow pauses, smiles follow smiles, posture follows posture, each with a l
 gaze and drift are the listener's own. :func:`listener_motion` with the true events and a new seed
 is the oracle: a draw from the exact conditional distribution, which no predictor can beat by more
 than chance on distribution metrics (:class:`dimcli.models.simple.Oracle`).
+
+Where the speaker reacts to the listener (:mod:`dimcli.data.synthetic.reactions`), that is the
+distribution given the reactions too: a pause that ended soon was one with a nod, most likely. The
+listener of the data is itself such a draw, so it and the oracle's differ by the seed only; with the
+speaker they are distributed as a dyad that is drawn in time order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from dimcli.core.motion import HEAD, JAW, JAW_OPEN_RAD
 from dimcli.data.synthetic.faces import add_lids, add_looks, add_smile, clip_to_range
+from dimcli.data.synthetic.reactions import ALONE, LED, Answers, Dyad
 from dimcli.data.synthetic.rule import (
     FACE,
     LISTENER,
@@ -32,6 +40,7 @@ from dimcli.data.synthetic.signals import (
     delayed,
     empty_motion,
     lognormal,
+    lognormals,
     poisson_times,
     renewal_times,
     smooth_noise,
@@ -41,20 +50,29 @@ from dimcli.data.synthetic.speaker_events import SpeakerEvents
 
 @dataclass(frozen=True)
 class Traits:
-    """What is one listener's own: factors on how much they nod, blink and move the head, and how
-    much more they smile than others (a weight of mouthSmile)."""
+    """What is one listener's own: factors on how much they nod, blink and move the head, how much
+    more they smile than others (a weight of mouthSmile), and the log of how slowly they nod."""
 
     nods: float = 1.0
     blinks: float = 1.0
     head: float = 1.0
     smile: float = 0.0
+    tempo: float = 0.0
 
 
-def draw_traits(random: Random, rule: ListenerRule) -> Traits:
-    """Somebody."""
+def draw_traits(random: Random, rule: ListenerRule, dyad: Dyad | None = None) -> Traits:
+    """Somebody, or somebody of a pair."""
     sigmas = rule.nods_sigma, rule.blinks_sigma, rule.head_sigma
-    nods, blinks, head = np.exp(random.normal(0.0, sigmas)).tolist()
-    return Traits(nods, blinks, head, float(random.normal(0.0, rule.smile_sigma)))
+    logs = random.normal(0.0, sigmas)
+    smile = float(random.normal(0.0, rule.smile_sigma))
+    tempo = 0.0
+    if dyad:
+        logs[0] = np.log(dyad.nods)
+        logs[2] = dyad.person(rule.head_sigma * dyad.liveliness, logs[2])
+        smile = dyad.person(rule.smile_sigma * dyad.warmth, smile)
+        tempo = random.normal(0.0, dyad.rule.listener_tempo_sigma)
+    nods, blinks, head = np.exp(logs).tolist()
+    return Traits(nods, blinks, head, smile, tempo)
 
 
 @dataclass(frozen=True)
@@ -70,35 +88,45 @@ class Nod:
 
 def listener_motion(events: SpeakerEvents, random: Random, rule: ListenerRule) -> Floats:
     """A draw of the listener's motion given the speaker's events: float32 [T, 56]."""
-    traits = draw_traits(random, rule)
+    traits = draw_traits(random, rule, events.dyad)
+    answers = None
+    if events.reactions:
+        answers = Answers.draw(random, events.reactions, events.thinking, events.pauses)
     fps = events.fps
     frames = len(events.drift)
     values = empty_motion(frames)
     for name, rest in LISTENER_REST.items():
         add(values, name, rest * float(np.exp(random.normal(0.0, LISTENER.rest_sigma))))
-    nods = draw_nods(events, random, rule, traits)
+    nods = draw_nods(events, random, rule, traits, answers)
     pitch, envelope = nod_tracks(nods, frames, fps)
     _head(values, events, random, rule, traits, pitch)
     smile = _smile(events, random, rule, traits, envelope)
     add_smile(values, smile, random.normal(0.0, LISTENER.smile_tilt))
     _brows(values, events, random, rule, envelope)
     _mouth(values, events, random, rule, traits)
-    _eyes(values, events, random, rule, traits, nods)
+    _eyes(values, events, random, rule, traits, nods, answers)
     clip_to_range(values)
     return values
 
 
 def draw_nods(
-    events: SpeakerEvents, random: Random, rule: ListenerRule, traits: Traits
+    events: SpeakerEvents,
+    random: Random,
+    rule: ListenerRule,
+    traits: Traits,
+    answers: Answers | None = None,
 ) -> list[Nod]:
-    """Nods in order, none overlapping: about the starts of pauses, on stressed beats, and a few of
-    no cause."""
+    """Nods in order, none overlapping: about the starts of pauses (those of ``answers``, where the
+    speaker reacts), on stressed beats, and a few of no cause."""
     willing = rule.nod_attitude[events.attitude] * traits.nods
-    lengths = events.pauses[:, 1] - events.pauses[:, 0]
-    chance = np.where(events.thinking, rule.nod_thinking_pause, rule.nod_at_pause) * willing
-    drawn = (lengths >= rule.pause_for_nod_s) & (random.random(len(lengths)) < chance)
-    latency = random.normal(*rule.nod_latency_s, len(lengths)).clip(rule.earliest_s)
-    at_pauses = (events.pauses[:, 0] + latency)[drawn]
+    if answers:
+        at_pauses = answers.nods
+    else:
+        lengths = events.pauses[:, 1] - events.pauses[:, 0]
+        chance = np.where(events.thinking, rule.nod_thinking_pause, rule.nod_at_pause) * willing
+        drawn = (lengths >= rule.pause_for_nod_s) & (random.random(len(lengths)) < chance)
+        latency = random.normal(*rule.nod_latency_s, len(lengths)).clip(rule.earliest_s)
+        at_pauses = (events.pauses[:, 0] + latency)[drawn]
     answered = random.random(len(events.beats)) < rule.nod_at_stress * willing
     on_beats = events.beats[answered] + LISTENER.nod_beat_delay_s
     free = poisson_times(random, events.duration_s, rule.nods_elsewhere_a_minute * willing)
@@ -115,13 +143,20 @@ def draw_nods(
         nod = Nod(
             time=float(time),
             degrees=lognormal(random, size) * liveliness,
-            hz=lognormal(random, hz),
+            hz=lognormal(random, hz) / float(np.exp(_log_tempo(events, traits, time))),
             cycles=1 + int(random.choice(len(chances), p=chances)),
             decay=float(random.uniform(*rule.nod_decay)),
         )
         nods.append(nod)
         free_from = nod.time + nod.cycles / nod.hz + LISTENER.nod_gap_s
     return nods
+
+
+def _log_tempo(events: SpeakerEvents, traits: Traits, time_s: float) -> float:
+    """Log of how slowly the listener nods at ``time_s``; 0 where the two are no pair."""
+    if not events.dyad:
+        return 0.0
+    return events.dyad.log_tempo(events.dyad.rule.listener_tempo_sigma, traits.tempo, time_s)
 
 
 def nod_tracks(nods: list[Nod], frames: int, fps: float) -> tuple[Floats, Floats]:
@@ -160,6 +195,8 @@ def _head(
     limit = rule.posture_limit_degrees
     mirrored = limit * np.tanh(events.drift / limit) * np.array([1.0, -1.0, -1.0])
     follow = np.array(rule.posture_mimicry_gain) * delayed(mirrored, fps, rule.posture_delay_s)
+    if events.dyad:
+        follow = follow * events.dyad.posture_growth(np.arange(frames) / fps)[:, None]
     lively = events.animation ** (LISTENER.sway_power * rule.nod_animation_power)
     degrees = _held((drift + sway * lively) * traits.head + follow, random, fps, rule)
     degrees = degrees + random.normal(0.0, rule.rest_degrees, 3)
@@ -193,20 +230,43 @@ def _smile(
     low, high = LISTENER.smile_drift_hz
     wander = rule.smile_drift * smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
     copied = np.zeros(frames, np.float32)
-    for start, length, peak in events.smiles:
-        if random.random() > rule.smile_mimicry_chance[events.attitude]:
+    kinds = None
+    if events.reactions:
+        share = events.reactions.own_smiles
+        kinds = events.reactions.dyad.draw_smile_kinds(random, events.smiles, share)
+    for index, (start, length, peak) in enumerate(events.smiles):
+        if kinds is None:
+            alone = random.random() > rule.smile_mimicry_chance[events.attitude]
+        else:
+            alone = kinds[index] == ALONE
+        if alone:
             continue
         gain = random.uniform(*rule.smile_mimicry_gain)
-        begin = float(start) + lognormal(random, rule.smile_delay_s_lognormal)
+        delay = lognormal(random, rule.smile_delay_s_lognormal)
+        begin = float(start) + (-delay if kinds is not None and kinds[index] == LED else delay)
         lasts = float(length) + random.uniform(*LISTENER.smile_extra_s)
         flanks = LISTENER.smile_rise_s, min(LISTENER.smile_fall_s, lasts / 2)
         size = gain * float(peak)
         add_episode(copied, fps, begin, length_s=lasts, size=size, flanks_s=flanks)
+    if events.dyad:
+        copied += _unanswered_smiles(events.dyad, random, frames, fps)
     smile = level + wander + copied + rule.smile_nod * envelope
     high, soft = LISTENER.smile_soft_from, LISTENER.smile_soft_range
     return np.where(
         smile > high, high + soft * np.tanh((smile - high) / soft), np.maximum(smile, 0.0)
     ).astype(np.float32)
+
+
+def _unanswered_smiles(dyad: Dyad, random: Random, frames: int, fps: float) -> Floats:
+    """Smiles that the listener begins and the speaker leaves alone: float32 [T]."""
+    rule, track = dyad.rule, np.zeros(frames, np.float32)
+    rate = dyad.listener_smiles_a_minute() * (1.0 - rule.listener_smile_answered)
+    for time in poisson_times(random, frames / fps, rate):
+        length = lognormal(random, rule.lone_smile_s_lognormal)
+        size = random.uniform(*rule.listener_smile_peak)
+        flanks = LISTENER.smile_rise_s, min(LISTENER.smile_fall_s, length / 2)
+        add_episode(track, fps, float(time), length_s=length, size=size, flanks_s=flanks)
+    return track
 
 
 def _brows(
@@ -267,18 +327,28 @@ def _eyes(
     rule: ListenerRule,
     traits: Traits,
     nods: list[Nod],
+    answers: Answers | None,
 ) -> None:
-    """Gaze on the speaker with short looks away, held while the head moves; blinks."""
+    """Gaze on the speaker with short looks away, held while the head moves; blinks.
+
+    A listener whom the speaker reacts to breaks no mutual gaze but at pauses, as ``answers`` say.
+    """
     fps = events.fps
     every, shortest = random.uniform(*rule.gaze_shifts_a_minute), LISTENER.gaze_shortest_s
     shifts = renewal_times(random, events.duration_s, every, shortest)
+    away_s: Callable[[], float] = partial(lognormal, random, rule.gaze_away_s_lognormal)
+    if events.reactions and answers:
+        own = shifts[events.reactions.looks_away_at(shifts)]
+        lengths = lognormals(random, rule.gaze_away_s_lognormal, len(own))
+        shifts = np.append(own, answers.looks[:, 0])
+        away_s = iter([*lengths.tolist(), *answers.looks[:, 1].tolist()]).__next__
     add_looks(
         values,
         np.degrees(values[:, HEAD]),
         random,
         fps,
         shifts,
-        away_s=lambda: lognormal(random, rule.gaze_away_s_lognormal),
+        away_s=away_s,
         right=LISTENER.gaze_right,
         down=LISTENER.gaze_down,
     )

@@ -1,10 +1,10 @@
 """Every rate, size, chance and delay of the synthetic dyads' motion, in one table, with sources.
 
-:class:`SpeakerRule` and :class:`ListenerRule` hold what a recipe can change; its fingerprint covers
-them. The smaller numbers (flanks of episodes, corners of noise, further chances and spreads) stand
-in :class:`FaceNumbers`, :class:`SpeakerNumbers` and :class:`ListenerNumbers`, and the dictionaries
-say what faces show at rest and couple. The fingerprint does not cover those: whoever changes one
-raises ``RECIPE_VERSION``.
+:class:`SpeakerRule`, :class:`ListenerRule` and :class:`ReactionRule` hold what a recipe can change;
+its fingerprint covers them. The smaller numbers (flanks of episodes, corners of noise, further
+chances and spreads) stand in :class:`FaceNumbers`, :class:`SpeakerNumbers` and
+:class:`ListenerNumbers`, and the dictionaries say what faces show at rest and couple. The
+fingerprint does not cover those: whoever changes one raises ``RECIPE_VERSION``.
 
 Sources by short name:
 
@@ -24,6 +24,22 @@ Sources by short name:
 - D96: Dimberg and Thunberg 1998, facial mimicry begins 0.3-1 s after the model's expression.
 - C74: Campione and Veronis 2002, pause lengths are log-normal, median about 0.5 s.
 - G13: Greenberg 1999, syllables last about 0.2 s (4-6 a second).
+- K67: Kendon 1967, over 70 % of long utterances begin with the speaker looking away and over 70 %
+  end with the speaker looking up at the listener.
+- AI72: Argyle and Ingham 1972, people look at each other 75 % of the time that they listen and 41 %
+  of the time that they talk.
+- B00: Bavelas, Coates and Johnson 2000, with distracted listeners, who respond less, narrators tell
+  their story significantly less well.
+- B02: Bavelas, Coates and Johnson 2002, the speaker looks at the listener, which opens a window of
+  mutual gaze; the listener responds in it, and shortly after the speaker looks away and goes on.
+- D74: Duncan 1974, a speaker's signal, the listener's back-channel and the speaker's continuation
+  follow each other in order.
+- G80: Goodwin 1980, speakers pause and start again to get the gaze of a listener who looks away.
+- H15: Hoetjes, Krahmer and Swerts 2015, after negative feedback the rate of gestures rises.
+- HC13: Heerey and Crossley 2013, people return most of their partners' smiles, real ones early.
+- O24: Obayashi et al. 2024, speakers smile more as their listener smiles more, at the same times.
+- S16: Schultz et al. 2016, rates of speech come nearer to each other over a conversation.
+- G19: Golland, Mevorach and Levit-Binnun 2019, how smiles go together is particular to a pair.
 - chosen: no source; a plain value that keeps the measured totals.
 
 Angles are degrees here and radians in motion; rates are a minute; times are seconds. A pair is
@@ -184,6 +200,56 @@ class ListenerRule:
     negative_brow_down: float = 0.12
     # Factor on nod chances, by attitude (ViCo)
     nod_attitude: tuple[float, float, float] = (1.0, 1.15, 0.6)
+
+
+@dataclass(frozen=True)
+class ReactionRule:
+    """How a speaker answers the listener's answers, and what a pair shares (sizes chosen)."""
+
+    # Chance that the speaker looks at the listener as a pause begins (K67), and inside a thought
+    look_at_pause: float = 0.72
+    look_thinking: float = 0.25
+    look_away_at_start: float = 0.75  # Chance of a look away as a phrase begins (K67)
+    look_away_start_s: Pair = (-0.15, 0.3)  # When, from the phrase's start (AI72, with the next)
+    look_back_s: Pair = (0.25, 0.7)  # How long before the phrase's end the look comes back
+    look_away_shortest_s: float = 0.3  # Shorter looks away are none
+    # Factors on the listener's chance of a nod where the speaker looks and where not (B02)
+    nod_seen: float = 0.8
+    nod_unseen: float = 0.4
+    # Chance of a listener who does not nod to look away just then (AI72: one fourth of listening)
+    away_at_pause: float = 0.3
+    away_lead_s: Pair = (0.1, 0.5)  # How long before the pause that look begins
+    away_s: Pair = (0.9, 1.8)  # How long it lasts (IF)
+    # A speaker who looks waits: from the nod, or from the end of speech if the nod came before,
+    # the least time and a log-normal to going on (B02, D74); the same without a nod, and where the
+    # listener looks away (G80). One who does not look goes on as in the speaker's rule.
+    pause_shortest_s: float = 0.22
+    pause_after_nod_s_lognormal: Pair = (0.2, 0.5)
+    pause_unanswered_s_lognormal: Pair = (0.8, 0.4)
+    pause_away_s_lognormal: Pair = (1.1, 0.4)
+    # Chances that the speaker says it again after a nod, a look away and nothing (B00, G80)
+    repair: tuple[float, float, float] = (0.04, 0.65, 0.45)
+    repair_unseen: float = 0.06  # The same of a speaker who did not look
+    repair_slower: float = 1.2  # Length of a repair's syllables, of the speaker's own (chosen)
+    repair_stress: float = 0.2  # Stress a repair has more (chosen)
+    repair_beats: float = 2.2  # Factor on the chance of head beats in a repair (H15)
+    repair_brows: float = 0.6  # Chance of a brow raise as a repair begins (H15)
+    # Smiles that the listener begins, and the chance that the speaker answers (HC13, O24)
+    listener_smiles_a_minute: float = 1.5
+    listener_smile_answered: float = 0.65
+    listener_smile_peak: Pair = (0.2, 0.45)  # Size of those that are not answered
+    # Length of a speaker's smile that is shared, and of one that is not (O24)
+    shared_smile_s_lognormal: Pair = (3.0, 0.35)
+    lone_smile_s_lognormal: Pair = (1.8, 0.35)
+    # Correlation of two people of a pair in liveliness, warmth and tempo (G19)
+    pair_correlation: float = 0.7
+    warm_smiles: float = 0.35  # Log of the rate of a speaker's smiles a unit of the pair's warmth
+    warm_rest: float = 0.07  # Resting smile of a speaker a unit of it, about the same
+    listener_tempo_sigma: float = 0.15  # Spread of the log of a listener's own rate of nods
+    # Each one's own tempo fades, and mimicry of posture grows, over such a time (S16)
+    adaptation_s: float = 20.0
+    posture_from: float = 0.6  # Factor on mimicry of posture at the start,
+    posture_to: float = 1.3  # and in the end
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.data.synthetic.rule import ATTITUDE_SHARES, SPEAKER, Pair, SpeakerRule
+from dimcli.data.synthetic.reactions import Dyad, Reactions, draw_looks
+from dimcli.data.synthetic.rule import (
+    ATTITUDE_SHARES,
+    SPEAKER,
+    ListenerRule,
+    Pair,
+    ReactionRule,
+    SpeakerRule,
+)
 from dimcli.data.synthetic.signals import Floats, Random, lognormals, poisson_times, smooth_noise
 from dimcli.data.synthetic.speech import MOUTH_OPENING, Syllables
 
@@ -25,7 +33,7 @@ class SpeakerEvents:
     ``syllables``; ``beats`` [B] times of head beats; ``smiles`` [S, 3] start, length, peak;
     ``brow_raises`` [R]; ``breaths`` [K]; ``drift`` [T, 3] slow pitch, yaw, roll about the rest;
     ``animation`` liveliness about 1; ``attitude`` index into LISTENER_ATTITUDES; ``fps`` is that of
-    ``drift``.
+    ``drift``. ``reactions`` are those of a speaker who reacts to the listener.
     """
 
     duration_s: float
@@ -40,22 +48,54 @@ class SpeakerEvents:
     brow_raises: Floats
     breaths: Floats
     drift: Floats
+    reactions: Reactions | None = None
+
+    @property
+    def dyad(self) -> Dyad | None:
+        """What the two share, if the speaker reacts to the listener."""
+        return self.reactions.dyad if self.reactions else None
 
 
-def draw_events(random: Random, duration_s: float, fps: float, rule: SpeakerRule) -> SpeakerEvents:
-    """Draw the events of one speaker over ``duration_s`` seconds."""
+def draw_events(
+    random: Random,
+    duration_s: float,
+    fps: float,
+    rule: SpeakerRule,
+    mutual: tuple[ReactionRule, ListenerRule] | None = None,
+) -> SpeakerEvents:
+    """Draw the events of one speaker over ``duration_s`` seconds.
+
+    With ``mutual`` rules, of one who reacts to a listener drawn in time order.
+    """
     attitude = int(random.choice(len(ATTITUDE_SHARES), p=ATTITUDE_SHARES))
-    animation = float(np.exp(random.normal(0.0, rule.animation_sigma)))
-    syllables, pauses, thinking = _draw_turns(random, duration_s, rule)
+    dyad = Dyad.draw(random, attitude, *mutual) if mutual else None
+    lively = random.normal(0.0, rule.animation_sigma)
+    if dyad:
+        lively = dyad.person(rule.animation_sigma * dyad.liveliness, lively)
+    animation = float(np.exp(lively))
+    syllables, pauses, thinking, reactions = _draw_turns(random, duration_s, rule, dyad)
     stressed = syllables.start[syllables.stress > SPEAKER.strong_stress]
     beat_rate = random.uniform(*rule.beats_a_minute) * np.sqrt(animation)
     beat_rate = np.clip(beat_rate, *SPEAKER.beats_limits_a_minute)
     share = min(beat_rate * duration_s / 60.0 / max(len(stressed), 1), 1.0)
+    if reactions:
+        again = reactions.says_again(pauses, stressed)
+        share = share * np.where(again, reactions.dyad.rule.repair_beats, 1.0)
     beats = stressed[random.random(len(stressed)) < share]
     happy = SPEAKER.smiles_by_attitude[attitude]
     smiles_a_minute = happy * random.uniform(*rule.smile_episodes_a_minute)
-    smiles = draw_smiles(random, duration_s, smiles_a_minute, rule.smile_s, rule.smile_peak)
+    if dyad:
+        peak = rule.smile_peak
+        smiles, own_smiles = dyad.draw_smiles(random, duration_s, smiles_a_minute, peak)
+    else:
+        smiles = draw_smiles(random, duration_s, smiles_a_minute, rule.smile_s, rule.smile_peak)
     raises = poisson_times(random, duration_s, random.uniform(*rule.brow_raises_a_minute))
+    if reactions:
+        looks = draw_looks(random, reactions, pauses, duration_s)
+        reactions = replace(reactions, looks_away=looks, own_smiles=own_smiles)
+        starts = pauses[reactions.repaired, 1]
+        raised = random.random(len(starts)) < reactions.dyad.rule.repair_brows
+        raises = np.sort(np.append(raises, starts[raised]))
     breaths = draw_breaths(random, pauses)
     drift = draw_drift(random, round(duration_s * fps), fps) * np.array(rule.drift_degrees)
     return SpeakerEvents(
@@ -71,6 +111,7 @@ def draw_events(random: Random, duration_s: float, fps: float, rule: SpeakerRule
         brow_raises=raises,
         breaths=breaths,
         drift=(drift * np.sqrt(animation)).astype(np.float32),
+        reactions=reactions,
     )
 
 
@@ -96,9 +137,9 @@ def draw_drift(random: Random, frames: int, fps: float) -> Floats:
 
 
 def _draw_turns(
-    random: Random, duration_s: float, rule: SpeakerRule
-) -> tuple[Syllables, Floats, NDArray[np.bool_]]:
-    """Phrases of syllables and the pauses between them."""
+    random: Random, duration_s: float, rule: SpeakerRule, dyad: Dyad | None
+) -> tuple[Syllables, Floats, NDArray[np.bool_], Reactions | None]:
+    """Phrases of syllables and the pauses between them, and what there is of a listener in both."""
     count = int(duration_s / SPEAKER.draw_every_s) + SPEAKER.spare_draws
     speech = np.clip(
         lognormals(random, rule.utterance_s_lognormal, count), *rule.utterance_limits_s
@@ -106,19 +147,25 @@ def _draw_turns(
     # Some speakers run long, some stop often.
     speech = speech * np.exp(random.normal(0.0, rule.utterance_spread))
     silence = np.clip(lognormals(random, rule.pause_s_lognormal, count), *rule.pause_limits_s)
-    edges = np.cumsum(np.stack([speech, silence], axis=1).reshape(-1)) - random.uniform(
-        0, speech[0]
-    )
+    before = random.uniform(0, speech[0])
+    thinking = random.random(count) < rule.thinking_pause_share
+    reactions = dyad.draw_pauses(random, thinking, silence)[1] if dyad else None
+    silence = reactions.lasts_s if reactions else silence
+    edges = np.cumsum(np.stack([speech, silence], axis=1).reshape(-1)) - before
     ends, starts = edges[0::2], edges[1::2]
     inside = ends < duration_s - SPEAKER.last_pause_s
-    thinking = random.random(count) < rule.thinking_pause_share
     phrase_starts = np.concatenate([[0.0], starts])[: inside.sum() + 1]
     phrase_ends = np.minimum(ends, duration_s)[: inside.sum() + 1]
     parts: list[NDArray[np.bool_]] = []
-    tempo = rule.syllable_s_lognormal[0] * np.exp(random.normal(0.0, SPEAKER.tempo_sigma))
-    for begin, end, unfinished in zip(phrase_starts, phrase_ends, thinking, strict=False):
+    own = random.normal(0.0, SPEAKER.tempo_sigma)
+    again = np.append(False, reactions.repaired if reactions else np.zeros(count, bool))
+    for index, (begin, end) in enumerate(zip(phrase_starts, phrase_ends, strict=False)):
         if end - begin < SPEAKER.shortest_phrase_s:
             continue
+        log_tempo = dyad.log_tempo(SPEAKER.tempo_sigma, own, begin) if dyad else own
+        tempo = rule.syllable_s_lognormal[0] * np.exp(log_tempo)
+        if dyad and again[index]:
+            tempo = tempo * dyad.rule.repair_slower
         number = max(1, round((end - begin) / tempo))
         lengths = np.exp(random.normal(0.0, rule.syllable_s_lognormal[1], number))
         lengths[-1] *= SPEAKER.final_lengthening
@@ -128,9 +175,11 @@ def _draw_turns(
         first = random.integers(0, SPEAKER.first_stressed)
         every = max(2, round(random.uniform(*rule.stressed_every)))
         stress[first::every] += SPEAKER.strong_stress
+        if dyad and again[index]:
+            stress = stress + dyad.rule.repair_stress
         start = random.uniform(*rule.pitch_start_semitones)
         fall = start * np.linspace(1.0, SPEAKER.pitch_floor, number)
-        if unfinished:
+        if thinking[index]:
             fall = np.maximum(fall, SPEAKER.unfinished_semitones)
         elif random.random() < rule.rising_end_share:
             fall[-SPEAKER.rise_syllables :] += SPEAKER.rise_semitones
@@ -153,4 +202,8 @@ def _draw_turns(
         lips_close=closes,
     )
     pauses = np.stack([ends[inside], np.minimum(starts[inside], duration_s)], axis=1)
-    return syllables, pauses.astype(np.float32), thinking[inside]
+    if reactions:
+        looking, lasts_s = reactions.looking[inside], reactions.lasts_s[inside]
+        repaired = reactions.repaired[inside]
+        reactions = replace(reactions, looking=looking, lasts_s=lasts_s, repaired=repaired)
+    return syllables, pauses.astype(np.float32), thinking[inside], reactions

@@ -7,6 +7,7 @@ the imperfections of a tracker; the sound is synthesised from the same syllables
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -60,6 +61,9 @@ def speaker_motion(
     values = empty_motion(frames)
     for name, (low, high) in SPEAKER_REST_SPREAD.items():
         add(values, name, rest * random.uniform(low, high) * random.uniform(*SPEAKER.rest_strength))
+    if events.dyad:
+        warm = events.dyad.person(events.dyad.warmth, random.normal())
+        add(values, "mouthSmile", events.dyad.rule.warm_rest * max(1.0 + warm, 0.0))
     _wander(values, events, random, rule)
     if mouth is None:
         _mouth(values, events, random, rule)
@@ -231,13 +235,17 @@ def _eyes(
     fps = events.fps
     every = random.uniform(*rule.gaze_shifts_a_minute)
     shifts = renewal_times(random, events.duration_s, every, SPEAKER.gaze_shortest_s)
+    away_s: Callable[[], float] = partial(random.uniform, *SPEAKER.gaze_away_s)
+    if events.reactions:
+        shifts, lengths = events.reactions.looks_away.T
+        away_s = iter(lengths.tolist()).__next__
     add_looks(
         values,
         head_degrees,
         random,
         fps,
         shifts,
-        away_s=lambda: random.uniform(*SPEAKER.gaze_away_s),
+        away_s=away_s,
         right=SPEAKER.gaze_right,
         down=SPEAKER.gaze_down,
     )

@@ -24,7 +24,12 @@ from dimcli.core.motion import Floats
 from dimcli.data.clip import ClipRecord
 from dimcli.data.store import DatasetInfo
 from dimcli.data.synthetic.listener_rule import listener_motion
-from dimcli.data.synthetic.rule import LISTENER_ATTITUDES, ListenerRule, SpeakerRule
+from dimcli.data.synthetic.rule import (
+    LISTENER_ATTITUDES,
+    ListenerRule,
+    ReactionRule,
+    SpeakerRule,
+)
 from dimcli.data.synthetic.speaker_events import SpeakerEvents, draw_events
 from dimcli.data.synthetic.speaker_rule import speaker_motion, speaker_sound
 from dimcli.data.workers import each_done
@@ -41,13 +46,15 @@ _EVENTS, _SPEAKER, _SOUND, _LISTENER = range(4)
 class Recipe:
     """What a synthetic data set is made by.
 
-    ``seed``; ``fps``; ``conversation_s`` seconds a conversation, cut into ``clip_s`` clips.
+    ``seed``; ``fps``; ``conversation_s`` seconds a conversation, cut into ``clip_s`` clips. With
+    ``reaction``, speakers react to their listeners and a pair shares its style.
     """
 
     seed: int = 0
     fps: float = 25.0
     conversation_s: float = 60.0
     clip_s: float = 15.0
+    reaction: ReactionRule | None = None
     speaker: SpeakerRule = field(default_factory=SpeakerRule)
     listener: ListenerRule = field(default_factory=ListenerRule)
     version: int = RECIPE_VERSION
@@ -67,7 +74,11 @@ class Recipe:
 
     def fingerprint(self) -> str:
         """A short hash of every number that shapes the data."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        numbers = asdict(self)
+        if self.reaction is None:
+            # a recipe from before there were reactions keeps its name
+            del numbers["reaction"]
+        return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -84,9 +95,9 @@ class Conversation:
 
 def conversation_events(recipe: Recipe, index: int) -> SpeakerEvents:
     """The hidden events of conversation ``index``, drawn again from its seed."""
-    return draw_events(
-        _random(recipe, index, _EVENTS), recipe.conversation_s, recipe.fps, recipe.speaker
-    )
+    random = _random(recipe, index, _EVENTS)
+    mutual = (recipe.reaction, recipe.listener) if recipe.reaction else None
+    return draw_events(random, recipe.conversation_s, recipe.fps, recipe.speaker, mutual)
 
 
 def make_conversation(recipe: Recipe, index: int) -> Conversation:
@@ -107,7 +118,8 @@ def redraw_listener(recipe: Recipe, index: int, draw: int) -> Floats:
     """A listener for conversation ``index``: float32 [T, 56].
 
     ``draw`` 0 is the one in the data set; any other is a fresh draw from the same conditional
-    distribution given the speaker's hidden events: the oracle's prediction.
+    distribution given the speaker's hidden events: the oracle's prediction. Those of a speaker who
+    reacts are the reactions too, so that a redrawn listener fits them as well as the true one does.
     """
     events = conversation_events(recipe, index)
     return listener_motion(events, _random(recipe, index, _LISTENER + draw), recipe.listener)
@@ -172,6 +184,8 @@ def write_synthetic(
         "recipe_version": recipe.version,
         "recipe": recipe.fingerprint(),
     }
+    if recipe.reaction:
+        made_by["reacting"] = True
     return writer.finish(records, made_by)
 
 
