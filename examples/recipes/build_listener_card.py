@@ -3,7 +3,9 @@
 python -m tests.bench behaviour > behaviour.md       # DIM_WEIGHTS=RUN, DIM_CLIPS=real clips
 python -m examples.recipes.build_listener_card RUN DATA behaviour.md -o weights/listener-small
 
-Every figure of the card is measured here or by the benchmark; ``listener_card.md`` has the prose.
+For ``listener-live`` the benchmark runs twice (DIM_ONLINE=1, then DIM_VOICE=1, too), and
+``--voice voice.md`` gives what it printed of a voice alone. Every figure of the card is measured
+here or by the benchmark; ``listener_card.md`` has the prose, ``listener_cards.yaml`` what differs.
 """
 
 from __future__ import annotations
@@ -11,47 +13,76 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
+import weights
+from dimcli.core.motion import Motion
 from dimcli.core.tensors import read_tensors, save_tensors
+from dimcli.data.clip import Predictor, Stimulus
+from dimcli.data.store import ClipStore
+from dimcli.evaluation.protocols import evaluate
+from dimcli.models.answers import load_predictor
+from weights import DEFAULT_LISTENER, LIVE_LISTENER
 
 METHODS = ("oracle", "random", "mean", "mirror")
+VOICE = f"{LIVE_LISTENER}, voice alone"
 NAMES = {
     "oracle": "oracle (the rule itself, drawn anew)",
     "random": "random clip of the train split",
     "mean": "mean frame",
     "mirror": "mirror (the speaker, smoothed)",
+    LIVE_LISTENER: f"**{LIVE_LISTENER}**, face and voice",
+    VOICE: f"**{LIVE_LISTENER}**, voice alone",
 }
 FIGURES = {"fd": "FD", "p_fd": "P-FD", "mse": "MSE", "sid": "SID"}
 PARTS = {"expression": 1.0, "pose": 1000.0}
 CARD = Path(__file__).with_name("listener_card.md")
+CARDS = CARD.with_name("listener_cards.yaml")
 
 
-def scored(run: Path, data: Path) -> tuple[str, dict[str, Any]]:
-    """The command that scores ``run`` on the test clips of ``data``, and its figures."""
-    words = ["eval", "--dataset", "synthetic", "--data", "data", "--weights", "listener-small"]
-    words += [word for name in METHODS for word in ("--baseline", name)]
-    given = {"data": str(data), "listener-small": f"listener-small={run}"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "dimcli", *(given.get(word, word) for word in words), "--json"],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return " ".join(["dim", *words]), json.loads(ended.stdout)
+@dataclass(frozen=True)
+class Unseen:
+    """A predictor that is shown no face."""
+
+    predictor: Predictor
+
+    def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+        """The answer to the voice alone."""
+        return self.predictor.predict(replace(stimulus, speaker=None), seed)
+
+
+def scored(run: Path, data: Path, name: str) -> tuple[str, dict[str, Any]]:
+    """What was scored on the test clips of ``data``, in words, and the figures."""
+    store = ClipStore(data)
+    live = name == LIVE_LISTENER
+    predictors = {name: load_predictor(run, store, online=live)}
+    words = ["dim", "eval", "--dataset", "synthetic", "--data", "data", "--weights", name]
+    command = " ".join([*words, *(word for one in METHODS for word in ("--baseline", one))])
+    said = f"`{command}`"
+    if live:
+        predictors[VOICE] = Unseen(predictors[name])
+        predictors[DEFAULT_LISTENER] = load_predictor(DEFAULT_LISTENER, store)
+        said = (
+            f"`{command} --online`, the same without the speaker's motion, and "
+            f"`{DEFAULT_LISTENER}`, which reads the whole clip"
+        )
+    predictors |= {one: load_predictor(one, store) for one in METHODS}
+    return said, evaluate(store, "test", predictors, bounds=["oracle"]).as_dict()
 
 
 def table(methods: list[dict[str, Any]]) -> str:
     """A Markdown table of the ``methods``' figures with their intervals."""
     heads = [f"{figure} {part}" for part in PARTS for figure in FIGURES.values()]
     rows = [["predictor", *heads], ["---", *("---:" for _ in heads)]]
+    bold = len(methods) == len(METHODS) + 1
     for method in methods:
-        cells = [NAMES.get(method["name"], f"**{method['name']}**")]
+        name = method["name"]
+        cells = [NAMES.get(name, f"**{name}**" if bold else name)]
         for part, factor in PARTS.items():
             for figure in FIGURES:
                 found = method["figures"][part][figure]
@@ -62,14 +93,47 @@ def table(methods: list[dict[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def measured(path: Path) -> str:
+    """What the benchmark printed, without its progress."""
+    return path.read_text(encoding="utf-8").split("\n\n", 1)[1].strip()
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """The benchmark's table in ``text``: figures by name, each the cells after it."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {line[0]: line[1:] for line in lines if len(line) == 5}
+
+
+def beside(face: str, voice: str) -> str:
+    """The benchmark's tables of a listener with a face and with a voice alone, beside those of
+    ``listener-small``, whose card has them; and what else it printed of the two."""
+    card = (Path(weights.resolve(DEFAULT_LISTENER)) / "README.md").read_text(encoding="utf-8")
+    tables = [rows(card.split("## On real speakers")[1]), rows(face), rows(voice)]
+    heads = ["", "real listeners"]
+    for what in ("rendered video", "motion"):
+        heads += [f"{DEFAULT_LISTENER}, {what}", f"face and voice, {what}", f"voice, {what}"]
+    lines = [heads, ["---"] * len(heads)]
+    for figure, (real, *_) in tables[0].items():
+        found = [one[figure] for one in tables]
+        lines.append([figure, real, *(one[2] for one in found), *(one[1] for one in found)])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    said = []
+    for title, text in (("Face and voice", face), ("Voice alone", voice)):
+        kept = "\n".join(line for line in text.splitlines() if not line.startswith("|")).strip()
+        said.append(f"**{title}.** {kept}")
+    return "\n\n".join([table, *said])
+
+
 def main(
     run: Path,
     data: Path,
     behaviour: Path,
     output: Annotated[Path, typer.Option("-o")] = Path("weights/listener-small"),
+    voice: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Write the folder ``output``, and print what the registry must say."""
-    command, found = scored(run, data)
+    output.mkdir(exist_ok=True)
+    command, found = scored(run, data, output.name)
     tensors = read_tensors(run / "model.safetensors")
     model = output / "model.safetensors"
     save_tensors(tensors, model, half=True)
@@ -78,8 +142,9 @@ def main(
     logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     best = min((one for one in logged if one["split"] == "val"), key=lambda one: one["loss"])
     sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
-    measured = behaviour.read_text().split("\n\n", 1)[1].strip()
+    facts = yaml.safe_load(CARDS.read_text(encoding="utf-8"))[output.name]
     card = CARD.read_text(encoding="utf-8").format(
+        name=output.name,
         parameters=sum(tensor.numel() for tensor in tensors.values()) / 1e6,
         megabytes=model.stat().st_size / 1e6,
         sha256=sha256,
@@ -87,7 +152,8 @@ def main(
         command=command,
         clips=found["clips"],
         scores=table(found["methods"]),
-        behaviour=measured,
+        behaviour=beside(measured(behaviour), measured(voice)) if voice else measured(behaviour),
+        **{"found": "", **facts},
     )
     (output / "README.md").write_text(card, encoding="utf-8")
     print(f"{output}: sha256 {sha256}; write it into weights/registry.yaml")

@@ -2,15 +2,18 @@
 
 ``python -m tests.bench behaviour``. Runs the main job on every clip and portrait of DIM_CLIPS (or
 ``../shared/clips``), tracks the videos it wrote, and prints the medians beside those of real
-listeners.
+listeners. DIM_WEIGHTS says whose; DIM_ONLINE=1 lets them answer as a stream, DIM_VOICE=1 the clips'
+sound alone; DIM_SEEDS is how many seeds (3).
 """
 
+import math
 import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from scipy.io import wavfile
 
 from dimcli import media
 from dimcli.audio import ACTIVITY, mel
@@ -21,14 +24,15 @@ from dimcli.evaluation.behaviour import (
     lip_gaps,
     measure,
 )
-from dimcli.jobs.generate import generate_videos
+from dimcli.jobs.generate import Models, generate_videos
 from dimcli.tracking.landmarks import track_face, track_video
 from tests.coupling import Coupling, couple, find_pauses, medians
 
 REPOSITORY = Path(__file__).parents[2]
 CLIPS = Path(os.environ.get("DIM_CLIPS", REPOSITORY.parent / "shared" / "clips"))
 WEIGHTS = os.environ.get("DIM_WEIGHTS", "listener-small")
-SEEDS = (0, 1, 2)
+ONLINE, VOICE = (os.environ.get(name) == "1" for name in ("DIM_ONLINE", "DIM_VOICE"))
+SEEDS = range(int(os.environ.get("DIM_SEEDS", "3")))
 
 REAL = {
     "blinks_a_minute": 41,
@@ -100,20 +104,27 @@ def main() -> None:
     rendered: list[Behaviour] = []
     coupling: list[Coupling] = []
     found: list[float] = []
+    models = Models()
     pause_nods = {"motion": PauseNods(), "video": PauseNods()}
     between_seeds: list[float] = []
     with tempfile.TemporaryDirectory() as name:
         out, kept = Path(name) / "out.mp4", Path(name) / "motion.npz"
         for speaker in speakers:
-            watched = track_video(speaker)
+            watched, source = track_video(speaker), speaker
+            if VOICE:
+                source = Path(name) / f"{speaker.stem}.wav"
+                sound = media.read_audio(speaker, 16000)
+                wavfile.write(source, 16000, sound)
+                watched = watched.resampled(25.0, frames=math.ceil(len(sound) / 640 - 1e-6))
             active = activity(speaker, watched)
             for portrait in portraits:
                 draws = []
                 for seed in SEEDS:
                     generate_videos("listener", 
-                        speaker, portrait, out, weights=WEIGHTS, seed=seed,
-                        save_motion=kept, force=True,
-                        who="left" if speaker.stem.startswith("vico") else None,
+                        source, portrait, out, weights=WEIGHTS, seed=seed,
+                        save_motion=kept, force=True, online=ONLINE, models=models,
+                        who="left" if source.suffix == ".mp4" and source.stem.startswith("vico")
+                        else None,
                     )  # fmt: skip
                     tracked = track_face(out, keep_landmarks=True)
                     motion, seen = Motion.load(kept), tracked.motion
