@@ -144,13 +144,18 @@ class OpenHead(nn.Module):
     def joint_rotations(self, values: Tensor) -> Tensor:
         """Local rotation matrices [N, J - 1, 3, 3] of neck, head, jaw and both eyes."""
         head, jaw = values[:, HEAD], values[:, JAW]
-        turns = [head * NECK_SHARE, head * (1 - NECK_SHARE), jaw]
-        expression = values[:, EXPRESSION]
+        turns = [head * NECK_SHARE, head * (1 - NECK_SHARE), jaw, *self.eye_turns(values)]
+        return rotation_matrices(torch.stack(turns, dim=1))
+
+    def eye_turns(self, values: Tensor) -> list[Tensor]:
+        """How the left and the right eye are turned in the head, axis-angle in radians, [N, 3]
+        each."""
+        expression, turns = values[:, EXPRESSION], []
         for columns, outwards in zip(self._look_columns, (1.0, -1.0), strict=True):
             inn, out, up, down = (expression[:, columns] * self.eye_look_rad).unbind(1)
             sideways = (out - inn) * outwards
             turns.append(torch.stack([down - up, sideways, torch.zeros_like(up)], dim=1))
-        return rotation_matrices(torch.stack(turns, dim=1))
+        return turns
 
     def joint_transforms(self, values: Tensor) -> Tensor:
         """Transforms [N, J, 3, 4] that take rest positions to posed ones; the root stays still."""
