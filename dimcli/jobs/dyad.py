@@ -20,7 +20,7 @@ from dimcli.audio import ACTIVITY, LEVEL, mel
 from dimcli.core.errors import InputError
 from dimcli.core.files import temporary_beside
 from dimcli.core.masks import Bools, widened, with_gaps_filled, without_short_runs
-from dimcli.core.motion import JAW, Floats, Motion
+from dimcli.core.motion import Floats, Motion
 from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import UNKNOWN_STYLE
 from dimcli.data.gains import AS_IS, Gains
@@ -46,10 +46,10 @@ from dimcli.jobs.render import (
     renderer_for,
     write_video,
 )
+from dimcli.live import turns as turns_of_face
 from dimcli.media.ffmpeg import command, reading, run
 from dimcli.media.probe import audio_track, sound_track
 from dimcli.models.config import find_run, read_data_config
-from dimcli.models.dim.vqvae import part_columns
 
 NAMES = ("a", "b")
 BLEED_LEVEL = 8.0 / 30.0
@@ -63,12 +63,6 @@ BREATH_S = 1.0
 """A pause up to this long is the speaker's own, unless the other takes the turn in it."""
 SHORTEST_S = 0.12
 """Shorter sounds are noises, not turns."""
-HAND_OVER_S = 0.48
-"""How long a face takes from the one to the other."""
-MOUTH_HAND_OVER_S = 0.2
-"""How long its mouth takes."""
-LISTENING_JAW = 0.25
-"""How much of a listener's mouth movement is kept: who does not have the turn is quiet."""
 BALANCE = 0.25
 """How much of each voice is heard on the other's side of the video."""
 
@@ -92,32 +86,15 @@ def turns(tracks: tuple[Floats, Floats], fps: float, frames: int) -> tuple[Bools
     return widened(turns_of[0], lead, trail), widened(turns_of[1], lead, trail)
 
 
-def hand_over(talks: Bools, frames: int) -> Floats:
-    """``talks`` [T] as a share in 0..1 that takes ``frames`` frames to change: [T], smooth."""
-    half = max(frames // 2, 1)
-    taps = np.hanning(2 * half + 3)[1:-1]
-    padded = np.pad(talks.astype(np.float64), half, mode="edge")
-    return np.convolve(padded, taps / taps.sum(), mode="valid").astype(np.float32)
-
-
 def blended(speaking: Motion, listening: Motion, talks: Bools) -> Motion:
     """Talking where ``talks`` bool [T], listening with a quiet mouth elsewhere.
 
     Both motions are of the same length, rate and space; so is the result.
     """
-    fps = speaking.fps
-    mouth = next(columns for columns in _parts(speaking.space) if JAW.start in columns)
-    quiet = listening.values.copy()
-    quiet[:, JAW] *= LISTENING_JAW
-    share = hand_over(talks, round(HAND_OVER_S * fps))[:, None]
-    values = share * speaking.values + (1 - share) * quiet
-    share = hand_over(talks, round(MOUTH_HAND_OVER_S * fps))[:, None]
-    values[:, mouth] = share * speaking.values[:, mouth] + (1 - share) * quiet[:, mouth]
+    fps, space = speaking.fps, speaking.space
+    talks = np.pad(talks, turns_of_face.reach(fps), mode="edge")
+    values = turns_of_face.blended(speaking.values, listening.values, talks, fps, space)
     return replace(speaking, values=values)
-
-
-def _parts(space: str) -> list[list[int]]:
-    return list(part_columns("speech", space).values())
 
 
 def side_by_side(left: Iterator[Picture], right: Iterator[Picture]) -> Iterator[Picture]:

@@ -20,16 +20,17 @@ from functools import cached_property
 
 import numpy as np
 
-from dimcli.audio import MEL, MEL4, MEL_DIM, SAMPLE_RATE
-from dimcli.audio.log_mel import OnlineMel
+from dimcli.audio import SAMPLE_RATE
 from dimcli.audio.sound import checked_sound
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, Picture
-from dimcli.data.clip import Stimulus
+from dimcli.data.clip import UNKNOWN_STYLE, Stimulus
 from dimcli.data.gains import FaceSettings, GainedFace
+from dimcli.live.turns import blended, reach
+from dimcli.live.voice import Voice
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.generate import listener_traits
-from dimcli.models.dim.online import Stream
+from dimcli.models.dim.online import Stream, ear_of
 from dimcli.tracking.streaming import FaceStream, Watch
 
 PATIENCE_S = 0.06
@@ -61,18 +62,30 @@ class Session:
     def __init__(
         self,
         listener: DIM,
+        speaker: DIM | None = None,
         *,
         settings: FaceSettings | None = None,
+        style: str = UNKNOWN_STYLE,
         seed: int = 0,
     ) -> None:
-        """``listener``: a model that was trained under causal masks. Raises InputError where it was
-        not, or takes other than ``mel`` features and ``arkit`` motion."""
+        """``listener``: a model that was trained under causal masks; ``speaker``: one that says
+        what the agent says, in its ``style``. Raises InputError where the listener looks ahead, and
+        where a model takes other than ``mel`` features and ``arkit`` motion or the two differ in
+        frame rate, or in steps that do not fit."""
         self._ear, self._listener = ear_of(listener), listener
         self._seed = seed
         self._fps, self._stride = listener.fps, listener.config.vq.stride
         settings = settings or FaceSettings()
         self._face = GainedFace(settings, self._fps)
         self.settings = settings
+        self._voice = None if speaker is None else Voice(speaker, style=style, seed=seed)
+        said = self._voice
+        if said and (said.fps != self._fps or self._stride % said.stride):
+            raise InputError(
+                f"the listener makes steps of {self._stride} frames at {self._fps:g} fps, the "
+                f"speaker of {said.stride} at {said.fps:g}; expected the same rate, and steps "
+                "that fit in the listener's"
+            )
         self._state = self._stream.start(seed)
         self._sight = Watch(self._fps)
         self._sound: deque[Floats] = deque()  # heard, and not yet given to the ear
@@ -96,6 +109,11 @@ class Session:
             traits=listener_traits(self._listener, asked, self._seed),
         )
         self._settings = self._face.gains = settings
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self._fps
 
     @property
     def delay_s(self) -> float:
@@ -122,6 +140,20 @@ class Session:
     def see(self, picture: Picture, time_s: float) -> None:
         """The partner's picture, uint8 [H, W, 3] RGB, of ``time_s``."""
         self.notice(self.track(picture), time_s)
+
+    def say(self, samples: Floats) -> float:
+        """The agent's own voice: mono [N] at 16 kHz, as it comes or faster; it follows what was
+        said before. The face is seen to say it in the frames from the returned ``time_s`` on, and
+        it is to be played with them. Raises InputError, also in a session without a speaker."""
+        samples = checked_sound(samples, SAMPLE_RATE, SAMPLE_RATE)
+        if self._voice is None:
+            raise InputError("a voice: this session has no speaker's weights to say it with")
+        return self._voice.say(samples, self._now - PATIENCE_S + self._voice.lead_s)
+
+    def hush(self) -> None:
+        """Say no more of what was said, because the partner has begun to speak."""
+        if self._voice is not None:
+            self._voice.hush(self._frame)
 
     def track(self, picture: Picture) -> Floats | None:
         """The motion [56] of the face in the partner's next picture. This may run beside the other
@@ -166,11 +198,20 @@ class Session:
         values, self._state = self._stream.feed(self._state, heard, seen)
         if count < self._stride:
             values = self._stream.finish(self._state)
+        speaks = np.zeros(count, bool)
+        if self._voice is not None:
+            said, talks = self._voice.answer(first, first + self._stride)
+            if count < self._stride:
+                said = None if said is None else said[:count]
+                talks = talks[: count - self._stride]
+            values = blended(said, values, talks, self._fps, "arkit")
+            speaks = talks[reach(self._fps) :][:count]
         self._frame = last
-        for index, row, there in zip(
-            range(first, last), self._face.apply(values), np.isfinite(seen[:, 0]), strict=True
-        ):
-            self._ready.append(LiveFrame(index, index / self._fps, row, False, bool(there)))
+        values, there = self._face.apply(values), np.isfinite(seen[:, 0])
+        for index in range(count):
+            at = first + index
+            told = bool(speaks[index]), bool(there[index])
+            self._ready.append(LiveFrame(at, at / self._fps, values[index], *told))
 
     def _taken(self, end: int) -> Floats:
         """What was heard and not yet taken, up to sample ``end``; silence for what is missing."""
@@ -183,14 +224,3 @@ class Session:
         kept = self._heard - end
         self._sound = deque([sound[len(sound) - kept :]])
         return sound[: len(sound) - kept]
-
-
-def ear_of(model: DIM) -> OnlineMel:
-    """What makes the features that ``model`` takes, as sound comes. Raises InputError."""
-    data = model.config.data
-    if data.audio_encoder not in (MEL.name, MEL4.name) or data.space != "arkit":
-        raise InputError(
-            f"weights of '{data.audio_encoder}' sound and '{data.space}' motion cannot answer "
-            "live; expected weights that were trained on mel or mel4, in the arkit space"
-        )
-    return OnlineMel(model.fps, data.audio_dim // MEL_DIM)

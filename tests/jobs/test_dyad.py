@@ -1,7 +1,7 @@
 import numpy as np
 
 from dimcli.core.motion import Motion
-from dimcli.jobs.dyad import blended, hand_over, turns
+from dimcli.jobs.dyad import blended, turns
 
 RATE = 16000
 
@@ -38,16 +38,6 @@ def test_nobody_talks_in_silence() -> None:
     a, b = turns((nothing, nothing), 25.0, 75)
     assert not a.any()
     assert not b.any()
-
-
-def test_a_hand_over_is_smooth_and_ends_at_the_turn() -> None:
-    talks = np.zeros(100, bool)
-    talks[40:] = True
-    share = hand_over(talks, 12)
-    assert share[20] == 0.0
-    assert np.isclose(share[60], 1.0)
-    assert (np.diff(share) >= -1e-6).all()
-    assert np.diff(share).max() < 0.2
 
 
 def test_who_listens_keeps_a_quiet_mouth_and_the_listeners_head() -> None:

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from dimcli.core.config import with_overrides
+from dimcli.models.checkpoint import load_dim
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
+from weights import DEFAULT_SPEAKER, resolve
 
 
 def spread_out(model: DIM) -> DIM:
@@ -34,3 +36,9 @@ def sound() -> np.ndarray:
     time = np.arange(16000 * 6) / 16000
     buzz = np.sign(np.sin(2 * np.pi * 140 * time)) * (np.sin(2 * np.pi * 0.7 * time) > 0)
     return (0.1 * buzz + 0.001 * np.random.default_rng(0).normal(size=len(time))).astype("float32")
+
+
+@pytest.fixture(scope="session")
+def speaker() -> DIM:
+    """The bundled one."""
+    return load_dim(resolve(DEFAULT_SPEAKER))[1]

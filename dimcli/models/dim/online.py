@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dimcli.audio import MEL, MEL4, MEL_DIM
+from dimcli.audio.log_mel import OnlineMel
 from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
@@ -214,6 +216,18 @@ class Stream:
         if not self.model.config.face_optional:
             seen = np.where(np.isfinite(seen), seen, usual)
         return seen - usual if self.model.config.dim.speaker_centering else seen
+
+
+def ear_of(model: DIM) -> OnlineMel:
+    """What makes the features that ``model`` takes, as sound comes. Raises InputError where these
+    are not ``mel``, or its motion is not ``arkit``."""
+    data = model.config.data
+    if data.audio_encoder not in (MEL.name, MEL4.name) or data.space != "arkit":
+        raise InputError(
+            f"weights of '{data.audio_encoder}' sound and '{data.space}' motion cannot answer "
+            "live; expected weights that were trained on mel or mel4, in the arkit space"
+        )
+    return OnlineMel(model.fps, data.audio_dim // MEL_DIM)
 
 
 def _is_causal(model: DIM) -> bool:

@@ -1,0 +1,164 @@
+"""A session on the wall clock: tracking, answering and drawing in threads that overlap."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from dimcli.core.motion import Floats, Picture
+from dimcli.live.session import LiveFrame, Session
+
+Drawn = TypeVar("Drawn")
+
+TICK_S = 0.008
+BEHIND = 3
+"""So many frames may wait to be drawn; of more, the oldest are not drawn."""
+AHEAD_S = 0.5
+"""Sound that runs further ahead of the clock is left out: its source's clock is faster than ours,
+or held it up."""
+STOOD_STILL_S = 2.0
+"""What stood still for longer, as a computer that slept, goes on from there."""
+
+
+class Loop(Generic[Drawn]):
+    """Feeds a session as things come, and gives out its frames when they are due.
+
+    Three threads: one tracks the newest picture, one answers, one draws. numpy, OpenCV, torch and
+    the tracker's networks let go of the interpreter while they work, so that two cores are used.
+    Frames that come too late to be drawn are given out without a picture; the clock goes on.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        shown: Callable[[LiveFrame, Drawn | None], None],
+        *,
+        draw: Callable[[Floats], Drawn] | None = None,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """``shown`` is called with every frame in order and with what ``draw`` made of its values
+        [56], ``failed`` once with what ended a thread, and so the loop; both in the loop's
+        threads. It runs until :meth:`close`, also as a context manager."""
+        self.session = session
+        self.error: Exception | None = None
+        """What ended the loop, if it was not closed."""
+        self.undrawn = 0
+        """How many frames came too late to be drawn."""
+        self._shown, self._draw, self._failed = shown, draw, failed
+        self._heard: deque[Floats] = deque()
+        self._noticed: deque[tuple[Floats | None, float]] = deque()
+        self._picture: tuple[Picture | Callable[[], Picture], float] | None = None
+        self._due: deque[LiveFrame] = deque()
+        self._ended = False
+        self._changed = threading.Condition()
+        self._session = threading.Lock()
+        self._began = time.monotonic()
+        works = (self._look, self._answer, self._show)
+        self._threads = [
+            threading.Thread(target=self._run, args=(work,), name=f"live{work.__name__}")
+            for work in works
+        ]
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    def __enter__(self) -> Loop[Drawn]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def now_s(self) -> float:
+        """The time in the conversation."""
+        return time.monotonic() - self._began
+
+    def hear(self, samples: Floats) -> None:
+        """The partner's sound of now: see :meth:`Session.hear`. Does not wait."""
+        self._heard.append(samples)
+
+    def see(self, picture: Picture | Callable[[], Picture]) -> None:
+        """The partner's picture of now, or what makes it, in the thread that tracks; the picture
+        that waits makes room for it. Does not wait."""
+        with self._changed:
+            self._picture = picture, self.now_s
+            self._changed.notify_all()
+
+    def say(self, samples: Floats) -> float:
+        """The agent's voice: see :meth:`Session.say`. Waits for a step that is being answered."""
+        with self._session:
+            return self.session.say(samples)
+
+    def close(self) -> None:
+        """End the threads, and wait for them. May be called in any thread, and again."""
+        self._end()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def _end(self) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _run(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            with self._changed:
+                first, self._ended = not self._ended, True
+                self._changed.notify_all()
+            if first:
+                self.error = error
+                if self._failed is not None:
+                    self._failed(error)
+
+    def _look(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended or self._picture is not None)
+                if self._ended or self._picture is None:
+                    return
+                (picture, time_s), self._picture = self._picture, None
+            values = self.session.track(picture() if callable(picture) else picture)
+            self._noticed.append((values, time_s))
+
+    def _answer(self) -> None:
+        before = self.now_s
+        while not self._ended:
+            if self.now_s - before > STOOD_STILL_S:
+                self._began += self.now_s - before
+            before = self.now_s
+            with self._session:
+                self._take_in(before)
+                frames = self.session.advance(before)
+            if frames:
+                with self._changed:
+                    self._due.extend(frames)
+                    self._changed.notify_all()
+            time.sleep(TICK_S)
+
+    def _take_in(self, now_s: float) -> None:
+        while self._heard:
+            samples = self._heard.popleft()
+            if self.session.heard_s < now_s + AHEAD_S:
+                self.session.hear(samples)
+        while self._noticed:
+            self.session.notice(*self._noticed.popleft())
+
+    def _show(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended or bool(self._due))
+                if self._ended:
+                    return
+                frame = self._due.popleft()
+                late = len(self._due) >= BEHIND
+            drawn = None
+            if self._draw is not None:
+                self.undrawn += late
+                drawn = None if late else self._draw(frame.values)
+            self._shown(frame, drawn)

@@ -1,0 +1,95 @@
+"""The loop keeps time, whatever its parts do, and ends clean."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from dimcli.live.loop import Loop
+from dimcli.live.session import LiveFrame
+
+
+def running() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("live_")]
+
+
+class Quick:
+    """What a loop asks of a session, without models."""
+
+    delay_s = 0.1
+
+    def __init__(self):
+        self.heard_s, self.given, self.noticed = 0.0, 0, []
+
+    def hear(self, samples):
+        self.heard_s += len(samples) / 16000
+
+    def track(self, picture):
+        return picture.mean(axis=(0, 1))
+
+    def notice(self, values, time_s):
+        self.noticed.append(time_s)
+
+    def advance(self, now_s):
+        first, self.given = self.given, max(self.given, int((now_s - self.delay_s) * 25) + 1)
+        nothing = np.zeros(56, np.float32)
+        return [LiveFrame(i, i / 25, nothing, False, True) for i in range(first, self.given)]
+
+
+@pytest.fixture
+def session():
+    return Quick()
+
+
+def test_frames_come_in_order_and_at_their_times_also_when_drawing_is_slow(session):
+    came = []
+
+    def shown(frame, drawn):
+        came.append((frame, drawn, time.monotonic()))
+
+    def slowly(values):
+        time.sleep(0.1)
+        return "drawn"
+
+    began = time.monotonic()
+    with Loop(session, shown, draw=slowly) as loop:
+        for _ in range(50):
+            loop.hear(np.zeros(480, np.float32))
+            loop.see(lambda: np.zeros((8, 8, 3), np.uint8))
+            time.sleep(0.03)
+    assert not running()
+    assert loop.error is None
+    assert [frame.index for frame, _, _ in came] == list(range(len(came)))
+    assert 10 < len(session.noticed) <= 50
+    assert session.noticed == sorted(session.noticed)
+    assert 1.3 < session.heard_s < 1.51
+    assert 0 < sum(drawn is None for _, drawn, _ in came) == loop.undrawn < len(came)
+    late = [at - began - frame.time_s - session.delay_s for frame, _, at in came]
+    assert min(late) > -0.01
+    assert max(late[3:]) < 1.5  # it does not fall behind more and more
+    loop.close()
+
+
+@pytest.mark.parametrize("part", ["track", "advance", "draw", "shown"])
+def test_a_fault_of_one_part_is_told_once_and_ends_all(session, monkeypatch, part):
+    def broken(*_):
+        raise RuntimeError(part)
+
+    if part in ("track", "advance"):
+        monkeypatch.setattr(session, part, broken)
+    told = []
+    loop = Loop(
+        session,
+        broken if part == "shown" else lambda frame, drawn: None,
+        draw=broken if part == "draw" else None,
+        failed=told.append,
+    )
+    loop.see(np.zeros((8, 8, 3), np.uint8))
+    ends = time.monotonic() + 20
+    while not told and time.monotonic() < ends:
+        time.sleep(0.01)
+    loop.close()
+    assert [str(error) for error in told] == [part]
+    assert loop.error is told[0]
+    assert not running()
