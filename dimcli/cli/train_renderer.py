@@ -83,29 +83,42 @@ def train_renderer(
                 remark=lambda text: console.say(f"note: {text}"),
             ),
         )
+    of_steps = f"{result.step} of {result.steps} steps"
+    left_min = result.taken_s / 60 * (result.steps / max(result.step, 1) - 1)
     ends = {
         "steps": "all steps done",
-        "patience": "stopped early: it no longer improves",
-        "minutes": "time is up; go on with --resume",
+        "patience": f"{of_steps}: stopped early, it no longer improves",
+        "minutes": f"{of_steps}, time is up; --resume goes on, about {left_min:.0f} min to the end",
     }
     for name, person in result.figures.items():
+        ours, placed = person.trained, person.placed
         console.say(
-            f"{name}: {person.psnr:.2f} dB on {person.frames} held-out frames, zero-shot "
-            f"{person.psnr_zero_shot:.2f} dB; perceptual distance {person.distance:.3f}, zero-shot "
-            f"{person.distance_zero_shot:.3f}"
+            f"{name}: {ours.psnr - placed.psnr:+.2f} dB over the zero-shot portrait placed where "
+            f"the head is, on {person.frames} held-out frames; perceptual distance "
+            f"{ours.distance:.3f} (placed {placed.distance:.3f}), sharpness {ours.sharpness:.2f} "
+            f"of the clip's ({placed.sharpness:.2f})"
         )
+        if worse := person.worse():
+            console.say(
+                f"note: {name} looks worse than from one picture without training: "
+                f"{'; '.join(worse)}; use --renderer portrait, or train on with --resume"
+            )
     console.say(
-        f"wrote {output}, step {result.step} ({ends[result.reason]}), "
-        f"{console.seconds(result.taken_s)} taken; look at {output / 'preview-*.jpg'}"
+        f"wrote {output} ({ends[result.reason]}), {console.seconds(result.taken_s)} taken; look at "
+        f"{output / 'preview-*.jpg'}"
     )
     if as_json:
         console.print_json(
             {
                 "path": str(output),
                 "step": result.step,
+                "steps": result.steps,
                 "best_step": result.best_step,
                 "reason": result.reason,
                 "taken_s": round(result.taken_s, 3),
-                "figures": {name: asdict(person) for name, person in result.figures.items()},
+                "figures": {
+                    name: asdict(person) | {"worse": person.worse()}
+                    for name, person in result.figures.items()
+                },
             }
         )

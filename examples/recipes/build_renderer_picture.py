@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from dimcli.core.motion import JAW, YAW
-from dimcli.training.renderer.card import psnr, trained
 from dimcli.training.renderer.footage import read_shots
+from dimcli.training.renderer.judging import psnr, trained
 from dimcli.training.renderer.training_set import HELD_OUT, TrainingSet
 from renderers.trained.run import read_run
 

@@ -101,6 +101,9 @@ class LiteConfig(Section, section="lite"):
     """Channels of the features that move with the face."""
     room: Annotated[int, Range(2, 4096)] = 8
     """Channels of the features that rest in the square."""
+    residual: Annotated[float, Range(0.05, 2)] = 0.6
+    """Most that may be painted over the head, of a picture's -1 to 1: it adds what a warp cannot
+    make (teeth, shading) and must not repaint a face."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -337,7 +340,10 @@ class LiteNet(nn.Module):
                 flow = first + EDIT_REACH * F.interpolate(second, scale_factor=2, mode="bilinear")
         painted = F.pixel_shuffle(self.colour(F.leaky_relu(features, 0.1)), 2)
         head = F.interpolate(place[..., 2].unsqueeze(1), scale_factor=2, mode="bilinear")
-        residual, mask = painted[:, :3], torch.sigmoid(painted[:, 3:] + 2 + HEADNESS * head)
+        bound = self.config.residual
+        bounded = bound * torch.tanh(painted[:, :3] / bound)
+        residual = head * bounded + (1 - head) * painted[:, :3]
+        mask = torch.sigmoid(painted[:, 3:] + 2 + HEADNESS * head)
         room = framed(memory.room.expand(len(start), -1, -1, -1), frame)
         warped = warp(start, flow)
         picture = mask * (warped + residual) + (1 - mask) * room

@@ -23,8 +23,8 @@ import torch
 from dimcli.core.motion import HEAD, expression_index
 from dimcli.media import VideoWriter
 from dimcli.tracking.landmarks import track_video
-from dimcli.training.renderer.card import judge
 from dimcli.training.renderer.footage import Region, read_shots
+from dimcli.training.renderer.judging import judge
 from dimcli.training.renderer.run import RendererOptions, train_renderer
 from dimcli.training.renderer.training_set import HELD_OUT, TrainingSet
 from renderers.trained.backbones import choose_backbone
@@ -87,12 +87,13 @@ def measure(name: str, clip: Path, region: Region | None, run: Path, minutes: fl
             loaded.network, training_set, frames[:: max(1, len(frames) // 60)], choose_backbone()
         )
         print(f"{name}: {len(frames)} held-out frames; {_steps(run)}")
-        for what, psnr, distance in (
-            ("zero-shot", found.psnr_zero_shot, found.distance_zero_shot),
-            ("placed", found.psnr_placed, found.distance_placed),
-            ("trained", found.psnr, found.distance),
-        ):
-            print(f"  {what:<9} PSNR {psnr:.2f} dB, distance {distance:.3f}")
+        for what in ("zero_shot", "placed", "trained"):
+            one = getattr(found, what)
+            print(
+                f"  {what:<9} PSNR {one.psnr:.2f} dB, distance {one.distance:.3f}, sharpness "
+                f"{one.sharpness:.2f}, lids {one.lids:.3f}, lips {one.lips:.3f}"
+            )
+        print(f"  worse than placed: {'; '.join(found.worse()) or 'in nothing'}")
         values = training_set.values[frames]
         renderer = TrainedRenderer(loaded)
         renderer.prepare(training_set.reference)

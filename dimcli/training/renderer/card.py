@@ -1,109 +1,34 @@
-"""Judging a renderer on frames it has not seen: figures, preview pictures and the run's card."""
+"""What a renderer's run shows of itself: preview pictures and its card."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from dimcli.core.files import atomic_output, write_text
 from dimcli.core.motion import Picture
-from dimcli.training.renderer.objective import PerceptualLoss, draw
-from dimcli.training.renderer.training_set import (
-    TrainingSet,
-)
-from renderers.trained.backbones import Backbone
-from renderers.trained.start import as_pictures, as_tensor
+from dimcli.training.renderer.judging import Figures, Scores, trained
+from dimcli.training.renderer.training_set import TrainingSet
 
-COLUMNS = ("reference", "truth", "zero-shot", "trained")
+COLUMNS = ("reference", "truth", "placed", "trained")
 ROWS = 4
-BATCH = 4
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Means over frames: PSNR (dB) and perceptual distance of the trained renderer, of the
-    zero-shot portrait, and (``placed``) of one that is told where in the picture the head is."""
-
-    frames: int
-    psnr: float
-    psnr_zero_shot: float
-    psnr_placed: float
-    distance: float
-    distance_zero_shot: float
-    distance_placed: float
-
-    @property
-    def gain(self) -> float:
-        """PSNR over the zero-shot portrait's, dB."""
-        return self.psnr - self.psnr_zero_shot
-
-
-def psnr(pictures: Picture, truth: Picture) -> NDArray[np.floating]:
-    """Peak signal-to-noise ratio [N], dB, of pictures [N, H, W, 3]."""
-    error = np.square(pictures.astype(np.float32) - truth).mean(axis=(1, 2, 3))
-    return 10 * np.log10(255**2 / np.maximum(error, 1e-3))
-
-
-@torch.inference_mode()
-def trained(network: nn.Module, training_set: TrainingSet, frames: NDArray[np.int64]) -> Picture:
-    """The network's pictures of ``frames``, uint8 [N, S, S, 3]."""
-    network.eval()
-    device = next(network.parameters()).device
-    made = []
-    for first in range(0, len(frames), BATCH):
-        batch = training_set.batch(frames[first : first + BATCH]).to(device)
-        picture = draw(network, batch).picture
-        assert picture is not None
-        made.append(as_pictures(picture))
-    return np.concatenate(made)
-
-
-@torch.inference_mode()
-def distance(pictures: Picture, truth: Picture, loss: PerceptualLoss) -> float:
-    """Mean perceptual distance of pictures [N, H, W, 3]."""
-    device = next(loss.buffers()).device
-    away = []
-    for pair in zip(pictures, truth, strict=True):
-        one, two = (as_tensor(picture[None]).to(device) for picture in pair)
-        away.append(float(loss(one, two)))
-    return float(np.mean(away))
-
-
-def judge(
-    network: nn.Module, training_set: TrainingSet, frames: NDArray[np.int64], backbone: Backbone
-) -> Figures:
-    """Figures of ``frames``."""
-    loss = PerceptualLoss(backbone, scales=1)
-    truth = training_set.pictures(frames)
-    shown = {
-        "": trained(network, training_set, frames),
-        "_zero_shot": training_set.zero_shot(frames),
-        "_placed": training_set.starts(frames),
-    }
-    figures: dict[str, float] = {}
-    for name, pictures in shown.items():
-        figures[f"psnr{name}"] = float(psnr(pictures, truth).mean())
-        figures[f"distance{name}"] = distance(pictures, truth, loss)
-    return Figures(frames=len(frames), **figures)
 
 
 def preview(network: nn.Module, training_set: TrainingSet, frames: NDArray[np.int64]) -> Picture:
-    """A sheet with a row for each of some frames: reference, truth, zero-shot, trained."""
+    """A sheet with a row for each of some frames: reference, truth, placed portrait, trained."""
     some = frames[np.linspace(0, len(frames) - 1, ROWS).round().astype(int)]
     parts = zip(
         training_set.pictures(some),
-        training_set.zero_shot(some),
+        training_set.starts(some),
         trained(network, training_set, some),
         strict=True,
     )
     home = training_set.reference.image
-    rows = [np.hstack([home, truth, zero_shot, made]) for truth, zero_shot, made in parts]
+    rows = [np.hstack([home, truth, placed, made]) for truth, placed, made in parts]
     header = np.full((24, rows[0].shape[1], 3), 255, np.uint8)
     for number, name in enumerate(COLUMNS):
         place = (number * home.shape[1] + 6, 17)
@@ -131,15 +56,24 @@ def write_card(directory: Path, kind: str, lines: list[str], figures: dict[str, 
         "",
         "On frames that it has not seen, and that nothing was chosen by (the last ones of each",
         "clip). *Placed* is the zero-shot portrait moved to where the head is in the picture, as",
-        "the trained one is told, too. Distance: L1 of EfficientNet-lite0's features.",
+        "the trained one is told, too: it is what training is to beat. Distance: L1 of",
+        "EfficientNet-lite0's features. Sharpness: fine detail on the face, as a share of that of",
+        "the clip. Lids, lips: mean absolute errors of eyeBlink and of the lip gap, tracked in",
+        "each picture by itself.",
         "",
-        "| person | frames | | PSNR, dB | distance |",
-        "|---|---|---|---|---|",
+        "| person | frames | | PSNR, dB | distance | sharpness | lids | lips |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, found in figures.items():
-        for what, suffix in (("zero-shot", "_zero_shot"), ("placed", "_placed"), ("trained", "")):
-            level, away = getattr(found, f"psnr{suffix}"), getattr(found, f"distance{suffix}")
-            text.append(f"| {name} | {found.frames} | {what} | {level:.2f} | {away:.3f} |")
+        for what in ("zero-shot", "placed", "trained"):
+            one: Scores = getattr(found, what.replace("-", "_"))
+            text.append(
+                f"| {name} | {found.frames} | {what} | {one.psnr:.2f} | {one.distance:.3f} | "
+                f"{one.sharpness:.2f} | {one.lids:.3f} | {one.lips:.3f} |"
+            )
+    for name, found in figures.items():
+        if worse := found.worse():
+            text += ["", f"**{name} looks worse than the placed portrait: {'; '.join(worse)}.**"]
     text += [
         "",
         "Pictures made with it show a real person saying and doing what they did not. Ask them.",

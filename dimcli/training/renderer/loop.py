@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from dimcli.training.loop import Figures
-from dimcli.training.renderer.card import preview, psnr, trained, write_preview
+from dimcli.training.renderer.card import preview, write_preview
+from dimcli.training.renderer.judging import detail, psnr, trained
 from dimcli.training.renderer.objective import (
     Objective,
     RendererTraining,
@@ -28,6 +29,10 @@ from renderers.trained import run as runs
 
 VALIDATION_FRAMES = 24
 """Frames of each part that validation is on."""
+
+SOFTNESS = 0.5
+"""By what share a face without any fine detail is worse than its loss says, when the weights to
+keep are chosen: the loss alone prefers what is soft."""
 
 RAMP = 50
 """Steps in which the learning rate rises."""
@@ -154,14 +159,20 @@ class RendererTrainable:
         )
 
     def _loss_of(self, training_set: TrainingSet, frames: np.ndarray) -> float:
-        """Mean loss of the kept weights on ``frames``; NaN where there are none."""
+        """Mean loss of the kept weights on ``frames``, the more the softer their face is than the
+        clip's (:data:`SOFTNESS`); NaN where there are none."""
         losses = []
         network = self._average.module.eval()
         with torch.inference_mode():
             for frame in frames:
                 batch = training_set.batch(np.array([frame])).to(self._device)
                 terms = self._objective(network, batch)
-                losses.append(float(sum(terms.values(), torch.zeros(()))))
+                loss = float(sum(terms.values(), torch.zeros(())))
+                some = np.array([frame])
+                made, truth = trained(network, training_set, some), training_set.pictures(some)
+                look = training_set.landmarks[frame]
+                sharpness = detail(made[0], look) / max(detail(truth[0], look), 1e-6)
+                losses.append(loss * (1 + SOFTNESS * max(0.0, 1 - sharpness)))
         return float(np.mean(losses)) if losses else math.nan
 
     def _psnr_of(self, training_set: TrainingSet, frames: np.ndarray) -> float:

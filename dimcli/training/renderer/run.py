@@ -24,8 +24,9 @@ from dimcli.core.tensors import read_tensors
 from dimcli.models.checkpoint import STATE
 from dimcli.training.loop import Progress as TrainingProgress
 from dimcli.training.loop import train
-from dimcli.training.renderer.card import Figures, judge, preview, write_card, write_preview
+from dimcli.training.renderer.card import preview, write_card, write_preview
 from dimcli.training.renderer.footage import Region, read_shots
+from dimcli.training.renderer.judging import Figures, judge
 from dimcli.training.renderer.loop import Look, RendererTrainable, some_of
 from dimcli.training.renderer.objective import PRESETS, Objective, RendererTraining
 from dimcli.training.renderer.training_set import (
@@ -75,9 +76,11 @@ class RendererOptions:
 
 @dataclass(frozen=True)
 class RendererResult:
-    """How a run ended: ``reason`` is ``steps``, ``minutes`` or ``patience``; figures by person."""
+    """How a run ended, at which of how many steps: ``reason`` is ``steps``, ``minutes`` or
+    ``patience``; figures by person."""
 
     step: int
+    steps: int
     best_step: int
     reason: str
     figures: dict[str, Figures]
@@ -164,11 +167,12 @@ def train_renderer(
         options.preset,
         [
             f"from {', '.join(str(path) for paths in people.values() for path in paths)}",
-            f"{result.step} steps, {taken / 60:.1f} minutes; the weights of step {kept_step}",
+            f"{result.step} of {config.steps} steps, {taken / 60:.1f} minutes; the weights of step "
+            f"{kept_step}",
         ],
         figures,
     )
-    return RendererResult(result.step, kept_step, result.reason, figures, taken)
+    return RendererResult(result.step, config.steps, kept_step, result.reason, figures, taken)
 
 
 def _told(options: RendererOptions) -> Callable[[TrainingProgress], None]:
