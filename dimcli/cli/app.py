@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from dimcli.cli import evaluate, generate, motion, prepare, serve, train, train_renderer, weights
+from dimcli.cli import (
+    evaluate,
+    generate,
+    live,
+    motion,
+    prepare,
+    serve,
+    train,
+    train_renderer,
+    weights,
+)
 
 app = typer.Typer(
     name="dim",
@@ -39,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "generate-listener": generate.generate_listener,
     "generate-speaker": generate.generate_speaker,
     "generate-dyad": generate.generate_dyad,
+    "live": live.live,
     "extract": motion.extract,
     "visualize": motion.visualize,
     "render": motion.render,
@@ -59,6 +70,7 @@ EXAMPLES = {
     "generate-listener": "dim generate-listener speaker.mp4 --ref listener.jpg",
     "generate-speaker": "dim generate-speaker speech.wav --ref face.jpg",
     "generate-dyad": "dim generate-dyad a.wav b.wav --ref-a a.jpg --ref-b b.jpg -o both.mp4",
+    "live": "dim live --from camera --to livelink",
     "extract": "dim extract clip.mp4 -o motion.npz",
     "visualize": "dim visualize motion.npz -o mesh.mp4",
     "render": "dim render motion.npz --ref face.jpg -o out.mp4",

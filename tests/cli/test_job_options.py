@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dimcli.cli import generate, motion
+from dimcli.cli import generate, live, motion
 from dimcli.data.gains import NAMES, Gains
 from dimcli.media.probe import chosen_track
 
@@ -31,6 +31,7 @@ COMMANDS: list[tuple[Callable[..., None], str, dict[str, str]]] = [
     (generate.generate_listener, "generate.generate_videos", {}),
     (generate.generate_speaker, "generate.generate_videos", {}),
     (generate.generate_dyad, "dyad.generate_dyad_video", {}),
+    (live.live, "live.live", {}),
     (motion.extract, "extract.extract_motion", {}),
     (motion.visualize, "visualize.visualize_motions", {}),
     (motion.render, "render.render_motion", {"motion": "motion_path"}),

@@ -102,6 +102,7 @@ COMMANDS = (
     call(2, "generate-speaker", SOUNDS, *MESH, *SMALLEST, *VIDEO),
     call(2, "generate-speaker", of("voice.wav"), "--ref", FACES, *SMALLEST, *VIDEO),
     call(0.7, "generate-dyad", SOUNDS, SOUNDS, *MESH, *SMALLEST, *VIDEO),
+    call(0.5, "live", "--from", CLIPS, "--to", "file", "-o", Out("face.npz"), "--seconds", "0.4"),
     call(6, "extract", CLIPS, "-o", Out("seen.npz")),
     call(3, "extract", of("emoca_folder"), "-o", Out("seen.npz")),
     call(1, "extract", of("clip.mp4"), "--tracker", "emoca", "--checkpoint",
@@ -170,6 +171,7 @@ SMALL: dict[str, tuple[str, ...]] = {
         for gain in ("smile", "brows", "blinks", "gaze")
     },
     "--head": ("0", "0.7", "2.1", "nan", "open", "flame", "x"),  # a gain, or a kind of head
+    "--seconds": ("0.4", "nan", "-1", "inf", "x"),
     "--size": ("64", "65", "127", "63", "4097", "0", "-64", "1e2"),
     "--samples": ("1", "2", "0", "101", "-1", "9" * 30),
     "--steps": ("1", "2", "0", "-1", "x", "1.5"),
@@ -201,7 +203,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "--renderer": ("mesh", "portrait", "x", "", "vq", ".."),
     "--style": ("calm", "x", "", "unknown"),
     "--revision": ("main", "", "../x", "x" * 300),
-    "--to": ("flame", "arkit", "x", "a/b", ""),
+    "--to": ("flame", "arkit", "file", "osc", "camera", "x", "a/b", ""),
     "--audio": ("auto", "mel", "none", "given", "x", "", "hubert:nowhere", "voice.wav"),
     "--from": ("auto", "videos", "emoca", "processed", "motion", "x", ""),
     "--dataset": ("synthetic", "vico", "x", "", "d" * 5000),

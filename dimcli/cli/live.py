@@ -1,0 +1,76 @@
+"""``dim live``: a listener's face, now, into other programs."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dimcli.cli import console
+from dimcli.cli.generate import Attitude, WeightsOption
+from dimcli.cli.options import FaceOptions, Job, OutputOption, SeedOption, SizeOption, job
+
+if TYPE_CHECKING:
+    from dimcli.jobs.live import LiveResult
+
+
+def report_live(result: LiveResult, **_: bool) -> dict[str, Any]:
+    """Say how a conversation went; the same as figures."""
+    if result.written is not None:
+        console.say(f"wrote {result.written}")
+    console.say(f"{result.frames} frames in {console.seconds(result.seconds)}: {result}")
+    return {
+        "frames": result.frames,
+        "seconds": round(result.seconds, 3),
+        "fps": round(result.fps, 3),
+        "latency_s": round(result.latency_s, 4),
+        "latency_95_s": round(result.latency_95_s, 4),
+        "undrawn": result.undrawn,
+        "lost": result.lost,
+        "written": None if result.written is None else str(result.written),
+    }
+
+
+@job(report_live, options=FaceOptions)
+def live(
+    source: Annotated[
+        str, typer.Option("--from", help="camera (and microphone), mic, or a clip's path.")
+    ],
+    to: Annotated[
+        list[str],
+        typer.Option(help="livelink, vmc, osc, camera or file; repeat it for several at once."),
+    ],
+    ref: Annotated[
+        Path | None, typer.Option(help="Picture of the face, for --to camera and an .mp4.")
+    ] = None,
+    output: OutputOption = None,
+    *,
+    host: Annotated[
+        str, typer.Option(help="Where the program runs that is sent to.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Its port. Default: 11111 (livelink), 39539 (vmc), 9000 (osc).",
+            show_default=False,
+        ),
+    ] = None,
+    subject: Annotated[str, typer.Option(help="The face's name in Unreal's Live Link.")] = "dim",
+    camera: Annotated[int, typer.Option(min=0, max=99, help="Number of the camera.")] = 0,
+    weights: WeightsOption = "listener-live",
+    attitude: Annotated[Attitude, typer.Option(help="How the listener feels.")] = "unknown",
+    seed: SeedOption = 0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.2, max=1e6, help="End after so long.", show_default=False),
+    ] = None,
+    size: SizeOption = None,
+) -> Job:
+    """Listen, live: a face that answers the camera, the microphone or a clip, in other programs."""
+    from dimcli.jobs.live import live as listen
+
+    return partial(listen, told=console.say)

@@ -1,0 +1,243 @@
+"""A live face: somebody's face and voice in, now, and a listener's out, into other programs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+import weights as bundled
+from dimcli.core.device import choose_device
+from dimcli.core.errors import InputError
+from dimcli.core.motion import Picture
+from dimcli.core.progress import Background, Progress, silent
+from dimcli.data.gains import AS_IS, FaceSettings, Gains
+from dimcli.jobs.drawing import Face
+from dimcli.live import sinks, sources
+from dimcli.live.loop import Loop
+from dimcli.live.session import LiveFrame, Session
+from dimcli.models.checkpoint import load_dim
+from dimcli.models.config import find_run
+
+TICK_S = 0.005
+TELL_S = 5.0
+SIDE = 512
+"""The longer side of the picture, in pixels, unless another is asked for."""
+LAST_S = 10.0
+"""When it has ended, frames that are still due are waited for as long as one came in this time."""
+_RECENT = 1500
+"""Frames whose lateness is kept: a minute's."""
+
+
+@dataclass(frozen=True)
+class LiveResult:
+    """How a conversation went: its ``frames``, and when the last was sent; their rate; how long
+    after the moment that it answers a frame was sent, at the median and the 95th percentile of the
+    last minute; frames whose picture came too late, packets that were lost, and what was written.
+    """
+
+    frames: int
+    seconds: float
+    fps: float
+    latency_s: float
+    latency_95_s: float
+    undrawn: int
+    lost: int
+    written: Path | None
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.fps:.1f} frames a second, each {1000 * self.latency_s:.0f} ms after what it "
+            f"answers (95 %: {1000 * self.latency_95_s:.0f} ms)"
+        )
+        if self.undrawn:
+            text += f", {self.undrawn} not drawn in time"
+        return text + (f", {self.lost} packets lost" if self.lost else "")
+
+
+def live(
+    source: str,
+    to: Sequence[str],
+    reference: Path | None = None,
+    output: Path | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    subject: str = "dim",
+    camera: int = 0,
+    weights: str = bundled.LIVE_LISTENER,
+    attitude: str = "unknown",
+    gains: Gains = AS_IS,
+    seed: int = 0,
+    seconds: float | None = None,
+    size: int | None = None,
+    told: Callable[[str], None] = lambda line: None,
+    device: str = "auto",
+    force: bool = False,
+    progress: Progress = silent,
+) -> LiveResult:
+    """Listen to ``source`` (``camera``, ``mic`` or a clip) until it ends, ``seconds`` are over, or
+    Ctrl-C; send the face ``to`` some of :data:`dimcli.live.sinks.KINDS`.
+
+    ``reference`` is the picture that a camera or an mp4 shows; ``output`` the file of ``file``
+    (:data:`dimcli.live.sinks.FILES`). ``told`` is given a line of figures every few seconds. Raises
+    InputError for what is wrong with them, before anything is opened where that can be.
+    """
+    settings = FaceSettings(**asdict(gains), attitude=attitude)
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise InputError(f"--seconds {seconds:g}: expected how long to listen, as in 60")
+    ports = _ports(to, port)
+    draws = "camera" in to or (output is not None and output.suffix.lower() == ".mp4")
+    if ("file" in to) != (output is not None):
+        raise InputError("--to file and --output go together: --to file -o face.npz")
+    if draws and reference is None:
+        raise InputError("--ref: a camera and an mp4 show a face; name the picture of one")
+    if reference is not None and not draws:
+        raise InputError("--ref: only --to camera and an .mp4 show a picture; leave it out")
+    run = find_run(weights, "--weights")
+    loading = Background(lambda: load_dim(run, choose_device(device))[1])
+    with ExitStack() as stack:
+        heard = stack.enter_context(sources.opened(source, camera))
+        model = loading.result()
+        fps = model.fps
+        face = Face(reference, size or SIDE, fps) if draws and reference is not None else None
+        clip = Path(source) if heard.length_s is not None else None
+        opened = [
+            stack.enter_context(_opened(kind, ports, host, fps, subject, output, clip, force))
+            for kind in to
+        ]
+        session = Session(model, settings=settings, seed=seed)
+        _warm(session, Session(model))
+        wire = _Wire(opened)
+        for sink in opened:
+            told(f"to {sink.name}")
+        told(f"listening to {heard.name}; Ctrl-C ends it")
+        undrawn = _run(session, heard, wire, face, fps, seconds, told)
+        if not wire.frames:
+            raise InputError("the conversation ended before its first frame; let it go on longer")
+    return wire.result(undrawn, output)
+
+
+def _ports(to: Sequence[str], port: int | None) -> dict[str, int]:
+    """The port of each of ``to`` that goes by UDP. Raises InputError."""
+    for kind in to:
+        if kind not in sinks.KINDS:
+            raise InputError(f"--to {kind}: expected some of {', '.join(sinks.KINDS)}")
+    if not to or len(set(to)) < len(to):
+        raise InputError(f"--to: name each once, of {', '.join(sinks.KINDS)}")
+    wanted = [kind for kind in to if kind in sinks.NETWORK]
+    if port is not None and len(wanted) != 1:
+        raise InputError("--port: is of one --to livelink, vmc or osc")
+    return {kind: port or sinks.NETWORK[kind] for kind in wanted}
+
+
+def _opened(
+    kind: str,
+    ports: dict[str, int],
+    host: str,
+    fps: float,
+    subject: str,
+    output: Path | None,
+    clip: Path | None,
+    force: bool,
+) -> AbstractContextManager[sinks.Sink]:
+    if kind in ports:
+        return sinks.network(kind, host, ports[kind], fps, subject)
+    if kind == "camera":
+        return sinks.camera(fps)
+    assert output is not None
+    return sinks.file(output, fps, clip, force=force)
+
+
+class _Wire:
+    """Hands frames on to sinks, and counts."""
+
+    def __init__(self, opened: Sequence[sinks.Sink]) -> None:
+        self._sinks = opened
+        self._late: deque[float] = deque(maxlen=_RECENT)
+        self._picture: Picture | None = None
+        self._waiting: list[LiveFrame] = []
+        self._first_s = self.last_s = 0.0
+        self.now: Callable[[], float] = lambda: 0.0
+        """The conversation's clock."""
+        self.frames = 0
+
+    def send(self, frame: LiveFrame, picture: Picture | None) -> None:
+        """Take a frame; one that was not drawn shows the picture before it, and the first ones
+        wait for the first picture."""
+        self._picture = self._picture if picture is None else picture
+        for sink in self._sinks:
+            if not sink.pictures:
+                sink.send(frame, None)
+        self._waiting.append(frame)
+        if self._picture is not None:
+            for waiting in self._waiting:
+                for sink in self._sinks:
+                    if sink.pictures:
+                        sink.send(waiting, self._picture)
+            self._waiting.clear()
+        elif not any(sink.pictures for sink in self._sinks):
+            self._waiting.clear()
+        self.last_s = self.now()
+        self._first_s = self._first_s if self.frames else self.last_s
+        self._late.append(self.last_s - frame.time_s)
+        self.frames += 1
+
+    def result(self, undrawn: int = 0, written: Path | None = None) -> LiveResult:
+        """How it went so far."""
+        late = np.percentile(self._late or [0.0], [50, 95]).tolist()
+        took = self.last_s - self._first_s
+        rate = (self.frames - 1) / took if took > 0 else 0.0
+        lost = sum(sink.lost for sink in self._sinks)
+        return LiveResult(self.frames, self.last_s, rate, late[0], late[1], undrawn, lost, written)
+
+
+def _warm(session: Session, other: Session) -> None:
+    """Do once, before the clock runs, what takes long the first time: track, and answer a step,
+    which an ``other`` session of the same model does."""
+    session.track(np.zeros((64, 64, 3), np.uint8))
+    other.advance(1.0)
+
+
+def _run(
+    session: Session,
+    source: sources.Source,
+    wire: _Wire,
+    face: Face | None,
+    fps: float,
+    seconds: float | None,
+    told: Callable[[str], None],
+) -> int:
+    """Feed ``session`` until the end; how many frames came too late to be drawn. Raises what ended
+    the loop."""
+    ends = min(source.length_s or math.inf, seconds or math.inf)
+    frames = math.ceil(round(ends * fps, 6)) if ends < math.inf else math.inf
+
+    def shown(frame: LiveFrame, picture: Picture | None) -> None:
+        if frame.index < frames:
+            wire.send(frame, picture)
+
+    with Loop(session, shown, draw=None if face is None else face.draw) as loop:
+        wire.now, tell_s = lambda: loop.now_s, TELL_S
+        try:
+            while wire.frames < frames and loop.error is None:
+                now_s = loop.now_s
+                if now_s <= ends:
+                    source.give(now_s, loop.hear, loop.see)
+                elif now_s > max(ends + session.delay_s, wire.last_s) + LAST_S:
+                    break
+                if now_s >= tell_s:
+                    tell_s += TELL_S
+                    told(f"{now_s:.0f} s: {wire.result(loop.undrawn)}")
+                time.sleep(TICK_S)
+        except KeyboardInterrupt:
+            told("ended by Ctrl-C")
+    if loop.error is not None:
+        raise loop.error
+    return loop.undrawn

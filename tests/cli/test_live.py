@@ -1,0 +1,115 @@
+"""``dim live`` on the shipped clip, at its own speed."""
+
+import json
+import socket
+import struct
+import threading
+
+import numpy as np
+import pytest
+
+from dimcli.cli import live as command
+from dimcli.core.motion import HEAD, Motion
+from tests.cli.test_bad_input import refused
+
+
+@pytest.fixture
+def unreal():
+    """A socket that listens as Unreal would."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        listening.bind(("127.0.0.1", 0))
+        listening.settimeout(0.2)
+        yield listening
+
+
+@pytest.mark.slow
+def test_a_clip_goes_to_unreal_and_to_a_file_frame_by_frame(dim, unreal, short_speaker, tmp_path):
+    ended = dim(
+        *("live", "--from", short_speaker, "--to", "livelink", "--port", unreal.getsockname()[1]),
+        *("--to", "file", "-o", "face.npz", "--head", 0, "--seconds", 1, "--json"),
+    )
+    assert ended.code == 0, ended.err
+    figures = json.loads(ended.out)
+    assert figures["frames"] == 25
+    assert figures["latency_s"] > 0.1
+    assert figures["lost"] == 0
+    assert "listening to speaker.mp4; Ctrl-C ends it" in ended.err
+    motion = Motion.load(tmp_path / "face.npz")
+    assert len(motion) == 25
+    assert not motion.values[:, HEAD].any()
+    packets = [unreal.recv(65535) for _ in range(25)]
+    numbers = [struct.unpack_from(">i", packet, 1 + 4 + 36 + 4 + 3)[0] for packet in packets]
+    assert numbers == list(range(25))
+    sent = np.array([struct.unpack(">61f", packet[-244:]) for packet in packets])
+    assert np.allclose(sent[:, 0], motion.column("eyeBlinkLeft"), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_picture_is_drawn_into_a_video_and_ctrl_c_ends_it_whole(
+    dim, short_speaker, examples, tmp_path, monkeypatch
+):
+    from dimcli import media
+    from dimcli.jobs import live
+
+    drawn, send, source = threading.Event(), live._Wire.send, live.sources.Source
+
+    def sent(wire, frame, picture):
+        send(wire, frame, picture)
+        if picture is not None:
+            drawn.set()
+
+    def interrupted(name, give, length_s):
+        def until(now_s, hear, see):
+            if drawn.is_set():
+                raise KeyboardInterrupt
+            give(now_s, hear, see)
+
+        return source(name, until, length_s)
+
+    monkeypatch.setattr(live._Wire, "send", sent)
+    monkeypatch.setattr(live.sources, "Source", interrupted)
+    ended = dim(
+        *("live", "--from", short_speaker, "--to", "file", "-o", "face.mp4", "--size", 128),
+        *("--ref", examples / "listener.png"),
+    )
+    assert ended.code == 0, ended.err
+    assert "ended by Ctrl-C" in ended.err
+    frames = sum(1 for _ in media.read_frames(tmp_path / "face.mp4"))
+    assert 1 <= frames < 50
+    assert f"{frames} frames in" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--to", "x"), "--to x: expected some of livelink, vmc, osc, camera, file"),
+        (("--to", "osc", "--to", "osc"), "--to: name each once"),
+        (("--to", "osc", "--to", "vmc", "--port", 9), "--port: is of one --to"),
+        (("--to", "file"), "--to file and --output go together"),
+        (("--to", "osc", "-o", "a.npz"), "--to file and --output go together"),
+        (("--to", "camera"), "--ref: a camera and an mp4 show a face"),
+        (("--to", "osc", "--ref", "a.jpg"), "--ref: only --to camera"),
+        (("--to", "osc", "--weights", "listener-small"), "causal masks"),
+        (("--to", "file", "-o", "a.txt"), "a live face is written as .npz"),
+        (("--to", "osc", "--host", "no.such.host.invalid"), "no such host"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(dim, short_speaker, options, told, tmp_path):
+    refused(dim("live", "--from", short_speaker, *options), told)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_clip_that_is_not_there_and_a_command_without_one_are_told(dim):
+    refused(dim("live", "--from", "nowhere.mp4", "--to", "osc"), "no such")
+    refused(dim("live", "--to", "osc"), "dim live --from camera --to livelink")
+
+
+def test_figures_are_told_as_people_read_them(capsys):
+    from dimcli.jobs.live import LiveResult
+
+    document = command.report_live(LiveResult(250, 10.2, 25.0, 0.3, 0.34, 2, 3, None))
+    told = capsys.readouterr().err
+    assert "250 frames in 10.2 s: 25.0 frames a second, each 300 ms after what it answers" in told
+    assert "2 not drawn in time, 3 packets lost" in told
+    assert document["latency_95_s"] == 0.34

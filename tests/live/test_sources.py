@@ -1,0 +1,134 @@
+"""What sources give by a clock that the test moves."""
+
+import sys
+import threading
+import types
+
+import numpy as np
+import pytest
+
+from dimcli import media
+from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.live import sources
+
+
+def played(source: sources.Source, times: np.ndarray) -> tuple[list, list]:
+    """Chunks and pictures that ``source`` gives, each with the time at which it did."""
+    heard, seen = [], []
+    for now in times:
+        source.give(
+            float(now),
+            lambda chunk, now=now: heard.append((now, chunk)),
+            lambda picture, now=now: seen.append((now, picture)),
+        )
+    return heard, seen
+
+
+def test_a_clip_plays_at_its_own_speed_whole_and_in_small_pieces(short_speaker) -> None:
+    info, samples = media.probe_video(short_speaker), media.read_audio(short_speaker, 16000)
+    with sources.clip(short_speaker) as source:
+        assert source.length_s == pytest.approx(max(info.duration_s, len(samples) / 16000))
+        heard, seen = played(source, np.arange(0, source.length_s + 0.1, 0.01))
+    assert {len(chunk) for _, chunk in heard[:-1]} == {320}
+    assert np.array_equal(np.concatenate([chunk for _, chunk in heard]), samples)
+    ends = (np.arange(len(heard)) + 1) * 0.02
+    assert np.abs([now for now, _ in heard] - ends).max() < 0.011
+    frames = list(media.read_frames(short_speaker))
+    assert all(np.array_equal(one, other) for (_, one), other in zip(seen, frames, strict=True))
+    assert np.abs([now for now, _ in seen] - np.arange(len(seen)) / info.fps).max() < 0.011
+
+
+def test_sound_alone_is_a_source_and_what_has_neither_is_told(short_speaker, tmp_path) -> None:
+    from scipy.io import wavfile
+
+    wavfile.write(tmp_path / "a.wav", 16000, np.ones(800, np.int16))
+    with sources.opened(str(tmp_path / "a.wav")) as source:
+        heard, seen = played(source, np.arange(0, 0.2, 0.02))
+    assert sum(len(chunk) for _, chunk in heard) == 800
+    assert not seen
+    (tmp_path / "a.txt").write_text("no clip")
+    with pytest.raises(InputError, match=r"a\.txt"), sources.opened(str(tmp_path / "a.txt")):
+        pass
+    with pytest.raises(InputError, match="no such"), sources.opened("nowhere.mp4"):
+        pass
+
+
+class Microphone:
+    """PortAudio, as far as it is used: calls back with two chunks when it is started."""
+
+    PortAudioError = RuntimeError
+
+    def InputStream(self, rate, chunk, *, channels, dtype, callback):  # noqa: N802
+        assert (rate, chunk, channels, dtype) == (16000, 320, 1, "float32")
+        self.callback = callback
+        return self
+
+    def __enter__(self):
+        for value in (0.25, 0.5):
+            self.callback(np.full((320, 1), value, np.float32), 320, None, None)
+        return self
+
+    def __exit__(self, *raised) -> None:
+        self.ended = True
+
+
+def test_a_microphone_gives_its_chunks_in_order(monkeypatch) -> None:
+    device = Microphone()
+    monkeypatch.setitem(sys.modules, "sounddevice", device)
+    with sources.opened("mic") as source:
+        assert source.length_s is None
+        heard, _ = played(source, np.zeros(2))
+    assert [chunk[0] for _, chunk in heard] == [0.25, 0.5]
+    assert device.ended
+
+
+def test_a_microphone_that_is_missing_is_told_with_the_fix(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with (
+        pytest.raises(MissingDependencyError, match=r"dim-listener\[live\]"),
+        sources.opened("mic"),
+    ):
+        pass
+
+    def refuse(*_, **__):
+        raise RuntimeError("no default device")
+
+    broken = types.SimpleNamespace(InputStream=refuse, PortAudioError=RuntimeError)
+    monkeypatch.setitem(sys.modules, "sounddevice", broken)
+    with pytest.raises(InputError, match="no microphone can be opened"), sources.opened("mic"):
+        pass
+
+
+def test_a_camera_gives_its_newest_picture_the_right_way_round(monkeypatch) -> None:
+    import cv2
+
+    read = threading.Event()
+
+    class Capture:
+        def __init__(self, index: int) -> None:
+            self.there = index == 1
+
+        def isOpened(self) -> bool:  # noqa: N802
+            return self.there
+
+        def read(self):
+            if read.is_set():
+                return False, None
+            read.set()
+            return True, np.array([[[1, 2, 3]]], np.uint8)  # blue, green, red
+
+        def release(self) -> None:
+            self.there = False
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    monkeypatch.setitem(sys.modules, "sounddevice", Microphone())
+    with sources.opened("camera", 1) as source:
+        assert read.wait(5)
+        for _ in range(200):
+            _, seen = played(source, np.zeros(1))
+            if seen:
+                break
+            threading.Event().wait(0.01)
+    assert seen[0][1].tolist() == [[[3, 2, 1]]]
+    with pytest.raises(InputError, match="no camera 0 can be opened"), sources.opened("camera"):
+        pass
