@@ -19,8 +19,10 @@ BEHIND = 3
 AHEAD_S = 0.5
 """Sound that runs further ahead of the clock is left out: its source's clock is faster than ours,
 or held it up."""
-STOOD_STILL_S = 2.0
-"""What stood still for longer, as a computer that slept, goes on from there."""
+AT_ONCE_S = 0.2
+"""So much of a conversation is answered before its frames are given out."""
+BEHIND_S = 1.0
+"""Who falls further behind the clock, because the computer slept or is too slow, sets it back."""
 
 
 class Loop(Generic[Drawn]):
@@ -127,14 +129,15 @@ class Loop(Generic[Drawn]):
             self._noticed.append((values, time_s))
 
     def _answer(self) -> None:
-        before = self.now_s
+        until = self.now_s
         while not self._ended:
-            if self.now_s - before > STOOD_STILL_S:
-                self._began += self.now_s - before
-            before = self.now_s
+            now = self.now_s
+            until = min(now, until + AT_ONCE_S)
+            if now - until > BEHIND_S:
+                self._began += now - until
             with self._session:
-                self._take_in(before)
-                frames = self.session.advance(before)
+                self._take_in(until)
+                frames = self.session.advance(until)
             if frames:
                 with self._changed:
                     self._due.extend(frames)
@@ -147,7 +150,8 @@ class Loop(Generic[Drawn]):
             if self.session.heard_s < now_s + AHEAD_S:
                 self.session.hear(samples)
         while self._noticed:
-            self.session.notice(*self._noticed.popleft())
+            values, time_s = self._noticed.popleft()
+            self.session.notice(values, min(time_s, now_s))  # the clock may have been set back
 
     def _show(self) -> None:
         while True:

@@ -31,7 +31,7 @@ COMMANDS: list[tuple[Callable[..., None], str, dict[str, str]]] = [
     (generate.generate_listener, "generate.generate_videos", {}),
     (generate.generate_speaker, "generate.generate_videos", {}),
     (generate.generate_dyad, "dyad.generate_dyad_video", {}),
-    (live.live, "live.live", {}),
+    (live.live, "live.live", {"to": "to"}),
     (motion.extract, "extract.extract_motion", {}),
     (motion.visualize, "visualize.visualize_motions", {}),
     (motion.render, "render.render_motion", {"motion": "motion_path"}),

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from dimcli.live import loop as loop_module
 from dimcli.live.loop import Loop
 from dimcli.live.session import LiveFrame
 
@@ -93,3 +94,24 @@ def test_a_fault_of_one_part_is_told_once_and_ends_all(session, monkeypatch, par
     assert [str(error) for error in told] == [part]
     assert loop.error is told[0]
     assert not running()
+
+
+def test_a_computer_that_is_too_slow_falls_no_further_behind(session, monkeypatch):
+    monkeypatch.setattr(loop_module, "BEHIND_S", 0.3)
+    before, advance = [0.0], session.advance
+
+    def slow(now_s):
+        time.sleep(2 * (now_s - before[0]))
+        before[0] = now_s
+        return advance(now_s)
+
+    session.advance = slow
+    came = []
+    with Loop(session, lambda frame, drawn: came.append(frame)) as loop:
+        for _ in range(50):
+            loop.hear(np.zeros(480, np.float32))
+            time.sleep(0.03)
+        assert loop.now_s < 1.3
+        assert loop.now_s - came[-1].time_s < 1.2
+        assert session.heard_s < loop.now_s + 0.6
+    assert [frame.index for frame in came] == list(range(len(came)))
