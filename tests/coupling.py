@@ -13,14 +13,19 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
 from dimcli.core.motion import Motion
-from dimcli.evaluation.behaviour import Behaviour, find_nods, finite_median, smile_of
+from dimcli.evaluation.behaviour import (
+    PAUSE_WINDOW_S,
+    Behaviour,
+    find_nods,
+    find_pauses,
+    finite_median,
+    smile_of,
+)
 
 Floats = NDArray[np.floating[Any]]
 
 SMILE_RISE = 0.2
 """A smile begins where the next seconds' mean lies this far above the last second's."""
-PAUSE_WINDOW_S = (-0.4, 1.0)
-"""Nods that start this long after speech stops count as nods at that pause."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,6 @@ def couple(listener: Motion, speaker: Motion, active: Floats) -> Coupling:
         smile_after_smile=float(change[index].mean()) if len(rises) else float("nan"),
         smile_by_chance=float(change.mean()) if len(change) else float("nan"),
     )
-
-
-def find_pauses(active: Floats, fps: float, shortest_s: float = 0.28) -> Floats:
-    """Times (s) at which speech stops for at least ``shortest_s``: [P]."""
-    quiet = np.concatenate([[0], (np.asarray(active) < 0.5).astype(int), [0]])
-    edges = np.flatnonzero(np.diff(quiet))
-    starts, ends = edges[0::2], edges[1::2]
-    keep = ((ends - starts) >= shortest_s * fps) & (starts > 0)
-    return starts[keep] / fps
 
 
 def smile_starts(motion: Motion) -> Floats:

@@ -1,4 +1,5 @@
-"""``dim eval``: methods against the truth; ``dim table``: a whole table of the paper."""
+"""``dim eval``: methods against the truth; ``dim table``: a whole table of the paper;
+``dim measure``: how faces in videos behave."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from dimcli.core.errors import InputError
 
 if TYPE_CHECKING:
     from dimcli.jobs.evaluate import EvaluationResult
+    from dimcli.jobs.measure import Measured
 
 Dataset = Literal["vico", "lm_listener", "l2l", "candor", "clips", "biwi", "vocaset", "synthetic"]
 PaperTable = Literal["1", "2", "3", "4", "supplement"]
@@ -106,6 +108,14 @@ def evaluate(
         Protocol,
         typer.Option(help="paper: one prediction a clip. official: as the released code does."),
     ] = "paper",
+    measures: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FAMILY",
+            help="Figures beside the paper's: listening, timing, reaction, dualtalk, unils, "
+            "behaviour, all. Repeatable.",
+        ),
+    ] = None,
     samples: Annotated[
         int | None, typer.Option(min=1, help="Samples a clip. Default: 1; official: 10.")
     ] = None,
@@ -138,6 +148,7 @@ def evaluate(
         baselines=baselines or (),
         split=split,
         protocol=protocol,
+        measures=measures or ("paper",),
         samples=samples,
         seed=seed,
         bootstrap=bootstrap,
@@ -151,6 +162,44 @@ def evaluate(
     )
     return lambda *, device, force, progress, **_: run_evaluation(
         replace(options, device=device, force=force), progress
+    )
+
+
+def _show_behaviour(result: Measured, *, as_json: bool) -> dict[str, Any]:
+    """Print the table, unless it is to be JSON; all figures."""
+    from dimcli.cli.tables import show_scores
+
+    if not as_json:
+        show_scores(result.table)
+    console.say(
+        f"measured {sum(result.clips.values())} clips, {sum(result.seconds.values()):.0f} s"
+    )
+    return result.as_dict()
+
+
+@job(_show_behaviour)
+def measure(
+    *,
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(help="Videos, motion files, or folders of them: a row of the table each."),
+    ],
+    speaker_sound: Annotated[
+        bool,
+        typer.Option(
+            "--speaker-sound",
+            help="The videos' sound is that of whom the face listens to, as in what "
+            "generate-listener writes: measure its nods at pauses, too.",
+        ),
+    ] = False,
+    bootstrap: BootstrapOption = 1000,
+    csv: Annotated[Path | None, typer.Option("--csv", help="CSV file to write.")] = None,
+) -> Job:
+    """Measure how faces in videos and motion files behave: blinks, nods, gaze, smiles, lips."""
+    from dimcli.jobs.measure import MeasureOptions, measure_behaviour
+
+    return lambda *, device, force, progress, **_: measure_behaviour(
+        MeasureOptions(inputs, speaker_sound, bootstrap, csv=csv, force=force), progress
     )
 
 

@@ -26,10 +26,13 @@ from dimcli.core.config import Choice, Count, Range, Section, from_dict
 from dimcli.core.documents import parse_json, read_json, read_json_lines, read_yaml, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
-from dimcli.core.motion import FPS_RANGE, MOTION_DIM, SPACES, Floats, Motion
+from dimcli.core.motion import FPS_RANGE, MOTION_DIM, SPACES, Bools, Floats, Motion
 from dimcli.data.clip import ROLES, SPLITS, UNKNOWN_STYLE, Clip, ClipRecord, DataConfig
 
 CONVERSATIONS = "conversations"
+LISTENER_VOICE = "listener_voice"
+"""The fact of a conversation that says when its listener talks: JSON, [[start, end], ...] in
+seconds from the start of its arrays. Data sets whose listeners' sound is not known have none."""
 
 _LARGEST_HEADER = 100_000_000
 """The format's own limit."""
@@ -243,6 +246,31 @@ class ClipStore:
             return dict(parse_json(notes, str(path)))
         except (OSError, SafetensorError, ValueError, TypeError, InputError):
             raise InputError(f"{path}: missing or damaged; prepare the data set again") from None
+
+    def listener_voice(self, record: ClipRecord) -> Bools | None:
+        """Whether the listener talks in each frame of a clip, bool [T]; None where nobody knows.
+
+        Segment [s, e] covers frames floor(s fps) to ceil(e fps) - 1. Raises InputError.
+        """
+        text = self.facts(record.conversation).get(LISTENER_VOICE)
+        if text is None:
+            return None
+        try:
+            times = np.asarray(json.loads(text), float).reshape(-1, 2) * self.info.fps
+        except (TypeError, ValueError):
+            times = np.full((1, 2), np.nan)
+        if not np.isfinite(times).all():
+            path = conversation_path(self.root, record.conversation)
+            raise InputError(f"{path}: {LISTENER_VOICE} is not [[start, end], ...] in seconds")
+        talks = np.zeros(len(record), bool)
+        frames = np.clip(
+            np.stack([np.floor(times[:, 0]), np.ceil(times[:, 1])], axis=1) - record.start,
+            0,
+            len(record),
+        )
+        for first, last in frames.astype(int):
+            talks[first:last] = True
+        return talks
 
     def statistics(self) -> dict[str, ColumnStatistics]:
         """Per-column statistics of the train split for ``speaker``, ``listener``, ``audio``.

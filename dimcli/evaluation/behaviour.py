@@ -40,6 +40,18 @@ OPENING = 0.03
 """A mouth opens where its lip gap is so far over the clip's own low,"""
 OPENING_SHORTEST_S = 0.1
 """for at least this long."""
+EYE_DEGREES = (25.0, 18.0, 22.0)
+"""How far an eye turns where eyeLookOut or In, Up and Down are 1: what the open head's do."""
+GAZE_AWAY = 5.0
+"""Degrees from a clip's usual direction of gaze (head and eyes) from which it is averted,"""
+GAZE_SHORTEST_S = 0.2
+"""for at least this long; closed eyes do not count."""
+EYES_CLOSED = 0.4
+PAUSE_SHORTEST_S = 0.28
+PAUSE_WINDOW_S = (-0.4, 1.0)
+"""Nods that start this long after speech stops count as nods at that pause."""
+ANSWER_WINDOW_S = (0.0, 2.0)
+"""A nod that starts this long after one of the speaker's may answer it."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +150,91 @@ def _of_lips(gap: Reals, fps: float) -> dict[str, float]:
         "opening_s": finite_median([(b - a) / fps for a, b in found]),
         "opening_height": finite_median([height[a:b].max() for a, b in found]),
     }
+
+
+def gaze_figures(motion: Motion) -> dict[str, float]:
+    """Gaze aversion of a motion in the ``arkit`` space: share of the time, times a minute, and
+    seconds of each (median)."""
+    look = {
+        f"{way}{side}": motion.column(f"eyeLook{way}{side}").astype(float)
+        for way in ("In", "Out", "Up", "Down")
+        for side in ("Left", "Right")
+    }
+    aside, up, down = EYE_DEGREES
+    left = look["OutLeft"] - look["InLeft"]
+    right = look["InRight"] - look["OutRight"]
+    yaw = np.degrees(motion.head[:, 1]) + aside * (left + right) / 2
+    lowered = down * (look["DownLeft"] + look["DownRight"]) / 2
+    pitch = np.degrees(motion.head[:, 0]) + lowered - up * (look["UpLeft"] + look["UpRight"]) / 2
+    lids = (motion.column("eyeBlinkLeft") + motion.column("eyeBlinkRight")) / 2
+    away = np.hypot(yaw - np.median(yaw), pitch - np.median(pitch)) > GAZE_AWAY
+    away &= lids < EYES_CLOSED
+    shortest = GAZE_SHORTEST_S * motion.fps
+    found = [stop - start for start, stop in runs(away) if stop - start >= shortest]
+    return {
+        "gaze_away_share": sum(found) / len(motion),
+        "gaze_aversions_a_minute": len(found) / (motion.duration_s / 60),
+        "gaze_away_s": finite_median(found) / motion.fps,
+    }
+
+
+def answer_figures(
+    listener: Motion, speaker: Motion | None, active: Reals | None
+) -> dict[str, float]:
+    """When ``listener`` nods: nod starts a minute at the speaker's pauses and elsewhere, and the
+    median seconds from a pause, and from one of the speaker's nods, to the next nod.
+
+    ``active`` [T] is 1 where the speaker is heard; NaN without it, and where there is no occasion.
+    Without the ``speaker``'s motion its nods are left out.
+    """
+    fps, nothing = listener.fps, float("nan")
+    starts = nod_starts(listener)
+    found = {}
+    if speaker is not None:
+        after = latencies(starts, nod_starts(speaker), ANSWER_WINDOW_S)
+        found["nod_after_nod_s"] = finite_median(after)
+    if active is None:
+        return found | dict.fromkeys(
+            ("nods_at_pauses_a_minute", "nods_elsewhere_a_minute", "nod_after_pause_s"), nothing
+        )
+    pauses = find_pauses(active, fps)
+    near = np.zeros(len(listener), bool)
+    for pause in pauses:
+        first = max(round((pause + PAUSE_WINDOW_S[0]) * fps), 0)
+        near[first : round((pause + PAUSE_WINDOW_S[1]) * fps)] = True
+    at = near[np.minimum((starts * fps).astype(int), len(near) - 1)]
+    minutes = [frames / fps / 60 for frames in (near.sum(), (~near).sum())]
+    rates = [
+        count / length if length else nothing
+        for count, length in zip((at.sum(), (~at).sum()), minutes, strict=True)
+    ]
+    return found | {
+        "nods_at_pauses_a_minute": rates[0],
+        "nods_elsewhere_a_minute": rates[1],
+        "nod_after_pause_s": finite_median(latencies(starts, pauses, PAUSE_WINDOW_S)),
+    }
+
+
+def nod_starts(motion: Motion) -> Reals:
+    """Times (s) at which nods start."""
+    return np.array([nod.start for nod in find_nods(np.degrees(motion.head[:, 0]), motion.fps)])
+
+
+def latencies(starts: Reals, occasions: Reals, window_s: tuple[float, float]) -> Reals:
+    """Seconds from each occasion to the first of ``starts`` that lies in its window."""
+    apart = np.asarray(starts)[None] - np.asarray(occasions)[:, None]
+    inside = np.where((apart >= window_s[0]) & (apart <= window_s[1]), apart, np.inf)
+    first = inside.min(axis=1, initial=np.inf)
+    return first[np.isfinite(first)]
+
+
+def find_pauses(active: Reals, fps: float, shortest_s: float = PAUSE_SHORTEST_S) -> Reals:
+    """Times (s) at which speech stops for at least ``shortest_s``: [P]."""
+    quiet = np.concatenate([[0], (np.asarray(active) < 0.5).astype(int), [0]])
+    edges = np.flatnonzero(np.diff(quiet))
+    starts, ends = edges[0::2], edges[1::2]
+    keep = ((ends - starts) >= shortest_s * fps) & (starts > 0)
+    return starts[keep] / fps
 
 
 @dataclass(frozen=True)

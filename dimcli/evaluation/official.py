@@ -84,8 +84,14 @@ def distance(first: Array, second: Array) -> float:
 
 def entropy(frames: Array, centres: Array) -> float:
     """Entropy in bits of the clusters of all ``frames`` together, with their floor in the log."""
-    share = np.bincount(nearest(frames, centres), minlength=len(centres)) / len(frames)
-    return float(-(share * np.log2(share + _ENTROPY_FLOOR)).sum())
+    counts = np.bincount(nearest(frames, centres), minlength=len(centres))
+    return float(entropy_of_counts(counts.astype(float)))
+
+
+def entropy_of_counts(counts: Array) -> Array:
+    """The same of histograms [..., K]: [...]. One cluster alone has -1e-6 bits."""
+    share = counts / counts.sum(axis=-1, keepdims=True)
+    return np.asarray(-(share * np.log2(share + _ENTROPY_FLOOR)).sum(axis=-1))
 
 
 def _root(product: Array) -> Array:

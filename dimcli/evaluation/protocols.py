@@ -22,6 +22,8 @@ from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Clip, ClipRecord, Predictor
 from dimcli.data.store import ClipStore
 from dimcli.evaluation import official
+from dimcli.evaluation.measures.families import FAMILIES
+from dimcli.evaluation.measures.family import Family
 from dimcli.evaluation.metrics import (
     CLUSTERS,
     MAX_FRAMES,
@@ -32,6 +34,7 @@ from dimcli.evaluation.metrics import (
     Tally,
     draw_clips,
 )
+from dimcli.evaluation.score_table import TITLES
 from dimcli.evaluation.scores import (
     CONFIDENCE,
     LARGER_BETTER,
@@ -40,6 +43,7 @@ from dimcli.evaluation.scores import (
     TRUTH_FIGURES,
     Distributions,
     Evaluation,
+    FamilyScores,
     Figure,
     Figures,
     MethodScores,
@@ -186,6 +190,7 @@ def evaluate(
     notes: Mapping[str, str] | None = None,
     bounds: Collection[str] = (),
     measures: SpeakerMeasures | None = None,
+    families: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Evaluation:
     """Score ``predictors``, methods by name that generate ``role``, on all clips of ``split``.
@@ -194,12 +199,13 @@ def evaluate(
     default one), sample i drawn with seed ``seed + i``. ``official`` reproduces the released code
     (:mod:`dimcli.evaluation.official`): of ``samples`` (by default ten) the nearest to the truth is
     taken. Speakers have the figures of :mod:`dimcli.evaluation.speaker_metrics`, as far as there
-    are ``measures`` (default: all that are at hand). Intervals are percentiles (95 %) over
-    ``bootstrap`` draws of clips, the same for every method, or of whole conversations as ``unit``
-    says. ``reference`` is the method that differences are taken to; ``notes`` are remarks on
-    methods, and ``bounds`` those that know more than a method can. Raises InputError for an empty
-    split, an unknown name, a clip too short for a figure, or a prediction that is not of its clip's
-    length.
+    are ``measures`` (default: all that are at hand). ``families`` are listeners' figures beside
+    the paper's (:data:`dimcli.evaluation.measures.families.FAMILIES`). Intervals are percentiles
+    (95 %) over ``bootstrap`` draws of clips, the same for every method, or of whole conversations
+    as ``unit`` says. ``reference`` is the method that differences are taken to; ``notes`` are
+    remarks on methods, and ``bounds`` those that know more than a method can. Raises InputError for
+    an empty split, an unknown name, a clip too short for a figure, or a prediction that is not of
+    its clip's length.
     """
     records = store.clips(split)
     if role == "speaker":
@@ -226,6 +232,7 @@ def evaluate(
         distributions = Distributions.around(frames)
         scorer = PaperScorer(frames) if protocol == "paper" else OfficialScorer()
     shares: dict[str, list[list[Any]]] = {name: [] for name in (TRUTH, *predictors)}
+    others = [_FamilyShares(name, FAMILIES[name](store, records)) for name in families]
     for index, record in enumerate(records):
         clip = store.load(record)
         measure = scorer.measure(clip)
@@ -233,6 +240,8 @@ def evaluate(
         for name, predictor in predictors.items():
             seeds = range(seed, seed + samples)
             answers[name] = [predict(predictor, name, clip, each, role) for each in seeds]
+        for other in others:
+            other.add(clip, answers)
         for name, answer in answers.items():
             chosen = scorer.choose(clip, answer)
             shares[name].append([measure(motion) for motion in chosen])
@@ -285,7 +294,52 @@ def evaluate(
             for name in predictors
         ),
         distributions=distributions,
+        families=tuple(other.scores(draws) for other in others),
     )
+
+
+class _FamilyShares:
+    """What every method adds to a family's figures, clip after clip."""
+
+    def __init__(self, name: str, family: Family) -> None:
+        self._name, self._family = name, family
+        self._shares: dict[str, list[list[Any]]] = {}
+
+    def add(self, clip: Clip, answers: Mapping[str, Sequence[Motion]]) -> None:
+        measure = self._family.measure(clip)
+        for name, motions in answers.items():
+            self._shares.setdefault(name, []).append([measure(motion) for motion in motions])
+
+    def scores(self, draws: Array | None) -> FamilyScores:
+        figures: dict[str, Figures] = {}
+        missing: dict[str, dict[str, str]] = {}
+        for name, shares in self._shares.items():
+            tallies = self._family.tally(list(zip(*shares, strict=True)))
+            shown = self._family.of_truth if name == TRUTH else self._family.columns
+            found = figures_of(tallies, draws)
+            figures[name] = {
+                part: {one: figure for one, figure in each.items() if one in shown}
+                for part, each in found.items()
+            }
+            for part, tally in tallies.items():
+                for one, why in tally.reasons.items():
+                    if one in shown:
+                        missing.setdefault(f"{TITLES[one]}: {why}", {})[f"{name}, {part}"] = ""
+        return FamilyScores(
+            self._name,
+            self._family.title,
+            self._family.columns,
+            figures,
+            (*self._family.remarks, self._family.rewards, *_reasons(missing)),
+        )
+
+
+def _reasons(missing: Mapping[str, Collection[str]]) -> list[str]:
+    """Why figures are missing, a line a reason."""
+    return [
+        f"–: {why}: {'; '.join(list(where)[:6])}" + ("; ..." if len(where) > 6 else "") + "."
+        for why, where in missing.items()
+    ]
 
 
 def predict(predictor: Predictor, name: str, clip: Clip, seed: int, role: str) -> Motion:
@@ -353,6 +407,14 @@ def _figures(values: Values, resampled: Values | None) -> Figures:
         }
         for part, by_name in values.items()
     }
+
+
+def figures_of(tallies: Mapping[str, AnyTally], draws: Array | None) -> Figures:
+    """Figures of one method from its tallies by part, with intervals over ``draws`` [B, C]."""
+    values = {part: tally.figures() for part, tally in tallies.items()}
+    if draws is None:
+        return _figures(values, None)
+    return _figures(values, {part: tally.figures(draws) for part, tally in tallies.items()})
 
 
 def figure_of(by_sample: Array, drawn: Array | None) -> Figure:

@@ -32,6 +32,52 @@ TITLES = {
     "var_pooled": "Var pooled",
     "rpcc_temporal": "rPCC over time",
     "sts": "STS",
+    "sid_si184": "SID",
+    "rpcc_clip": "rPCC",
+    "tlcc_offset": "offset frames",
+    "tlcc_peak": "TLCC peak",
+    "rdgg": "R-DGG",
+    "fr_corr": "FRCorr",
+    "fr_dist": "FRDist",
+    "fr_div": "FRDiv",
+    "fr_var": "FRVar",
+    "fr_dvs": "FRDvs",
+    "fr_syn": "FRSyn",
+    "sid_clip": "SID",
+    "sid_reverse": "SID reverse",
+    "lve_mm": "LVE mm",
+    "mhd_mm": "MHD mm",
+    "fdd_mm": "FDD mm",
+    "pdd": "PDD rad",
+    "jdd": "JDD rad",
+    "blinks_a_minute": "blinks/min",
+    "blink_width_s": "blink s",
+    "gaze_away_share": "gaze away",
+    "gaze_aversions_a_minute": "aversions/min",
+    "gaze_away_s": "aversion s",
+    "nods_a_minute": "nods/min",
+    "nod_degrees": "nod deg",
+    "nod_hz": "nod Hz",
+    "pitch_nod_band_degrees": "0.7-4 Hz deg",
+    "yaw_std_degrees": "yaw SD deg",
+    "pitch_std_degrees": "pitch SD deg",
+    "roll_std_degrees": "roll SD deg",
+    "head_speed_mean": "speed deg/s",
+    "head_speed_p95": "speed 95 %",
+    "still_share": "still",
+    "pitch_jitter_degrees": "5-12 Hz deg",
+    "smile_mean": "smile",
+    "smile_std": "smile SD",
+    "lip_gap_mean": "lip gap",
+    "lip_gap_p95": "lip gap 95 %",
+    "lip_gap_std": "lip gap SD",
+    "openings_a_minute": "openings/min",
+    "opening_s": "opening s",
+    "opening_height": "opening height",
+    "nods_at_pauses_a_minute": "at pauses/min",
+    "nods_elsewhere_a_minute": "elsewhere/min",
+    "nod_after_pause_s": "after pause s",
+    "nod_after_nod_s": "after nod s",
     "lve": "LVE",
     "lve_released": "LVE released",
     "fdd": "FDD",
@@ -79,7 +125,7 @@ class ScoreTable:
 
     ``selection`` says how predictions were chosen, where they were: with the truth in hand.
     ``differences_of`` is the table whose methods' paired differences these are: below zero is
-    better, and numbers are written as there.
+    better, and numbers are written as there. ``family`` is the family of measures that they are of.
     """
 
     title: str
@@ -89,6 +135,7 @@ class ScoreTable:
     notes: tuple[str, ...] = ()
     selection: str = ""
     differences_of: ScoreTable | None = None
+    family: str = ""
 
     @property
     def differences(self) -> bool:
@@ -219,6 +266,30 @@ def score_table(
     return ScoreTable(
         title, (*rows, *published), tuple(columns), tuple(parts), tuple(notes), selection
     )
+
+
+def family_tables(evaluation: Evaluation) -> tuple[ScoreTable, ...]:
+    """A table a family, of the same rows as the scores."""
+    tables = []
+    for family in evaluation.families:
+        rows = [
+            Row(one.name, family.figures[one.name], BOUND if one.bound else METHOD)
+            for one in evaluation.methods
+        ]
+        rows.append(Row(TRUTH, family.figures[TRUTH], TRUE))
+        title = f"{evaluation.dataset}, {evaluation.split} split, {family.title}"
+        parts = dict.fromkeys(part for row in rows for part in row.figures)
+        tables.append(
+            ScoreTable(
+                title,
+                tuple(rows),
+                family.columns,
+                tuple(parts),
+                family.notes,
+                family=family.name,
+            )
+        )
+    return tuple(tables)
 
 
 def gain(evaluation: Evaluation, name: str, base: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,10 +15,22 @@ Array = NDArray[np.floating[Any]]
 
 TRUTH = "ground truth"
 CONFIDENCE = 0.95
-TRUTH_FIGURES = ("sid", "sid_pooled", "var", "var_pooled")
+TRUTH_FIGURES = (
+    *("sid", "sid_pooled", "sid_si184", "var", "var_pooled", "tlcc_offset"),
+    *("blinks_a_minute", "blink_width_s", "gaze_away_share", "gaze_aversions_a_minute"),
+    *("gaze_away_s", "nods_a_minute", "nod_degrees", "nod_hz", "pitch_nod_band_degrees"),
+    *("yaw_std_degrees", "pitch_std_degrees", "roll_std_degrees", "head_speed_mean"),
+    *("head_speed_p95", "still_share", "pitch_jitter_degrees", "smile_mean", "smile_std"),
+    *("lip_gap_mean", "lip_gap_p95", "lip_gap_std", "openings_a_minute", "opening_s"),
+    *("opening_height", "nods_at_pauses_a_minute", "nods_elsewhere_a_minute"),
+    *("nod_after_pause_s", "nod_after_nod_s"),
+)
 """Figures that the truth has too; a method's is better the nearer it is to the truth's."""
 
-LARGER_BETTER = ("closure_hits", "lip_correlation")
+LARGER_BETTER = (
+    *("closure_hits", "lip_correlation", "tlcc_peak", "rdgg"),
+    *("fr_corr", "fr_div", "fr_var", "fr_dvs", "sid_clip", "sid_reverse"),
+)
 """Figures that are the better the larger they are."""
 NEAREST_ZERO = ("fdd_released", "lip_shift_ms")
 """Figures with a sign, the better the nearer they are to zero."""
@@ -60,6 +73,21 @@ class MethodScores:
     differences: Figures | None = None
     note: str = ""
     bound: bool = False
+
+
+@dataclass(frozen=True)
+class FamilyScores:
+    """Figures of one kind beside the paper's (:mod:`dimcli.evaluation.measures`).
+
+    ``figures`` by method, the truth among them; ``notes`` say what is falsely rewarded, and why
+    figures are missing.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    figures: dict[str, Figures]
+    notes: tuple[str, ...]
 
 
 BINS = 48
@@ -126,12 +154,23 @@ class Evaluation:
     truth: Figures
     methods: tuple[MethodScores, ...]
     distributions: Distributions | None = None
+    families: tuple[FamilyScores, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """All but the distributions, as JSON can hold it."""
-        plain = {key: value for key, value in vars(self).items() if key != "distributions"}
+        left_out = ("distributions", "families")
+        plain = {key: value for key, value in vars(self).items() if key not in left_out}
+        if self.families:
+            plain["families"] = [_without_nan(asdict(family)) for family in self.families]
         truth = {
             part: {name: asdict(figure) for name, figure in figures.items()}
             for part, figures in self.truth.items()
         }
         return plain | {"truth": truth, "methods": [asdict(method) for method in self.methods]}
+
+
+def _without_nan(content: Any) -> Any:
+    """What JSON can hold: None for figures that could not be computed."""
+    if isinstance(content, dict):
+        return {key: _without_nan(value) for key, value in content.items()}
+    return None if isinstance(content, float) and not math.isfinite(content) else content

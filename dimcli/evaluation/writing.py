@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,15 +63,16 @@ class EvaluationFiles:
         evaluation: Evaluation,
         table: ScoreTable,
         report: Callable[[], str],
+        further: Sequence[ScoreTable] = (),
         *,
         force: bool,
     ) -> list[Path]:
-        """Write all that has a place, or nothing; ``report`` (an HTML page) is asked for last.
-        Returns which files they are."""
+        """Write all that has a place, or nothing; ``report`` (an HTML page) is asked for last, and
+        ``further`` tables follow the first. Returns which files they are."""
         contents: dict[Path | None, Callable[[], str]] = {
             self.json: lambda: json.dumps(evaluation.as_dict(), indent=2) + "\n",
-            self.csv: lambda: to_csv(table),
-            self.latex: lambda: to_latex(table),
+            self.csv: lambda: to_csv(table, *further),
+            self.latex: lambda: "\n".join(map(to_latex, (table, *further))),
             self.report: report,
         }
         texts = {path: content() for path, content in contents.items() if path is not None}
@@ -84,18 +86,24 @@ class EvaluationFiles:
         return list(texts)
 
 
-def to_csv(table: ScoreTable) -> str:
-    """One line a row, part and figure: plain numbers, for programs and spreadsheets."""
+def to_csv(*tables: ScoreTable) -> str:
+    """One line a row, part and figure: plain numbers, for programs and spreadsheets. Parts of
+    a family of measures are named by both."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["row", "kind", "part", "figure", "value", "std", "low", "high", "selection"])
-    for row in table.rows:
-        for part in table.parts:
-            for name, figure in row.figures.get(part, {}).items():
-                numbers = (figure.value, figure.std, figure.low, figure.high)
-                texts = ["" if number is None else repr(number) for number in numbers]
-                selection = table.selection if row.kind in (METHOD, BOUND) else ""
-                writer.writerow([row.name, row.kind, part, name, *texts, selection])
+    for table in tables:
+        for row in table.rows:
+            for part in table.parts:
+                for name, figure in row.figures.get(part, {}).items():
+                    numbers = (figure.value, figure.std, figure.low, figure.high)
+                    texts = [
+                        "" if number is None or not math.isfinite(number) else repr(number)
+                        for number in numbers
+                    ]
+                    selection = table.selection if row.kind in (METHOD, BOUND) else ""
+                    where = f"{table.family}: {part}" if table.family else part
+                    writer.writerow([row.name, row.kind, where, name, *texts, selection])
     return out.getvalue()
 
 

@@ -22,11 +22,18 @@ from dimcli.data.corpora.held_out import (
 )
 from dimcli.data.folds import Folds
 from dimcli.data.store import ClipStore, data_config
+from dimcli.evaluation.measures.families import FAMILIES
 from dimcli.evaluation.metrics import PARTS
 from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.report.clips import choose, show_clips
 from dimcli.evaluation.report.page import evaluation_report
-from dimcli.evaluation.score_table import ScoreTable, difference_table, gain, score_table
+from dimcli.evaluation.score_table import (
+    ScoreTable,
+    difference_table,
+    family_tables,
+    gain,
+    score_table,
+)
 from dimcli.evaluation.scores import Evaluation
 from dimcli.evaluation.speaker_metrics import SpeakerMeasures
 from dimcli.evaluation.writing import EvaluationFiles
@@ -93,7 +100,8 @@ class EvaluationOptions(ScoringOptions):
 
     ``weights`` and ``baselines`` are names or run directories, or ``LABEL=NAME``; with neither,
     the bundled listener beside what needs no training. ``folds`` tests every clip, by the model of
-    the fold that has not seen it (:mod:`dimcli.data.folds`). ``data`` may be left out for the
+    the fold that has not seen it (:mod:`dimcli.data.folds`). ``measures`` are ``paper``, ``all`` or
+    families of figures beside the paper's. ``data`` may be left out for the
     ``synthetic`` ``dataset``. ``task`` is whom methods generate, one of TASKS. ``reference``
     defaults to the first of the weights.
     """
@@ -104,6 +112,7 @@ class EvaluationOptions(ScoringOptions):
     weights: Sequence[str] = ()
     baselines: Sequence[str] = ()
     protocol: str = "paper"
+    measures: Sequence[str] = ("paper",)
     reference: str | None = None
     online: bool = False
     folds: bool = False
@@ -133,6 +142,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         )
     if speakers and options.online:
         raise InputError("--online: is of listeners")
+    families = _families(options)
     store = open_store(
         options.dataset, options.data, progress, task=options.task, reacting=options.reacting
     )
@@ -166,6 +176,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         notes={label: NOTES[options.task].get(name, "") for label, name in names.items()},
         bounds=[label for label, name in names.items() if name == ORACLE],
         measures=measures,
+        families=families,
         progress=progress,
     )
     gains = _gains(options, names, evaluation)
@@ -192,9 +203,27 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
             command=options.command,
         )
 
-    written = options.files.write(evaluation, scores, report, force=options.force)
-    tables = (scores, differences) if differences else (scores,)
+    further = family_tables(evaluation)
+    written = options.files.write(evaluation, scores, report, further, force=options.force)
+    tables = (*((scores, differences) if differences else (scores,)), *further)
     return EvaluationResult(evaluation, tables, tuple(written), gains)
+
+
+def _families(options: EvaluationOptions) -> tuple[str, ...]:
+    """The families of figures that are asked for, beside the paper's."""
+    asked = options.measures
+    unknown = [name for name in asked if name not in ("paper", "all", *FAMILIES)]
+    if unknown:
+        raise InputError(
+            f"--measures {unknown[0]}: unknown; known: paper, {', '.join(FAMILIES)}, all"
+        )
+    found = tuple(name for name in FAMILIES if name in asked or "all" in asked)
+    if found and (options.task != "listener" or options.protocol != "paper"):
+        raise InputError(
+            f"--measures {found[0]}: is of listeners, one prediction at a time; leave out "
+            "--task speaker and --protocol official"
+        )
+    return found
 
 
 def _folds(options: EvaluationOptions, store: ClipStore) -> Folds:

@@ -126,15 +126,31 @@ def open_head_upper_face(head: OpenHead) -> Indices:
     return np.flatnonzero((head.vertex_region == 0) & above & (share >= UPPER_SHARE))
 
 
+@dataclass(frozen=True)
+class WholeHead:
+    """A head, and which of its vertices are ``lips`` and which the ``upper`` face."""
+
+    name: str
+    head: OpenHead | FlameHead
+    lips: Indices
+    upper: Indices
+
+
 def regions_of_space(space: str) -> RegionsOfMotion:
-    """The head that shows motion of ``space``, with its regions.
+    """The head that shows motion of ``space``, posed in its regions only.
 
     Raises InputError that says what to import where the flame head or its masks are missing.
     """
+    whole = whole_head(space)
+    return HeadRegions.of(whole.name, whole.head, whole.lips, whole.upper)
+
+
+def whole_head(space: str) -> WholeHead:
+    """The head that shows motion of ``space``, with its regions. Raises InputError as above."""
     if space == "arkit":
         open_head = OpenHead.bundled()
         lips, upper = open_head_lips(open_head), open_head_upper_face(open_head)
-        return HeadRegions.of("open head", open_head, lips, upper)
+        return WholeHead("open head", open_head, lips, upper)
     needed = {kind: find_imported(kind) for kind in ("flame", "flame-masks")}
     for kind, path in needed.items():
         if path is None:
@@ -144,7 +160,7 @@ def regions_of_space(space: str) -> RegionsOfMotion:
     assert needed["flame"] is not None and needed["flame-masks"] is not None
     masks = read_arrays(needed["flame-masks"])
     lips, upper = (flame_mask(masks, names) for names in (FLAME_LIPS, FLAME_UPPER))
-    return HeadRegions.of("FLAME", FlameHead.load(needed["flame"]), lips, upper)
+    return WholeHead("FLAME", FlameHead.load(needed["flame"]), lips, upper)
 
 
 def flame_mask(masks: dict[str, NDArray[np.int32]], names: tuple[str, ...]) -> Indices:

@@ -119,3 +119,32 @@ def test_a_report_is_written_of_sound_that_is_not_ours(
     ended = dim("eval", "--data", data, "--baseline", "mean", "-o", "bytes\udcff", "--clips", 1)
     assert ended.code == 0, ended.err
     assert "bytes\\udcff" in Path("bytes\udcff/report.html").read_text()
+
+
+def test_measures_are_printed_with_what_they_reward_falsely_and_what_is_missing(
+    dim: Dim, data: Path
+) -> None:
+    ended = dim("eval", "--data", data, "--baseline", "mean", "--measures", "timing", "--json")
+    (family,) = json.loads(ended.out)["families"]
+    assert family["name"] == "timing"
+    assert family["figures"]["mean"]["pose"]["tlcc_peak"]["value"] is None
+    ended = dim("eval", "--data", data, "--baseline", "mean", "--measures", "timing")
+    text = " ".join(ended.out.split())
+    assert "Rewards falsely: the peak is largest for a copy of the speaker" in text
+    assert "TLCC peak: no coefficient moves on both sides (in 6 of 6): mean" in text
+    assert max(map(len, ended.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--measures", "x"), "--measures x: unknown; known: paper, listening, timing"),
+        (("--measures", "all", "--protocol", "official"), "is of listeners, one prediction"),
+    ],
+)
+def test_measures_that_are_not_there_are_told(
+    dim: Dim, data: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    ended = dim("eval", "--data", data, "--baseline", "mean", *arguments)
+    assert ended.code == 2
+    assert message in ended.err.splitlines()[-1]

@@ -6,7 +6,14 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion, expression_index
 from dimcli.data.synthetic.signals import add_blink, add_episode, add_nod
-from dimcli.evaluation.behaviour import Behaviour, lip_gaps, measure
+from dimcli.evaluation.behaviour import (
+    Behaviour,
+    answer_figures,
+    gaze_figures,
+    lip_gaps,
+    measure,
+)
+from dimcli.evaluation.measures.events import median_over
 from tests.coupling import couple, find_pauses, medians
 
 FPS = 25.0
@@ -160,3 +167,43 @@ def test_motion_in_another_space_is_refused() -> None:
 def test_a_clip_of_a_few_frames_is_measured_without_an_error() -> None:
     found = measure(Motion(still()[:3], fps=FPS))
     assert found.blinks_a_minute == 0
+
+
+def test_glances_away_are_counted_and_a_turned_head_that_looks_on_is_none() -> None:
+    values = still()
+    for time in PLACES:
+        first = round(time * FPS)
+        values[first : first + 20, expression_index("eyeLookOutLeft")] = 0.8
+        values[first : first + 20, expression_index("eyeLookInRight")] = 0.8
+    away = gaze_figures(Motion(values, fps=FPS))
+    assert away["gaze_aversions_a_minute"] == pytest.approx(len(PLACES))
+    assert away["gaze_away_s"] == pytest.approx(20 / FPS)
+    assert away["gaze_away_share"] == pytest.approx(20 * len(PLACES) / FRAMES)
+    turned = values.copy()
+    turned[:, 1] = -np.radians(25) * (values[:, expression_index("eyeLookOutLeft")] - 0.1)
+    assert gaze_figures(Motion(turned, fps=FPS))["gaze_aversions_a_minute"] == 0
+
+
+def test_nods_after_pauses_have_their_latency() -> None:
+    pitch = np.zeros(FRAMES)
+    active = np.ones(FRAMES)
+    for time in PLACES:
+        active[round(time * FPS) : round((time + 0.6) * FPS)] = 0
+        add_nod(pitch, FPS, float(time) + 0.4, size=3.0, hz=2.2, cycles=2, decay=0.9)
+    values = still()
+    values[:, 0] = np.radians(pitch)
+    motion = Motion(values, fps=FPS)
+    found = answer_figures(motion, motion, active)
+    assert found["nods_at_pauses_a_minute"] > 10 * found["nods_elsewhere_a_minute"]
+    assert found["nod_after_pause_s"] == pytest.approx(0.4, abs=0.25)
+    assert found["nod_after_nod_s"] == 0.0
+    unheard = answer_figures(motion, None, None)
+    assert np.isnan(unheard["nod_after_pause_s"]) and "nod_after_nod_s" not in unheard
+
+
+def test_drawn_medians_are_numpys() -> None:
+    values = np.array([[3.0, np.nan, 1.0, 2.0, 8.0], [np.nan] * 5])
+    draws = np.array([[1, 1, 1, 1, 1], [2, 1, 0, 3, 1], [0, 4, 0, 0, 0]], float)
+    found = median_over(values, draws)
+    assert found[0, :2].tolist() == [2.5, np.median([3, 3, 2, 2, 2, 8])]
+    assert np.isnan(found[0, 2]) and np.isnan(found[1]).all()

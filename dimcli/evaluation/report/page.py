@@ -24,7 +24,13 @@ from dimcli.evaluation.report.charts import (
     interval_chart,
 )
 from dimcli.evaluation.report.clips import SHOWN_S, ShownClip
-from dimcli.evaluation.score_table import OTHER_FIGURES, ScoreTable, difference_table, score_table
+from dimcli.evaluation.score_table import (
+    OTHER_FIGURES,
+    ScoreTable,
+    difference_table,
+    family_tables,
+    score_table,
+)
 from dimcli.evaluation.scores import Evaluation
 
 
@@ -55,6 +61,7 @@ def evaluation_report(
             differences=difference_table(evaluation, scores),
             published=published,
             other=other,
+            families=family_tables(evaluation),
             densities=densities,
             clips=clips,
             facts=_facts(evaluation, weights, command),

@@ -1,0 +1,105 @@
+"""The REACT challenges' figures, over any coefficients and any number K of predictions a clip.
+
+- **FRCorr** (larger is better): concordance correlation (CCC) of a prediction and an appropriate
+  reaction, mean over columns; the best of the appropriate set, summed over the K predictions, mean
+  over clips. K is the best that there is.
+- **FRDist** (smaller): dynamic time warping between them, each block of columns apart and weighted;
+  the least of the set, summed over the K, mean over clips.
+- **FRDiv** (larger): mean squared difference between the K predictions of a clip, 0 for one.
+- **FRVar** (larger): variance over time (T - 1) of each column, mean.
+- **FRDvs** (larger): mean squared difference between the predictions of different clips, which
+  needs clips of one length.
+- **FRSyn** (smaller): |offset| in frames of the best lag to the speaker within 2 s
+  (:mod:`dimcli.evaluation.measures.timing`).
+
+Source: reactmultimodalchallenge/baseline_react2024 ``metric/`` (arXiv 2401.05166), and the list
+forms of 2025 and 2026; lingjivoo/ReactFace differs in constants, which are arguments here. There a
+still column in the speaker or the prediction makes FRSyn 49; here it is left out.
+
+Falsely rewarded: noise has the largest FRDiv, FRDvs and FRVar, whatever the truth's is; mimicry has
+FRSyn 0, which the truth has not; a copy of the truth misses FRCorr = K where a column stands still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+Array = NDArray[np.floating[Any]]
+Blocks = Sequence[tuple[slice, float]]
+"""Columns that are warped together, and their weight."""
+
+ATTRIBUTES: Blocks = ((slice(0, 15), 1 / 15), (slice(15, 17), 1.0), (slice(17, 25), 1 / 8))
+"""REACT's 25 columns: action units; valence and arousal; expressions."""
+LONGEST_WARP = 6000
+"""Frames of the longest clip that is warped: the table of distances grows with the square."""
+_CCC_FLOOR = 1e-8
+
+
+def ccc(truth: Array, prediction: Array, floor: float = _CCC_FLOOR) -> float:
+    """Concordance correlation of two [T, D], 2 cov / (var + var + (mean - mean)^2 + floor), mean
+    over columns; a still column counts 0. ReactFace's ``floor`` is 1e-50.
+    """
+    one, other = np.asarray(truth, float), np.asarray(prediction, float)
+    apart = (one.mean(axis=0) - other.mean(axis=0)) ** 2
+    spread = one.var(axis=0) + other.var(axis=0)
+    together = ((one - one.mean(axis=0)) * (other - other.mean(axis=0))).mean(axis=0)
+    still = (np.ptp(one, axis=0) == 0) | (np.ptp(other, axis=0) == 0)
+    return float(np.where(still, 0.0, 2 * together / (spread + apart + floor)).mean())
+
+
+def warped_distance(first: Array, second: Array) -> float:
+    """Root of the least sum of squared Euclidean distances along a path through [N, D] and [M, D]
+    with steps (1, 0), (0, 1) and (1, 1). Inputs are rounded to float32, as theirs are.
+    """
+    one, other = (np.asarray(m, np.float32).astype(float) for m in (first, second))
+    cost = cdist(one, other, "sqeuclidean")
+    rows, columns = cost.shape
+    flat = cost.ravel()
+    # Anti-diagonals, in which every cell needs only the two before; row i is at i + 1.
+    before, last = np.full(rows + 1, np.inf), np.full(rows + 1, np.inf)
+    before[0] = 0.0
+    for total in range(rows + columns - 1):
+        low, high = max(0, total - columns + 1), min(total, rows - 1) + 1
+        here = np.full(rows + 1, np.inf)
+        steps = flat[np.arange(low, high) * (columns - 1) + total]
+        least = np.minimum(last[low + 1 : high + 1], last[low:high])
+        here[low + 1 : high + 1] = steps + np.minimum(least, before[low:high])
+        before, last = last, here
+    return float(np.sqrt(last[rows]))
+
+
+def warped(first: Array, second: Array, blocks: Blocks) -> float:
+    """Weighted sum of the blocks' :func:`warped_distance`."""
+    return sum(weight * warped_distance(first[:, c], second[:, c]) for c, weight in blocks)
+
+
+def fr_corr(predictions: Sequence[Array], appropriate: Sequence[Array], **more: float) -> float:
+    """FRCorr of one clip: its K predictions against its appropriate reactions, [T, D] each."""
+    return sum(max(ccc(one, p, **more) for one in appropriate) for p in predictions)
+
+
+def fr_dist(predictions: Sequence[Array], appropriate: Sequence[Array], blocks: Blocks) -> float:
+    """FRDist of one clip."""
+    return sum(min(warped(p, one, blocks) for one in appropriate) for p in predictions)
+
+
+def fr_var(prediction: Array) -> float:
+    """FRVar of one prediction [T, D]."""
+    return float(np.var(prediction, axis=0, ddof=1).mean())
+
+
+def squared_apart(sequences: Sequence[Array]) -> float:
+    """Mean squared difference over ordered pairs of sequences of one shape, and their numbers:
+    FRDiv of a clip's predictions, FRDvs of the clips'. 0 for one.
+    """
+    stacked = np.stack([np.asarray(each, float).reshape(-1) for each in sequences])
+    n = len(stacked)
+    if n < 2:
+        return 0.0
+    centred = stacked - stacked.mean(axis=0)
+    return float(2.0 * (centred**2).sum() / ((n - 1) * stacked.shape[1]))

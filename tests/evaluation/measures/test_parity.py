@@ -1,0 +1,276 @@
+"""The measures against what their sources' own code gave on the same arrays."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dimcli.evaluation.measures import dualtalk, listening, reaction, timing, unils
+from dimcli.evaluation.measures.listening import PooledEntropy, voiced
+from dimcli.evaluation.measures.rdgg import (
+    Energies,
+    Interval,
+    Reference,
+    reactive,
+    surrogates,
+    wrapped,
+)
+from dimcli.evaluation.metrics import Gaussian
+from tests.evaluation.measures import fixtures
+from tests.evaluation.measures.fixtures import EXPECTED, FPS
+
+
+def near(value: Any) -> Any:
+    return pytest.approx(value, rel=1e-6, abs=1e-6)
+
+
+def joint_distance(shared: np.ndarray, one: np.ndarray, other: np.ndarray) -> float:
+    first, second = (Gaussian.fit(np.hstack([shared, each])) for each in (one, other))
+    return first.distance(second)
+
+
+@pytest.mark.parametrize("variant", ["full", "listening"])
+@pytest.mark.parametrize("part", fixtures.PARTS)
+def test_the_classic_figures_are_those_of_the_si184_benchmark(variant: str, part: str) -> None:
+    expected, columns = EXPECTED["classic"][variant], fixtures.PARTS[part]
+    clips = []
+    for (speaker, truth, prediction), voice in zip(fixtures.walks(), fixtures.VOICES, strict=True):
+        kept = np.ones(len(truth), bool)
+        if variant == "listening":
+            kept = ~voiced(*map(np.float32, voice), len(truth))
+        clips.append([track[kept][:, columns] for track in (speaker, truth, prediction)])
+    assert [len(truth) for _, truth, _ in clips] == expected["kept"]
+    assert [listening.rpcc(*clip) for clip in clips] == near(expected["rpcc"][part])
+    lags = [timing.tlcc(speaker, prediction, FPS) for speaker, _, prediction in clips]
+    for name, key in (("peak", "peak"), ("offset", "offset"), ("longest", "max_lag_used")):
+        assert [getattr(lag, name) for lag in lags] == near(expected["tlcc"][part][key])
+    distances = expected["p_fd"].get(part, [])  # the others' roots are singular
+    assert [joint_distance(*clip) for clip in clips][: len(distances)] == near(distances)
+    truth, prediction = (np.concatenate(each) for each in list(zip(*clips, strict=True))[1:])
+    clusters = PooledEntropy.fit(truth, fixtures.CLUSTERS[part])
+    assert [clusters.entropy(prediction), clusters.entropy(truth)] == near(expected["sid"][part])
+    assert [prediction.var(), truth.var()] == near(expected["var"][part])
+
+
+def test_listening_frames_are_those_of_the_si184_benchmark() -> None:
+    voices = [
+        voiced(*map(np.float32, voice), 230) for voice in (fixtures.VOICES[1], fixtures.VOICES[0])
+    ]
+    frames = np.flatnonzero(reactive(*voices, FPS))
+    assert [frames[0], frames[-1], len(frames)] == EXPECTED["classic"]["reactive"]
+
+
+def test_the_react_figures_are_those_of_the_challenge() -> None:
+    expected, made = EXPECTED["react"], fixtures.react()
+    sets = [[made.listener[index] for index in row] for row in made.appropriate]
+    assert made.appropriate == expected["neighbours"]
+    corr = [reaction.fr_corr(*pair) for pair in zip(made.prediction, sets, strict=True)]
+    dist = [
+        reaction.fr_dist(*pair, reaction.ATTRIBUTES)
+        for pair in zip(made.prediction, sets, strict=True)
+    ]
+    assert np.mean(corr) == near(expected["FRCorr_2024"])
+    assert np.mean(dist) == near(expected["FRDist_2024"])
+    assert np.mean([reaction.squared_apart(each) for each in made.prediction]) == near(
+        expected["FRDiv_s_mse"]
+    )
+    assert np.mean([reaction.squared_apart(made.prediction[:, k]) for k in range(3)]) == near(
+        expected["FRDvs"]
+    )
+    variances = [[reaction.fr_var(one) for one in each] for each in made.prediction]
+    assert np.mean(variances) == near(expected["FRVar"])
+    # there a positive lag is one by which the listener is late, here one by which it leads
+    lags = [
+        [timing.tlcc(speaker, one, FPS) for one in each]
+        for speaker, each in zip(made.speaker, made.prediction, strict=True)
+    ]
+    offsets = -np.array([[lag.offset for lag in each] for each in lags])
+    assert offsets.tolist() == expected["offsets"]
+    assert np.abs(offsets).mean() == pytest.approx(expected["FRSyn_all_predictions"], rel=1e-5)
+    first = np.abs(offsets[:, 0]).mean()
+    assert first == pytest.approx(expected["FRSyn_first_prediction_only"], rel=1e-5)
+
+
+def test_the_truth_as_a_prediction_and_mimicry_score_as_in_the_challenge() -> None:
+    expected, made = EXPECTED["react"], fixtures.react()
+    sets = [[made.listener[index] for index in row] for row in made.appropriate]
+    three = [[each] * 3 for each in made.listener]
+    corr = [reaction.fr_corr(*pair) for pair in zip(three, sets, strict=True)]
+    assert np.mean(corr) == near(expected["GT_as_prediction"]["FRCorr"])
+    assert reaction.fr_dist(three[0], sets[0], reaction.ATTRIBUTES) == 0.0
+    lags = [timing.tlcc(*pair, FPS) for pair in zip(made.speaker, made.listener, strict=True)]
+    syn = np.mean([abs(lag.offset) for lag in lags])
+    assert syn == pytest.approx(expected["GT_as_prediction"]["FRSyn"], rel=1e-5)
+    assert timing.tlcc(made.speaker[0], made.speaker[0], FPS).offset == expected["mime"]["FRSyn"]
+    three = [[each] * 3 for each in made.speaker]
+    corr = [reaction.fr_corr(*pair) for pair in zip(three, sets, strict=True)]
+    assert np.mean(corr) == near(expected["mime"]["FRCorr"])
+
+
+def test_reactface_and_the_lists_of_later_years_differ_in_constants_only() -> None:
+    expected, made = EXPECTED["react"], fixtures.react()
+    sets = [[made.listener[index] for index in row] for row in made.appropriate]
+    pairs = list(zip(made.prediction, sets, strict=True))
+    corr = np.mean([reaction.fr_corr(*pair, floor=1e-50) for pair in pairs])
+    whole = [(slice(None), 1.0)]
+    dist = np.mean([reaction.fr_dist(*pair, whole) for pair in pairs])
+    assert 10 * corr / 3 == near(expected["ReactFace"]["FRC_times_10_mean"])
+    assert 10 * dist / 3 == near(expected["ReactFace"]["FRD_unweighted_times_10_mean"])
+    speakers, targets, predictions = fixtures.ragged_react()
+    lists, pairs = expected["lists_2025_2026"], list(zip(predictions, targets, strict=True))
+    dist = np.mean([reaction.fr_dist(*pair, reaction.ATTRIBUTES) for pair in pairs])
+    assert dist == near(lists["FRDist"])
+    corr = np.mean([reaction.fr_corr(*pair) for pair in pairs])
+    assert corr == near(lists["FRCorr_by_the_2024_CCC_over_the_targets"])
+    assert np.mean([reaction.squared_apart(each) for each in predictions]) == near(lists["FRDiv"])
+    variances = [[reaction.fr_var(one) for one in each] for each in predictions]
+    assert np.mean(variances) == near(lists["FRVar"])
+    lags = [timing.tlcc(s, p[0], FPS) for s, p in zip(speakers, predictions, strict=True)]
+    assert np.mean([abs(lag.offset) for lag in lags]) == lists["FRSyn_first_prediction"]
+
+
+def test_a_still_column_makes_no_offset_of_49_and_no_concordance() -> None:
+    expected, made = EXPECTED["react"], fixtures.react()
+    assert expected["FRSyn_when_speaker_AU0_is_constant"] == 49.0  # what it is there
+    speaker = made.speaker[0].copy()
+    speaker[:, 0] = 0
+    found = timing.tlcc(speaker, made.prediction[0, 0], FPS)
+    alone = timing.tlcc(speaker[:, 1:], made.prediction[0, 0][:, 1:], FPS)
+    assert (found.offset, found.peak) == (alone.offset, near(alone.peak))
+    prediction = made.prediction.copy()
+    prediction[..., 0] = 0
+    sets = [[made.listener[index] for index in row] for row in made.appropriate]
+    corr = [reaction.fr_corr(*pair) for pair in zip(prediction, sets, strict=True)]
+    assert np.mean(corr) == near(expected["FRCorr_when_prediction_AU0_is_constant"])
+
+
+def test_the_split_is_dualtalks_and_timars() -> None:
+    truth, partner, prediction = fixtures.dualtalk()
+    theirs = {"fd": "fid", "p_fd": "p_fid", "mse": "mse", "sid_clip": "sid"}
+    theirs |= {"sid_reverse": "reverse_sid", "rpcc_clip": "rpcc"}
+    for region, columns in (
+        *(("EXP", slice(0, 50)), ("JAW", slice(50, 53))),
+        ("POSE", slice(53, 56)),
+    ):
+        true = dualtalk.RegionTruth(
+            truth[:, columns], partner[:, columns], dualtalk.CLUSTERS[region]
+        )
+        for name, value in true.figures(prediction[:, columns]).items():
+            assert value == near(EXPECTED["dualtalk"][f"{theirs[name]}_{region.lower()}"])
+
+
+def test_our_own_distances_are_those_of_lm_listener() -> None:
+    (truth, partner, prediction), expected = fixtures.dualtalk(), EXPECTED["lm_listener"]
+    fid = Gaussian.fit(prediction).distance(Gaussian.fit(truth))
+    assert fid == near(expected["fid"])
+    assert joint_distance(partner, prediction, truth) == near(expected["fid2"])
+    assert np.mean((prediction - truth) ** 2) == near(expected["l2"])
+    found = [truth.var(axis=0).mean(), prediction.var(axis=0).mean()]
+    assert found == near([expected["var_gt"], expected["var_pred"]])
+
+
+def test_distances_of_vertices_are_those_of_unils() -> None:
+    made, expected = fixtures.heads(), EXPECTED["unils"]
+    everywhere = np.ones(len(made.speech), bool)
+    lips, upper = fixtures.LIPS, fixtures.UPPER
+    for kept, found in (
+        (everywhere, {name: expected["all_frames"][name] for name in ("LVE", "MHD", "FDD")}),
+        (made.speech, _of_mask("S_")),
+        (~made.speech, _of_mask("L_")),
+    ):
+        truth, prediction = made.truth[kept], made.prediction[kept]
+        codes = [codes[kept][:, 100:104, None] for codes in (made.true_codes, made.codes)]
+        values = {
+            "LVE": unils.lip_error(truth[:, lips], prediction[:, lips]),
+            "MHD": unils.head_error(truth, prediction),
+            "FDD": unils.dynamics_error(truth[:, upper], prediction[:, upper]),
+            "PDD": unils.dynamics_error(*(each[:, :3] for each in codes)),
+            "JDD": unils.dynamics_error(*(each[:, 3:] for each in codes)),
+        }
+        assert {name: values[name] for name in found} == near(found)
+
+
+def _of_mask(prefix: str) -> dict[str, float]:
+    found = EXPECTED["unils"]["by_mask"].items()
+    return {name.removeprefix(prefix): value for name, value in found if name.startswith(prefix)}
+
+
+@cache
+def dyads() -> fixtures.Dyads:
+    return fixtures.rdgg_dyads()
+
+
+@cache
+def reference() -> Reference:
+    return Reference(dyads().systems["GT"])
+
+
+@cache
+def common() -> dict[str, np.ndarray]:
+    """The frames that are valid in both systems, by stem."""
+    truth, other = dyads().systems.values()
+    return {stem: truth[stem].valid & other[stem].valid for stem in fixtures.STEMS}
+
+
+@cache
+def scored(name: str, against: Reference | None = None) -> Energies:
+    """A system's energies on the common frames."""
+    system = dyads().systems[name]
+    return (against or reference()).score(
+        {stem: one.of(one.motion, common()[stem]) for stem, one in system.items()}
+    )
+
+
+def board(interval: Interval) -> dict[str, float]:
+    """As the benchmark's tables have it."""
+    ends = {"point": interval.value, "lo": interval.low, "p50": interval.middle}
+    ends |= {"hi": interval.high}
+    return {name: 1e4 * value for name, value in ends.items()} | {"p": interval.p}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["GT", "M1"])
+def test_rdgg_is_the_benchmarks(name: str) -> None:
+    expected = EXPECTED["rdgg"]
+    truth = dyads().systems["GT"]
+    assert {stem: one.fold for stem, one in truth.items()} == expected["fold"]
+    found = scored(name)
+    assert list(found.names) == expected["listeners"]
+    energies = expected["energies"][name]
+    assert found.both == near(np.array(energies["both_r"]))
+    assert found.motion == near(np.array(energies["mot_r"]))
+    assert found.both_null[0] == near(np.array(energies["both_n_0"]))
+    assert found.motion_null[0] == near(np.array(energies["mot_n_0"]))
+    wanted = expected["leaderboard"][name]
+    real, null = found.gains()
+    assert 1e4 * np.array([found.net()[0], real[0], null.mean()]) == near(
+        np.array([wanted[key] for key in ("net", "raw", "floor")])
+    )
+    for kind, cluster in (
+        ("interval_identities", fixtures.person),
+        ("interval_interactions", fixtures.interaction),
+    ):
+        interval = found.interval([cluster(stem) for stem in found.names])
+        assert board(interval) == near({key: wanted[kind][key] for key in board(interval)})
+
+
+@pytest.mark.slow
+def test_somebody_elses_listener_is_no_better_than_chance_as_in_the_benchmark() -> None:
+    expected, made = EXPECTED["rdgg"], dyads()
+    people = {stem: (fixtures.person(stem), fixtures.interaction(stem)) for stem in fixtures.STEMS}
+    partners = surrogates(people)
+    assert partners == expected["surrogate_partner"]
+    borrowed = {}
+    for index, (stem, other) in enumerate(partners.items()):
+        own = made.systems["GT"][stem]
+        motion, seen = wrapped(
+            made.systems["GT"][other].motion, made.faces[other], len(own.motion), index
+        )
+        borrowed[stem] = own.of(motion, common()[stem] & seen)
+    found = reference().score(borrowed)
+    wanted = expected["leaderboard"]["surrogate"]
+    assert len(found.names) == wanted["n_lis"]
+    assert 1e4 * found.net()[0] == near(wanted["net"])
