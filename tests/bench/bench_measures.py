@@ -49,7 +49,8 @@ SIZES = (4, 8, 16, 32, 64, 128)
 SURE = 0.95
 ORACLE, OTHER, MEAN, NOISE, MIRROR = "oracle", "another's listener", "mean face", "noise", "mirror"
 TRAINED = "listener-small"
-NULLS, TARGETS = 20, 20_000
+NULLS = int(os.environ.get("DIM_MEASURES_NULLS", "20"))
+TARGETS = int(os.environ.get("DIM_MEASURES_TARGETS", "20000"))
 """Of R-DGG."""
 
 

@@ -240,7 +240,11 @@ class Gain:
             for name, one in true.items():
                 motion = self._on_grid(values[name])[:, moving]
                 system[name] = one.of(motion, one.valid)
-            energies.append(reference.score(system))
+            try:
+                energies.append(reference.score(system, self.nulls))
+            except InputError as error:
+                why = str(error).removeprefix("R-DGG: ")
+                return _GainTally((), (), len(self._records), why)
         where = {record.id: index for index, record in enumerate(self._records)}
         return _GainTally(
             tuple(energies), tuple(where[n] for n in energies[0].names), len(self._records)
@@ -280,7 +284,7 @@ class Gain:
             )
             for clip, motion, sound, speaker in zip(clips, motions, sounds, speakers, strict=True)
         }
-        return listeners, moving, Reference(listeners, self.nulls)
+        return listeners, moving, Reference(listeners)
 
     def _on_grid(self, track: Floats) -> Array:
         fps = self._store.info.fps

@@ -349,50 +349,11 @@ def _draws(clusters: Sequence[str]) -> Array:
     return weights[:, member]
 
 
-def surrogates(people: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    """Whose true motion stands in for each listener's, to see what mere motion is worth: the
-    roster rotated by half, swapped on until person and conversation differ.
-
-    ``people``: each listener's (person, conversation), in order of names. Raises InputError.
-    """
-    names = sorted(people)
-    count = len(names)
-    others = names[count // 2 :] + names[: count // 2]
-    for index, name in enumerate(names):
-        for step in range(count):
-            swap = (index + step) % count
-            if _apart(people, name, others[swap]) and (
-                not step or _apart(people, names[swap], others[index])
-            ):
-                others[index], others[swap] = others[swap], others[index]
-                break
-        else:
-            raise InputError("R-DGG: nobody is of another person and conversation")
-    return dict(zip(names, others, strict=True))
-
-
-def _apart(people: Mapping[str, tuple[str, str]], one: str, other: str) -> bool:
-    return all(mine != theirs for mine, theirs in zip(people[one], people[other], strict=True))
-
-
-def wrapped(motion: Array, valid: Bools, frames: int, index: int) -> tuple[Array, Bools]:
-    """``motion`` [m, D] and ``valid`` [m] from a frame drawn by ``index`` on, round to its start
-    and on, for ``frames``; the 100 frames after each seam are not valid.
-    """
-    first = int(np.random.default_rng(90000 + index).integers(0, len(motion)))
-    at = (first + np.arange(frames)) % len(motion)
-    good = valid[at].copy()
-    for seam in np.flatnonzero(np.diff(at) < 0) + 1:
-        good[seam : seam + LONGEST] = False
-    return motion[at], good
-
-
 class Reference:
     """What true listeners of a corpus teach; every system's listeners are scored against it."""
 
-    def __init__(self, listeners: Mapping[str, Listener], nulls: int = NULLS) -> None:
+    def __init__(self, listeners: Mapping[str, Listener]) -> None:
         """``listeners``: the true ones by name. Raises InputError where there are too few."""
-        self._nulls = nulls
         rows = {name: _Rows.of(listeners[name]) for name in sorted(listeners)}
         self._true = {name: each for name, each in rows.items() if each is not None}
         if len(self._true) < FEWEST_LISTENERS:
@@ -417,8 +378,9 @@ class Reference:
                 for kind in ("audio", "motion")
             }
 
-    def score(self, listeners: Mapping[str, Listener]) -> Energies:
-        """The energies of a system's ``listeners``."""
+    def score(self, listeners: Mapping[str, Listener], nulls: int = NULLS) -> Energies:
+        """The energies of a system's ``listeners``, with so many ``nulls``. Raises InputError where
+        nothing moves, or nobody listens for long enough."""
         rows = [
             (name, each)
             for name in sorted(listeners)
@@ -431,11 +393,13 @@ class Reference:
         blocks = [own.block(each) for _, each in rows]
         targets = [(each.targets - mean) * self._scale for _, each in rows]
         gram: Any = sum(block.T @ block for block in blocks)
+        if not gram.any():
+            raise InputError("R-DGG: its listeners stand still")
         gram = gram + _OWN_RIDGE * np.diag(gram).mean() * np.eye(len(gram))
         cross = sum(block.T @ target for block, target in zip(blocks, targets, strict=True))
         factor = _Factor(gram, cross)
         shifts = [[0] * len(rows)]
-        for null in range(self._nulls):
+        for null in range(nulls):
             random = np.random.default_rng(2000 + null)
             shifts.append(
                 [int(random.integers(LONGEST, len(each.motion) - LONGEST)) for _, each in rows]

@@ -175,17 +175,9 @@ def _system(seed: int, frames: int, fps: float, gain: float, audio: list) -> lis
     return found
 
 
-@dataclass(frozen=True)
-class Dyads:
-    """Listeners by system and stem, valid where they listen and their own face is seen; and where
-    the true ones' faces are seen, [GRID]."""
-
-    systems: dict[str, dict[str, Listener]]
-    faces: dict[str, np.ndarray]
-
-
-def rdgg_dyads() -> Dyads:
-    """The truth ``GT`` and a system ``M1``."""
+def rdgg_listeners() -> dict[str, dict[str, Listener]]:
+    """The truth ``GT`` and a system ``M1``: listeners by stem, valid where they listen and their
+    own face is seen."""
     audio = [
         smoothed(np.random.default_rng(1000 + index).standard_normal((1204, 6)), 0.9)
         for index in range(12)
@@ -223,5 +215,4 @@ def rdgg_dyads() -> Dyads:
                 Driver(voices.scores(heard[other]), faces.scores(speakers[other])),
                 folds[stem],
             )
-    true_faces = [seen_on_grid(face, 30.0) for face in seen["GT"]]
-    return Dyads(systems, dict(zip(STEMS, true_faces, strict=True)))
+    return systems

@@ -23,11 +23,11 @@ FOUR = ("listening", "timing", "reaction", "dualtalk")
 
 
 class Heard:
-    """Repeats what it heard: the first columns of the sound."""
+    """Does what true listeners do with what they heard four frames ago, and nothing else."""
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         values = np.zeros((len(stimulus), 56), np.float32)
-        values[:, :WIDTH] = 0.1 * stimulus.audio + 0.001 * seed
+        values[4:, :WIDTH] = 0.1 * stimulus.audio[:-4] + 0.001 * seed
         return stimulus.motion(values)
 
 
@@ -105,7 +105,9 @@ def test_a_copy_of_the_speaker_has_the_largest_peak_and_no_offset(evaluation: Ev
 def test_what_stands_still_has_no_figure_of_timing_but_a_reason(evaluation: Evaluation) -> None:
     found = family(evaluation, "timing")
     assert math.isnan(found.figures["still"]["pose"]["tlcc_offset"].value)
+    assert math.isnan(found.figures["still"]["expression and pose"]["rdgg"].value)
     told = [note for note in found.notes if note.startswith("–:")]
+    assert any("R-DGG: its listeners stand still" in note for note in told)
     assert any("no coefficient moves on both sides (in 12 of 12)" in note for note in told)
     table = next(one for one in family_tables(evaluation) if one.family == "timing")
     scale = table.scale("pose", "tlcc_offset")
