@@ -13,7 +13,7 @@ TORCH3D := $(VENV3D)/.torch
 # What the tests open exported files with; without it (and without chromium) they skip.
 NODE ?= .node
 
-.PHONY: env torch-pytorch3d demo node test test-fast test-pytorch3d lint format fuzz bench clean
+.PHONY: env torch-pytorch3d demo demo-live node test test-fast test-pytorch3d lint format fuzz bench clean
 
 env: $(STAMP)
 
@@ -31,6 +31,9 @@ demo: $(STAMP)
 	mkdir -p out
 	$(BIN)/dim generate-listener examples/speaker.mp4 --ref examples/listener.png \
 		--layout side-by-side -o out/demo.mp4 --force
+
+demo-live: $(STAMP)
+	$(BIN)/dim serve --open
 
 node:
 	npm install --silent --no-fund --no-audit --prefix $(NODE) three@0.187.0 gltf-validator@2.0.0-dev.3.10

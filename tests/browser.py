@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +29,11 @@ FLAGS = (
 
 
 @contextmanager
-def chromium(profile: Path, width: int = 1280, height: int = 900) -> Iterator[Chrome]:
-    """A browser of its own with an empty ``profile`` folder, closed at the end."""
+def chromium(
+    profile: Path, width: int = 1280, height: int = 900, flags: Sequence[str] = ()
+) -> Iterator[Chrome]:
+    """A browser of its own with an empty ``profile`` folder and more ``flags``, closed at the
+    end."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not binary or not driver:
         pytest.skip("chromium and chromedriver are not installed (Debian: chromium-driver)")
@@ -38,7 +41,7 @@ def chromium(profile: Path, width: int = 1280, height: int = 900) -> Iterator[Ch
 
     options = webdriver.ChromeOptions()
     options.binary_location = binary
-    for flag in (*FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
+    for flag in (*FLAGS, *flags, f"--user-data-dir={profile}", f"--window-size={width},{height}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options, webdriver.ChromeService(driver))

@@ -31,6 +31,21 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Who listens live: bundled name, or a run of --ablation online. Default: "
+            "listener-live, where it is bundled.",
+            show_default=False,
+        ),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A page of yours that may use it: http://localhost:3000. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve a page on this machine: a face that listens while you talk, and videos from files."""
@@ -44,8 +59,8 @@ def serve(
         raise MissingDependencyError(
             "dim serve needs a server: pip install 'dim-listener[serve]'"
         ) from None
-    import weights
     from dimcli.web.server import serve as serve_page
+    from weights import user_folder
 
     def ready(address: Address) -> None:
         console.say(f"open {address.url} (Ctrl-C ends it)")
@@ -55,6 +70,6 @@ def serve(
             webbrowser.open(address.url)
 
     try:
-        serve_page(host, port, folder or weights.user_folder() / "serve", ready)
+        serve_page(host, port, folder or user_folder() / "serve", weights, origin or (), ready)
     except KeyboardInterrupt:
         console.say("stopped")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import socket
+from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlsplit
 
@@ -25,10 +26,13 @@ COOKIE = "dim-token"
 
 
 class Guard:
-    """Wraps ``app``. ``host`` is the address that is bound to; ``token`` None needs none."""
+    """Wraps ``app``. ``host`` is the address that is bound to; ``token`` None needs none; pages of
+    ``origins`` (``http://localhost:3000``) may use it as its own may."""
 
-    def __init__(self, app: ASGIApp, host: str, token: str | None = None) -> None:
-        self._app, self._token = app, token
+    def __init__(
+        self, app: ASGIApp, host: str, token: str | None = None, origins: Sequence[str] = ()
+    ) -> None:
+        self._app, self._token, self._origins = app, token, origins
         self._names = {"localhost", host.lower()}
         if token is not None:
             name = socket.gethostname().lower()
@@ -54,9 +58,10 @@ class Guard:
         if not self.knows(host):
             return _no(421, f"this server is not called {host[:80]!r}; use its address")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return _no(403, f"pages of {origin[:80]} may not use this server")
-        if headers.get("sec-fetch-site") == "cross-site" and scope["path"] != "/":
+        known = origin is not None and origin.lower() in self._origins
+        if origin is not None and not known and urlsplit(origin).netloc.lower() != host.lower():
+            return _no(403, f"pages of {origin[:80]} may not use this server (see --origin)")
+        if not known and headers.get("sec-fetch-site") == "cross-site" and scope["path"] != "/":
             return _no(403, "pages of other sites may not use this server")
         return None if self._token is None else self._without_token(scope, headers, self._token)
 

@@ -13,9 +13,10 @@ WS     /stream                  a session: :mod:`dimcli.web.stream`
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -35,11 +36,15 @@ from dimcli.core.documents import parse_json
 from dimcli.core.errors import InputError
 from dimcli.core.files import check_folder
 from dimcli.core.limits import LARGEST_SEED
+from dimcli.data.gains import FaceSettings
+from dimcli.live.session import Session
 from dimcli.web import limits
 from dimcli.web.guard import Guard, is_loopback
 from dimcli.web.shelf import Entry, Shelf
+from dimcli.web.stream import MakeSession, Room
 
 PAGE = Path(__file__).parent / "page"
+LISTENER = "listener-live"
 OPTIONS = {"listener": ("attitude", "style", "layout", "seed"), "speaker": ("style", "seed")}
 """What may be said of a job, by its kind."""
 
@@ -52,8 +57,11 @@ def faces() -> dict[str, Path]:
 class Site:
     """What the server answers."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, make_session: MakeSession | None = None) -> None:
+        """``make_session`` None: there is no live listener."""
         self.shelf = shelf
+        self.room = make_session and Room(make_session, faces(), shelf)
+        live = [WebSocketRoute("/stream", self.room.join)] if self.room else []
         self.app = Starlette(
             routes=[
                 Route("/api/status", self.status),
@@ -62,6 +70,7 @@ class Site:
                 Route("/api/videos", self.add, methods=["POST"]),
                 Route("/api/videos/{id}", self.remove, methods=["DELETE"]),
                 Route("/api/videos/{id}/video.mp4", self.video),
+                *live,
                 Mount("/", StaticFiles(directory=PAGE, html=True)),
             ],
             exception_handlers={InputError: _told, ClientDisconnect: _gone},
@@ -80,7 +89,9 @@ class Site:
 
     async def status(self, request: Request) -> Response:
         """What the page shows before anything is begun."""
-        return JSONResponse({"version": dimcli.__version__, "faces": list(faces()), "live": False})
+        return JSONResponse(
+            {"version": dimcli.__version__, "faces": list(faces()), "live": self.room is not None}
+        )
 
     async def videos(self, request: Request) -> Response:
         """The queue and the videos that were made, oldest first."""
@@ -224,6 +235,8 @@ def bound(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # pictures that wait here would be late
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 17)
         listening.bind(where)
     except OSError as error:
         listening.close()
@@ -236,21 +249,21 @@ def bound(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """A server on a socket that is bound already; ``address`` says where."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, origins: Sequence[str] = ()) -> None:
         self.listening = bound(host, port)
         token = None if is_loopback(host) else secrets.token_urlsafe(24)
         self.address = Address(host, self.listening.getsockname()[1], token)
         super().__init__(
             uvicorn.Config(
-                Guard(app, host, token),
+                Guard(app, host, token, origins),
                 http=_Impatient,
                 ws="websockets-sansio",
-                ws_max_size=limits.MESSAGE_BYTES,
+                ws_max_size=2 * limits.MESSAGE_BYTES,  # a session tells what is too large itself
                 ws_ping_interval=limits.IDLE_PINGS_S,
                 ws_ping_timeout=limits.IDLE_PINGS_S,
                 ws_per_message_deflate=False,
                 limit_concurrency=limits.CONNECTIONS,
-                timeout_graceful_shutdown=3,
+                timeout_graceful_shutdown=10,
                 log_config=None,
                 log_level="error",
                 access_log=False,
@@ -265,9 +278,46 @@ class Server(uvicorn.Server):
         self.run(sockets=[self.listening])
 
 
-def serve(host: str, port: int, folder: Path, ready: Callable[[Address], None]) -> None:
-    """Serve until the process is interrupted. Videos are kept in ``folder``."""
+def live_sessions(name: str | None) -> MakeSession | None:
+    """What makes sessions of a listener who does not look ahead, by bundled name or run directory,
+    with the bundled speaker's mouth; by default the bundled one, None without it. Raises
+    InputError.
+    """
+    import weights
+    from dimcli.models.checkpoint import load_dim
+    from dimcli.models.config import find_run
+
+    if name is None and LISTENER not in weights.registry()["runs"]:
+        return None
+    listener = load_dim(find_run(name or LISTENER, "--weights"))[1]
+    speaker = load_dim(find_run(weights.DEFAULT_SPEAKER, "--weights"))[1]
+
+    def make_session(settings: FaceSettings, seed: int) -> Session:
+        return Session(listener, speaker, settings=settings, seed=seed)
+
+    make_session(FaceSettings(), 0)  # weights that cannot answer live are told before it is served
+    return make_session
+
+
+def serve(
+    host: str,
+    port: int,
+    folder: Path,
+    listener: str | None,
+    origins: Sequence[str],
+    ready: Callable[[Address], None],
+) -> None:
+    """Serve until the process is interrupted. Videos are kept in ``folder``; for ``listener`` see
+    :func:`live_sessions`, for ``origins`` :class:`Guard`. Raises InputError."""
+    for origin in origins:
+        if not re.fullmatch(r"https?://[^/\s]+", origin):
+            raise InputError(f"--origin {origin[:80]}: expected one as http://localhost:3000")
     check_folder(folder)
-    server = Server(Site(Shelf(folder)).app, host, port)
+    server = Server(
+        Site(Shelf(folder), live_sessions(listener)).app,
+        host,
+        port,
+        [each.lower() for each in origins],
+    )
     folder.mkdir(parents=True, exist_ok=True)
     server.serve_here(ready)

@@ -6,11 +6,14 @@ import sys
 import pytest
 import uvicorn
 
+from dimcli.web import server
+
 
 @pytest.fixture
 def served(monkeypatch):
     """The servers that were started; each ends at once, as by Ctrl-C."""
     started = []
+    monkeypatch.setattr(server, "live_sessions", lambda name: None)
 
     def run(self, sockets):
         started.append(self)

@@ -165,6 +165,7 @@ COMMANDS = (
 )  # fmt: skip
 
 SMALL: dict[str, tuple[str, ...]] = {
+    "--origin": ("http://localhost:3000", "localhost", "http://", "null", "*", "http://a/b"),
     "--host": ("127.0.0.1", "localhost", "0.0.0.0", "::1", "203.0.113.7", "x" * 300, "", "1"),
     "--hours": ("0.01", "0", "-1", "nan", "x", "1e9"),
     "--background": ("keep", "blur", "grey", "#12345", "transparent", "../canary", "a/b"),

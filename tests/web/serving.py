@@ -57,10 +57,14 @@ class Client:
 
 @contextmanager
 def serving(
-    folder: Path, host: str = "127.0.0.1", worker: Sequence[str] = WORKER, **parts: Any
+    folder: Path,
+    host: str = "127.0.0.1",
+    worker: Sequence[str] = WORKER,
+    origins: Sequence[str] = (),
+    **parts: Any,
 ) -> Iterator[Client]:
     site = Site(Shelf(folder, worker), **parts)
-    server = Server(site.app, host, 0)
+    server = Server(site.app, host, 0, origins)
     thread = threading.Thread(target=server.serve_here, args=(lambda address: None,), daemon=True)
     thread.start()
     wait_for(lambda: server.started)

@@ -1,4 +1,5 @@
 // Which of the two pages is shown; each starts itself.
+import { startLive } from './live.js';
 import { startMaking } from './make.js';
 import { element, getJSON } from './parts.js';
 
@@ -18,4 +19,5 @@ function show() {
 
 addEventListener('hashchange', show);
 startMaking(status);
+if (status.live) startLive(status);
 show();

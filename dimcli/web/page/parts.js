@@ -36,9 +36,9 @@ export function upload(file, told) {
   });
 }
 
-// A place where a file can be dropped, around its file input. `taken` gets the file.
+// A place where a file can be dropped, and its file input, if it has one. `taken` gets the file.
 export function takesFiles(area, input, taken) {
-  input.addEventListener('change', () => {
+  input?.addEventListener('change', () => {
     if (input.files.length) taken(input.files[0]);
     input.value = '';  // the same file may be chosen again
   });
@@ -62,9 +62,7 @@ export class Faces {
     this.chosen = chosen;
     names.forEach((name, index) => this.add(name, `faces/${name}.jpg`, name, index === 0));
     this.value = names[0];
-    for (const area of [element(`${prefix}-drop`)]) {
-      takesFiles(area, element(`${prefix}-picture`), file => this.own(file));
-    }
+    takesFiles(element(`${prefix}-drop`), element(`${prefix}-picture`), file => this.own(file));
   }
 
   own(file) {

@@ -1,0 +1,126 @@
+"""A conversation as an mp4: the face, the camera beside it where there is one, and both voices.
+
+Frame, camera and sound are put at their own times in the conversation.
+"""
+
+from __future__ import annotations
+
+import queue
+import tempfile
+import threading
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from scipy.io import wavfile
+
+from dimcli.core.motion import Floats, Picture
+from dimcli.jobs.render import covering
+from dimcli.media import VideoWriter
+from dimcli.web import limits
+
+WAITING_FRAMES = 50
+CAMERA_S = 1.0
+"""Pictures of the camera wait so long for the frame of their time."""
+
+
+class Recording:
+    """Written to ``path`` from ``start_s`` on; with ``camera``, its pictures are on the left."""
+
+    def __init__(
+        self, path: Path, size: tuple[int, int], fps: float, start_s: float, *, camera: bool
+    ) -> None:
+        self._path, self._fps, self.start_s = path, fps, start_s
+        self._size = size
+        self._camera: deque[tuple[float, Picture]] | None = deque(maxlen=60) if camera else None
+        self._panel = np.zeros((size[1], size[1] * 4 // 3, 3), np.uint8)
+        self._sound = tempfile.TemporaryFile()  # noqa: SIM115  closed when it is finished
+        self._sounding = threading.Lock()
+        self._frames: queue.Queue[tuple[int, Picture] | None] = queue.Queue(WAITING_FRAMES)
+        self._error, self._ended = "", False
+        self._written = 0
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def hear(self, samples: Floats, end_s: float) -> None:
+        """A voice's samples [N] at 16 kHz, the last of which ends at ``end_s``; voices add up."""
+        first = round((end_s - self.start_s) * limits.SOUND_RATE) - len(samples)
+        samples = samples[max(0, -first) :]
+        added = (samples * 32767).astype(np.int16)
+        with self._sounding:
+            if not len(added) or self._sound.closed:
+                return
+            self._sound.seek(2 * max(0, first))
+            there = np.frombuffer(self._sound.read(2 * len(added)), np.int16)
+            added[: len(there)] = np.clip(
+                added[: len(there)].astype(np.int32) + there, -32768, 32767
+            )
+            self._sound.seek(2 * max(0, first))
+            self._sound.write(added.tobytes())
+
+    def see(self, picture: Picture, time_s: float) -> None:
+        """The camera's picture of ``time_s``."""
+        if self._camera is not None:
+            self._camera.append(
+                (time_s, covering(picture, self._panel.shape[1], self._panel.shape[0]))
+            )
+
+    def draw(self, picture: Picture, time_s: float) -> None:
+        """The face at ``time_s``."""
+        index = round((time_s - self.start_s) * self._fps)
+        if index < 0 or index > limits.RECORDING_S * self._fps:
+            return
+        if self._camera is not None:
+            while self._camera and self._camera[0][0] <= time_s:
+                self._panel = self._camera.popleft()[1]
+            picture = np.hstack([self._panel, picture])
+        with suppress(queue.Full):  # then the one before is shown again
+            self._frames.put_nowait((index, picture))
+
+    def camera_off(self) -> None:
+        """Nothing is shown where the camera was."""
+        if self._camera is not None:
+            self._camera.clear()
+            self._panel = np.zeros_like(self._panel)
+
+    def finish(self) -> float:
+        """Write the end; the video's length in seconds. Raises RuntimeError where it cannot be
+        written."""
+        while not self._ended:
+            try:
+                self._frames.put(None, timeout=0.1)
+                break
+            except queue.Full:
+                pass
+        self._thread.join()
+        if self._error:
+            raise RuntimeError(self._error)
+        return self._written / self._fps
+
+    def _write(self) -> None:
+        with tempfile.NamedTemporaryFile(suffix=".wav") as sound:
+            try:
+                with VideoWriter(self._path, fps=self._fps, audio_from=Path(sound.name)) as video:
+                    before: Picture | None = None
+                    while (due := self._frames.get()) is not None:
+                        index, picture = due
+                        while self._written < index:  # what was not drawn in time
+                            video.write(picture if before is None else before)
+                            self._written += 1
+                        if self._written == index:
+                            video.write(picture)
+                            self._written += 1
+                        before = picture
+                    with self._sounding:
+                        self._sound.seek(0)
+                        heard = np.frombuffer(self._sound.read(), np.int16)
+                        self._sound.close()
+                    least = round(self._written / self._fps * limits.SOUND_RATE)
+                    heard = np.pad(heard, (0, max(0, least - len(heard))))
+                    wavfile.write(sound.name, limits.SOUND_RATE, heard)
+            except Exception as error:
+                self._error = str(error) or type(error).__name__
+            finally:
+                self._ended = True
+                self._sound.close()
