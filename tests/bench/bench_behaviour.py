@@ -94,19 +94,72 @@ class PauseNods:
         )
 
 
+@dataclass
+class Videos:
+    """What was measured of the videos so far, a value a video."""
+
+    generated: list[Behaviour] = field(default_factory=list)
+    rendered: list[Behaviour] = field(default_factory=list)
+    coupling: list[Coupling] = field(default_factory=list)
+    found: list[float] = field(default_factory=list)
+    between_seeds: list[float] = field(default_factory=list)
+    nods: dict[str, PauseNods] = field(
+        default_factory=lambda: {"motion": PauseNods(), "video": PauseNods()}
+    )
+
+    def add(self, video: Path, motion: Motion, watched: Motion, active: np.ndarray) -> None:
+        """Measure a ``video`` of ``motion``, the answer to what was ``watched`` and heard."""
+        tracked = track_face(video, keep_landmarks=True)
+        seen = tracked.motion
+        self.generated.append(measure(motion))
+        self.rendered.append(measure(seen, lip_gaps(tracked.landmarks)))
+        self.coupling.append(couple(seen, watched, active))
+        self.nods["motion"].add(motion, active)
+        self.nods["video"].add(seen, active)
+        self.found.append(float(seen.valid.mean()))
+
+    def report(self, speakers: int, portraits: int) -> None:
+        """Print the medians beside those of real listeners."""
+        motion, video = (medians(each).as_dict() for each in (self.generated, self.rendered))
+        pooled = np.average(
+            [one.blinks_a_minute for one in self.rendered],
+            weights=[one.seconds for one in self.rendered],
+        )
+        seeds = len(self.rendered) // (speakers * portraits)
+        print(
+            f"\n{len(self.rendered)} videos of {speakers} speakers on {portraits} pictures, "
+            f"{seeds} seed{'s' * (seeds > 1)}; medians, in brackets the 10th and 90th percentile. "
+            f"Blinks over all the time: {pooled:.1f} a minute.\n"
+        )
+        print(
+            "| | real listeners | motion | rendered video | video / real |\n|---|---|---|---|---|"
+        )
+        for figure, real in REAL.items():
+            ratio = f"{video[figure] / real:.2f}" if real else "-"
+            low, high = np.nanpercentile([getattr(one, figure) for one in self.rendered], [10, 90])
+            shown = f"{video[figure]:.3g} [{low:.3g}, {high:.3g}]"
+            name = figure.replace("_", " ").replace("p95", "95th percentile")
+            print(f"| {name} | {real} | {motion[figure]:.3g} | {shown} | {ratio} |")
+        least = min(self.found)
+        print(f"\nThe tracker found the face in at least {least:.3f} of the frames of every video.")
+        if self.between_seeds:
+            apart = np.mean(self.between_seeds)
+            print(f"Mean difference between two seeds' motion: {apart:.3f}.")
+        for where, nods in self.nods.items():
+            print(f"Nods in the {where}, pooled: {nods}.")
+        for figure in Coupling.__dataclass_fields__:
+            values = [getattr(one, figure) for one in self.coupling]
+            name = figure.replace("_", " ").capitalize()
+            print(f"{name}: {np.nanmean(values):.3f} (mean of {np.sum(np.isfinite(values))}).")
+
+
 def main() -> None:
     speakers = sorted(CLIPS.glob("*.mp4"))
     portraits = sorted((CLIPS / "portraits").iterdir()) if CLIPS.is_dir() else []
     if not speakers or not portraits:
         print(f"no clips at {CLIPS}: set DIM_CLIPS")
         return
-    generated: list[Behaviour] = []
-    rendered: list[Behaviour] = []
-    coupling: list[Coupling] = []
-    found: list[float] = []
-    models = Models()
-    pause_nods = {"motion": PauseNods(), "video": PauseNods()}
-    between_seeds: list[float] = []
+    videos, models = Videos(), Models()
     with tempfile.TemporaryDirectory() as name:
         out, kept = Path(name) / "out.mp4", Path(name) / "motion.npz"
         for speaker in speakers:
@@ -117,52 +170,22 @@ def main() -> None:
                 wavfile.write(source, 16000, sound)
                 watched = watched.resampled(25.0, frames=math.ceil(len(sound) / 640 - 1e-6))
             active = activity(speaker, watched)
+            beside = "left" if not VOICE and speaker.stem.startswith("vico") else None
             for portrait in portraits:
                 draws = []
                 for seed in SEEDS:
                     generate_videos("listener", 
-                        source, portrait, out, weights=WEIGHTS, seed=seed,
+                        source, portrait, out, weights=WEIGHTS, seed=seed, who=beside,
                         save_motion=kept, force=True, online=ONLINE, models=models,
-                        who="left" if source.suffix == ".mp4" and source.stem.startswith("vico")
-                        else None,
                     )  # fmt: skip
-                    tracked = track_face(out, keep_landmarks=True)
-                    motion, seen = Motion.load(kept), tracked.motion
-                    generated.append(measure(motion))
-                    rendered.append(measure(seen, lip_gaps(tracked.landmarks)))
-                    coupling.append(couple(seen, watched, active))
-                    pause_nods["motion"].add(motion, active)
-                    pause_nods["video"].add(seen, active)
-                    found.append(float(seen.valid.mean()))
+                    motion = Motion.load(kept)
+                    videos.add(out, motion, watched, active)
                     draws.append(motion.values)
-                between_seeds.append(float(np.abs(draws[0] - draws[1]).mean()))
-                print(f"{speaker.stem} x {portrait.stem}: face found {found[-1]:.3f}", flush=True)
-    motion, video = medians(generated).as_dict(), medians(rendered).as_dict()
-    pooled = np.average(
-        [one.blinks_a_minute for one in rendered], weights=[one.seconds for one in rendered]
-    )
-    print(
-        f"\n{len(rendered)} videos of {len(speakers)} speakers on {len(portraits)} pictures, "
-        f"{len(SEEDS)} seeds; medians, in brackets the 10th and 90th percentile. "
-        f"Blinks over all the time: {pooled:.1f} a minute.\n"
-    )
-    print("| | real listeners | motion | rendered video | video / real |\n|---|---|---|---|---|")
-    for figure, real in REAL.items():
-        ratio = f"{video[figure] / real:.2f}" if real else "-"
-        low, high = np.nanpercentile([getattr(one, figure) for one in rendered], [10, 90])
-        shown = f"{video[figure]:.3g} [{low:.3g}, {high:.3g}]"
-        name = figure.replace("_", " ").replace("p95", "95th percentile")
-        print(f"| {name} | {real} | {motion[figure]:.3g} | {shown} | {ratio} |")
-    print(
-        f"\nThe tracker found the face in at least {min(found):.3f} of the frames of every video."
-    )
-    print(f"Mean difference between two seeds' motion: {np.mean(between_seeds):.3f}.")
-    for where, nods in pause_nods.items():
-        print(f"Nods in the {where}, pooled: {nods}.")
-    for figure in Coupling.__dataclass_fields__:
-        values = [getattr(one, figure) for one in coupling]
-        name = figure.replace("_", " ").capitalize()
-        print(f"{name}: {np.nanmean(values):.3f} (mean of {np.sum(np.isfinite(values))}).")
+                if len(draws) > 1:
+                    videos.between_seeds.append(float(np.abs(draws[0] - draws[1]).mean()))
+                found = videos.found[-1]
+                print(f"{speaker.stem} x {portrait.stem}: face found {found:.3f}", flush=True)
+    videos.report(len(speakers), len(portraits))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 ``python -m tests.bench timing``, with DIM_DATA=<synthetic data set>; without, a small held-out one.
 Histograms, in events a minute, of nods and long blinks about the ends of the speaker's speech; the
-lag of head movement after the speaker's; smiles after smiles.
+lag of head movement after the speaker's; smiles after smiles. DIM_WEIGHTS says whose, DIM_ONLINE=1
+lets them answer as a stream; those that can are also given the voice alone.
 """
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +21,14 @@ from dimcli.data.clip import Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.behaviour import find_nods, smile_of
 from dimcli.jobs.evaluate import open_store
-from dimcli.models.checkpoint import load_dim
-from dimcli.models.dim.generate import DIMModel
-from dimcli.models.registry import ModelPredictor, untrained
+from dimcli.models.answers import load_predictor
+from dimcli.models.config import find_run
+from dimcli.models.registry import read_config, untrained
 from tests.coupling import find_pauses, smile_starts
-from weights import DEFAULT_LISTENER, resolve
+from weights import DEFAULT_LISTENER
 
 WEIGHTS = os.environ.get("DIM_WEIGHTS", DEFAULT_LISTENER)
+ONLINE = os.environ.get("DIM_ONLINE") == "1"
 CLIPS = int(os.environ.get("DIM_TIMING_CLIPS", "60"))
 EDGES = np.round(np.arange(-1.2, 1.81, 0.3), 1)
 """Bins of latencies in seconds from the end of speech."""
@@ -124,7 +127,7 @@ NAMES = (
 def main() -> None:
     data = os.environ.get("DIM_DATA")
     store = open_store("synthetic", Path(data) if data else None)
-    trained = ModelPredictor(DIMModel(load_dim(resolve(WEIGHTS))[1], "listener"))
+    trained = load_predictor(WEIGHTS, store, online=ONLINE)
     oracle = untrained("oracle", "listener")
     assert oracle is not None
     assert oracle.untrained is not None
@@ -134,6 +137,10 @@ def main() -> None:
         "oracle": measure(store, lambda stimulus: rule.predict(stimulus, 0)),
         Path(WEIGHTS).name: measure(store, lambda stimulus: trained.predict(stimulus, 0)),
     }
+    if read_config(find_run(WEIGHTS) / "config.yaml").face_optional:
+        columns["voice alone"] = measure(
+            store, lambda stimulus: trained.predict(replace(stimulus, speaker=None), 0)
+        )
     print("bins of 0.3 s")
     for index, name in enumerate(NAMES):
         print(name)
