@@ -99,9 +99,10 @@ def measured(path: Path) -> str:
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """The benchmark's table in ``text``: figures by name, each the cells after it."""
+    """The benchmark's table in ``text``: figures by name, each the cells after it, real listeners'
+    and the motion's and, where videos were rendered, two more."""
     lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-    return {line[0]: line[1:] for line in lines if len(line) == 5}
+    return {line[0]: line[1:] for line in lines if len(line) in (3, 5)}
 
 
 def beside(face: str, voice: str) -> str:
@@ -109,13 +110,16 @@ def beside(face: str, voice: str) -> str:
     ``listener-small``, whose card has them; and what else it printed of the two."""
     card = (Path(weights.resolve(DEFAULT_LISTENER)) / "README.md").read_text(encoding="utf-8")
     tables = [rows(card.split("## On real speakers")[1]), rows(face), rows(voice)]
+    rendered = all(len(cells) > 2 for one in tables for cells in one.values())
+    columns = {"rendered video": 2, "motion": 1} if rendered else {"motion": 1}
     heads = ["", "real listeners"]
-    for what in ("rendered video", "motion"):
+    for what in columns:
         heads += [f"{DEFAULT_LISTENER}, {what}", f"face and voice, {what}", f"voice, {what}"]
     lines = [heads, ["---"] * len(heads)]
-    for figure, (real, *_) in tables[0].items():
+    for figure, (real, *_) in tables[1].items():
         found = [one[figure] for one in tables]
-        lines.append([figure, real, *(one[2] for one in found), *(one[1] for one in found)])
+        cells = [one[column] for column in columns.values() for one in found]
+        lines.append([figure, real, *cells])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     said = []
     for title, text in (("Face and voice", face), ("Voice alone", voice)):

@@ -3,7 +3,8 @@
 ``python -m tests.bench behaviour``. Runs the main job on every clip and portrait of DIM_CLIPS (or
 ``../shared/clips``), tracks the videos it wrote, and prints the medians beside those of real
 listeners. DIM_WEIGHTS says whose; DIM_ONLINE=1 lets them answer as a stream, DIM_VOICE=1 the clips'
-sound alone; DIM_SEEDS is how many seeds (3).
+sound alone; DIM_SEEDS is how many seeds (3). DIM_RENDER=0 measures the motion alone, in a tenth of
+the time.
 """
 
 import math
@@ -24,13 +25,16 @@ from dimcli.evaluation.behaviour import (
     lip_gaps,
     measure,
 )
-from dimcli.jobs.generate import Models, generate_videos
+from dimcli.jobs.extract import track
+from dimcli.jobs.generate import Listener, Models, Source, generate_videos
+from dimcli.models.config import find_run
 from dimcli.tracking.landmarks import track_face, track_video
 from tests.coupling import Coupling, couple, find_pauses, medians
 
 REPOSITORY = Path(__file__).parents[2]
 CLIPS = Path(os.environ.get("DIM_CLIPS", REPOSITORY.parent / "shared" / "clips"))
 WEIGHTS = os.environ.get("DIM_WEIGHTS", "listener-small")
+RENDER = os.environ.get("DIM_RENDER", "1") == "1"
 ONLINE, VOICE = (os.environ.get(name) == "1" for name in ("DIM_ONLINE", "DIM_VOICE"))
 SEEDS = range(int(os.environ.get("DIM_SEEDS", "3")))
 
@@ -147,10 +151,40 @@ class Videos:
             print(f"Mean difference between two seeds' motion: {apart:.3f}.")
         for where, nods in self.nods.items():
             print(f"Nods in the {where}, pooled: {nods}.")
-        for figure in Coupling.__dataclass_fields__:
-            values = [getattr(one, figure) for one in self.coupling]
-            name = figure.replace("_", " ").capitalize()
-            print(f"{name}: {np.nanmean(values):.3f} (mean of {np.sum(np.isfinite(values))}).")
+        print_coupling(self.coupling)
+
+
+def measure_motion(speakers: list[Path]) -> None:
+    """Print the medians of the motion, beside those of real listeners, without a picture."""
+    listener = Listener.load(find_run(WEIGHTS), online=ONLINE)
+    found, coupling = [], []
+    for speaker in speakers:
+        watched = track_video(speaker)
+        seen = track(speaker, who="left") if speaker.stem.startswith("vico") else watched
+        heard = media.read_audio(speaker, 16000)
+        perceived = listener.perceive(Source(heard, None if VOICE else seen))
+        for seed in SEEDS:
+            motion = listener.answer(perceived, seed=seed)
+            found.append(measure(motion))
+            motion = motion.resampled(watched.fps, frames=len(watched))
+            coupling.append(couple(motion, watched, activity(speaker, watched)))
+    medial = medians(found).as_dict()
+    print(f"\n{len(found)} answers to {len(speakers)} speakers, {len(SEEDS)} seeds; medians.\n")
+    print("| | real listeners | motion |\n|---|---|---|")
+    for figure, real in REAL.items():
+        if np.isfinite(medial[figure]):
+            name = figure.replace("_", " ").replace("p95", "95th percentile")
+            print(f"| {name} | {real} | {medial[figure]:.3g} |")
+    print()
+    print_coupling(coupling)
+
+
+def print_coupling(coupling: list[Coupling]) -> None:
+    """Print how listeners went with their speakers."""
+    for figure in Coupling.__dataclass_fields__:
+        values = [getattr(one, figure) for one in coupling]
+        name = figure.replace("_", " ").capitalize()
+        print(f"{name}: {np.nanmean(values):.3f} (mean of {np.sum(np.isfinite(values))}).")
 
 
 def main() -> None:
@@ -158,6 +192,9 @@ def main() -> None:
     portraits = sorted((CLIPS / "portraits").iterdir()) if CLIPS.is_dir() else []
     if not speakers or not portraits:
         print(f"no clips at {CLIPS}: set DIM_CLIPS")
+        return
+    if not RENDER:
+        measure_motion(speakers)
         return
     videos, models = Videos(), Models()
     with tempfile.TemporaryDirectory() as name:

@@ -44,6 +44,9 @@ def test_a_live_listeners_behaviour_stands_beside_the_other_ones() -> None:
     assert small == every["nods a minute"][2]
     assert motion == [every["nods a minute"][1], "1", "3"]
     assert "**Voice alone.** 6 videos." in made
+    unrendered = "\n".join(["6 answers.", "| nods a minute | 19 | 2 |"])
+    made = beside(unrendered, unrendered)
+    assert rows_of(made, "nods a minute") == ["19", every["nods a minute"][1], "2", "2"]
 
 
 def rows_of(text: str, figure: str) -> list[str]:
