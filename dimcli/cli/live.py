@@ -10,7 +10,7 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.generate import Attitude, WeightsOption
-from dimcli.cli.options import FaceOptions, Job, OutputOption, SeedOption, SizeOption, job
+from dimcli.cli.options import FaceOptions, Job, OutputOption, SeedOption, job
 
 if TYPE_CHECKING:
     from dimcli.jobs.live import LiveResult
@@ -68,7 +68,9 @@ def live(
         float | None,
         typer.Option(min=0.2, max=1e6, help="End after so long.", show_default=False),
     ] = None,
-    size: SizeOption = None,
+    size: Annotated[
+        int, typer.Option(min=64, max=2048, help="Longer side of the picture, in pixels.")
+    ] = 512,
 ) -> Job:
     """Listen, live: a face that answers the camera, the microphone or a clip, in other programs."""
     from dimcli.jobs.live import live as listen

@@ -27,8 +27,6 @@ from dimcli.models.config import find_run
 
 TICK_S = 0.005
 TELL_S = 5.0
-SIDE = 512
-"""The longer side of the picture, in pixels, unless another is asked for."""
 LAST_S = 10.0
 """When it has ended, frames that are still due are waited for as long as one came in this time."""
 _RECENT = 1500
@@ -76,7 +74,7 @@ def live(
     gains: Gains = AS_IS,
     seed: int = 0,
     seconds: float | None = None,
-    size: int | None = None,
+    size: int = 512,
     told: Callable[[str], None] = lambda line: None,
     device: str = "auto",
     force: bool = False,
@@ -85,9 +83,9 @@ def live(
     """Listen to ``source`` (``camera``, ``mic`` or a clip) until it ends, ``seconds`` are over, or
     Ctrl-C; send the face ``to`` some of :data:`dimcli.live.sinks.KINDS`.
 
-    ``reference`` is the picture that a camera or an mp4 shows; ``output`` the file of ``file``
-    (:data:`dimcli.live.sinks.FILES`). ``told`` is given a line of figures every few seconds. Raises
-    InputError for what is wrong with them, before anything is opened where that can be.
+    ``reference`` is the picture that a camera or an mp4 shows, its longer side ``size`` pixels;
+    ``output`` the file of ``file`` (:data:`dimcli.live.sinks.FILES`). ``told`` is given a line of
+    figures every few seconds. Raises InputError for what is wrong with them.
     """
     settings = FaceSettings(**asdict(gains), attitude=attitude)
     if seconds is not None and not 0 < seconds < math.inf:
@@ -106,7 +104,7 @@ def live(
         heard = stack.enter_context(sources.opened(source, camera))
         model = loading.result()
         fps = model.fps
-        face = Face(reference, size or SIDE, fps) if draws and reference is not None else None
+        face = Face(reference, size, fps) if draws and reference is not None else None
         clip = Path(source) if heard.length_s is not None else None
         opened = [
             stack.enter_context(_opened(kind, ports, host, fps, subject, output, clip, force))
