@@ -257,3 +257,50 @@ def channel_map(path: Path, left: str, right: str) -> None:
     """``channel_map.json``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"L": left, "R": right}))
+
+
+def dualtalk(root: Path, pairs: Sequence[str], folder: str = "test", frames: int = 50) -> None:
+    """``<folder>/<pair>_speaker{1,2}.{npz,wav}``: head, jaw, expression, 25 frames a second."""
+    (root / folder).mkdir(parents=True, exist_ok=True)
+    for index, pair in enumerate(pairs):
+        for person in (1, 2):
+            stem = root / folder / f"{pair}_speaker{person}"
+            values = moving(frames, 25.0, seed=10 * index + person)
+            np.savez(f"{stem}.npz", exp=values[:, 6:], pose=values[:, :6])
+            tone(Path(f"{stem}.wav"), frames / 25, hertz=(200.0 * person,))
+
+
+def si184(root: Path, people: int = 4, frames: int = 60) -> list[str]:
+    """``pairs184.txt`` and ``GT/LS_AL_{emoca,hubert,vad}`` at 30 frames a second; the stems. Each
+    interaction has two people, of whom each listens to the other."""
+    stems = [f"V00_S{1 + i // 2}_I{1 + i // 2:03d}_P{10 + i}A" for i in range(people)]
+    lines = [f"{stem}.wav {stems[index ^ 1]}.wav" for index, stem in enumerate(stems)]
+    kinds = {kind: root / "GT" / f"LS_AL_{kind}" for kind in ("emoca", "hubert", "vad")}
+    for folder in kinds.values():
+        folder.mkdir(parents=True)
+    (root / "pairs184.txt").write_text("\n".join(lines) + "\n")
+    for index, stem in enumerate(stems):
+        values = moving(frames, 30.0, seed=index)
+        seen = np.ones(frames, np.uint8)
+        seen[10:14] = 0
+        np.savez(
+            kinds["emoca"] / f"{stem}.npz",
+            posecode=values[:, :6],
+            expcode=values[:, 6:],
+            face_ok=seen,
+            fps=np.float32(30),
+            n_frames=np.int32(frames),
+            more=np.zeros(3),
+        )
+        rows = heard(frames * 50 // 30)
+        np.savez(
+            kinds["hubert"] / f"{stem}.npz", feat_l09=rows.astype(np.float16), fps=np.float32(50)
+        )
+        np.savez(
+            kinds["vad"] / f"{stem}.npz",
+            speech_starts=np.float32([0.5]),
+            speech_ends=np.float32([1.25]),
+            audio_seconds=np.float32(frames / 30),
+            mask_25fps=np.zeros(50, np.uint8),
+        )
+    return stems

@@ -14,6 +14,7 @@ from dimcli.cli import (
     motion,
     prepare,
     serve,
+    study,
     train,
     train_renderer,
     weights,
@@ -89,10 +90,13 @@ EXAMPLES = {
     "import": "dim weights import flame generic_model.pkl",
     "show": "dim weights show listener-small",
     "fetch": "dim weights fetch hubert",
+    "make": "dim study make A/ B/ --speaker SPEAKERS/ -o study",
+    "score": "dim study score study results/*.json",
 }
 """What to say to somebody who left out what a command needs."""
 
 for _name, _command in COMMANDS.items():
     app.command(_name, cls=evaluate.Eval if _name == "eval" else None)(_command)
 app.add_typer(prepare.prepare, name="prepare")
+app.add_typer(study.group, name="study")
 app.add_typer(weights.group, name="weights")

@@ -28,7 +28,18 @@ if TYPE_CHECKING:
     from dimcli.jobs.evaluate import EvaluationResult
     from dimcli.jobs.measure import Measured
 
-Dataset = Literal["vico", "lm_listener", "l2l", "candor", "clips", "biwi", "vocaset", "synthetic"]
+Dataset = Literal[
+    "vico",
+    "lm_listener",
+    "l2l",
+    "candor",
+    "dualtalk",
+    "si184",
+    "clips",
+    "biwi",
+    "vocaset",
+    "synthetic",
+]
 PaperTable = Literal["1", "2", "3", "4", "supplement"]
 Protocol = Literal["paper", "official"]
 Split = Literal["train", "val", "test"]

@@ -131,6 +131,53 @@ def prepare_l2l(
     run_prepare(corpus, output, workers, shard, as_json=as_json)
 
 
+@prepare.command("dualtalk")
+def prepare_dualtalk(
+    source: Annotated[Path, typer.Argument(help="Folder with train/, test/, ood/.")],
+    output: DataOutputOption,
+    audio: AudioOption = "auto",
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="What another folder counts as, as in ood=test."),
+    ] = None,
+    fps: RateOption = None,
+    seed: SeedOption = 0,
+    workers: WorkersOption = 1,
+    shard: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """DualTalk: files NAME_speaker1.npz and NAME_speaker2.npz with their sounds.
+
+    Each pair is two conversations, in which one and then the other listens. Val is taken from
+    train, by video.
+    """
+    from dimcli.data.corpora.dualtalk import dualtalk
+
+    names = split_names(split or [])
+    corpus = dualtalk(source, audio=audio, fps=fps, split_names=names, seed=seed)
+    run_prepare(corpus, output, workers, shard, as_json=as_json)
+
+
+@prepare.command("si184")
+def prepare_si184(
+    source: Annotated[Path, typer.Argument(help="Folder with pairs184.txt and GT/.")],
+    output: DataOutputOption,
+    audio: Annotated[str, typer.Option(help="given, none or auto.")] = "auto",
+    fps: RateOption = None,
+    workers: WorkersOption = 1,
+    shard: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """SI-184 (R-DGG): the true listeners of the benchmark, all of them a test split.
+
+    Motion is brought to 25 frames a second, the rate of the published figures.
+    """
+    from dimcli.data.corpora.si184 import si184
+
+    corpus = si184(source, audio=audio, fps=fps)
+    run_prepare(corpus, output, workers, shard, as_json=as_json)
+
+
 @prepare.command("candor")
 def prepare_candor(
     source: Annotated[Path, typer.Argument(help="Folder of conversations.")],

@@ -126,6 +126,7 @@ class ScoreTable:
     ``selection`` says how predictions were chosen, where they were: with the truth in hand.
     ``differences_of`` is the table whose methods' paired differences these are: below zero is
     better, and numbers are written as there. ``family`` is the family of measures that they are of.
+    ``larger_better`` are columns that are the better the larger they are.
     """
 
     title: str
@@ -136,6 +137,7 @@ class ScoreTable:
     selection: str = ""
     differences_of: ScoreTable | None = None
     family: str = ""
+    larger_better: tuple[str, ...] = LARGER_BETTER
 
     @property
     def differences(self) -> bool:
@@ -156,9 +158,16 @@ class ScoreTable:
 
     def heading(self, part: str, name: str) -> str:
         """A column's title: its direction, and the power of ten it is given in."""
-        arrow = "" if self.differences else arrow_of(name)
         factor = self.scale(part, name).text
-        return f"{TITLES[name]}{arrow}" + (f" {factor}" if factor else "")
+        return f"{TITLES.get(name, name)}{self.arrow(name)}" + (f" {factor}" if factor else "")
+
+    def arrow(self, name: str) -> str:
+        """Which way a column is better: ↓ or ↑, nothing where near something is."""
+        if self.differences:
+            return ""
+        if name in self.larger_better:
+            return "↑"
+        return "" if name in (*TRUTH_FIGURES, *NEAREST_ZERO) else "↓"
 
     def best(self, part: str, name: str) -> str | None:
         """The evaluated method that is best at a figure; None where there is nothing to compare,
@@ -168,28 +177,20 @@ class ScoreTable:
         if self.differences or (name in TRUTH_FIGURES and target is None):
             return None
         scored = [
-            (_badness(name, figure.value, target.value if target else None), row.name)
+            (self._badness(name, figure.value, target.value if target else None), row.name)
             for row in self.rows
             if row.kind == METHOD and (figure := row.figure(part, name)) is not None
             if figure.low is not None
         ]
         return min(scored)[1] if len(scored) > 1 else None
 
-
-def arrow_of(name: str) -> str:
-    """Which way a figure is better: ↓ or ↑, nothing where near something is."""
-    if name in LARGER_BETTER:
-        return "↑"
-    return "" if name in (*TRUTH_FIGURES, *NEAREST_ZERO) else "↓"
-
-
-def _badness(name: str, value: float, target: float | None) -> float:
-    """What is the smaller the better."""
-    if target is not None:
-        return abs(value - target)
-    if name in NEAREST_ZERO:
-        return abs(value)
-    return -value if name in LARGER_BETTER else value
+    def _badness(self, name: str, value: float, target: float | None) -> float:
+        """What is the smaller the better."""
+        if target is not None:
+            return abs(value - target)
+        if name in NEAREST_ZERO:
+            return abs(value)
+        return -value if name in self.larger_better else value
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from dimcli.evaluation.score_table import (
     TITLES,
     Row,
     ScoreTable,
-    arrow_of,
 )
 from dimcli.evaluation.scores import Evaluation
 
@@ -76,14 +75,20 @@ class EvaluationFiles:
             self.report: report,
         }
         texts = {path: content() for path, content in contents.items() if path is not None}
-        with ExitStack() as files:
-            if self.folder is not None:
-                files.enter_context(new_folder(self.folder, "*.*"))
-                self.folder.mkdir(parents=True, exist_ok=True)
-            for path, text in texts.items():
-                temporary = files.enter_context(atomic_output(path, force=force))
-                temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
-        return list(texts)
+        return write_texts(texts, self.folder, force=force)
+
+
+def write_texts(texts: Mapping[Path, str], folder: Path | None, *, force: bool) -> list[Path]:
+    """Write all of ``texts``, or nothing, into a ``folder`` that is made where it is not there.
+    Returns which files they are."""
+    with ExitStack() as files:
+        if folder is not None:
+            files.enter_context(new_folder(folder, "*.*"))
+            folder.mkdir(parents=True, exist_ok=True)
+        for path, text in texts.items():
+            temporary = files.enter_context(atomic_output(path, force=force))
+            temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+    return list(texts)
 
 
 def to_csv(*tables: ScoreTable) -> str:
@@ -116,6 +121,7 @@ _LATEX = {
     "–": "--",
     "±": r"$\pm$",
     "↓": r"$\downarrow$",
+    "↑": r"$\uparrow$",
 }
 
 
@@ -131,7 +137,10 @@ def to_latex(table: ScoreTable) -> str:
         f"\\begin{{tabular}}{{l{'r' * len(pairs)}}}",
         "\\toprule",
         " & ".join(
-            ["Method", *(f"\\multicolumn{{{width}}}{{c}}{{{_title(n)}}}" for n in table.columns)]
+            [
+                "Method",
+                *(f"\\multicolumn{{{width}}}{{c}}{{{_title(table, n)}}}" for n in table.columns),
+            ]
         )
         + r" \\",
         " & ".join(["", *(_subtitle(table, part, name) for part, name in pairs)]) + r" \\",
@@ -147,9 +156,8 @@ def to_latex(table: ScoreTable) -> str:
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", "\\end{table*}", ""])
 
 
-def _title(name: str) -> str:
-    arrow = {"↓": r"$\downarrow$", "↑": r"$\uparrow$"}.get(arrow_of(name), "")
-    return _latex(TITLES[name]) + arrow
+def _title(table: ScoreTable, name: str) -> str:
+    return _latex(TITLES.get(name, name) + table.arrow(name))
 
 
 def _subtitle(table: ScoreTable, part: str, name: str) -> str:

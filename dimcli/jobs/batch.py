@@ -89,7 +89,7 @@ def is_batch(inputs: Sequence[Path], kind: Kind) -> bool:
     if len(inputs) != 1:
         return True
     return inputs[0].suffix.lower() == TABLE or (
-        inputs[0].is_dir() and bool(_files_in(inputs[0], kind))
+        inputs[0].is_dir() and bool(files_in(inputs[0], kind.suffixes))
     )
 
 
@@ -112,7 +112,7 @@ def options_of(
         if path.suffix.lower() == TABLE:
             rows += _rows_of_table(path, kind)
         elif path.is_dir():
-            rows += [{kind.name: file} for file in _files_in(path, kind)]
+            rows += [{kind.name: file} for file in files_in(path, kind.suffixes)]
         else:
             rows.append({kind.name: path})
     calls = [{**given, "output": None, **row} for row in rows]
@@ -130,11 +130,12 @@ def options_of(
     return calls
 
 
-def _files_in(folder: Path, kind: Kind) -> list[Path]:
+def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files in a folder whose names end in one of ``suffixes``, hidden ones left out."""
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in kind.suffixes and not path.name.startswith(".")
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
     )
 
 

@@ -55,6 +55,7 @@ def checks() -> list[Check]:
             "for dim train-renderer: pip install 'dim-listener[train]'",
         ),
         _package("training", "tensorboard", "tensorboard", "pip install 'dim-listener[train]'"),
+        _package("study", "models", "statsmodels", "pip install 'dim-listener[study]'"),
         _package(
             "weights", "Hugging Face hub", "huggingface_hub", "pip install 'dim-listener[hub]'"
         ),

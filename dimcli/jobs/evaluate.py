@@ -42,7 +42,18 @@ from dimcli.models.chain import require_fit
 from dimcli.models.config import find_run, read_data_config
 from dimcli.models.registry import methods, untrained
 
-DATASETS = ("vico", "lm_listener", "l2l", "candor", "clips", "biwi", "vocaset", "synthetic")
+DATASETS = (
+    "vico",
+    "lm_listener",
+    "l2l",
+    "candor",
+    "dualtalk",
+    "si184",
+    "clips",
+    "biwi",
+    "vocaset",
+    "synthetic",
+)
 TASKS = ("listener", "speaker")
 SILENT = "This data has no sound: methods that were trained to hear get zeros."
 SPEAKERS_REACT = (
@@ -231,7 +242,7 @@ def _folds(options: EvaluationOptions, store: ClipStore) -> Folds:
     if options.online or options.protocol != "paper":
         raise InputError("--folds: goes neither with --online nor with --protocol official")
     for one in options.weights:
-        name = _label_and_name(one)[1]
+        name = label_and_name(one)[1]
         if name not in weights.registry()["runs"]:
             return Folds.read(find_run(name, "--weights"), store)
     raise InputError("--folds: needs --weights RUN, a run of dim finetune --folds N")
@@ -323,7 +334,7 @@ def named_methods(
             left_out = (f"Left out {bundled}: {error}",)
     named: dict[str, str] = {}
     for one in given:
-        label, name = _label_and_name(one)
+        label, name = label_and_name(one)
         label = label if label in names else Path(label).name or label
         if label in named:
             raise InputError(f"two methods are called '{label}'; write LABEL={name} for one")
@@ -331,7 +342,7 @@ def named_methods(
     return named, left_out
 
 
-def _label_and_name(one: str) -> tuple[str, str]:
+def label_and_name(one: str) -> tuple[str, str]:
     """What ``LABEL=NAME`` says, and a name alone: a path may hold an equals sign, a label holds no
     slash."""
     label, equals, name = one.partition("=")

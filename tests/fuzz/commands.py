@@ -82,7 +82,8 @@ class Command:
     @property
     def words(self) -> tuple[str, ...]:
         """The command itself."""
-        first = self.parts[:2] if self.parts[0] in ("prepare", "weights") else self.parts[:1]
+        grouped = self.parts[0] in ("prepare", "study", "weights")
+        first = self.parts[:2] if grouped else self.parts[:1]
         return tuple(str(part) for part in first)
 
 
@@ -120,6 +121,8 @@ COMMANDS = (
     call(2, "prepare", "lm_listener", of("lm_listener"), *DATA),
     call(2, "prepare", "l2l", of("l2l"), *DATA),
     call(2, "prepare", "candor", of("candor"), *DATA),
+    call(1, "prepare", "dualtalk", of("dualtalk"), *DATA),
+    call(1, "prepare", "si184", of("si184"), *DATA),
     call(3, "prepare", "clips", of("clips"), *DATA),
     call(1, "prepare", "synthetic", "--hours", "0.01", "--reacting", *DATA),
     call(3, "prepare", "speech", of("speech"), *DATA),
@@ -150,6 +153,9 @@ COMMANDS = (
     call(1, "measure", MOTION, CLIPS, "--bootstrap", "10", "--csv", Out("a.csv")),
     call(0.5, "table", "3", "--dataset", "synthetic", "--data", of("store"), *TINY[:2], *FEW,
          "--set", "training.steps=1", "-o", Out("tables")),
+    call(1, "study", "make", of("films_a"), of("films_b"), "-o", Out("study")),
+    call(1, "study", "make", of("films_a"), of("films_b"), "--pairs", "-o", Out("study")),
+    call(2, "study", "score", of("study"), of("study_results"), *FEW, "-o", Out("scores")),
     call(0.5, "weights", "list", home=True),
     call(0.5, "weights", "show", "flame", home=True),
     call(1, "weights", "verify", home=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import shutil
@@ -24,6 +25,7 @@ from tests.corpora import ffmpeg, moving
 from tests.flame_files import flame_arrays, landmark_places, mediapipe_embedding, model_pickle
 from tests.pickle_writing import call, group, name, program, text
 from tests.stores import make_store
+from tests.study_results import complete_results
 from weights.importing import import_file
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -43,6 +45,23 @@ def make_seeds(root: Path) -> None:
     make_corpora(root)
     stores(root)
     runs(root)
+    study(root)
+
+
+def study(root: Path) -> None:
+    """Two methods' videos, a study of them, and the results of two participants."""
+    from dimcli.jobs.study import StudyOptions, make_study
+
+    folders = [root / name for name in ("films_a", "films_b")]
+    for folder in folders:
+        folder.mkdir()
+        for film in ("one.mp4", "two.mp4"):
+            shutil.copy(root / "clip.mp4", folder / film)
+    made = make_study(StudyOptions(list(map(str, folders)), root / "study")).study
+    (root / "study_results").mkdir()
+    for number in (1, 2):
+        answers = json.dumps(complete_results(made, number))
+        (root / "study_results" / f"{number}.json").write_text(answers)
 
 
 def media(root: Path) -> None:
@@ -169,6 +188,8 @@ def make_corpora(root: Path) -> None:
     corpora.lm_listener(root / "lm_listener", (2, 1, 1))
     corpora.l2l(root / "l2l", windows=2, frames=16)
     corpora.candor_pickles(root / "candor", conversations=2, seconds=14)
+    corpora.dualtalk(root / "dualtalk", ["a_sub_video_0"], frames=12)
+    corpora.si184(root / "si184", people=2, frames=30)
     clips = root / "clips"
     clips.mkdir()
     shutil.copy(root / "clip.mp4", clips / "one.speaker.mp4")

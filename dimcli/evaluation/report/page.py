@@ -1,4 +1,4 @@
-"""HTML reports of evaluations: one file, no network, plots and videos inside.
+"""HTML pages: reports of evaluations (one file, no network, plots and videos inside), and studies.
 
 Readable on a desk and on a phone, in light and in dark; how it looks and what it says is in
 ``templates``. Whatever belongs to one of several methods carries its index as ``data-m``; a switch
@@ -32,6 +32,7 @@ from dimcli.evaluation.score_table import (
     score_table,
 )
 from dimcli.evaluation.scores import Evaluation
+from dimcli.evaluation.study import CRITERIA, HIGHEST, RESULTS_FORMAT, VERSION, Study, sessions
 
 
 def evaluation_report(
@@ -65,6 +66,47 @@ def evaluation_report(
             densities=densities,
             clips=clips,
             facts=_facts(evaluation, weights, command),
+        )
+    )
+    return page.strip() + "\n"
+
+
+def study_page(
+    study: Study,
+    *,
+    consent: Sequence[str],
+    minutes: int,
+    beside: bool,
+    post: str | None,
+    code: str | None,
+) -> str:
+    """The page that a study's participants open, with ``videos`` beside it; it names no method.
+
+    ``consent`` are paragraphs in place of the built-in ones; ``beside``: each video shows the
+    speaker, too; ``post`` and ``code`` as :class:`dimcli.jobs.study.StudyOptions` has them.
+    """
+    data = {
+        "id": study.id,
+        "mode": study.mode,
+        "criteria": [vars(one) for one in CRITERIA],
+        "highest": HIGHEST,
+        "checks": study.checks,
+        "sessions": sessions(study),
+        "results": {"format": RESULTS_FORMAT, "version": VERSION},
+        "post": post,
+    }
+    page = (
+        _environment()
+        .get_template("study.html")
+        .render(
+            study=study,
+            data=data,
+            criteria=CRITERIA,
+            highest=HIGHEST,
+            consent=consent,
+            minutes=minutes,
+            beside=beside,
+            code=code,
         )
     )
     return page.strip() + "\n"
