@@ -12,6 +12,8 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 
+from dimcli.core.motion import Motion
+
 RLD_COLUMNS = (
     "attitude", "audio", "listener", "speaker", "listener_id", "speaker_id", "data_split",
 )  # fmt: skip
@@ -304,3 +306,21 @@ def si184(root: Path, people: int = 4, frames: int = 60) -> list[str]:
             mask_25fps=np.zeros(50, np.uint8),
         )
     return stems
+
+
+def react(root: Path, motion: Path, clips: Sequence[str], frames: int = 50) -> None:
+    """REACT's ``train.csv``, and sounds of ``clips`` (``<corpus>/<chat>/<person>/<clip>``); the
+    listener is the person ``novice``. Their videos are not there, but their motion is."""
+    motion.mkdir(parents=True)
+    rows = []
+    for index, clip in enumerate(clips):
+        corpus, chat, _, name = clip.split("/")
+        paths = [f"{corpus}/{chat}/{person}/{name}" for person in ("expert", "novice")]
+        rows.append([index, *paths])
+        for role, path in enumerate(paths):
+            values = moving(frames, 25.0, seed=2 * index + role)
+            name = f"train-{path.replace('/', '-')}.npz"
+            Motion(values, fps=25.0, space="flame").save(motion / name)
+            tone(root / "train" / "Audio_files" / f"{path}.wav", frames / 25)
+    (root / "train" / "Video_files").mkdir()
+    write_table(root / "train.csv", ("", "speaker_path", "listener_path"), rows)

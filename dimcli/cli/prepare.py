@@ -178,6 +178,31 @@ def prepare_si184(
     run_prepare(corpus, output, workers, shard, as_json=as_json)
 
 
+@prepare.command("react")
+def prepare_react(
+    source: Annotated[Path, typer.Argument(help="Folder with train/, val/, test/.")],
+    output: DataOutputOption,
+    tracker: TrackerOption = None,
+    checkpoint: CheckpointOption = None,
+    motion: MotionOption = None,
+    audio: AudioOption = "auto",
+    fps: RateOption = None,
+    workers: WorkersOption = 1,
+    shard: ShardOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """REACT 2023/24 (train.csv, train/Video_files) or MARS (train/facial-attributes): videos.
+
+    They are tracked here, or --motion DIR has <split>-<path, with - for />.npz.
+    """
+    from dimcli.data.corpora.react import react
+    from dimcli.data.corpora.sources import MotionPlan
+
+    plan = MotionPlan.choose(tracker, checkpoint, motion)
+    corpus = react(source, motion=plan, audio=audio, fps=fps)
+    run_prepare(corpus, output, workers, shard, as_json=as_json)
+
+
 @prepare.command("candor")
 def prepare_candor(
     source: Annotated[Path, typer.Argument(help="Folder of conversations.")],

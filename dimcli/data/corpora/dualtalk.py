@@ -22,7 +22,7 @@ from dimcli.core import limits
 from dimcli.core.arrays import read_archive
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
-from dimcli.data.corpora.preparing import Corpus, Job, dyads_of, file_name
+from dimcli.data.corpora.preparing import Corpus, Job, Piece, dyads_of, file_name
 from dimcli.data.corpora.sources import (
     POSE_FIRST,
     SoundPlan,
@@ -153,9 +153,7 @@ def _make(options: _Options, pair: _Pair, speaker: int) -> Dyads:
     return dyads_of([(f"{pair.name}-{speaker}", partial(_piece, options, pair, speaker))])
 
 
-def _piece(
-    options: _Options, pair: _Pair, speaker: int
-) -> tuple[Span, np.ndarray, np.ndarray, np.ndarray]:
+def _piece(options: _Options, pair: _Pair, speaker: int) -> Piece:
     listener = 3 - speaker
     first, second = (_motion(pair.file(person, ".npz")) for person in (speaker, listener))
     talking, listening = paired(first, second, options.fps)
