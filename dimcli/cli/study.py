@@ -88,7 +88,7 @@ def score(
     csv: Annotated[Path | None, typer.Option("--csv", help="CSV file to write.")] = None,
     latex: Annotated[Path | None, typer.Option("--latex", help="LaTeX table to write.")] = None,
     bootstrap: Annotated[
-        int, typer.Option(min=0, max=100_000, help="Draws behind the intervals. 0: no intervals.")
+        int, typer.Option(min=0, max=10_000, help="Draws behind the intervals. 0: no intervals.")
     ] = 2000,
     model: Annotated[
         bool, typer.Option("--model/--no-model", help="Test differences by a model.")

@@ -33,7 +33,7 @@ HIGHEST = 5
 SESSIONS = 240
 """Orders that a page knows: divisible by the length of most designs; later participants begin
 again."""
-MOST_METHODS, MOST_QUESTIONS = 12, 400
+MOST_METHODS, MOST_QUESTIONS, MOST_CRITERIA = 12, 400, 10
 _RESULT_BYTES = 1_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 """A participant's: nothing that a spreadsheet would take for a formula."""
@@ -203,27 +203,41 @@ def read_study(path: Path) -> Study:
             seed=int(content["seed"]),
             methods=_texts(content["methods"]),
             stimuli=_texts(content["stimuli"]),
-            videos={name: (one, other) for name, (one, other) in content["videos"].items()},
+            videos={name: _place(place) for name, place in content["videos"].items()},
             questions={name: _texts(shown) for name, shown in content["questions"].items()},
             checks={name: tuple(map(int, asked)) for name, asked in content["checks"].items()},
             criteria=_texts(content["criteria"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise InputError(f"{path}: damaged; make the study again") from None
-    places = {(stimulus, method) for stimulus in study.stimuli for method in study.methods}
-    if (
-        study.mode not in (RATING, PAIRS)
-        or not 2 <= len(study.methods) <= MOST_METHODS
-        or not study.criteria
-        or set(study.videos.values()) != places
-        or len(study.videos) != len(study.stimuli) * len(study.methods)
-        or {name for shown in study.questions.values() for name in shown} != study.videos.keys()
-        or study.questions.keys() & study.checks.keys()
-        or any(len({study.videos[n][0] for n in shown}) != 1 for shown in study.questions.values())
-        or (study.mode == PAIRS and any(len(shown) != 2 for shown in study.questions.values()))
-    ):
+    if not _is_whole(study):
         raise InputError(f"{path}: damaged; make the study again")
     return study
+
+
+def _is_whole(study: Study) -> bool:
+    """Whether every method made a video of every stimulus, and each is asked about."""
+    stimuli, methods = set(study.stimuli), set(study.methods)
+    count = len(stimuli) * len(methods)
+    shown = study.questions.values()
+    return (
+        study.mode in (RATING, PAIRS)
+        and 2 <= len(methods) == len(study.methods) <= MOST_METHODS
+        and 0 < len(study.questions) <= MOST_QUESTIONS
+        and 0 < len(study.criteria) <= MOST_CRITERIA
+        and len(study.videos) == len(set(study.videos.values())) == count
+        and all(one in stimuli and other in methods for one, other in study.videos.values())
+        and len(stimuli) == len(study.stimuli)
+        and {name for names in shown for name in names} == study.videos.keys()
+        and all(len({study.videos[name][0] for name in names}) == 1 for names in shown)
+        and not (study.mode == PAIRS and any(len(names) != 2 for names in shown))
+        and not study.questions.keys() & study.checks.keys()
+    )
+
+
+def _place(value: Any) -> tuple[str, str]:
+    stimulus, method = _texts(value)
+    return stimulus, method
 
 
 def _plain(content: Any, name: str, path: Path) -> str:
