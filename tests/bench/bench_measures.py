@@ -19,9 +19,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +40,6 @@ from dimcli.models.simple import MeanPredictor, MirrorPredictor, Oracle
 CLIPS = int(os.environ.get("DIM_MEASURES_CLIPS", "200"))
 CHOSEN = os.environ.get("DIM_MEASURES_FAMILIES", ",".join(("paper", *FAMILIES))).split(",")
 OUT = os.environ.get("DIM_MEASURES_OUT")
-WORKERS = int(os.environ.get("DIM_MEASURES_WORKERS", "2"))
 SEED, DRAWS = 0, 400
 SHIFTS_S = (0.5, 1.0, 2.0, 5.0)
 SIZES = (4, 8, 16, 32, 64, 128)
@@ -54,17 +51,14 @@ TARGETS = int(os.environ.get("DIM_MEASURES_TARGETS", "20000"))
 """Of R-DGG."""
 
 
-@dataclass(frozen=True)
-class Late:
-    """The oracle, ``shift_s`` late; what falls off the end comes first."""
-
-    oracle: Oracle
-    shift_s: float
-
-    def predict(self, stimulus: Any, seed: int) -> Motion:
-        motion = self.oracle.predict(stimulus, seed)
-        shift = round(self.shift_s * motion.fps)
-        return replace(motion, values=np.roll(motion.values, shift, axis=0))
+def late(oracle: Motion) -> dict[str, Motion]:
+    """The oracle's listener some seconds late; what falls off the end comes first."""
+    return {
+        f"oracle {shift:g} s late": replace(
+            oracle, values=np.roll(oracle.values, round(shift * oracle.fps), axis=0)
+        )
+        for shift in SHIFTS_S
+    }
 
 
 @dataclass(frozen=True)
@@ -95,11 +89,9 @@ class Noise:
 
 def rivals(store: ClipStore, records: list[ClipRecord]) -> dict[str, Predictor]:
     """Everybody who is scored, the oracle first."""
-    oracle, of_train = Oracle.fit(store), store.statistics()["listener"]
-    late = {f"oracle {shift:g} s late": Late(oracle, shift) for shift in SHIFTS_S}
+    of_train = store.statistics()["listener"]
     return {
-        ORACLE: oracle,
-        **late,
+        ORACLE: Oracle.fit(store),
         OTHER: Others(store, records),
         TRAINED: load_predictor(TRAINED, store, "listener", "cpu"),
         MIRROR: MirrorPredictor(),
@@ -109,13 +101,12 @@ def rivals(store: ClipStore, records: list[ClipRecord]) -> dict[str, Predictor]:
 
 
 Answers = list[tuple[Clip, dict[str, Motion]]]
-_made: dict[str, Any] = {}
-"""What the processes share: the store, its records, and everybody's answers."""
 
 
-def score(family: str) -> list[dict[str, Any]]:
+def score(
+    family: str, store: ClipStore, records: list[ClipRecord], answers: Answers
+) -> list[dict[str, Any]]:
     """Every figure of a family: its value by method, and how often the oracle is ahead."""
-    store, records, answers = _made["store"], _made["records"], _made["answers"]
     began = time.process_time()
     scorer: Any
     if family == "paper":
@@ -207,13 +198,12 @@ def main() -> None:
     answers: Answers = []
     for record in records:
         clip = store.load(record)
-        answers.append((clip, {n: p.predict(clip.stimulus(), SEED) for n, p in methods.items()}))
+        found = {name: each.predict(clip.stimulus(), SEED) for name, each in methods.items()}
+        answers.append((clip, found | late(found[ORACLE])))
     print(f"{len(records)} clips answered: {time.process_time():.0f} s of a core", flush=True)
-    _made.update(store=store, records=records, answers=answers)
     Gain.nulls, Gain.most_targets = NULLS, TARGETS
-    with ProcessPoolExecutor(WORKERS, get_context("fork")) as pool:
-        rows = [row for each in pool.map(score, CHOSEN) for row in each]
-    names = [name for name in methods if name != ORACLE]
+    rows = [row for family in CHOSEN for row in score(family, store, records, answers)]
+    names = [name for name in answers[0][1] if name != ORACLE]
     if OUT:
         folder = Path(OUT)
         (folder / "measures.json").write_text(
