@@ -15,15 +15,16 @@ import numpy as np
 import weights as bundled
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
+from dimcli.core.files import existing_file
 from dimcli.core.motion import Picture
-from dimcli.core.progress import Background, Progress, silent
+from dimcli.core.progress import Progress, silent
 from dimcli.data.gains import AS_IS, FaceSettings, Gains
 from dimcli.jobs.drawing import Face
 from dimcli.live import sinks, sources
 from dimcli.live.loop import Loop
 from dimcli.live.session import LiveFrame, Session
 from dimcli.models.checkpoint import load_dim
-from dimcli.models.config import find_run
+from dimcli.models.config import find_run, read_data_config
 
 TICK_S = 0.005
 TELL_S = 5.0
@@ -98,20 +99,20 @@ def live(
         raise InputError("--ref: a camera and an mp4 show a face; name the picture of one")
     if reference is not None and not draws:
         raise InputError("--ref: only --to camera and an .mp4 show a picture; leave it out")
+    clip = None if source in sources.DEVICES else existing_file(Path(source), "clip")
     run = find_run(weights, "--weights")
-    loading = Background(lambda: load_dim(run, choose_device(device))[1])
+    fps = read_data_config(run).fps
     with ExitStack() as stack:
-        heard = stack.enter_context(sources.opened(source, camera))
-        model = loading.result()
-        fps = model.fps
-        face = Face(reference, size, fps) if draws and reference is not None else None
-        clip = Path(source) if heard.length_s is not None else None
         opened = [
             stack.enter_context(_opened(kind, ports, host, fps, subject, output, clip, force))
             for kind in to
         ]
+        face = Face(reference, size, fps) if draws and reference is not None else None
+        model = load_dim(run, choose_device(device))[1]
         session = Session(model, settings=settings, seed=seed)
         _warm(session, Session(model))
+        # last: a microphone that is open while models are loaded hears what nobody answers
+        heard = stack.enter_context(sources.opened(source, camera))
         wire = _Wire(opened)
         for sink in opened:
             told(f"to {sink.name}")

@@ -21,6 +21,8 @@ from dimcli.audio import SAMPLE_RATE
 from dimcli.core.errors import InputError, MissingDependencyError
 from dimcli.core.motion import Floats, Picture
 
+DEVICES = ("camera", "mic")
+"""What is no clip's path."""
 CHUNK = SAMPLE_RATE // 50
 """Sound comes 20 ms at a time, as from a microphone."""
 LONGEST_QUEUE = 500
