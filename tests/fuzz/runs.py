@@ -194,7 +194,7 @@ def become_command(plan: Plan) -> NoReturn:
         sys.addaudithook(watcher(plan))
         from dimcli.cli import main
 
-        if plan.arguments[0] == "serve":
+        if plan.arguments[:1] == ["serve"]:
             stop_at_serving()
         main(plan.arguments)
     except SystemExit as ended:
