@@ -34,8 +34,8 @@ def serve(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="Who listens live: bundled name, or a run of --ablation online. Default: "
-            "listener-live, where it is bundled.",
+            help="Who listens live: bundled name, or a run of --preset live or "
+            "--ablation online. Default: listener-live.",
             show_default=False,
         ),
     ] = None,
