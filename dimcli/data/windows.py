@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.audio import NO_SOUND
@@ -38,13 +39,24 @@ class Batch:
     style: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on ``device``."""
+        """The same batch on ``device``; the processor does not wait for a pinned one."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """The same batch in memory that a GPU copies from by itself."""
+        return self._each(Tensor.pin_memory)
+
+    def part(self, rows: slice) -> Batch:
+        """Some ``rows`` of the batch."""
+        return self._each(lambda tensor: tensor[rows])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         return Batch(
-            {role: motion.to(device) for role, motion in self.motion.items()},
-            self.audio.to(device),
-            self.mask.to(device),
-            self.attitude.to(device),
-            None if self.style is None else self.style.to(device),
+            {role: change(motion) for role, motion in self.motion.items()},
+            change(self.audio),
+            change(self.mask),
+            change(self.attitude),
+            None if self.style is None else change(self.style),
         )
 
 
@@ -56,13 +68,19 @@ def rest(values: Floats) -> Floats:
     return np.median(values, axis=0).astype(np.float32)
 
 
+BUCKET = 4
+"""Batches whose clips one bucket of like lengths has."""
+
+
 class WindowSampler:
     """Draws batches of windows; batch ``index`` is the same whenever it is drawn.
 
     Windows are drawn in proportion to the clips' lengths. Clips shorter than a window are padded by
-    holding their last frame, and the mask says so. ``stride`` is the frames a code stands for:
-    lengths are whole multiples of it. ``conversations`` limits the split to its first so many (0:
-    all). ``audio_dim`` is the width of the zeros that stand for the sound of data without any.
+    holding their last frame, and the mask says so. With ``bucketing`` a batch is of clips of like
+    length instead, all drawn as often, and as long as the longest of them, or ``frames``.
+    ``stride`` is the frames a code stands for: lengths are whole multiples of it. ``conversations``
+    limits the split to its first so many (0: all). ``audio_dim`` is the width of the zeros that
+    stand for the sound of data without any.
     """
 
     def __init__(
@@ -77,6 +95,7 @@ class WindowSampler:
         seed: int,
         conversations: int = 0,
         audio_dim: int = 0,
+        bucketing: bool = False,
     ) -> None:
         self.store = store
         silent = store.info.audio_encoder == NO_SOUND.name
@@ -94,11 +113,15 @@ class WindowSampler:
                 f"{self.frames * batch_size} frames; expected at most {limits.BATCH_FRAMES}"
             )
         self.centre_speaker = centre_speaker
+        self.bucketing = bucketing
         self.seed = seed
         lengths = np.array([len(record) for record in self.records])
         self.lengths = lengths
+        self._bucket = BUCKET * batch_size if bucketing else len(lengths)
+        self._order = np.argsort(lengths, kind="stable") if bucketing else np.arange(len(lengths))
+        weights = np.maximum(lengths / self.frames, 1.0) if bucketing else lengths
         # what `Generator.choice` makes of probabilities whenever it is asked
-        self._cumulative = np.cumsum(lengths / lengths.sum())
+        self._cumulative = np.cumsum(weights[self._order] / weights.sum())
         self._cumulative /= self._cumulative[-1]
         # zeros take no memory until they are written
         self._rest = np.zeros((len(lengths), MOTION_DIM), np.float32)
@@ -108,18 +131,18 @@ class WindowSampler:
         """Batch number ``index``; of several processes' batch the rows that are this process's, or
         the ``whole`` of it."""
         random = np.random.default_rng([self.seed, index])
-        chosen = self._cumulative.searchsorted(random.random(self.batch_size), side="right")
-        room = np.maximum(self.lengths[chosen] - self.frames, 0)
+        chosen, frames = self._draw(random)
+        room = np.maximum(self.lengths[chosen] - frames, 0)
         start = random.integers(0, room + 1)
-        rows = slice(None) if whole else distributed.own_rows(self.batch_size)
-        shape = (len(chosen[rows]), self.frames)
+        rows = slice(None) if whole else distributed.process_rows(self.batch_size)
+        shape = (len(chosen[rows]), frames)
         motion = {role: np.empty((*shape, MOTION_DIM), np.float32) for role in ROLES}
         audio = np.empty((*shape, self._audio_dim), np.float32)
         mask = np.zeros(shape, bool)
         attitude, style = (np.zeros(len(mask), np.int64) for _ in range(2))
         for row, (clip, first) in enumerate(zip(chosen[rows], start[rows], strict=True)):
             record = self.records[clip]
-            window = self.store.load(record, first, min(first + self.frames, len(record)))
+            window = self.store.load(record, first, min(first + frames, len(record)))
             _fill(motion["speaker"][row], self._centred(window.speaker.values, clip))
             _fill(motion["listener"][row], window.listener.values)
             _fill(audio[row], window.speaker_audio)
@@ -134,6 +157,24 @@ class WindowSampler:
             attitude=torch.from_numpy(attitude),
             style=torch.from_numpy(style),
         )
+
+    def _draw(self, random: np.random.Generator) -> tuple[NDArray[np.int64], int]:
+        """The clips of a batch, and how many frames of each it holds."""
+        if self._bucket >= len(self._order):
+            low, high = 0.0, 1.0
+        else:
+            place = int(self._cumulative.searchsorted(random.random(), side="right"))
+            first = place // self._bucket * self._bucket
+            low = self._cumulative[first - 1] if first else 0.0
+            high = self._cumulative[min(first + self._bucket, len(self._order)) - 1]
+        drawn = low + (high - low) * random.random(self.batch_size)
+        last = len(self._order) - 1  # rounding must not lead past it
+        places = np.minimum(self._cumulative.searchsorted(drawn, side="right"), last)
+        chosen = self._order[places]
+        if not self.bucketing:
+            return chosen, self.frames
+        longest = -(-int(self.lengths[chosen].max()) // self.stride) * self.stride
+        return chosen, min(longest, self.frames)
 
     def _centred(self, speaker: Floats, clip: int) -> Floats:
         """The speaker's values [T, 56] of a clip, less the clip's rest where that is wanted."""

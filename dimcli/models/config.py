@@ -58,6 +58,9 @@ class TrainingConfig(Section, section="training"):
     """Windows in a batch."""
     window_s: Annotated[float, Range(0.04, LONGEST_WINDOW_S)] = 6.4
     """Length of a training window in seconds."""
+    bucketing: bool = False
+    """Whether a batch is of clips of like length, each whole up to ``window_s`` (50, say), in place
+    of windows of ``window_s`` from clips of any length."""
     learning_rate: Annotated[float, Range(0, 10)] = 1e-5
     """Peak learning rate of AdamW."""
     weight_decay: Annotated[float, Range(0, 10)] = 0.0
@@ -85,6 +88,18 @@ class TrainingConfig(Section, section="training"):
     """Validations without a better loss after which training stops; 0 for never."""
     seed: Seed = 0
     """Seed of everything random in the stage."""
+    precision: Annotated[str, Choice("float32", "tf32", "bf16")] = "float32"
+    """Of products in training: ``float32``; ``tf32`` (a GPU's, from Ampere on); ``bf16``, for
+    layers only, while weights, sums and losses stay in float32."""
+    accumulation: Annotated[int, Range(1, 4096)] = 1
+    """Parts that a batch is computed in, one after the other, so that a large one fits the memory.
+    The step is the whole batch's, negatives of equation 5 included: each part is computed once more
+    without gradients before."""
+    gradient_checkpointing: bool = False
+    """Whether the layers' activations are computed again in the backward pass in place of being
+    kept: less memory, a third more time."""
+    compile: bool = False
+    """Whether transformer layers are compiled (torch.compile); it takes a C++ compiler."""
 
 
 ADAPT = "adapt"

@@ -241,8 +241,9 @@ def one_hot(logits: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def exchanged(features: Tensor, shift: int) -> Tensor:
     """``features`` [B, T, D] of the sample ``shift`` rows before, in the batch of all processes."""
+    distributed.require_one_part("meshtalk's prior")
     whole = distributed.gather_batch(features).roll(shift, dims=0)
-    return whole[distributed.own_rows(len(whole))]
+    return whole[distributed.process_rows(len(whole))]
 
 
 DILATIONS = (1, 2, 4, 8)

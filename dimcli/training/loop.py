@@ -60,11 +60,15 @@ class Trainable(Protocol):
     def optimizer(self) -> torch.optim.Optimizer:
         """What makes the steps."""
 
+    @property
+    def parts(self) -> int:
+        """How many parts a step's batch is computed in (:func:`distributed.in_parts`)."""
+
     def learning_rate(self, step: int) -> float:
         """Learning rate of ``step`` (from 0)."""
 
     def loss(self, step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the step minimises, and figures to log."""
+        """What the step minimises, and figures to log: of the part that is computed now."""
 
     def stepped(self) -> None:
         """Called after each optimiser step."""
@@ -119,7 +123,8 @@ class TrainingResult:
 class _State:
     """Where a run is; everything but the tensors that resuming needs.
 
-    ``sums`` add up the figures of the steps since ``logged_from``, the last line of the log.
+    ``sums`` add up the figures of the steps since ``logged_from``, the last line of the log; those
+    in ``new`` are on the device still, because reading one makes the processor wait for it.
     """
 
     step: int = 0
@@ -128,9 +133,22 @@ class _State:
     stale: int = 0
     logged_from: int = 0
     sums: Figures = field(default_factory=dict)
+    new: dict[str, Tensor] = field(default_factory=dict)
 
     def info(self) -> dict[str, Any]:
-        return {**vars(self), "best_loss": None if math.isinf(self.best_loss) else self.best_loss}
+        facts = {name: value for name, value in vars(self).items() if name != "new"}
+        return {**facts, "best_loss": None if math.isinf(self.best_loss) else self.best_loss}
+
+    def add(self, figures: dict[str, Tensor]) -> None:
+        """Take in a step's figures."""
+        for name, value in figures.items():
+            before = self.new[name] if name in self.new else self.sums.pop(name, 0.0)
+            self.new[name] = value.double() + before
+
+    def settle(self) -> None:
+        """Bring ``sums`` up to date: every process at the same step."""
+        self.sums |= distributed.mean_figures(self.new)
+        self.new = {}
 
     def is_best(self, loss: float | None) -> bool:
         """Take in a validation's loss; None counts as better than any before."""
@@ -174,6 +192,7 @@ def train(
     began = time.monotonic() if started is None else started
 
     def save() -> None:
+        state.settle()
         if distributed.rank() == 0:
             save_training_state(directory, trainable.state, optimizer, state.info())
 
@@ -203,13 +222,13 @@ def train(
         while (reason := _why_over(state, schedule, began, max_minutes, device)) is None:
             figures = take_step(trainable, schedule, state.step, device)
             state.step += 1
-            for name, value in figures.items():
-                state.sums[name] = state.sums.get(name, 0.0) + value
+            state.add(figures)
             if state.step % schedule.validate_every and state.step != schedule.steps:
                 if state.step % report_every == 0:
-                    report("step", figures)
+                    report("step", distributed.mean_figures(figures))
                 continue
             taken = state.step - state.logged_from
+            state.settle()
             trained = {name: total / taken for name, total in state.sums.items()}
             report("train", trained)
             state.sums, state.logged_from = {}, state.step
@@ -237,26 +256,37 @@ def _why_over(
 def _time_is_up(began: float, max_minutes: float, device: torch.device) -> bool:
     """Whether the first process's clock says so: all processes stop at the same step."""
     over = distributed.rank() == 0 and time.monotonic() - began > 60 * max_minutes
+    if not distributed.active():
+        return over
     return bool(distributed.total(torch.tensor(int(over), device=device)))
 
 
-def take_step(trainable: Trainable, schedule: Schedule, step: int, device: torch.device) -> Figures:
-    """One optimiser step, with randomness of its own; its figures."""
-    optimizer = trainable.optimizer
+def take_step(
+    trainable: Trainable, schedule: Schedule, step: int, device: torch.device
+) -> dict[str, Tensor]:
+    """One optimiser step, with randomness of its own; its figures, on the device."""
+    optimizer, parts = trainable.optimizer, trainable.parts
+    seed = schedule.seed * 1_000_003 + step
     for group in optimizer.param_groups:
         group["lr"] = trainable.learning_rate(step)
+    optimizer.zero_grad(set_to_none=True)
+    found: list[dict[str, Tensor]] = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(schedule.seed * 1_000_003 + step)
-        generator = torch.Generator().manual_seed(schedule.seed * 1_000_003 + step)
-        loss, figures = trainable.loss(step, generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        for part in distributed.in_parts(parts):
+            torch.manual_seed(seed)
+            with torch.set_grad_enabled(part.learns):
+                loss, figures = trainable.loss(step, torch.Generator().manual_seed(seed))
+            if part.learns:
+                (loss / parts).backward()
+                found.append({name: value.detach() for name, value in figures.items()})
     if schedule.clip_norm:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(parameters, schedule.clip_norm)
     optimizer.step()
     trainable.stepped()
-    return distributed.mean_figures(figures)
+    if parts == 1:
+        return found[0]
+    return {name: torch.stack([each[name] for each in found]).mean() for name in found[0]}
 
 
 def _step_of(line: str) -> float:

@@ -41,7 +41,7 @@ from dimcli.models.dim.traits import fitted as fitted_traits
 from dimcli.models.dim.vqvae import VQVAE, floored
 from dimcli.models.registry import bounded_parameters, read_config
 from dimcli.training.loop import Progress, TrainingResult, train
-from dimcli.training.motion import MotionTraining, Objective
+from dimcli.training.motion import MotionTraining, Objective, in_precision
 from dimcli.training.run_folder import (
     begin,
     check_new,
@@ -294,29 +294,30 @@ def train_run(
 ) -> TrainingResult:
     """Train ``model`` into the run directory ``run``, which :func:`prepare_run` has made."""
     device, started = choose_device(options.device), time.monotonic()
-    trainable = MotionTraining(
-        model,
-        objective,
-        samplers["train"].batch,
-        samplers["val"].batch,
-        config.training,
-        directory=run,
-        device=device,
-    )
-    try:
-        result = train(
-            trainable,
+    with in_precision(config.training, device):
+        trainable = MotionTraining(
+            model,
+            objective,
+            samplers["train"].batch,
+            samplers["val"].batch,
             config.training,
-            run,
+            directory=run,
             device=device,
-            resume=options.resume,
-            max_minutes=options.max_minutes,
-            validate_first=config.training.validate_first,
-            progress=options.progress,
-            tensorboard=options.tensorboard,
         )
-    finally:
-        trainable.ahead.close()
+        try:
+            result = train(
+                trainable,
+                config.training,
+                run,
+                device=device,
+                resume=options.resume,
+                max_minutes=options.max_minutes,
+                validate_first=config.training.validate_first,
+                progress=options.progress,
+                tensorboard=options.tensorboard,
+            )
+        finally:
+            trainable.ahead.close()
     waited = trainable.ahead.waited_s / max(time.monotonic() - started, 1e-9)
     return replace(result, waited=waited)
 
@@ -375,7 +376,7 @@ def _prepared_run(config: Config, run: Path, options: StageOptions) -> Config:
 
 def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
     """The windows of ``train`` and ``val`` that a run of ``config`` draws."""
-    distributed.require_equal_shares(config.training.batch_size)
+    distributed.require_equal_shares(config.training.batch_size, config.training.accumulation)
     return {
         split: WindowSampler(
             store,
@@ -387,6 +388,7 @@ def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
             centre_speaker=config.centred,
             seed=config.training.seed,
             conversations=config.training.conversations if split == "train" else 0,
+            bucketing=config.training.bucketing,
         )
         for split in ("train", "val")
     }
@@ -394,6 +396,10 @@ def windows_of(store: ClipStore, config: RunConfig) -> dict[str, WindowSampler]:
 
 def _fit_statistics(model: DIM, sampler: WindowSampler) -> None:
     if model.config.trait_conditioned:
+        if sampler.bucketing:
+            raise InputError(
+                "training.bucketing is true: dim.traits are of windows of one length; set one false"
+            )
         batches = [sampler.batch(index, whole=True) for index in range(40)]
         listeners = torch.cat([batch.motion["listener"] for batch in batches])
         attitudes = torch.cat([batch.attitude for batch in batches])

@@ -1,45 +1,79 @@
-"""Speed of pre-training: windows a second at each preset's size, and the share of time spent
-waiting for data.
+"""Speed of pre-training: steps a second at the paper's sizes with and without each setting of the
+training section, the share of time spent waiting for data, and from one process to two.
 
-``python -m tests.bench training``. The steps are those of ``dim pretrain``: the optimiser's too,
-with the next batch read by a thread meanwhile. The preset ``released-sizes`` is made for a GPU: on
-a CPU it is timed on batches of 4 windows instead of 32. DIM_BENCH_PRESETS (as in
-``released-sizes,small``) names other ones, DIM_BENCH_STEPS how many steps are timed.
+``python -m tests.bench training``, on a GPU where there is one, else on the CPU: each line says
+which. The steps are those of ``dim pretrain``: the optimiser's too, with the next batch read by a
+thread meanwhile. On a CPU `paper` and `released-sizes`, which are made for GPUs, are timed on
+batches of 4 windows instead of 32, and compared at that. DIM_BENCH_PRESETS (as in ``small``) and
+DIM_BENCH_SETTINGS (as in ``plain,bf16``) name other ones, DIM_BENCH_STEPS how many steps are timed.
 """
 
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
+import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from dimcli.core import distributed
 from dimcli.core.config import with_overrides
 from dimcli.core.device import choose_device
 from dimcli.data.store import ClipStore, data_config
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
-from dimcli.models.dim.objectives import pretrain_objective
+from dimcli.models.dim.objectives import pretrain_objective, standardised
 from dimcli.training.loop import take_step
-from dimcli.training.motion import MotionTraining
+from dimcli.training.motion import MotionTraining, in_precision
 from dimcli.training.stages import windows_of
 from tests.bench.bench_data import make_hour
 
-PRESETS = os.environ.get("DIM_BENCH_PRESETS", "released-sizes,small").split(",")
+PRESETS = os.environ.get("DIM_BENCH_PRESETS", "paper,released-sizes,small").split(",")
 STEPS = int(os.environ.get("DIM_BENCH_STEPS", "0"))
+SETTINGS: dict[str, dict[str, object]] = {
+    "plain": {},
+    "tf32": {"precision": "tf32"},
+    "bf16": {"precision": "bf16"},
+    "compile": {"compile": True},
+    "bf16+compile": {"precision": "bf16", "compile": True},
+    "accumulation 2": {"accumulation": 2},
+    "checkpointing": {"gradient_checkpointing": True},
+}
+CHOSEN = os.environ.get("DIM_BENCH_SETTINGS", ",".join(SETTINGS)).split(",")
 CPU_BATCH = 4
 WARM_UP = 1
 
 
-def measure(store: ClipStore, name: str, steps: int) -> str:
+def measured_on(device: torch.device) -> str:
+    """What the figures are of."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    load = os.getloadavg()[0]
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, load {load:.1f}"
+
+
+def wait_for(device: torch.device) -> float:
+    """The time at which ``device`` has done all it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def measure(store: ClipStore, name: str, setting: str, steps: int) -> str:
     device = choose_device("auto")
-    config = with_overrides(preset(name, "pretrain"), {"training.steps": WARM_UP + steps})
+    overrides: dict[str, object] = {"training.steps": WARM_UP + steps}
+    config = with_overrides(preset(name, "pretrain"), overrides)
     if device.type == "cpu" and config.dim.width > 128:
-        config = with_overrides(config, {"training.batch_size": CPU_BATCH})
-    config = replace(config, data=data_config(store))
+        overrides["training.batch_size"] = CPU_BATCH
+    overrides |= {f"training.{key}": value for key, value in SETTINGS[setting].items()}
+    config = replace(with_overrides(config, overrides), data=data_config(store))
     torch.manual_seed(0)
     model = DIM(config)
 
@@ -47,34 +81,78 @@ def measure(store: ClipStore, name: str, steps: int) -> str:
         return pretrain_objective(model, batch, generator, augment=training)
 
     batches = windows_of(store, config)["train"].batch
-    trainable = MotionTraining(
-        model, objective, batches, batches, config.training, directory=Path(), device=device
-    )
-    ahead = trainable.ahead
-    try:
-        for step in range(WARM_UP + steps):
-            if step == WARM_UP:
-                waited, started = ahead.waited_s, time.perf_counter()
-            take_step(trainable, config.training, step, device)
-        taken = time.perf_counter() - started
-    finally:
-        ahead.close()
+    with in_precision(config.training, device):
+        trainable = MotionTraining(
+            model, objective, batches, batches, config.training, directory=Path(), device=device
+        )
+        ahead = trainable.ahead
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        try:
+            with FlopCounterMode(display=False) if setting == "plain" else nullcontext() as counted:
+                take_step(trainable, config.training, 0, device)
+            for step in range(1, WARM_UP + steps):
+                if step == WARM_UP:
+                    waited, started = ahead.waited_s, wait_for(device)
+                take_step(trainable, config.training, step, device)
+            taken = wait_for(device) - started
+        finally:
+            ahead.close()
+        batch = batches(0).to(device)
+        began = wait_for(device)
+        standardised(model, batch)
+        coding = wait_for(device) - began
     size = config.training.batch_size
     parameters = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    work = f", {counted.get_total_flops() / 1e12:.2f} TFLOP a step" if counted else ""
+    memory = torch.cuda.max_memory_allocated(device) / 1e9 if device.type == "cuda" else 0.0
     return (
-        f"{name:<9} {parameters:6.1f} M parameters  batch {size:>3}  "
-        f"{taken / steps:7.3f} s a step  "
-        f"{steps * size / taken:7.2f} windows of {config.training.window_s:g} s a second  "
-        f"waiting {100 * (ahead.waited_s - waited) / taken:.2f} % of the time  ({device})"
+        f"{name:<15}{setting:<15}{parameters:5.1f} M  batch {size:>3}  "
+        f"{steps / taken:7.3f} steps a second ({taken / steps:6.3f} s, "
+        f"{100 * coding * steps / taken:.0f} % of it for the frozen VQ codes), "
+        f"{steps * size / taken:7.2f} windows of {config.training.window_s:g} s a second, "
+        f"waiting {100 * (ahead.waited_s - waited) / taken:.2f} %"
+        + work
+        + (f", {memory:.1f} GB" if memory else "")
+        + f"  [{measured_on(device)}]"
     )
 
 
 def main() -> None:
+    """Print a line for each preset and setting, then one for two processes."""
     with tempfile.TemporaryDirectory() as folder:
-        store = ClipStore(make_hour(Path(folder) / "hour", "mel"))
+        hour = make_hour(Path(folder) / "hour", "mel")
+        of_one_process(hour)
+        both = [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc_per_node", "2", "-m", "tests.bench.bench_training", str(hour)),
+        ]
+        if not torch.cuda.is_available() or torch.cuda.device_count() > 1:
+            subprocess.run(both, check=True)
+
+
+def of_one_process(hour: Path) -> None:
+    store = ClipStore(hour)
+    for name in PRESETS:
+        for setting in CHOSEN:
+            if setting == "tf32" and not torch.cuda.is_available():
+                continue
+            large = name in ("released-sizes", "paper") and not torch.cuda.is_available()
+            print(measure(store, name, setting, STEPS or (2 if large else 20)), flush=True)
+
+
+def of_two_processes(hour: Path) -> None:
+    """The same whole batch on two processes."""
+    store = ClipStore(hour)
+    with distributed.joined(choose_device("auto")):
         for name in PRESETS:
-            print(measure(store, name, STEPS or (2 if name in ("released-sizes", "paper") else 20)))
+            line = measure(store, name, "plain", STEPS or 2)
+            if distributed.rank() == 0:
+                print(f"2 processes: {line}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] and Path(sys.argv[1]).is_dir():
+        of_two_processes(Path(sys.argv[1]))
+    else:
+        main()

@@ -51,6 +51,34 @@ def test_windows_are_cut_from_one_place_of_both_roles_and_the_audio(store: ClipS
         assert ATTITUDES[int(batch.attitude[row])] == clip.attitude
 
 
+def test_batches_of_like_lengths_hold_whole_clips_and_little_else(tmp_path: Path) -> None:
+    lengths = [20 + 7 * index for index in range(24)]
+    writer = StoreWriter(
+        tmp_path / "data", name="made", fps=FPS, space="arkit", encoder="mel", audio_dim=5
+    )
+    records = []
+    for index, length in enumerate(lengths):
+        values = np.full((length, 56), index / 100, np.float32)
+        audio = np.full((length, 5), index, np.float32)
+        writer.add(f"c{index}", speaker=values, listener=values, audio=audio, notes={})
+        records.append(ClipRecord(f"c{index}", f"c{index}", 0, length, "train", "a", "b"))
+    writer.finish(records, {"prepare": "test"})
+    drawn = WindowSampler(
+        ClipStore(tmp_path / "data"), "train", frames=160, batch_size=2, stride=4,
+        centre_speaker=False, seed=0, bucketing=True,
+    )  # fmt: skip
+    times = np.zeros(len(lengths))
+    for index in range(400):
+        batch = drawn.batch(index)
+        clips = batch.audio[:, 0, 0].int().tolist()
+        frames = [min(lengths[clip], 160) for clip in clips]
+        assert batch.mask.sum(dim=1).tolist() == [count // 4 * 4 for count in frames]
+        assert batch.audio.shape[1] == min(-(-max(frames) // 4) * 4, 160)
+        assert max(clips) - min(clips) < 8
+        times[clips] += 1
+    assert times.min() > 10 and times.max() < 60
+
+
 def test_clips_shorter_than_a_window_are_padded_and_the_mask_says_so(store: ClipStore) -> None:
     batch = sampler(store, frames=100).batch(0)
     assert batch.audio.shape == (4, 100, 5)

@@ -1,4 +1,4 @@
-"""Training on several processes, started by torchrun for real."""
+"""A batch in shares: training on several processes, started by torchrun for real, and in parts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -30,8 +30,10 @@ SETTINGS = (
     *("--preset", "tiny", "--device", "cpu", "--steps", "8", "--seed", "3"),
     *("--set", "training.validate_every=4", "--set", "training.batch_size=8"),
 )
+IN_TWO_PARTS = ("--set", "training.accumulation=2")
 COMMANDS = (
     ("train", "data", "--method", "dim", *SETTINGS, "-o", "two"),
+    ("train", "data", "--method", "dim", *SETTINGS, *IN_TWO_PARTS, "-o", "both"),
     ("train-vq", "data", "--role", "listener", *SETTINGS, "-o", "cut", "--minutes", "0.00001"),
 )
 PROGRAM = """
@@ -44,7 +46,7 @@ for words in json.loads(sys.argv[1]):
         if ended.code:
             raise
 """
-"""Both commands in each of the processes, which take longer to start than to train."""
+"""All commands in each of the processes, which take longer to start than to train."""
 STAGES = ("vq_speaker", "vq_listener", "pretrain", "")
 
 
@@ -68,32 +70,52 @@ def on_two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, found.stderr
 
 
-@pytest.mark.slow
-def test_two_processes_train_as_one_does_with_the_same_whole_batch(
-    on_two: tuple[Path, str],
-) -> None:
-    folder, said = on_two
-    train_method(folder / "data", folder / "one", "dim", OPTIONS)
-    assert said.count("wrote two") == 1, "only the first process speaks"
+@pytest.fixture(scope="module")
+def on_one(on_two: tuple[Path, str]) -> Path:
+    """The same folder, in which one process has trained as well."""
+    train_method(on_two[0] / "data", on_two[0] / "one", "dim", OPTIONS)
+    return on_two[0]
+
+
+def trained_alike(one: Path, other: Path) -> None:
+    """Every stage's figures and weights agree."""
     for stage in STAGES:
-        one, two = (
-            [json.loads(line) for line in (folder / run / stage / "metrics.jsonl").open()]
-            for run in ("one", "two")
+        rows, others = (
+            [json.loads(line) for line in (run / stage / "metrics.jsonl").open()]
+            for run in (one, other)
         )
-        assert [(row["step"], row["split"]) for row in one] == [
-            (row["step"], row["split"]) for row in two
+        assert [(row["step"], row["split"]) for row in rows] == [
+            (row["step"], row["split"]) for row in others
         ]
-        for row, other in zip(one, two, strict=True):
+        for row, found in zip(rows, others, strict=True):
             for name in row.keys() - {"split"}:
-                assert row[name] == pytest.approx(other[name], rel=1e-4, abs=1e-5), (stage, name)
-        weights = [
-            read_tensors(folder / run / stage / "model.safetensors") for run in ("one", "two")
-        ]
+                assert row[name] == pytest.approx(found[name], rel=1e-4, abs=1e-5), (stage, name)
+        weights = [read_tensors(run / stage / "model.safetensors") for run in (one, other)]
         for name, tensor in weights[0].items():
             assert torch.allclose(tensor.float(), weights[1][name].float(), atol=5e-3), (
                 stage,
                 name,
             )
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does_with_the_same_whole_batch(
+    on_two: tuple[Path, str], on_one: Path
+) -> None:
+    assert on_two[1].count("wrote two") == 1, "only the first process speaks"
+    trained_alike(on_one / "one", on_one / "two")
+
+
+@pytest.mark.slow
+def test_two_processes_with_their_batches_in_parts_train_as_one_does(on_one: Path) -> None:
+    trained_alike(on_one / "one", on_one / "both")
+
+
+@pytest.mark.slow
+def test_a_batch_in_parts_trains_as_a_whole_one(on_one: Path) -> None:
+    overrides = {**(OPTIONS.overrides or {}), "training.accumulation": 4}
+    train_method(on_one / "data", on_one / "parts", "dim", replace(OPTIONS, overrides=overrides))
+    trained_alike(on_one / "one", on_one / "parts")
 
 
 @pytest.mark.slow
@@ -110,7 +132,7 @@ def test_one_process_has_the_whole_batch_and_all_of_the_sums() -> None:
     generator = torch.Generator().manual_seed(0)
     plain = torch.rand(6, 2, generator=torch.Generator().manual_seed(0))
     assert distributed.uniform(6, 2, generator=generator).equal(plain)
-    assert distributed.own_rows(6) == slice(0, 6)
+    assert distributed.process_rows(6) == slice(0, 6)
     assert distributed.total(torch.tensor(3)) == 3
     assert distributed.on_first(lambda: "done") == "done"
 

@@ -12,18 +12,20 @@ from typing import cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from dimcli.audio import MEL_DIM
 from dimcli.models.dim.config import DIMRun
 
 
 def sinusoidal_positions(steps: int, width: int, like: Tensor) -> Tensor:
-    """Sinusoidal positions over time, [steps, width], on ``like``'s device and type."""
+    """Sinusoidal positions over time, [steps, width], on ``like``'s device; float32 at least, so
+    that what they are added to stays so under autocast."""
     position = torch.arange(steps, device=like.device, dtype=torch.float32)[:, None]
     frequency = torch.arange(0, width, 2, device=like.device, dtype=torch.float32)
     angle = position * torch.exp(frequency * (-math.log(10000.0) / width))
     table = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
-    return table[:, :width].to(like.dtype)
+    return table[:, :width].to(torch.promote_types(like.dtype, torch.float32))
 
 
 def attention_mask(visible: Tensor, causal: bool = False) -> Tensor:
@@ -170,6 +172,8 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         self.causal = causal
+        self.checkpointing = False
+        """Whether activations are computed again in the backward pass in place of being kept."""
         self.blocks = nn.ModuleList(
             Block(
                 width,
@@ -187,7 +191,10 @@ class Transformer(nn.Module):
         """Features [B, N, D] -> [B, N, D]; steps outside ``visible`` bool [B, N] are not read."""
         mask = attention_mask(visible, self.causal)
         for block in self.blocks:
-            features = block(features, mask, visible)
+            if self.checkpointing and torch.is_grad_enabled():
+                features = checkpoint(block, features, mask, visible, use_reentrant=False)
+            else:
+                features = block(features, mask, visible)
         return self.norm(features)
 
     def of_visible(self, features: Tensor, visible: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 Where the paper sums or takes squared norms over frames and features, these take means over the
 frames that count, so that the weights mean the same at every window length and batch size. In a
-training on several processes the frames that count are those of the whole batch: each process's
-figure is its share of the sum, scaled so that the figures' mean over the processes is the loss.
+training whose batch is computed in shares (:mod:`dimcli.core.distributed`) the frames that count
+are those of the whole batch: each share's figure is its part of the sum, scaled so that the
+figures' mean over the shares is the loss. Losses are computed in float32 at any precision.
 
 Axes: B batch, T frames, N steps, D features, K codes.
 """
@@ -18,11 +19,17 @@ from dimcli.core import distributed
 from dimcli.models.dim.config import VQConfig
 
 
+def _wide(values: Tensor) -> Tensor:
+    """``values`` in float32 at least."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of ``values`` [B, T, ...] over the entries where ``mask`` bool [B, T] is true."""
+    values = _wide(values)
     weight = mask.to(values.dtype).reshape(*mask.shape, *([1] * (values.dim() - 2)))
     count = distributed.total(weight.sum()).clamp(min=1) * values.shape[2:].numel()
-    return (values * weight).sum() * distributed.processes() / count
+    return (values * weight).sum() * distributed.shares() / count
 
 
 def reconstruction_loss(
@@ -75,10 +82,11 @@ def contrastive_loss(
     """Equation 5 (InfoNCE): match row i of ``speaker`` [B, D] with row i of ``listener`` [B, D].
 
     ``symmetric`` averages with the loss that matches listeners to speakers. Rows are matched among
-    those of all processes.
+    those of all shares.
     """
     speaker, listener = (distributed.gather_batch(rows) for rows in (speaker, listener))
-    similarity = speaker @ listener.T / temperature
+    with torch.autocast(speaker.device.type, enabled=False):
+        similarity = _wide(speaker) @ _wide(listener).T / temperature
     target = torch.arange(len(speaker), device=speaker.device)
     loss = F.cross_entropy(similarity, target)
     if symmetric:
@@ -90,7 +98,7 @@ def code_loss(logits: Tensor, codes: Tensor, mask: Tensor) -> Tensor:
     """Equation 9, first term: cross-entropy of ``logits`` [B, N, P, K] with ``codes`` [B, N, P]
     over the masked steps (``mask`` bool [B, N]); P is the number of codes a step.
     """
-    entropy = F.cross_entropy(logits.flatten(0, 2), codes.flatten(), reduction="none")
+    entropy = F.cross_entropy(_wide(logits).flatten(0, 2), codes.flatten(), reduction="none")
     return masked_mean(entropy.view(codes.shape), mask)
 
 

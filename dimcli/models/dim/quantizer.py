@@ -47,11 +47,11 @@ class Quantizer(nn.Module):
             codes = distance.argmin(dim=-1).view(latent.shape[:-1])
         vectors = self.lookup(codes)
         loss = codebook_loss(latent, vectors, self.beta, mask)
-        used = torch.bincount(codes[mask], minlength=len(self.codebook)).to(latent.dtype)
+        used = torch.bincount(codes[mask], minlength=len(self.codebook)).float()
         used = distributed.total(used)
         share = used / used.sum().clamp(min=1)
         perplexity = torch.exp(-torch.special.xlogy(share, share).sum())
-        if self.training:
+        if self.training and distributed.part().last:
             self.idle.add_(1).masked_fill_(used > 0, 0)
         return Quantized(codes, latent + (vectors - latent).detach(), loss, perplexity)
 
@@ -77,9 +77,9 @@ class Quantizer(nn.Module):
         """After training step ``step`` on ``latent`` [M, D]: k-means at the end of the warm-up, and
         from then on codes that are idle for ``revive_after`` batches (0: never) are revived."""
         if step + 1 == warmup_steps:
-            self.initialise(latent)
+            distributed.once_a_step(self.initialise, latent.float())
         elif step >= warmup_steps and revive_after:
-            self.revive(latent, revive_after)
+            distributed.once_a_step(lambda rows: self.revive(rows, revive_after), latent.float())
 
     @torch.no_grad()
     def initialise(self, latent: Tensor, rounds: int = 10) -> None:

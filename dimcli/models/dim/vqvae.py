@@ -232,11 +232,12 @@ class VQVAE(nn.Module):
         return motion_loss(motion, prediction, mask, weights, self.config)
 
     def encode(self, motion: Tensor, frame_mask: Tensor) -> Tensor:
-        """Standardised motion [B, T, 56] -> codes long [B, N, P]."""
+        """Standardised motion [B, T, 56] -> codes long [B, N, P], the same at any precision."""
         mask = self.step_mask(frame_mask)
         codes = []
-        for part, columns in zip(self.part_modules, self.columns.values(), strict=True):
-            codes.append(part.quantizer(part.encode(motion[..., columns], mask), mask).codes)
+        with torch.autocast(motion.device.type, enabled=False):
+            for part, columns in zip(self.part_modules, self.columns.values(), strict=True):
+                codes.append(part.quantizer(part.encode(motion[..., columns], mask), mask).codes)
         return torch.stack(codes, dim=-1)
 
     def vectors(self, codes: Tensor) -> Tensor:

@@ -89,6 +89,7 @@ class RendererTrainable:
             for m in training_sets
         }
         self._trained_loss = math.nan
+        self.parts = 1
         self.kept_between = False
         """Whether the run directory has weights of between two validations."""
 
