@@ -28,11 +28,12 @@ def make_store(
     space: str = "arkit",
     encoder: str = "mel",
     audio_dim: int = AUDIO_DIM,
+    half: bool = False,
 ) -> ClipStore:
     """Six conversations of one clip: four to train on, one for val, one for test."""
     random = np.random.default_rng(0)
     writer = StoreWriter(
-        out, name="made", fps=fps, space=space, encoder=encoder, audio_dim=audio_dim
+        out, name="made", fps=fps, space=space, encoder=encoder, audio_dim=audio_dim, half=half
     )
     records = []
     for index, split in enumerate(("train", "train", "train", "train", "val", "test")):

@@ -14,11 +14,14 @@ from typer.core import TyperCommand
 from dimcli.cli import console
 from dimcli.cli.options import (
     DeviceOption,
+    EngineOption,
     Job,
     JsonOption,
     ReactingOption,
     Role,
+    SchedulerOption,
     SeedOption,
+    WorkersOption,
     job,
 )
 from dimcli.cli.train_options import PresetOption, SetOption, overrides
@@ -144,8 +147,12 @@ def evaluate(
     latex: Annotated[Path | None, typer.Option("--latex", help="LaTeX table to write.")] = None,
     report: Annotated[Path | None, typer.Option("--report", help="HTML report to write.")] = None,
     clips: ClipsOption = 2,
+    workers: WorkersOption = 1,
+    engine: EngineOption = "local",
+    scheduler: SchedulerOption = None,
 ) -> Job:
     """Score methods on a data set, with intervals, tables and a report."""
+    from dimcli.data.workers import Engine
     from dimcli.evaluation.writing import EvaluationFiles
     from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
 
@@ -168,6 +175,7 @@ def evaluate(
         clips=clips,
         online=online,
         folds=folds,
+        engine=Engine(workers, engine, scheduler),
         command=" ".join(["dim", *sys.argv[1:]]),
         files=files,
     )

@@ -12,6 +12,7 @@ from dimcli.cli.options import (
     AudioTrackOption,
     BackgroundOption,
     CheckpointOption,
+    EngineOption,
     ForceOption,
     Job,
     JsonOption,
@@ -19,9 +20,11 @@ from dimcli.cli.options import (
     OutputOption,
     RegionOption,
     RendererOption,
+    SchedulerOption,
     SizeOption,
     Tracker,
     WhoOption,
+    WorkersOption,
     job,
 )
 
@@ -62,7 +65,7 @@ def extract(
     clip: Annotated[
         list[Path],
         typer.Argument(
-            help="Video with a face (several, a folder or a table are done one after another); or "
+            help="Video with a face (several, a folder or a table are done by --workers); or "
             "EMOCA's output folder, or a motion file."
         ),
     ],
@@ -83,6 +86,9 @@ def extract(
     smooth: SmoothOption = False,
     region: RegionOption = None,
     who: WhoOption = None,
+    workers: WorkersOption = 1,
+    engine: EngineOption = "local",
+    scheduler: SchedulerOption = None,
 ) -> Job:
     """Track a face: video to motion."""
     from dimcli.jobs.extract import extract_motion

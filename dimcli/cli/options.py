@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -93,6 +92,19 @@ BlinksOption = Annotated[
 ]
 GazeOption = Annotated[
     float, typer.Option("--gaze", min=0, max=2, help="Gain of looks away; 0: straight ahead.")
+]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="Processes on this machine.")]
+EngineOption = Annotated[
+    Literal["local", "dask"],
+    typer.Option("--engine", help="Who works: processes here, or a Dask cluster's workers."),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="Of --engine dask: the scheduler's address, or the file that it wrote.",
+        show_default=False,
+    ),
 ]
 CheckpointOption = Annotated[
     Path | None,
@@ -204,27 +216,34 @@ def job(
     return declared
 
 
-def _done(
-    command: Callable[..., Job],
-    work: Job,
-    own: dict[str, Any],
-    common: JobOptions,
-    progress: Progress | None = None,
-) -> Any:
+def _done(command: Callable[..., Job], work: Job, own: dict[str, Any], common: JobOptions) -> Any:
     """The result of one call of ``work``, what ``command`` gave, with its options."""
-    from dimcli.media import audio_track
+    with console.progress_display() as progress:
+        return _call_of(command, work, own, common)(progress=progress)
 
+
+def _call_of(
+    command: Callable[..., Job], work: Job, own: dict[str, Any], common: JobOptions
+) -> Callable[..., Any]:
+    """The same as a call that other processes can make, too."""
     given = inspect.signature(command).bind(**own)
     track = given.arguments.pop("audio_track", None)
-    with ExitStack() as stack:
-        stack.enter_context(audio_track(track))
-        progress = progress or stack.enter_context(console.progress_display())
-        return work(
-            *given.args,
-            **given.kwargs,
-            **common.keywords(),
-            progress=progress,
-        )
+    for name in _OF_SEVERAL:
+        given.arguments.pop(name, None)
+    return partial(_with_track, track, work, given.args, {**given.kwargs, **common.keywords()})
+
+
+def _with_track(
+    track: int | None, work: Job, args: tuple[Any, ...], given: dict[str, Any], progress: Progress
+) -> Any:
+    from dimcli.media import audio_track
+
+    with audio_track(track):
+        return work(*args, **given, progress=progress)
+
+
+_OF_SEVERAL = ("workers", "engine", "scheduler")
+"""Options of who works on several inputs (:class:`dimcli.data.workers.Engine`)."""
 
 
 def _all_done(
@@ -239,17 +258,20 @@ def _all_done(
     there are some."""
     from dimcli.core.errors import DimError, ToldError
     from dimcli.core.files import new_folder
+    from dimcli.data.workers import HERE, Engine
     from dimcli.jobs import batch
 
+    engine = Engine(*(own[name] for name in _OF_SEVERAL)) if _OF_SEVERAL[0] in own else HERE
     folder = own["output"] or Path()
     calls = batch.options_of(own[kind.name], own, kind)
     documents: list[dict[str, Any]] = []
     with new_folder(folder, "*.*"), console.progress_display() as progress:
         folder.mkdir(parents=True, exist_ok=True)
         made = batch.run_all(
-            [(str(each[kind.name]), partial(_done, command, work, each, common)) for each in calls],
+            [(str(each[kind.name]), _call_of(command, work, each, common)) for each in calls],
             progress,
             lambda result: documents.append(report(result, as_json=common.as_json)),
+            engine,
         )
         if common.as_json:
             console.print_json({"done": documents, "failed": made.failed})

@@ -7,22 +7,23 @@ from typing import Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import CheckpointOption, JsonOption, ReactingOption, SeedOption
+from dimcli.cli.options import CheckpointOption, ReactingOption, SeedOption
 from dimcli.cli.prepare_options import (
     AudioOption,
     DataOutputOption,
     MotionOption,
     OrderOption,
+    Preparing,
     RateOption,
-    ShardOption,
     SideBySide,
     SpeechAudioOption,
     TableOption,
     TrackerOption,
     Turns,
-    WorkersOption,
+    Working,
     new_data,
     numbers,
+    preparing,
     run_prepare,
     split_names,
 )
@@ -35,6 +36,7 @@ prepare = typer.Typer(
 
 
 @prepare.command("vico")
+@preparing
 def prepare_vico(
     source: Annotated[Path, typer.Argument(help="ViCo's folder.")],
     output: DataOutputOption,
@@ -53,9 +55,8 @@ def prepare_vico(
         typer.Option(help="What another split of the table counts as, as in ood=test."),
     ] = None,
     seed: SeedOption = 0,
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """ViCo: videos and sounds, EMOCA's folders, or DIM's processed files, and the metadata.
 
@@ -77,10 +78,11 @@ def prepare_vico(
         split_names=split_names(split or []),
         seed=seed,
     )
-    run_prepare(corpus, output, workers, shard, as_json=as_json)
+    run_prepare(corpus, output, how)
 
 
 @prepare.command("lm_listener")
+@preparing
 def prepare_lm_listener(
     source: Annotated[Path, typer.Argument(help="One listener's folder, as dataset/trevor.")],
     output: DataOutputOption,
@@ -90,9 +92,8 @@ def prepare_lm_listener(
         typer.Option(help="Folder of the videos' sounds (<fname>.wav).", show_default=False),
     ] = None,
     fps: RateOption = None,
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """LM_Listener: segments_train.pth, segments_val.pth, segments_test.pth, with their splits.
 
@@ -103,10 +104,11 @@ def prepare_lm_listener(
     from dimcli.data.corpora.lm_listener import lm_listener
 
     corpus = lm_listener(source, audio=audio, sounds=sounds, fps=fps)
-    run_prepare(corpus, output, workers, shard, as_json=as_json)
+    run_prepare(corpus, output, how)
 
 
 @prepare.command("l2l")
+@preparing
 def prepare_l2l(
     source: Annotated[Path, typer.Argument(help="One person's folder, as data/trevor.")],
     output: DataOutputOption,
@@ -117,9 +119,8 @@ def prepare_l2l(
     ] = None,
     fps: RateOption = None,
     seed: SeedOption = 0,
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """Learning2Listen: train/ and test/ with p0_list_faces_clean_deca.npy and so on.
 
@@ -128,7 +129,7 @@ def prepare_l2l(
     from dimcli.data.corpora.l2l import l2l
 
     corpus = l2l(source, audio=audio, fps=fps, side=side, seed=seed)
-    run_prepare(corpus, output, workers, shard, as_json=as_json)
+    run_prepare(corpus, output, how)
 
 
 @prepare.command("dualtalk")
@@ -204,6 +205,7 @@ def prepare_react(
 
 
 @prepare.command("candor")
+@preparing
 def prepare_candor(
     source: Annotated[Path, typer.Argument(help="Folder of conversations.")],
     output: DataOutputOption,
@@ -232,9 +234,8 @@ def prepare_candor(
         int, typer.Option(min=0, max=1, help="Number of the pickles' first frame.")
     ] = 0,
     seed: SeedOption = 0,
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """CANDOR: conversation folders with transcripts; in each turn one speaks and one listens.
 
@@ -258,10 +259,11 @@ def prepare_candor(
         seed=seed,
         turns=TurnOptions(turns, min_s, max_s, shift_ms),
     )
-    run_prepare(corpus, output, workers, shard, as_json=as_json)
+    run_prepare(corpus, output, how)
 
 
 @prepare.command("clips")
+@preparing
 def prepare_clips(
     source: Annotated[Path, typer.Argument(help="Folder of videos.")],
     output: DataOutputOption,
@@ -280,9 +282,8 @@ def prepare_clips(
         typer.Option("--fps", min=1, max=120, help="Frames a second. Default: the first video's."),
     ] = None,
     seed: SeedOption = 0,
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """Your own dyad videos: one file side by side, or one for each person.
 
@@ -297,10 +298,11 @@ def prepare_clips(
 
     plan = MotionPlan.choose(tracker, checkpoint, motion)
     corpus = clips(source, table=table, layout=layout, motion=plan, audio=audio, fps=fps, seed=seed)
-    run_prepare(corpus, output, workers, shard, as_json=as_json)
+    run_prepare(corpus, output, how)
 
 
 @prepare.command("synthetic")
+@preparing
 def prepare_synthetic(
     output: DataOutputOption,
     hours: Annotated[
@@ -308,8 +310,8 @@ def prepare_synthetic(
     ] = 1.0,
     reacting: ReactingOption = False,
     seed: SeedOption = 0,
-    workers: WorkersOption = 1,
-    as_json: JsonOption = False,
+    *,
+    how: Working,
 ) -> None:
     """Draw dyads whose listener follows a known rule. Run again after a kill, it goes on."""
     from dimcli.data.store import ClipStore
@@ -322,7 +324,7 @@ def prepare_synthetic(
             output,
             hours=hours,
             recipe=Recipe(seed=seed, reaction=ReactionRule() if reacting else None),
-            workers=workers,
+            engine=how.who(),
             progress=lambda done, total: progress("conversations", done, total),
         )
     store = ClipStore(output)
@@ -330,11 +332,12 @@ def prepare_synthetic(
     taken = time.monotonic() - started
     shares = ", ".join(f"{count} {split}" for split, count in clips.items())
     console.say(f"wrote {output}: {shares} clips, {console.seconds(taken)} taken")
-    if as_json:
+    if how.as_json:
         console.print_json({"path": str(output), "clips": clips, "taken_s": round(taken, 3)})
 
 
 @prepare.command("speech")
+@preparing
 def prepare_speech(
     source: Annotated[Path, typer.Argument(help="Folder of sounds with TextGrids.")],
     output: DataOutputOption,
@@ -359,9 +362,8 @@ def prepare_speech(
         float, typer.Option(min=0, max=1, help="Clips without speech, a clip with.")
     ] = 0.06,
     seed: SeedOption = 0,
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """Speech with phone times: faces that say it, made by a rule, to train a speaker on.
 
@@ -380,10 +382,11 @@ def prepare_speech(
         rest_share=rest_share,
         seed=seed,
     )
-    run_prepare(spoken(source, options), output, workers, shard, as_json=as_json)
+    run_prepare(spoken(source, options), output, how)
 
 
 @prepare.command("biwi")
+@preparing
 def prepare_biwi(
     source: Annotated[Path, typer.Argument(help="BIWI's folder, as FaceFormer lays it out.")],
     output: DataOutputOption,
@@ -397,9 +400,8 @@ def prepare_biwi(
     test: Annotated[
         str, typer.Option(help="Test split: a (train's subjects), b (the other eight), or both.")
     ] = "a",
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """BIWI: wav/, vertices_npy/, templates.pkl, and motion that a tracker made of its pictures.
 
@@ -411,17 +413,17 @@ def prepare_biwi(
 
     with new_data(output):
         corpus = biwi(source, output, source=kind, audio=audio, test=test)
-        run_prepare(corpus, output, workers, shard, as_json=as_json)
+        run_prepare(corpus, output, how)
 
 
 @prepare.command("vocaset")
+@preparing
 def prepare_vocaset(
     source: Annotated[Path, typer.Argument(help="VOCASET's folder, FaceFormer's or the owners'.")],
     output: DataOutputOption,
     audio: SpeechAudioOption = "auto",
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """VOCASET: scanned talking heads; FLAME's jaw and expression are fitted to their vertices.
 
@@ -431,4 +433,4 @@ def prepare_vocaset(
     from dimcli.data.corpora.vocaset import vocaset
 
     with new_data(output):
-        run_prepare(vocaset(source, output, audio=audio), output, workers, shard, as_json=as_json)
+        run_prepare(vocaset(source, output, audio=audio), output, how)

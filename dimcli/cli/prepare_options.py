@@ -1,18 +1,29 @@
 """What the commands of ``dim prepare`` share: options, the one run of them all, its report."""
 
+import inspect
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import Tracker
+from dimcli.cli.options import (
+    EngineOption,
+    JsonOption,
+    SchedulerOption,
+    Tracker,
+    WorkersOption,
+    with_options,
+)
 from dimcli.core.errors import InputError, ToldError
 
 if TYPE_CHECKING:
     from dimcli.data.corpora.preparing import Corpus, Prepared
+    from dimcli.data.workers import Engine
 
 
 Order = Literal["pose-exp", "exp-pose"]
@@ -22,7 +33,6 @@ SideBySide = Literal["speaker-left", "speaker-right"]
 DataOutputOption = Annotated[
     Path, typer.Option("--output", "-o", help="Data set folder to write.", show_default=False)
 ]
-WorkersOption = Annotated[int, typer.Option(min=1, help="Processes.")]
 ShardOption = Annotated[
     str | None,
     typer.Option(
@@ -32,6 +42,10 @@ ShardOption = Annotated[
         "last writes the index.",
         show_default=False,
     ),
+]
+StoreOption = Annotated[
+    Literal["float32", "float16"],
+    typer.Option("--store", help="Numbers of audio features on the disk; motion is float32."),
 ]
 RateOption = Annotated[
     float | None,
@@ -71,23 +85,53 @@ TableOption = Annotated[
 ]
 
 
-def run_prepare(
-    corpus: "Corpus", output: Path, workers: int, shard: str | None, *, as_json: bool
-) -> None:
+@dataclass(frozen=True)
+class Working:
+    """Who makes the conversations, and how that is reported."""
+
+    workers: WorkersOption = 1
+    engine: EngineOption = "local"
+    scheduler: SchedulerOption = None
+    as_json: JsonOption = False
+
+    def who(self) -> "Engine":
+        """Where they are made. Raises InputError."""
+        from dimcli.data.workers import Engine
+
+        return Engine(self.workers, self.engine, self.scheduler)
+
+
+@dataclass(frozen=True)
+class Preparing(Working):
+    """The options that end the list of every command that prepares a corpus."""
+
+    shard: ShardOption = None
+    store: StoreOption = "float32"
+
+
+def preparing(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options of its parameter ``how``, :class:`Working` or more."""
+    shared = inspect.signature(command, eval_str=True).parameters["how"].annotation
+    return with_options(command, shared, lambda own, how: command(**own, how=how))
+
+
+def run_prepare(corpus: "Corpus", output: Path, how: Preparing) -> None:
     """Make the data set, and say what is in it and what is not."""
-    from dimcli.data.corpora.preparing import Shard, prepare
+    from dimcli.data.corpora.preparing import HALF, STORED, Shard, prepare
 
     started = time.monotonic()
+    if how.store == HALF:
+        corpus = replace(corpus, settings={**corpus.settings, STORED: HALF})
     with new_data(output):
         with console.progress_display() as progress:
             prepared = prepare(
                 corpus,
                 output,
-                workers=workers,
-                shard=Shard.parse(shard) if shard else None,
+                engine=how.who(),
+                shard=Shard.parse(how.shard) if how.shard else None,
                 progress=progress,
             )
-        _report(prepared, time.monotonic() - started, as_json=as_json)
+        _report(prepared, time.monotonic() - started, as_json=how.as_json)
         if prepared.info is None and not prepared.waiting_for:
             raise ToldError(f"{output}: nothing could be prepared; the reasons stand above")
 

@@ -20,5 +20,7 @@ def choose_device(name: str = "auto") -> torch.device:
         raise InputError("--device cuda: no CUDA device is available here; use --device cpu")
     if not available or name == "cpu":
         return torch.device("cpu")
-    place = os.environ.get("LOCAL_RANK")  # set by torchrun: one device a process
-    return torch.device("cuda" if place is None else f"cuda:{place}")
+    place = os.environ.get("LOCAL_RANK")  # torchrun's: one device a process, as far as they go
+    if place is None:
+        return torch.device("cuda")
+    return torch.device("cuda", int(place) % torch.cuda.device_count())

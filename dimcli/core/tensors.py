@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,29 @@ def save_tensors(
     }
     with atomic_output(path, force=True) as temporary:
         save_file(prepared, temporary, metadata=notes)
+
+
+def stream_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write ``tensors``, some of which may be mapped and larger than the memory, as safetensors,
+    whole or not at all. Raises InputError where the disk is full."""
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    kinds = {"float32": "F32", "float16": "F16", "int64": "I64"}
+    header: dict[str, Any] = {}
+    at = 0
+    ordered = sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0]))
+    for name, array in ordered:  # the widest first, so that each lies at a multiple of its width
+        header[name] = {
+            "dtype": kinds[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [at, at + array.nbytes],
+        }
+        at += array.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with atomic_output(path, force=True) as temporary, temporary.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for _, array in ordered:
+            array.tofile(file)
 
 
 def read_tensors(path: Path, hint: str = "", *, finite: bool = True) -> dict[str, Tensor]:

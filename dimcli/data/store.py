@@ -34,6 +34,7 @@ LISTENER_VOICE = "listener_voice"
 """The fact of a conversation that says when its listener talks: JSON, [[start, end], ...] in
 seconds from the start of its arrays. Data sets whose listeners' sound is not known have none."""
 
+_KINDS = {"F32": "<f4", "F16": "<f2"}
 _LARGEST_HEADER = 100_000_000
 """The format's own limit."""
 
@@ -42,12 +43,14 @@ _LARGEST_HEADER = 100_000_000
 class _Layout:
     """Where a file's arrays lie, and which state of the file that is true of.
 
-    ``first_byte`` and ``frames`` are of each array, in the order of the reader's ``widths``.
+    ``first_byte``, ``frames`` and ``kinds``, a number's type, are of each array, in the order of
+    the reader's ``widths``.
     """
 
     state: tuple[int, int]
     first_byte: tuple[int, ...]
     frames: tuple[int, ...]
+    kinds: tuple[str, ...]
 
 
 def conversation_path(root: Path, conversation: str) -> Path:
@@ -91,14 +94,15 @@ class ConversationReader:
                         raise InputError(
                             f"{path}: {key} has shape {shape}; expected at least ({last}, {width})"
                         )
-                    file.seek(layout.first_byte[place] + 4 * width * first)
+                    kind = np.dtype(layout.kinds[place])
+                    file.seek(layout.first_byte[place] + kind.itemsize * width * first)
                     count = (last - first) * width
-                    if 4 * count > os.fstat(file.fileno()).st_size:
+                    if kind.itemsize * count > os.fstat(file.fileno()).st_size:
                         raise _Damaged("it is cut short")
-                    values = np.fromfile(file, "<f4", count)
+                    values = np.fromfile(file, kind, count)
                     if len(values) != count:
                         raise _Damaged("it is cut short")
-                    arrays[key] = values.reshape(last - first, width)
+                    arrays[key] = values.reshape(last - first, width).astype("<f4", copy=False)
         except (OSError, _Damaged) as error:
             raise InputError(f"{path}: cannot be read ({error}); prepare it again") from None
         for key, array in arrays.items():
@@ -126,14 +130,14 @@ class ConversationReader:
             shapes = {key: tuple(entry["shape"]) for key, entry in header.items()}
             starts = {key: 8 + length + entry["data_offsets"][0] for key, entry in header.items()}
             ends = [8 + length + entry["data_offsets"][1] for entry in header.values()]
-            types = {entry["dtype"] for entry in header.values()}
+            kinds = {key: _KINDS[entry["dtype"]] for key, entry in header.items()}
             whole = all(
                 type(number) is int and number >= 0
                 for number in (*starts.values(), *ends, *(n for s in shapes.values() for n in s))
             )
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             raise _Damaged("its header is broken") from None
-        if not whole or types != {"F32"} or max(ends, default=0) > state[0]:
+        if not whole or max(ends, default=0) > state[0]:
             raise _Damaged("its header does not fit")
         missing = set(self.widths) - set(shapes)
         if missing:
@@ -147,6 +151,7 @@ class ConversationReader:
             state,
             first_byte=tuple(starts[key] for key in self.widths),
             frames=tuple(shapes[key][0] for key in self.widths),
+            kinds=tuple(kinds[key] for key in self.widths),
         )
 
 

@@ -215,7 +215,7 @@ def evaluate(
         raise InputError(f"protocol '{protocol}' is unknown; known: {', '.join(PROTOCOLS)}")
     if unit not in UNITS:
         raise InputError(f"bootstrap unit '{unit}' is unknown; known: {', '.join(UNITS)}")
-    samples = samples or (official.DRAWS if protocol == "official" else 1)
+    samples = samples_by(protocol, samples)
     if reference is not None and protocol == "official":
         raise InputError("the official protocol has no intervals; take differences in the paper's")
     _check(store, records, split, predictors, reference)
@@ -340,6 +340,11 @@ def _reasons(missing: Mapping[str, Collection[str]]) -> list[str]:
         f"–: {why}: {'; '.join(list(where)[:6])}" + ("; ..." if len(where) > 6 else "") + "."
         for why, where in missing.items()
     ]
+
+
+def samples_by(protocol: str, samples: int | None) -> int:
+    """How many samples a clip a ``protocol`` takes, unless that is said."""
+    return samples or (official.DRAWS if protocol == "official" else 1)
 
 
 def predict(predictor: Predictor, name: str, clip: Clip, seed: int, role: str) -> Motion:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dimcli.core.errors import DimError, InputError
 from dimcli.core.files import check_folder, is_address
-from dimcli.core.progress import Progress
+from dimcli.core.progress import Progress, silent
 from dimcli.data.corpora.tables import read_table
+from dimcli.data.workers import HERE, Engine, each_done
 from dimcli.jobs.render import KEEP, default_video
 
 VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
@@ -165,24 +167,56 @@ def run_all(
     calls: Sequence[tuple[str, Callable[..., Any]]],
     progress: Progress,
     told: Callable[[Any], None],
+    engine: Engine = HERE,
 ) -> Batch:
     """Make each of ``calls``, an input's name and what is called with a ``progress``; one that
-    fails is noted and the rest goes on. ``told`` is given each result at once."""
+    fails is noted and the rest goes on. ``told`` is given each result at once. Other processes of
+    an ``engine`` take picklable calls, and tell when each is done."""
     batch = Batch()
-    for number, (name, call) in enumerate(calls, start=1):
 
-        def report(
-            stage: str, done: int, total: int | None, at: str = f"{number} of {len(calls)}"
-        ) -> None:
-            progress(f"{at}: {stage}", done, total)
-
-        try:
-            batch.done[name] = call(progress=report)
-        except DimError as error:
-            batch.failed[name] = str(error).removeprefix(f"{name}: ")
-        except Exception as error:  # one input's surprise must not end the others' work
-            batch.failed[name] = f"unexpected {type(error).__name__}: {error}"
-            batch.unexpected = True
+    def note(made: _Made) -> None:
+        if made.reason is None:
+            batch.done[made.name] = made.result
+            told(made.result)
         else:
-            told(batch.done[name])
+            batch.failed[made.name] = made.reason
+            batch.unexpected |= made.unexpected
+
+    if engine.here:
+        for number, (name, call) in enumerate(calls, start=1):
+            note(_made(name, call, _within(progress, f"{number} of {len(calls)}")))
+        return batch
+    each = [(_made, call) for call in calls]
+    with closing(each_done(each, engine)) as results:
+        for number, made in enumerate(results, start=1):
+            note(made)
+            progress("inputs", number, len(calls))
+    names = [name for name, _ in calls]
+    batch.done = {name: batch.done[name] for name in names if name in batch.done}
+    batch.failed = {name: batch.failed[name] for name in names if name in batch.failed}
     return batch
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What came of one input."""
+
+    name: str
+    result: Any = None
+    reason: str | None = None
+    unexpected: bool = False
+
+
+def _made(name: str, call: Callable[..., Any], progress: Progress = silent) -> _Made:
+    try:
+        return _Made(name, call(progress=progress))
+    except DimError as error:
+        return _Made(name, reason=str(error).removeprefix(f"{name}: "))
+    except Exception as error:  # one input's surprise must not end the others' work
+        reason = f"unexpected {type(error).__name__}: {error}"
+        return _Made(name, reason=reason, unexpected=True)
+
+
+def _within(progress: Progress, at: str) -> Progress:
+    """The ``progress`` of one input of several."""
+    return lambda stage, done, total: progress(f"{at}: {stage}", done, total)

@@ -6,14 +6,16 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import weights
 from dimcli.audio import NO_SOUND
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
-from dimcli.data.clip import ROLES
+from dimcli.data.clip import ROLES, Predictor
 from dimcli.data.corpora.held_out import (
     HELD_OUT,
     REACTING,
@@ -22,9 +24,11 @@ from dimcli.data.corpora.held_out import (
 )
 from dimcli.data.folds import Folds
 from dimcli.data.store import ClipStore, data_config
+from dimcli.data.workers import HERE, Engine
 from dimcli.evaluation.measures.families import FAMILIES
 from dimcli.evaluation.metrics import PARTS
-from dimcli.evaluation.protocols import evaluate
+from dimcli.evaluation.predictions import KeptPredictor, predict_elsewhere
+from dimcli.evaluation.protocols import SHORTEST, evaluate, samples_by
 from dimcli.evaluation.report.clips import choose, show_clips
 from dimcli.evaluation.report.page import evaluation_report
 from dimcli.evaluation.score_table import (
@@ -127,6 +131,7 @@ class EvaluationOptions(ScoringOptions):
     reference: str | None = None
     online: bool = False
     folds: bool = False
+    engine: Engine = HERE
     files: EvaluationFiles = field(default_factory=EvaluationFiles)
     force: bool = False
 
@@ -160,36 +165,46 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
     measures = SpeakerMeasures.of(store) if speakers else None
     names, left_out = named_methods(options, store)
     split, remarks = options.split, measures.remarks if measures else ()
-    if options.folds:
-        folds = _folds(options, store)
-        predictors = {
-            label: load_folded(name, store, folds, options.task, options.device)
-            for label, name in names.items()
-        }
-        store, split = ClipStore(store.root, dict.fromkeys(folds.of, "test")), "test"
+    folds = _folds(options, store) if options.folds else None
+    load = partial(_predictors, options, names, store.root, folds)
+    store, predictors = load()
+    if folds:
+        split = "test"
         remarks += (
             f"Cross-validated in {folds.count} folds: every clip is answered by models that have "
             "learnt nothing from its speaker.",
         )
-    else:
-        predictors = {
-            label: load_predictor(name, store, options.task, options.device, online=options.online)
-            for label, name in names.items()
-        }
-    evaluation = evaluate(
-        store,
-        split,
-        predictors,
-        role=options.task,
-        protocol=options.protocol,
-        **options.sampling(),
-        reference=_reference(options, names),
-        notes={label: NOTES[options.task].get(name, "") for label, name in names.items()},
-        bounds=[label for label, name in names.items() if name == ORACLE],
-        measures=measures,
-        families=families,
-        progress=progress,
-    )
+    with TemporaryDirectory() as folder:
+        answering = predictors
+        if not options.engine.here:
+            count = samples_by(options.protocol, options.samples)
+            made = cache(
+                partial(
+                    predict_elsewhere,
+                    load,
+                    [record for record in store.clips(split) if len(record) >= SHORTEST],
+                    Path(folder),
+                    role=options.task,
+                    seeds=range(options.seed, options.seed + count),
+                    engine=options.engine,
+                    progress=progress,
+                )
+            )
+            answering = {name: KeptPredictor(Path(folder), name, made) for name in names}
+        evaluation = evaluate(
+            store,
+            split,
+            answering,
+            role=options.task,
+            protocol=options.protocol,
+            **options.sampling(),
+            reference=_reference(options, names),
+            notes={label: NOTES[options.task].get(name, "") for label, name in names.items()},
+            bounds=[label for label, name in names.items() if name == ORACLE],
+            measures=measures,
+            families=families,
+            progress=progress,
+        )
     gains = _gains(options, names, evaluation)
     scores = score_table(
         evaluation,
@@ -235,6 +250,22 @@ def _families(options: EvaluationOptions) -> tuple[str, ...]:
             "--task speaker and --protocol official"
         )
     return found
+
+
+def _predictors(
+    options: EvaluationOptions, names: dict[str, str], data: Path, folds: Folds | None
+) -> tuple[ClipStore, dict[str, Predictor]]:
+    """The data set and what answers from it, by label: here, or in a process that predicts."""
+    task, device, store = options.task, options.device, ClipStore(data)
+    if folds is None:
+        return store, {
+            label: load_predictor(name, store, task, device, online=options.online)
+            for label, name in names.items()
+        }
+    answering = {
+        label: load_folded(name, store, folds, task, device) for label, name in names.items()
+    }
+    return ClipStore(data, dict.fromkeys(folds.of, "test")), answering
 
 
 def _folds(options: EvaluationOptions, store: ClipStore) -> Folds:
@@ -295,13 +326,13 @@ def open_store(
                 f"--data: needed for {dataset or 'an evaluation'}; name the folder that "
                 f"`dim prepare {dataset or 'CORPUS'}` wrote, or take --dataset synthetic"
             )
-        workers = min(_WORKERS, os.cpu_count() or 1)
+        engine = Engine(min(_WORKERS, os.cpu_count() or 1))
         if task == "listener":
             recipe = REACTING if reacting else HELD_OUT
-            return held_out_synthetic(recipe, workers=workers, progress=progress)
+            return held_out_synthetic(recipe, engine=engine, progress=progress)
         if reacting:
             raise InputError("--reacting: is of listeners; held-out speech has none")
-        return held_out_speech(workers=workers, progress=progress)
+        return held_out_speech(engine=engine, progress=progress)
     store = ClipStore(data)
     corpus = store.info.made_by.get("prepare")
     accepted = {dataset, "speech"} if (dataset, task) == ("synthetic", "speaker") else {dataset}
@@ -354,7 +385,8 @@ def describe(name: str) -> str:
     if any(untrained(name, role) for role in ROLES):
         return "needs no training"
     model = find_run(name, "--weights") / "model.safetensors"
-    return f"{name}, sha256 {hashlib.sha256(model.read_bytes()).hexdigest()[:16]}"
+    with model.open("rb") as file:
+        return f"{name}, sha256 {hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
 
 
 def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:

@@ -4,21 +4,25 @@ A clip is answered piece by piece. For each piece, the speakers of the training 
 for the stretch of the same length with the smallest distance, and the listener of that stretch is
 taken as it is. The distance is the squared Euclidean one between the standardised audio features,
 or the standardised motion (both averaged over steps of ``step_s``), summed over the piece. Pieces
-overlap by ``fade_s`` and cross-fade there. Speakers who are themselves in the training data find
-themselves: answer held-out clips only.
+overlap by ``fade_s`` and cross-fade there. The training data may be larger than the memory: it is
+gathered into mapped files, kept in one, and searched block after block. Speakers who are themselves
+in the training data find themselves: answer held-out clips only.
 
 Axes: F frames of training data, M its steps, L steps of a piece, D features, A audio features.
 """
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dimcli.core.config import Choice, Range, Section, require_range
@@ -78,7 +82,6 @@ class Nearest(nn.Module):
     clip: Tensor
     mean: Tensor
     std: Tensor
-    squares: Tensor
 
     def __init__(self, config: NearestRun, tensors: dict[str, Tensor]) -> None:
         super().__init__()
@@ -87,47 +90,52 @@ class Nearest(nn.Module):
             if name not in tensors:
                 raise InputError(f"lacks {name}; expected what `dim train --method nearest` writes")
             self.register_buffer(name, tensors[name])
-        self.register_buffer("squares", self.features.square().sum(dim=1), persistent=False)
+        self._longest = int(torch.bincount(self.clip).max())  # steps of a clip
 
     @classmethod
     def fit(cls, store: ClipStore, config: NearestRun) -> Nearest:
         """Take in the train split. Raises InputError when it has no clip of a step or more."""
         by, stride = config.nearest.by, step_frames(config)
         figures = store.statistics()["audio" if by == "audio" else "speaker"]
-        listeners, features, clips = [], [], []
         records = store.clips("train", config.training.conversations)
-        for index, record in enumerate(records):
-            clip = store.load(record)
-            steps = len(clip) // stride
-            if not steps:
-                continue
-            described = clip.speaker_audio if by == "audio" else clip.speaker.values
-            if by == "motion" and config.inputs.speaker_centering:
-                described = described - rest(described)
-            features.append(described[: steps * stride].reshape(steps, stride, -1).mean(axis=1))
-            listeners.append(clip.listener.values[: steps * stride].astype(np.float16))
-            clips.append(np.full(steps, index))
-        if not features:
+        steps = np.array([len(record) // stride for record in records], int)
+        total = int(steps.sum())
+        if not total:
             raise InputError(f"{store.root}: no train clip is a step ({stride} frames) long")
         centred = by == "motion" and config.inputs.speaker_centering
+        features = _mapped(np.float32, total, len(figures.mean))
+        listener = _mapped(np.float16, total * stride, MOTION_DIM)
+        ends = steps.cumsum()
+        for record, count, end in zip(records, steps, ends, strict=True):
+            if not count:
+                continue
+            clip = store.load(record)
+            described = clip.speaker_audio if by == "audio" else clip.speaker.values
+            if centred:
+                described = described - rest(described)
+            described = described[: count * stride].reshape(count, stride, -1)
+            features[end - count : end] = described.mean(axis=1)
+            own = slice((end - count) * stride, end * stride)
+            listener[own] = clip.listener.values[: count * stride]
         mean = np.zeros_like(figures.mean) if centred else figures.mean
-        std = np.maximum(np.concatenate(features).std(axis=0), 1e-3)
-        standardised = (np.concatenate(features) - mean) / std
+        std = np.maximum(_deviation(features), 1e-3).astype(np.float32)
+        for block in _blocks(total):
+            features[block] = (features[block] - mean) / std
         return cls(
             config,
             {
-                "listener": torch.from_numpy(np.concatenate(listeners)),
-                "features": torch.from_numpy(standardised.astype(np.float32)),
-                "clip": torch.from_numpy(np.concatenate(clips)),
+                "listener": torch.from_numpy(listener),
+                "features": torch.from_numpy(features),
+                "clip": torch.from_numpy(np.repeat(np.arange(len(records)), steps)),
                 "mean": torch.from_numpy(mean.astype(np.float32)),
-                "std": torch.from_numpy(std.astype(np.float32)),
+                "std": torch.from_numpy(std),
             },
         )
 
     @classmethod
     def load(cls, config: NearestRun, path: Path) -> Nearest:
         """The model in a weights file. Raises InputError that names the file."""
-        tensors = read_tensors(path)
+        tensors = read_tensors(path, finite=False)  # mapped: reading all of it would take long
         try:
             return cls(config, tensors)
         except InputError as error:
@@ -180,15 +188,49 @@ class Nearest(nn.Module):
 
     def _search(self, piece: Tensor) -> int:
         """First step of the stretch of training data nearest to ``piece`` [L, D]."""
-        length = min(len(piece), int(torch.bincount(self.clip).max()))
+        length = min(len(piece), self._longest)
         room = len(self.features) - length + 1
-        products = piece[:length] @ self.features.T
-        distance = self.features.new_zeros(room)
-        for step in range(length):
-            stretch = slice(step, step + room)
-            distance += self.squares[stretch] - 2 * products[step, stretch]
-        broken = self.clip[:room] != self.clip[length - 1 :]  # it would run into the next clip
-        return int(distance.masked_fill(broken, torch.inf).argmin())
+        nearest, best = torch.inf, 0
+        for block in _blocks(room):
+            size = block.stop - block.start
+            features = self.features[block.start : block.stop + length - 1]
+            squares, products = features.square().sum(dim=1), piece[:length] @ features.T
+            distance = features.new_zeros(size)
+            for step in range(length):
+                stretch = slice(step, step + size)
+                distance += squares[stretch] - 2 * products[step, stretch]
+            # it would run into the next clip
+            broken = self.clip[block] != self.clip[block.start + length - 1 :][:size]
+            found = distance.masked_fill(broken, torch.inf).min(dim=0)
+            if float(found.values) < nearest:
+                nearest, best = float(found.values), block.start + int(found.indices)
+        return best
+
+
+_BLOCK = 1 << 18
+"""Steps that are looked at in one go: 34 MB of mel features."""
+
+
+def _blocks(steps: int) -> Iterator[slice]:
+    """The ``steps`` in blocks."""
+    return (slice(at, min(at + _BLOCK, steps)) for at in range(0, steps, _BLOCK))
+
+
+def _mapped(kind: type[np.generic], *shape: int) -> NDArray[Any]:
+    """An array of zeros [shape] in a file that ends with it."""
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, kind, "w+", shape=shape)
+
+
+def _deviation(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Standard deviation of each column of ``values`` [N, D], block after block."""
+    mean = sum(values[block].sum(axis=0, dtype=np.float64) for block in _blocks(len(values)))
+    mean = mean / len(values)
+    squares = (
+        np.square(values[block] - mean).sum(axis=0, dtype=np.float64)
+        for block in _blocks(len(values))
+    )
+    return np.sqrt(sum(squares) / len(values))
 
 
 def step_frames(config: NearestRun) -> int:

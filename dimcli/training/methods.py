@@ -20,7 +20,7 @@ from torch import nn
 from dimcli.core import distributed
 from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
-from dimcli.core.tensors import save_tensors
+from dimcli.core.tensors import stream_tensors
 from dimcli.data import folds
 from dimcli.data.clip import ROLES
 from dimcli.data.store import ClipStore, data_config, has_listeners
@@ -159,7 +159,7 @@ def _train(
 
 def _take_in(model: nn.Module, run: Path) -> TrainingResult:
     """A method that has nothing to learn: the data it keeps is its weights."""
-    distributed.on_first(lambda: save_tensors(dict(model.state_dict()), run / MODEL))
+    distributed.on_first(lambda: stream_tensors(model.state_dict(), run / MODEL))
     return TrainingResult(step=0, best_step=0, best_loss=0.0, reason="steps")
 
 

@@ -148,3 +148,17 @@ def test_measures_that_are_not_there_are_told(
     ended = dim("eval", "--data", data, "--baseline", "mean", *arguments)
     assert ended.code == 2
     assert message in ended.err.splitlines()[-1]
+
+
+def test_other_processes_predict_what_this_one_would(dim: Dim, data: Path) -> None:
+    command = ("eval", "--data", data, "--baseline", "mean", "--bootstrap", 0, "--json")
+    here = json.loads(dim(*command).out)
+    ended = dim(*command, "--workers", 2)
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out) == here
+
+
+def test_who_predicts_is_checked_before_anything_else(dim: Dim) -> None:
+    ended = dim("eval", "--data", "nowhere", "--engine", "dask")
+    assert ended.code == 2
+    assert "--scheduler: missing" in ended.err

@@ -11,6 +11,7 @@ from dimcli.core.errors import InputError
 from dimcli.data.clip import ClipRecord
 from dimcli.data.store import ClipStore, conversation_path
 from dimcli.data.writer import StoreWriter, split_conversations
+from tests.stores import make_store
 
 
 def record(conversation: str = "a", start: int = 0, stop: int = 20, **more: str) -> ClipRecord:
@@ -120,6 +121,22 @@ def test_a_missing_a_truncated_and_a_short_conversation_are_named(root: Path) ->
     writer(root).add("a", **arrays(10), notes={})
     with pytest.raises(InputError, match="expected at least"):
         store.load(first)
+
+
+def test_features_in_16_bits_are_read_as_float32_and_motion_is_kept_whole(tmp_path: Path) -> None:
+    for name, half in (("whole", False), ("half", True)):
+        make_store(tmp_path / name, encoder="mel", half=half)
+    whole, half = (
+        store.load(store.clips("train")[1], 3, 20)
+        for store in (ClipStore(tmp_path / name) for name in ("whole", "half"))
+    )
+    np.testing.assert_array_equal(half.listener.values, whole.listener.values)
+    assert half.speaker_audio.dtype == np.float32
+    np.testing.assert_allclose(half.speaker_audio, whole.speaker_audio, rtol=2**-11, atol=1e-7)
+    sizes = [
+        conversation_path(tmp_path / name, "made-0").stat().st_size for name in ("whole", "half")
+    ]
+    assert sizes[0] - sizes[1] == pytest.approx(2 * 60 * 5, abs=16)
 
 
 def test_frames_outside_a_clip_are_refused(root: Path) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from dimcli.core.config import with_overrides
+from dimcli.core.tensors import stream_tensors
 from dimcli.data.store import ClipStore, data_config
 from dimcli.models.nearest import Nearest
 from dimcli.models.registry import method
@@ -58,6 +60,23 @@ def test_the_nearest_stretch_is_what_a_plain_search_finds(store: ClipStore, by: 
             if distance < best[0]:
                 best = (distance, other.listener.values[4 * start : 4 * start + 16])
     np.testing.assert_allclose(answer, best[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("by", ["audio", "motion"])
+def test_a_search_in_blocks_finds_what_a_search_of_all_does(
+    store: ClipStore, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = store.load(store.clips("test")[0])
+    inputs = torch.from_numpy(clip.speaker.values), torch.from_numpy(clip.speaker_audio)
+    whole = fit(store, by, **{"nearest.segment_s": 0.64})
+    answer = whole.respond(*inputs)
+    monkeypatch.setattr("dimcli.models.nearest._BLOCK", 7)
+    model = fit(store, by, **{"nearest.segment_s": 0.64})
+    torch.testing.assert_close(model.std, whole.std)
+    assert torch.equal(model.respond(*inputs), answer)
+    stream_tensors(model.state_dict(), tmp_path / "model.safetensors")
+    kept = Nearest.load(model.config, tmp_path / "model.safetensors")
+    assert torch.equal(kept.respond(*inputs), answer)
 
 
 def test_speakers_longer_than_any_training_clip_are_answered_whole(store: ClipStore) -> None:

@@ -20,6 +20,7 @@ from dimcli.data.store import HEADER, ClipStore
 from dimcli.data.synthetic.rule import ReactionRule
 from dimcli.data.synthetic.spoken import KINDS, SpokenOptions, spoken
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
+from dimcli.data.workers import HERE, Engine
 
 HELD_OUT = Recipe(seed=20261122, conversation_s=15.0, clip_s=15.0)
 """One clip a conversation, so that clips are independent of each other. The shipped listener
@@ -48,7 +49,7 @@ def held_out_synthetic(
     conversations: int = CONVERSATIONS,
     *,
     folder: Path | None = None,
-    workers: int = 1,
+    engine: Engine = HERE,
     progress: Progress = silent,
 ) -> ClipStore:
     """The data set of ``recipe``, made in ``folder`` (the cache) unless it is there already."""
@@ -59,7 +60,7 @@ def held_out_synthetic(
             folder,
             conversations=conversations,
             recipe=recipe,
-            workers=workers,
+            engine=engine,
             progress=lambda done, total: progress("drawing held-out dyads", done, total),
         )
     return ClipStore(folder)
@@ -69,7 +70,7 @@ def held_out_speech(
     source: Path | None = None,
     *,
     folder: Path | None = None,
-    workers: int = 1,
+    engine: Engine = HERE,
     progress: Progress = silent,
 ) -> ClipStore:
     """Talking faces for the takes in ``source`` (those that are shipped), made in ``folder`` (the
@@ -89,7 +90,7 @@ def held_out_speech(
         prepare(
             corpus,
             folder,
-            workers=workers,
+            engine=engine,
             progress=lambda _, done, total: progress("making held-out faces", done, total),
         )
     return ClipStore(folder)

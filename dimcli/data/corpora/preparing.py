@@ -26,10 +26,12 @@ from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import SPLITS, ClipRecord
 from dimcli.data.store import CONVERSATIONS, DatasetInfo
-from dimcli.data.workers import each_done
+from dimcli.data.workers import HERE, Engine, each_done
 from dimcli.data.writer import Dyads, Skipped, Span, StoreWriter, clips_of_notes, joined
 
 SHARDS = "shards"
+STORED, HALF = "store", "float16"
+"""The setting of a corpus whose audio features are kept in 16 bits."""
 RECIPE_VERSION = 1
 """Goes up whenever the same corpus and settings would give other data."""
 
@@ -129,7 +131,7 @@ def prepare(
     corpus: Corpus,
     out: Path,
     *,
-    workers: int = 1,
+    engine: Engine = HERE,
     shard: Shard | None = None,
     progress: Progress = silent,
 ) -> Prepared:
@@ -148,6 +150,7 @@ def prepare(
         space=corpus.space,
         encoder=corpus.encoder.name,
         audio_dim=corpus.encoder.dim,
+        half=corpus.settings.get(STORED) == HALF,
     )
     mine = [job for index, job in enumerate(jobs) if index % shard.count == shard.number - 1]
     recipe = corpus.recipe()
@@ -157,7 +160,7 @@ def prepare(
     progress("conversations", there, len(mine))
     calls = [(_make_one, (writer, job, recipe)) for job in todo]
     try:
-        with closing(each_done(calls, workers)) as results:
+        with closing(each_done(calls, engine)) as results:
             for done, (name, reason) in enumerate(results, start=there + 1):
                 if reason is not None:
                     failed[name] = reason

@@ -32,7 +32,7 @@ from dimcli.data.synthetic.rule import (
 )
 from dimcli.data.synthetic.speaker_events import SpeakerEvents, draw_events
 from dimcli.data.synthetic.speaker_rule import speaker_motion, speaker_sound
-from dimcli.data.workers import each_done
+from dimcli.data.workers import HERE, Engine, each_done
 from dimcli.data.writer import StoreWriter, split_conversations
 
 Progress = Callable[[int, int], None]
@@ -144,7 +144,7 @@ def write_synthetic(
     hours: float | None = None,
     conversations: int | None = None,
     recipe: Recipe | None = None,
-    workers: int = 1,
+    engine: Engine = HERE,
     progress: Progress | None = None,
 ) -> DatasetInfo:
     """Make a synthetic data set of ``hours`` or of a number of ``conversations`` in ``out``.
@@ -170,7 +170,7 @@ def write_synthetic(
         attitudes[index] = notes["attitude"]
     todo = [index for index in range(count) if index not in attitudes]
     calls = [(_make_one, (writer, recipe, index)) for index in todo]
-    with closing(each_done(calls, workers)) as results:
+    with closing(each_done(calls, engine)) as results:
         for done, (index, attitude) in enumerate(results, start=1):
             attitudes[index] = attitude
             if progress:

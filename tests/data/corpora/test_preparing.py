@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
 from dimcli.audio import AudioEncoder
 from dimcli.core import limits
@@ -21,6 +24,7 @@ from dimcli.core.files import temporary_beside
 from dimcli.data.corpora.preparing import Corpus, Job, Shard, file_name, prepare
 from dimcli.data.corpora.tables import columns_of, read_table, read_turns
 from dimcli.data.store import ClipStore
+from dimcli.data.workers import Engine
 from dimcli.data.writer import Dyads, Span
 from tests import corpora
 
@@ -38,6 +42,14 @@ def made(index: int) -> Dyads:
 
 def died(index: int) -> Dyads:
     os.kill(os.getpid(), signal.SIGKILL)
+    return made(index)
+
+
+def killed_once(index: int, marker: Path) -> Dyads:
+    """Conversation ``index``; the first worker that makes the seventh is killed."""
+    if index == 6 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     return made(index)
 
 
@@ -73,8 +85,8 @@ def test_what_fails_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_workers_and_shards_write_the_same_bytes_as_one_process(tmp_path: Path) -> None:
     prepare(corpus(), tmp_path / "one")
-    prepare(corpus(), tmp_path / "three", workers=3)
-    first = prepare(corpus(), tmp_path / "shards", shard=Shard(2, 2), workers=2)
+    prepare(corpus(), tmp_path / "three", engine=Engine(3))
+    first = prepare(corpus(), tmp_path / "shards", shard=Shard(2, 2), engine=Engine(2))
     assert (first.info, first.waiting_for) == (None, ("1/2",))
     assert not (tmp_path / "shards" / "dataset.yaml").exists()
     last = prepare(corpus(), tmp_path / "shards", shard=Shard(1, 2))
@@ -124,7 +136,57 @@ def test_two_jobs_of_one_name_are_said_to_be_so(tmp_path: Path) -> None:
 def test_a_worker_that_dies_is_an_error_and_no_hang(tmp_path: Path) -> None:
     jobs = [Job(f"c{index}", "train", partial(died, index)) for index in range(4)]
     with pytest.raises(DimError, match="fewer --workers"):
-        prepare(corpus(jobs=jobs), tmp_path / "data", workers=2)
+        prepare(corpus(jobs=jobs), tmp_path / "data", engine=Engine(2))
+
+
+@pytest.mark.slow
+def test_a_worker_of_a_cluster_that_is_killed_changes_no_byte(tmp_path: Path) -> None:
+    prepare(corpus(), tmp_path / "here")
+    marker = tmp_path / "killed"
+    jobs = [
+        replace(job, make=partial(killed_once, index, marker))
+        for index, job in enumerate(corpus().jobs)
+    ]
+    told: list[int] = []
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        dashboard_address=None,
+        local_directory=tmp_path,
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        prepared = prepare(
+            corpus(jobs=jobs),
+            tmp_path / "there",
+            engine=Engine(name="dask", scheduler=cluster.scheduler_address),
+            progress=lambda _, done, __: told.append(done),
+        )
+    assert marker.exists()
+    assert told == list(range(13))
+    assert len(prepared.skipped) == 3
+    assert corpora.contents(tmp_path / "there") == corpora.contents(tmp_path / "here")
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"name": "dask"}, "--scheduler: missing"),
+        ({"scheduler": "tcp://localhost:1"}, "is of --engine dask"),
+        ({"name": "spark"}, "expected one of local, dask"),
+    ],
+)
+def test_an_engine_that_is_none_is_refused(given: dict[str, str], fault: str) -> None:
+    with pytest.raises(InputError, match=fault):
+        Engine(**given)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dimcli.data.workers._ANSWER_S", 0.1)
+    engine = Engine(name="dask", scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(InputError, match=r"--scheduler tcp://127.0.0.1:9: no Dask scheduler"):
+        prepare(corpus(2), tmp_path / "data", engine=engine)
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/-2"])

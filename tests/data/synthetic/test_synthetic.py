@@ -19,6 +19,7 @@ from dimcli.data.synthetic.synthetic import (
     redraw_listener,
     write_synthetic,
 )
+from dimcli.data.workers import Engine
 from dimcli.evaluation.behaviour import measure
 from tests.coupling import couple, medians
 
@@ -176,7 +177,9 @@ def test_a_data_set_is_written_read_and_resumed_with_the_same_bytes(tmp_path: Pa
 @pytest.mark.slow
 def test_two_workers_give_the_bytes_of_one(tmp_path: Path) -> None:
     for workers in (1, 2):
-        write_synthetic(tmp_path / str(workers), conversations=4, recipe=SHORT, workers=workers)
+        write_synthetic(
+            tmp_path / str(workers), conversations=4, recipe=SHORT, engine=Engine(workers)
+        )
     for one in (tmp_path / "1").rglob("*.*"):
         two = tmp_path / "2" / one.relative_to(tmp_path / "1")
         assert one.read_bytes() == two.read_bytes(), one.name
