@@ -56,6 +56,7 @@ def checks() -> list[Check]:
         ),
         _package("training", "tensorboard", "tensorboard", "pip install 'dim-listener[train]'"),
         _package("study", "models", "statsmodels", "pip install 'dim-listener[study]'"),
+        _package("training", "Dask", "distributed", "pip install 'dim-listener[cluster]'"),
         _package(
             "weights", "Hugging Face hub", "huggingface_hub", "pip install 'dim-listener[hub]'"
         ),
