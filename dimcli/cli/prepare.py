@@ -133,6 +133,7 @@ def prepare_l2l(
 
 
 @prepare.command("dualtalk")
+@preparing
 def prepare_dualtalk(
     source: Annotated[Path, typer.Argument(help="Folder with train/, test/, ood/.")],
     output: DataOutputOption,
@@ -143,9 +144,8 @@ def prepare_dualtalk(
     ] = None,
     fps: RateOption = None,
     seed: SeedOption = 0,
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """DualTalk: files NAME_speaker1.npz and NAME_speaker2.npz with their sounds.
 
@@ -156,18 +156,18 @@ def prepare_dualtalk(
 
     names = split_names(split or [])
     corpus = dualtalk(source, audio=audio, fps=fps, split_names=names, seed=seed)
-    run_prepare(corpus, output, workers, shard, as_json=as_json)
+    run_prepare(corpus, output, how)
 
 
 @prepare.command("si184")
+@preparing
 def prepare_si184(
     source: Annotated[Path, typer.Argument(help="Folder with pairs184.txt and GT/.")],
     output: DataOutputOption,
     audio: Annotated[str, typer.Option(help="given, none or auto.")] = "auto",
     fps: RateOption = None,
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """SI-184 (R-DGG): the true listeners of the benchmark, all of them a test split.
 
@@ -176,10 +176,11 @@ def prepare_si184(
     from dimcli.data.corpora.si184 import si184
 
     corpus = si184(source, audio=audio, fps=fps)
-    run_prepare(corpus, output, workers, shard, as_json=as_json)
+    run_prepare(corpus, output, how)
 
 
 @prepare.command("react")
+@preparing
 def prepare_react(
     source: Annotated[Path, typer.Argument(help="Folder with train/, val/, test/.")],
     output: DataOutputOption,
@@ -188,9 +189,8 @@ def prepare_react(
     motion: MotionOption = None,
     audio: AudioOption = "auto",
     fps: RateOption = None,
-    workers: WorkersOption = 1,
-    shard: ShardOption = None,
-    as_json: JsonOption = False,
+    *,
+    how: Preparing,
 ) -> None:
     """REACT 2023/24 (train.csv, train/Video_files) or MARS (train/facial-attributes): videos.
 
@@ -201,7 +201,7 @@ def prepare_react(
 
     plan = MotionPlan.choose(tracker, checkpoint, motion)
     corpus = react(source, motion=plan, audio=audio, fps=fps)
-    run_prepare(corpus, output, workers, shard, as_json=as_json)
+    run_prepare(corpus, output, how)
 
 
 @prepare.command("candor")
