@@ -83,12 +83,11 @@ def train_renderer(
                 remark=lambda text: console.say(f"note: {text}"),
             ),
         )
-    of_steps = f"{result.step} of {result.steps} steps"
     left_min = result.taken_s / 60 * (result.steps / max(result.step, 1) - 1)
     ends = {
         "steps": "all steps done",
-        "patience": f"{of_steps}: stopped early, it no longer improves",
-        "minutes": f"{of_steps}, time is up; --resume goes on, about {left_min:.0f} min to the end",
+        "patience": f"of {result.steps}: stopped early, it no longer improves",
+        "minutes": f"of {result.steps}: time is up; --resume goes on, about {left_min:.0f} min more",
     }
     for name, person in result.figures.items():
         ours, placed = person.trained, person.placed
@@ -104,8 +103,8 @@ def train_renderer(
                 f"{'; '.join(worse)}; use --renderer portrait, or train on with --resume"
             )
     console.say(
-        f"wrote {output} ({ends[result.reason]}), {console.seconds(result.taken_s)} taken; look at "
-        f"{output / 'preview-*.jpg'}"
+        f"wrote {output}, step {result.step} ({ends[result.reason]}), "
+        f"{console.seconds(result.taken_s)} taken; look at {output / 'preview-*.jpg'}"
     )
     if as_json:
         console.print_json(

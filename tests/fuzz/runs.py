@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).parents[2]
 SECONDS, MEGABYTES, LINE = 60.0, 2000, 300
 """What a run may take, and the longest line it may say."""
 PROGRESS = re.compile(
-    r"(note: |wrote |evaluated |fetched |imported |pushed |step \d+|\d+ of \d+ whole)"
+    r"(note: |wrote |evaluated |scored |fetched |imported |pushed |step \d+|\d+ of \d+ whole)"
     r"|.* \.\.\.$|.*: \d+( of \d+)?$|failed, \d+ of \d+:$|  .*: "
     r"|No gain: |.* is nearer to "
 )

@@ -13,6 +13,7 @@ from dimcli.models.dim.config import preset
 from dimcli.models.registry import build_model, method, methods, read_config
 
 PARAMETERS = {
+    "live": (563_048, 3_123_740, 2_296_974),
     "paper": (19_151_288, 114_842_096, 95_297_080),
     "released-sizes": (21_502_904, 101_143_664, 79_050_424),
     "small": (563_048, 3_139_420, 2_296_974),

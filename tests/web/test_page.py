@@ -151,7 +151,7 @@ def test_the_face_listens_to_the_camera_and_the_microphone_and_is_recorded(page,
     page.more_frames(60)
     page.pictures("live")
     page.click("record")
-    wait_for(lambda: client.videos()[0]["state"] == "done", 60)
+    wait_for(lambda: client.videos()[0]["state"] == "done", 240)
     video = client.site.shelf.video(client.videos()[0]["id"])
     info = probe_video(video)
     heard = media.read_audio(video, 16000)
