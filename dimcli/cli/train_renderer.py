@@ -87,7 +87,7 @@ def train_renderer(
     ends = {
         "steps": "all steps done",
         "patience": f"of {result.steps}: stopped early, it no longer improves",
-        "minutes": f"of {result.steps}: time is up; --resume goes on, about {left_min:.0f} min more",
+        "minutes": f"of {result.steps}: time is up; --resume: {left_min:.0f} min more",
     }
     for name, person in result.figures.items():
         ours, placed = person.trained, person.placed
