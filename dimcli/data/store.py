@@ -130,14 +130,15 @@ class ConversationReader:
             shapes = {key: tuple(entry["shape"]) for key, entry in header.items()}
             starts = {key: 8 + length + entry["data_offsets"][0] for key, entry in header.items()}
             ends = [8 + length + entry["data_offsets"][1] for entry in header.values()]
-            kinds = {key: _KINDS[entry["dtype"]] for key, entry in header.items()}
+            types = {key: entry["dtype"] for key, entry in header.items()}
+            known = types and set(types.values()) <= set(_KINDS)
             whole = all(
                 type(number) is int and number >= 0
                 for number in (*starts.values(), *ends, *(n for s in shapes.values() for n in s))
             )
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
             raise _Damaged("its header is broken") from None
-        if not whole or max(ends, default=0) > state[0]:
+        if not whole or not known or max(ends, default=0) > state[0]:
             raise _Damaged("its header does not fit")
         missing = set(self.widths) - set(shapes)
         if missing:
@@ -151,7 +152,7 @@ class ConversationReader:
             state,
             first_byte=tuple(starts[key] for key in self.widths),
             frames=tuple(shapes[key][0] for key in self.widths),
-            kinds=tuple(kinds[key] for key in self.widths),
+            kinds=tuple(_KINDS[types[key]] for key in self.widths),
         )
 
 

@@ -49,6 +49,11 @@ def test_a_file_that_was_written_again_is_looked_at_again(tmp_path: Path) -> Non
         ((20).to_bytes(8, "little") + b"x" * 20, "header is broken"),
         ((2).to_bytes(8, "little") + b"{}", "header does not fit"),
         ((2).to_bytes(8, "little") + b"[]", "header is broken"),
+        (
+            (65).to_bytes(8, "little")
+            + b'{"speaker":{"dtype":["F32"],"shape":[0,56],"data_offsets":[0,0]}}',
+            "header is broken",
+        ),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes, line: str) -> None:
