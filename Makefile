@@ -39,11 +39,13 @@ node:
 	npm install --silent --no-fund --no-audit --prefix $(NODE) three@0.187.0 gltf-validator@2.0.0-dev.3.10
 
 # worksteal: each worker has a half of the files, in order, so that it makes their fixtures once.
+# The page with its camera, microphone and drawing needs the whole machine: it comes by itself.
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto --dist worksteal --durations=20
+	$(BIN)/python -m pytest -q -n auto --dist worksteal --durations=20 --ignore tests/web/test_page.py
+	$(BIN)/python -m pytest -q tests/web/test_page.py
 
 test-fast: $(STAMP)
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" --ignore tests/web/test_page.py
 
 # The gigabytes by themselves, so that .ci/run can fetch them while it does other things. Of their
 # modules few are ever imported: compiling all would take longer than the test.

@@ -176,13 +176,17 @@ def test_a_video_is_made_from_files_and_the_queue_is_there_after_a_reload(page, 
     ).click()
     page.browser.find_element("id", "source").send_keys(str(examples / "speaker.mp4"))
     page.browser.find_element("id", "add").click()
-    cancel = wait_for(lambda: page.browser.find_elements("css selector", "#videos li button"))
+    wait_for(lambda: page.browser.find_elements("css selector", "#videos li button"))
     page.browser.refresh()
     wait_for(lambda: page.browser.find_elements("css selector", "#videos progress"), 30)
     page.pictures("make")
-    (cancel,) = page.browser.find_elements("css selector", "#videos li button")
-    assert cancel.text == "Cancel"
-    page.browser.execute_script("arguments[0].click()", cancel)
+    # in one go: the list is drawn anew with every step of the work
+    cancel = (
+        "const made = [...document.querySelectorAll('#videos li button')];"
+        "const cancel = made.find(one => one.textContent === 'Cancel');"
+        "cancel?.click(); return cancel !== undefined"
+    )
+    wait_for(lambda: page.browser.execute_script(cancel))
     wait_for(lambda: not page.browser.find_elements("css selector", "#videos li"))
     assert [video["kind"] for video in client.videos()] in ([], ["recording"])
     assert not page.faults()
