@@ -57,7 +57,7 @@ def fetch(name: str, *, revision: str | None = None, token: str | None = None) -
     hub = _library()
     try:
         info = hub.HfApi(token=token).model_info(repository, revision=revision, files_metadata=True)
-        if not any(one.rfilename in TENSORS for one in info.siblings):
+        if not any(one.rfilename in TENSORS and one.rfilename in files for one in info.siblings):
             raise InputError(f"{name}: has no {MODEL}; it is not weights that dim can use")
         hub.snapshot_download(
             repository, revision=info.sha, local_dir=folder, allow_patterns=list(files), token=token

@@ -159,6 +159,7 @@ def test_without_a_network_fetching_and_pushing_end_in_one_line(tmp_path: Path) 
     ("files", "reason"),
     [
         ({"config.yaml": b"kind: dim\n"}, "has no model.safetensors"),
+        ({"config.yaml": b"kind: dim\n", "pytorch_model.bin": b"x"}, "has no model.safetensors"),
         ({"config.yaml": b"- a list\n", "model.safetensors": b"x"}, "config.yaml"),
     ],
 )
