@@ -90,7 +90,7 @@ def test_a_cancelled_job_ends_its_processes_and_leaves_nothing_and_the_next_begi
     assert entry(client, name)["stage"] == "tracking"
     assert entry(client, later)["state"] == "waiting"
     assert client.ask("DELETE", f"/api/videos/{name}").status == 204
-    assert not runs(child)
+    wait_for(lambda: not runs(child))  # a killed process takes a moment to end
     assert not (tmp_path / "videos" / name).exists()
     wait_for(lambda: entry(client, later)["state"] == "done")
     assert [video["id"] for video in client.videos()] == [later]
@@ -114,7 +114,7 @@ def test_the_queue_survives_the_server_and_a_job_that_was_begun_begins_anew(tmp_
     with serving(tmp_path / "videos", worker=worker) as client:
         begun, child = hang(client, tmp_path)
         waiting = add(client, tmp_path, "make")
-    assert not runs(child)
+    wait_for(lambda: not runs(child))
     (tmp_path / "videos" / begun / "source.mp4").write_text("make")
     with serving(tmp_path / "videos", worker=worker) as client:
         assert [video["id"] for video in client.videos()] == [begun, waiting]
