@@ -21,11 +21,13 @@ from dimcli.training.renderer.judging import detail, psnr, trained
 from dimcli.training.renderer.objective import (
     Objective,
     RendererTraining,
+    draw,
     jittered,
     with_moved_camera,
 )
 from dimcli.training.renderer.training_set import HELD_OUT, STOP, TRAIN, TrainingSet
 from renderers.trained import run as runs
+from renderers.trained.start import as_pictures
 
 VALIDATION_FRAMES = 24
 """Frames of each part that validation is on."""
@@ -108,7 +110,8 @@ class RendererTrainable:
         batch = with_moved_camera(batch, config, spread, generator)
         self._network.train()
         edit = step >= config.warp_only
-        terms = self._objective(self._network, batch.to(self._device), edit=edit)
+        batch = batch.to(self._device)
+        terms = self._objective(batch, draw(self._network, batch, edit=edit))
         loss = torch.stack(list(terms.values())).sum()
         return loss, {"loss": loss}
 
@@ -166,13 +169,14 @@ class RendererTrainable:
         network = self._average.module.eval()
         with torch.inference_mode():
             for frame in frames:
-                batch = training_set.batch(np.array([frame])).to(self._device)
-                terms = self._objective(network, batch)
-                loss = float(sum(terms.values(), torch.zeros(())))
                 some = np.array([frame])
-                made, truth = trained(network, training_set, some), training_set.pictures(some)
+                batch = training_set.batch(some).to(self._device)
+                drawn = draw(network, batch)
+                assert drawn.picture is not None
+                loss = float(torch.stack(list(self._objective(batch, drawn).values())).sum())
+                (made,), (truth,) = as_pictures(drawn.picture), training_set.pictures(some)
                 look = training_set.landmarks[frame]
-                sharpness = detail(made[0], look) / max(detail(truth[0], look), 1e-6)
+                sharpness = detail(made, look) / max(detail(truth, look), 1e-6)
                 losses.append(loss * (1 + SOFTNESS * max(0.0, 1 - sharpness)))
         return float(np.mean(losses)) if losses else math.nan
 

@@ -291,13 +291,13 @@ class Objective:
         self.config = config
         self._loss = RenderingLoss(config.loss, backbone)
 
-    def __call__(self, network: nn.Module, batch: Batch, *, edit: bool = True) -> dict[str, Tensor]:
-        """Weighted terms (scalars); their sum is what is minimised."""
+    def __call__(self, batch: Batch, drawn: Drawn) -> dict[str, Tensor]:
+        """Weighted terms (scalars) of what a network drew of ``batch``; their sum is what is
+        minimised."""
         size = (batch.target.shape[-2], batch.target.shape[-1])
         weight = region_weights(batch.landmarks, size, self.config.regions)
         if batch.certain is not None:
             weight = weight * batch.certain
-        drawn = draw(network, batch, edit=edit)
         terms = self._loss(
             batch.target, warped=drawn.warped[-1], final=drawn.picture, weight=weight
         )
