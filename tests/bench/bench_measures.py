@@ -28,7 +28,8 @@ import numpy as np
 from dimcli.core.motion import Motion
 from dimcli.data.clip import Clip, ClipRecord, Predictor
 from dimcli.data.store import ClipStore
-from dimcli.evaluation.measures.families import FAMILIES, Gain
+from dimcli.evaluation.measures.families import FAMILIES
+from dimcli.evaluation.measures.gain import Gain
 from dimcli.evaluation.metrics import draw_clips
 from dimcli.evaluation.protocols import PaperScorer
 from dimcli.evaluation.score_table import TITLES

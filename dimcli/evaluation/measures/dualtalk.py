@@ -16,12 +16,16 @@ a prediction without any order raises.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.core.motion import EXPRESSION, HEAD, JAW
+from dimcli.core.motion import EXPRESSION, HEAD, JAW, Motion
+from dimcli.data.clip import Clip, ClipRecord
+from dimcli.data.store import ClipStore
+from dimcli.evaluation.measures.family import SHORT, STILL, Family, MeanTally, Shares, Tally
 from dimcli.evaluation.measures.listening import rpcc
 from dimcli.evaluation.metrics import Gaussian
 from dimcli.evaluation.official import entropy, fit_centres
@@ -59,3 +63,40 @@ class RegionTruth:
             "sid_reverse": reverse,
             "rpcc_clip": rpcc(self._partner, self._truth, p),
         }
+
+
+class DualTalk(Family):
+    """DualTalk's split."""
+
+    title = "DualTalk's split"
+    columns = ("fd", "p_fd", "mse", "sid_clip", "sid_reverse", "rpcc_clip")
+    of_truth = ("sid_clip",)
+    rewards = (
+        "Rewards falsely: MSE the mean face; SID reverse (DualTalk's own) a prediction without any "
+        "order, whose clusters cut the truth evenly. SID is TIMAR's other reading."
+    )
+
+    def __init__(self, store: ClipStore, records: Sequence[ClipRecord]) -> None:
+        del store, records
+
+    def measure(self, clip: Clip) -> Callable[[Motion], Shares]:
+        """Figures of a prediction by region."""
+        truths = {
+            region: RegionTruth(
+                clip.listener.values[:, columns].astype(float),
+                clip.speaker.values[:, columns].astype(float),
+                CLUSTERS[region],
+            )
+            for region, columns in REGIONS.items()
+        }
+        return lambda motion: {
+            (region, name): value if np.isfinite(value) else f"{SHORT}, or {STILL}"
+            for region, truth in truths.items()
+            for name, value in truth.figures(
+                motion.values[:, REGIONS[region]].astype(float)
+            ).items()
+        }
+
+    def tally(self, shares: Sequence[Sequence[Any]]) -> Mapping[str, Tally]:
+        """One tally a region."""
+        return MeanTally.by_part(shares)

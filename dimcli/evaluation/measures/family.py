@@ -30,6 +30,9 @@ Shares = dict[tuple[str, str], Value]
 """By part and figure, what one prediction of one clip adds."""
 Reasons = dict[tuple[str, str], str]
 
+SHORT = "the clip is too short"
+STILL = "something stands still"
+
 
 class Family(ABC):
     """Figures of one kind; columns and parts in the order in which they are shown."""

@@ -22,12 +22,20 @@ FRSyn 0, which the truth has not; a copy of the truth misses FRCorr = K where a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
+
+from dimcli.core.motion import Floats, Motion
+from dimcli.data.clip import Clip, ClipRecord
+from dimcli.data.store import ClipStore
+from dimcli.evaluation.measures.family import Family, Joined, MeanTally, Shares, Tally, mean_over
+from dimcli.evaluation.measures.timing import tlcc
+from dimcli.evaluation.metrics import PARTS
 
 Array = NDArray[np.floating[Any]]
 Blocks = Sequence[tuple[slice, float]]
@@ -103,3 +111,125 @@ def squared_apart(sequences: Sequence[Array]) -> float:
         return 0.0
     centred = stacked - stacked.mean(axis=0)
     return float(2.0 * (centred**2).sum() / ((n - 1) * stacked.shape[1]))
+
+
+class Reaction(Family):
+    """The REACT family; the set of appropriate reactions is the true one alone."""
+
+    title = "reaction"
+    columns = ("fr_corr", "fr_dist", "fr_div", "fr_var", "fr_dvs", "fr_syn")
+    of_truth = ("fr_var", "fr_dvs", "fr_syn")
+    rewards = (
+        "Rewards falsely: noise has the largest FRDiv, FRVar and FRDvs; mimicry has FRSyn 0, which "
+        "the truth has not; FRDist rewards standing still near the mean."
+    )
+    notes = (
+        "FRCorr and FRDist are sums over the samples of a clip, as published: compare equal "
+        "numbers of samples. The set of appropriate reactions is the true one alone.",
+    )
+
+    def __init__(self, store: ClipStore, records: Sequence[ClipRecord]) -> None:
+        del store, records
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the sums and the sets are."""
+        return self.notes
+
+    def measure(self, clip: Clip) -> Callable[[Motion], Any]:
+        """Figures of one prediction, and itself."""
+        speaker, truth = clip.speaker.values, clip.listener.values
+
+        def share(motion: Motion) -> tuple[Shares, Floats]:
+            found: Shares = {}
+            for part, c in PARTS.items():
+                p, t = motion.values[:, c], truth[:, c]
+                whole = [(slice(None), 1 / p.shape[1])]
+                fits = len(p) <= LONGEST_WARP
+                lag = tlcc(speaker[:, c], p, motion.fps)
+                found[part, "fr_corr"] = ccc(t, p)
+                found[part, "fr_dist"] = (
+                    warped(p, t, whole) if fits else f"the clip has over {LONGEST_WARP} frames"
+                )
+                found[part, "fr_var"] = fr_var(p)
+                found[part, "fr_syn"] = lag if isinstance(lag, str) else float(abs(lag.offset))
+            return found, motion.values
+
+        return share
+
+    def tally(self, shares: Sequence[Sequence[Any]]) -> Mapping[str, Tally]:
+        """One tally a part."""
+        means = MeanTally.by_part([[one[0] for one in sample] for sample in shares])
+        return {
+            part: Joined(
+                (
+                    _Summed(
+                        {name: means[part].values[name] for name in ("fr_corr", "fr_dist")},
+                        means[part].reasons,
+                    ),
+                    MeanTally(
+                        {name: means[part].values[name] for name in ("fr_var", "fr_syn")}, {}
+                    ),
+                    _Diversity.of(
+                        [[values[:, columns] for _, values in sample] for sample in shares]
+                    ),
+                )
+            )
+            for part, columns in PARTS.items()
+        }
+
+
+@dataclass(frozen=True)
+class _Summed:
+    """Means over clips of sums over samples: ``values`` [S, C] by name."""
+
+    values: Mapping[str, Array]
+    reasons: Mapping[str, str]
+
+    def figures(self, draws: Array | None = None) -> dict[str, Array]:
+        return {
+            name: mean_over(values.sum(axis=0, keepdims=True), draws)
+            for name, values in self.values.items()
+        }
+
+
+@dataclass(frozen=True)
+class _Diversity:
+    """FRDiv [1, C], and what FRDvs is made of: mean squared differences of clips [S, C, C]."""
+
+    within: Array
+    between: Array | None
+    reasons: Mapping[str, str]
+
+    @classmethod
+    def of(cls, samples: Sequence[Sequence[Floats]]) -> _Diversity:
+        reasons = {}
+        if len(samples) == 1:
+            reasons["fr_div"] = "it needs several samples a clip (--samples)"
+        within = np.array([squared_apart(each) for each in zip(*samples, strict=True)])
+        between = None
+        if len(samples[0]) < 2 or len({len(values) for values in samples[0]}) > 1:
+            reasons["fr_dvs"] = "it needs two clips or more, of one length"
+        else:
+            between = np.stack([_squares_apart(sample) for sample in samples])
+        return cls(within[None] if len(samples) > 1 else np.full((1, len(within)), np.nan),
+                   between, reasons)  # fmt: skip
+
+    def figures(self, draws: Array | None = None) -> dict[str, Array]:
+        draws = np.ones((1, self.within.shape[1])) if draws is None else np.asarray(draws, float)
+        found = {"fr_div": mean_over(self.within, draws)}
+        if self.between is None:
+            return found | {"fr_dvs": np.full((1, len(draws)), np.nan)}
+        pairs = draws.sum(axis=1) ** 2 - (draws**2).sum(axis=1)  # a clip is no pair with itself
+        sums = np.einsum("bi,sij,bj->sb", draws, self.between, draws, optimize=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return found | {"fr_dvs": sums / pairs}
+
+
+def _squares_apart(sample: Sequence[Floats]) -> Array:
+    flat = np.stack([values.reshape(-1) for values in sample]).astype(float)
+    flat -= flat.mean(axis=0)
+    squares = (flat**2).sum(axis=1)
+    apart = squares[:, None] + squares - 2 * flat @ flat.T
+    np.fill_diagonal(apart, 0.0)
+    return np.maximum(apart, 0.0) / flat.shape[1]

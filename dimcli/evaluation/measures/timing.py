@@ -15,14 +15,23 @@ unrelated motion scatter over all lags, so that their mean is near 35 for whoeve
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.core.motion import Floats, Motion
+from dimcli.data.clip import Clip, ClipRecord
+from dimcli.data.store import ClipStore
+from dimcli.evaluation.measures.family import Family, MeanTally, Shares, Tally
+from dimcli.evaluation.measures.gain import Gain
+from dimcli.evaluation.metrics import PARTS
+
 Array = NDArray[np.floating[Any]]
 
+BOTH = "expression and pose"
 LONGEST_LAG_S = 2.0
 _STILL = 1e-24
 _ROUNDING = 1e-13
@@ -92,3 +101,45 @@ def tlcc(speaker: Array, listener: Array, fps: float) -> Lag | str:
         return "no coefficient moves on both sides"
     best = int(np.nanargmax(found))
     return Lag(float(found[best]), longest - best, longest)
+
+
+class Timing(Family):
+    """TLCC and R-DGG."""
+
+    title = "timing"
+    columns = ("tlcc_offset", "tlcc_peak", "rdgg")
+    of_truth = columns
+    rewards = (
+        "Rewards falsely: the peak is largest for a copy of the speaker, and offsets of those who "
+        "do not listen scatter to about the same mean as true ones. R-DGG is near zero for all who "
+        "do not hear, but needs many listeners: an interval across zero is no verdict."
+    )
+
+    def __init__(self, store: ClipStore, records: Sequence[ClipRecord]) -> None:
+        self._gain = Gain(store, records)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """How R-DGG was made."""
+        return self._gain.remarks
+
+    def measure(self, clip: Clip) -> Callable[[Motion], Any]:
+        """TLCC of each part, and the prediction itself."""
+        self._gain.keep(clip)
+
+        def share(motion: Motion) -> tuple[Shares, str, Floats]:
+            found: Shares = {}
+            for part, columns in PARTS.items():
+                lag = tlcc(clip.speaker.values[:, columns], motion.values[:, columns], motion.fps)
+                offset = lag if isinstance(lag, str) else float(abs(lag.offset))
+                found[part, "tlcc_offset"] = offset
+                found[part, "tlcc_peak"] = lag if isinstance(lag, str) else lag.peak
+            return found, clip.record.id, motion.values
+
+        return share
+
+    def tally(self, shares: Sequence[Sequence[Any]]) -> Mapping[str, Tally]:
+        """TLCC by part, and R-DGG of both."""
+        lags = MeanTally.by_part([[one[0] for one in sample] for sample in shares])
+        answers = [{name: values for _, name, values in sample} for sample in shares]
+        return {**lags, BOTH: self._gain.tally(answers)}

@@ -17,10 +17,18 @@ are smallest for a face that keeps still at the mean.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from dimcli.core.motion import HEAD, JAW_PITCH, Floats, Motion
+from dimcli.data.clip import Clip, ClipRecord
+from dimcli.data.store import ClipStore
+from dimcli.evaluation.measures.family import SHORT, Family, MeanTally, Shares, Tally
+from renderers.heads.regions import whole_head
 
 Array = NDArray[np.floating[Any]]
 _PER_CENT = 100.0
@@ -46,3 +54,68 @@ def dynamics_error(truth: Array, prediction: Array) -> float:
 
 def _squares(truth: Array, prediction: Array) -> Array:
     return ((np.asarray(prediction, float) - np.asarray(truth, float)) ** 2).sum(axis=2)
+
+
+class UniLS(Family):
+    """UniLS' vertex distances, on the head that shows the data's space."""
+
+    title = "UniLS' distances"
+    columns = ("lve_mm", "mhd_mm", "fdd_mm", "pdd", "jdd")
+    of_truth = ()
+    rewards = (
+        "Rewards falsely: LVE and MHD the mean face; FDD, PDD and JDD compare amounts of motion, "
+        "so that motion at the wrong time scores 0."
+    )
+    units = "LVE, MHD and FDD (times 100) in millimetres; PDD and JDD (times 100) in radians."
+
+    def __init__(self, store: ClipStore, records: Sequence[ClipRecord]) -> None:
+        del records
+        self._store = store
+        self._regions = whole_head(store.info.space)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Units."""
+        return (self.units,)
+
+    def measure(self, clip: Clip) -> Callable[[Motion], Shares]:
+        """Distances of a prediction, over the frames of speech apart where they are known."""
+        voice = self._store.listener_voice(clip.record)
+        kept = {"": np.ones(len(clip), bool)}
+        if voice is not None:
+            kept = {", speaking": voice, ", listening": ~voice}
+        true = self._vertices(clip.listener)
+
+        def share(motion: Motion) -> Shares:
+            moved, found = self._vertices(motion), Shares()
+            values, truth = motion.values, clip.listener.values
+            for variant, frames in kept.items():
+                part = self._regions.name + variant
+                if frames.sum() < 2:
+                    found |= {(part, name): SHORT for name in self.columns}
+                    continue
+                a, b = true[frames], moved[frames]
+                upper, lips = self._regions.upper, self._regions.lips
+                heads = (each[frames, HEAD][..., None] for each in (truth, values))
+                jaws = (each[frames, JAW_PITCH][:, None, None] for each in (truth, values))
+                found |= {
+                    (part, "lve_mm"): lip_error(a[:, lips], b[:, lips]),
+                    (part, "mhd_mm"): head_error(a, b),
+                    (part, "fdd_mm"): dynamics_error(a[:, upper], b[:, upper]),
+                    (part, "pdd"): dynamics_error(*heads),
+                    (part, "jdd"): dynamics_error(*jaws),
+                }
+            return found
+
+        return share
+
+    def _vertices(self, motion: Motion) -> Floats:
+        upright = torch.from_numpy(np.array(motion.values, np.float32))
+        upright[:, HEAD] = 0
+        with torch.inference_mode():
+            posed = [self._regions.head.vertices(part) for part in upright.split(256)]
+        return np.asarray(1000.0 * torch.cat(posed).numpy(), np.float32)
+
+    def tally(self, shares: Sequence[Sequence[Any]]) -> Mapping[str, Tally]:
+        """One tally a variant."""
+        return MeanTally.by_part(shares)
