@@ -240,9 +240,12 @@ def table(
     conversations: Annotated[
         int, typer.Option(min=0, help="Conversations to fine-tune on. 0: all.")
     ] = 0,
+    trainings: Annotated[
+        int, typer.Option(min=1, max=20, help="Train each row so often, with a seed each.")
+    ] = 1,
     settings: SetOption = None,
     split: SplitOption = "test",
-    samples: Annotated[int, typer.Option(min=1, help="Samples a clip.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, help="Samples a clip, of each training.")] = 1,
     seed: SeedOption = 0,
     bootstrap: BootstrapOption = 1000,
     unit: UnitOption = "clip",
@@ -251,7 +254,8 @@ def table(
     as_json: JsonOption = False,
 ) -> None:
     """Make a table of the paper: train what is missing, evaluate, write, and print it."""
-    from dimcli.jobs.paper_tables import TableOptions, run_table
+    from dimcli.jobs.paper_tables import run_table
+    from dimcli.jobs.table_plan import TableOptions
 
     options = TableOptions(
         table=table,
@@ -262,6 +266,7 @@ def table(
         pretrain_data=pretrain_data,
         preset=preset,
         conversations=conversations,
+        trainings=trainings,
         settings=overrides(settings),
         split=split,
         samples=samples,

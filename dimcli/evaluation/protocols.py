@@ -9,9 +9,8 @@ Axes: S samples, B bootstrap draws, C clips, N and T frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,33 +21,31 @@ from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Clip, ClipRecord, Predictor
 from dimcli.data.store import ClipStore
 from dimcli.evaluation import official
+from dimcli.evaluation.intervals import figures_of, paired_gaps, values_of, with_intervals
 from dimcli.evaluation.measures.families import FAMILIES
 from dimcli.evaluation.measures.family import Family
 from dimcli.evaluation.metrics import (
-    CLUSTERS,
     MAX_FRAMES,
-    PARTS,
-    ClipTruth,
-    Clusters,
-    Share,
-    Tally,
     draw_clips,
 )
 from dimcli.evaluation.score_table import TITLES
+from dimcli.evaluation.scorers import (
+    CLUSTER_SEED,
+    OfficialScorer,
+    PaperScorer,
+    Scorer,
+    SpeakerScorer,
+)
 from dimcli.evaluation.scores import (
-    CONFIDENCE,
-    LARGER_BETTER,
-    NEAREST_ZERO,
     TRUTH,
     TRUTH_FIGURES,
     Distributions,
     Evaluation,
     FamilyScores,
-    Figure,
     Figures,
     MethodScores,
 )
-from dimcli.evaluation.speaker_metrics import RatioTally, SpeakerMeasures, SpeakerTruth
+from dimcli.evaluation.speaker_metrics import SpeakerMeasures
 
 Array = NDArray[np.floating[Any]]
 Values = dict[str, dict[str, Array]]
@@ -60,119 +57,6 @@ SHORTEST = 3
 """Frames of the shortest clip that has figures."""
 OF_THE_TRUTH = (*TRUTH_FIGURES, "closure_hits")
 """Figures that the truth has too, and that are shown of it."""
-_CLUSTER_SEED = 0
-
-
-class AnyTally(Protocol):
-    """What all clips add to one part of one method's figures."""
-
-    def figures(self, draws: Array | None = None) -> dict[str, Array]:
-        """Every figure [S, B] for ``draws`` [B, C], by default all clips once."""
-        ...
-
-
-class Scorer(Protocol):
-    """How predictions become figures."""
-
-    def choose(self, clip: Clip, samples: list[Motion]) -> list[Motion]:
-        """Which of a method's samples count, as they are to be measured."""
-        ...
-
-    def measure(self, clip: Clip) -> Callable[[Motion], Any]:
-        """A function from a prediction of the clip to what it adds to the figures."""
-        ...
-
-    def tally(self, shares: Sequence[Sequence[Any]]) -> Mapping[str, AnyTally]:
-        """All of a method's shares, by sample, then clip, put together by part."""
-        ...
-
-
-class PaperScorer:
-    """Supplement A: every sample is a prediction and its figures are averaged."""
-
-    def __init__(self, frames: Array) -> None:
-        """``frames`` [N, 56] are true listener frames."""
-        self._clusters = {
-            part: Clusters.fit([frames[:, columns]], CLUSTERS[part], seed=_CLUSTER_SEED)
-            for part, columns in PARTS.items()
-        }
-
-    def choose(self, clip: Clip, samples: list[Motion]) -> list[Motion]:
-        """All."""
-        return samples
-
-    def measure(self, clip: Clip) -> Callable[[Motion], dict[str, Share]]:
-        """Shares by part."""
-        listener, speaker = clip.listener.values, clip.speaker.values
-        truths = {
-            part: ClipTruth(listener[:, columns], speaker[:, columns], self._clusters[part])
-            for part, columns in PARTS.items()
-        }
-        return lambda motion: {
-            part: truth.share(motion.values[:, PARTS[part]]) for part, truth in truths.items()
-        }
-
-    def tally(self, shares: Sequence[Sequence[dict[str, Share]]]) -> dict[str, Tally]:
-        """One tally a part."""
-        return {
-            part: Tally.of([[share[part] for share in sample] for sample in shares])
-            for part in PARTS
-        }
-
-
-class OfficialScorer:
-    """The released code's way: of all samples the one nearest to the truth, no intervals."""
-
-    def choose(self, clip: Clip, samples: list[Motion]) -> list[Motion]:
-        """The nearest to the truth, without its first frame."""
-        truth, _ = official.aligned(clip.listener.values, clip.speaker.values)
-        draws = [official.aligned(one.values, clip.speaker.values)[0] for one in samples]
-        best = draws[official.choose(truth, draws)]
-        return [Motion(best, fps=clip.listener.fps, space=clip.listener.space)]
-
-    def measure(self, clip: Clip) -> Callable[[Motion], tuple[Array, Array, Array]]:
-        """The truth, the prediction and the speaker as they are."""
-        truth, speaker = official.aligned(clip.listener.values, clip.speaker.values)
-        return lambda motion: (truth, motion.values, speaker)
-
-    def tally(
-        self, shares: Sequence[Sequence[tuple[Array, Array, Array]]]
-    ) -> dict[str, _WholeFigures]:
-        """The released code's figures of all clips."""
-        truth, prediction, speaker = zip(*shares[0], strict=True)
-        scores = official.scores(truth, prediction, speaker)
-        return {part: _WholeFigures(figures) for part, figures in scores.items()}
-
-
-@dataclass(frozen=True)
-class _WholeFigures:
-    """Figures of all clips at once, which cannot be drawn again."""
-
-    values: dict[str, float]
-
-    def figures(self, draws: Array | None = None) -> dict[str, Array]:
-        """Every figure [1, 1]."""
-        assert draws is None
-        return {name: np.array([[value]]) for name, value in self.values.items()}
-
-
-class SpeakerScorer:
-    """Speakers, whose figures are sums over clips divided by sums over clips."""
-
-    def __init__(self, store: ClipStore, measures: SpeakerMeasures) -> None:
-        self._store, self._measures = store, measures
-
-    def choose(self, clip: Clip, samples: list[Motion]) -> list[Motion]:
-        """All."""
-        return samples
-
-    def measure(self, clip: Clip) -> Callable[[Motion], dict[tuple[str, str], tuple[float, float]]]:
-        """Sums and what they are divided by, by part and figure."""
-        return SpeakerTruth(self._measures, self._store, clip).shares
-
-    def tally(self, shares: Sequence[Sequence[Any]]) -> dict[str, RatioTally]:
-        """One tally a part."""
-        return RatioTally.by_part(shares)
 
 
 def evaluate(
@@ -182,6 +66,7 @@ def evaluate(
     *,
     role: str = "listener",
     samples: int | None = None,
+    trainings: int = 1,
     seed: int = 0,
     protocol: str = "paper",
     bootstrap: int = 1000,
@@ -202,10 +87,12 @@ def evaluate(
     are ``measures`` (default: all that are at hand). ``families`` are listeners' figures beside
     the paper's (:data:`dimcli.evaluation.measures.families.FAMILIES`). Intervals are percentiles
     (95 %) over ``bootstrap`` draws of clips, the same for every method, or of whole conversations
-    as ``unit`` says. ``reference`` is the method that differences are taken to; ``notes`` are
-    remarks on methods, and ``bounds`` those that know more than a method can. Raises InputError for
-    an empty split, an unknown name, a clip too short for a figure, or a prediction that is not of
-    its clip's length.
+    as ``unit`` says. The samples may come from several ``trainings`` of a method, of each as many,
+    one training's after the other's: then trainings are drawn, too, the same for every method, and
+    intervals cover what others would give. ``reference`` is the method that differences are taken
+    to; ``notes`` are remarks on methods, and ``bounds`` those that know more than a method can.
+    Raises InputError for an empty split, an unknown name, a clip too short for a figure, or a
+    prediction that is not of its clip's length.
     """
     records = store.clips(split)
     if role == "speaker":
@@ -222,6 +109,10 @@ def evaluate(
     groups = [record.id if unit == "clip" else record.conversation for record in records]
     drawn = protocol != "official" and bootstrap > 1 and len(set(groups)) > 1
     draws = draw_clips(groups, bootstrap, seed) if drawn else None
+    picks = None
+    if draws is not None and trainings > 1:
+        each = [str(sample * trainings // samples) for sample in range(samples)]
+        picks = draw_clips(each, len(draws), seed).T / samples
 
     distributions: Distributions | None = None
     scorer: Scorer
@@ -250,18 +141,20 @@ def evaluate(
         progress("evaluating clips", index + 1, len(records))
 
     tallies = {name: scorer.tally(list(zip(*each, strict=True))) for name, each in shares.items()}
-    values = _values(tallies, None)
-    resampled = None if draws is None else _values(tallies, draws)
+    values = values_of(tallies, None)
+    resampled = None if draws is None else values_of(tallies, draws)
 
     def figures(name: str) -> Figures:
-        return _figures(values[name], None if resampled is None else resampled[name])
+        return with_intervals(values[name], None if resampled is None else resampled[name], picks)
 
     def differences(name: str) -> Figures | None:
         if reference is None or name == reference:
             return None
-        gaps = _differences(values, name, reference)
-        drawn_gaps = None if resampled is None else _differences(resampled, name, reference)
-        return _figures(gaps, drawn_gaps)
+        gaps = paired_gaps(values, name, reference)
+        if resampled is None:
+            return with_intervals(gaps, None)
+        drawn_gaps = paired_gaps(resampled, name, reference, picks)
+        return with_intervals(gaps, drawn_gaps)
 
     truth = {
         part: {name: figure for name, figure in each.items() if name in OF_THE_TRUTH}
@@ -278,6 +171,7 @@ def evaluate(
         space=store.info.space,
         protocol=protocol,
         samples=samples,
+        trainings=trainings,
         seed=seed,
         resamples=bootstrap if draws is not None else 0,
         unit=unit,
@@ -382,74 +276,10 @@ def _check(
 def _true_frames(store: ClipStore, records: Sequence[ClipRecord], progress: Progress) -> Array:
     """True listener frames [N, 56]: all, or as many by chance as clusters have use for."""
     share = min(1.0, 2.0 * MAX_FRAMES / sum(map(len, records)))
-    random = np.random.default_rng(_CLUSTER_SEED)
+    random = np.random.default_rng(CLUSTER_SEED)
     frames = []
     for index, record in enumerate(records):
         values = store.load(record).listener.values
         frames.append(values if share == 1.0 else values[random.random(len(values)) < share])
         progress("reading the truth", index + 1, len(records))
     return np.concatenate(frames)
-
-
-def _values(
-    tallies: Mapping[str, Mapping[str, AnyTally]], draws: Array | None
-) -> dict[str, Values]:
-    """Every figure of every method, the truth among them."""
-    return {
-        name: {part: tally.figures(draws) for part, tally in by_part.items()}
-        for name, by_part in tallies.items()
-    }
-
-
-def _figures(values: Values, resampled: Values | None) -> Figures:
-    """Figures with their intervals from [S, 1] by part and figure, and [S, B]."""
-    return {
-        part: {
-            name: figure_of(
-                by_sample[:, 0], None if resampled is None else resampled[part][name].mean(axis=0)
-            )
-            for name, by_sample in by_name.items()
-        }
-        for part, by_name in values.items()
-    }
-
-
-def figures_of(tallies: Mapping[str, AnyTally], draws: Array | None) -> Figures:
-    """Figures of one method from its tallies by part, with intervals over ``draws`` [B, C]."""
-    values = {part: tally.figures() for part, tally in tallies.items()}
-    if draws is None:
-        return _figures(values, None)
-    return _figures(values, {part: tally.figures(draws) for part, tally in tallies.items()})
-
-
-def figure_of(by_sample: Array, drawn: Array | None) -> Figure:
-    """A figure from its values by sample [S], and by bootstrap draw [B], if there were any."""
-    std = float(by_sample.std(ddof=1)) if len(by_sample) > 1 else None
-    value = float(by_sample.mean())
-    drawn = None if drawn is None else drawn[np.isfinite(drawn)]
-    if drawn is None or not len(drawn):
-        return Figure(value, std)
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    # Drawn clips repeat, which lowers an entropy and raises an absolute gap: where that bias would
-    # leave the figure itself outside its interval, the interval is widened to hold it.
-    return Figure(value, std, min(float(low), value), max(float(high), value))
-
-
-def _differences(values: Mapping[str, Values], method: str, reference: str) -> Values:
-    """How much worse a method is than the reference: [1, B], below zero where it is better.
-
-    Paired: both are drawn on the same clips, so that what clips have in common falls out.
-    """
-    ours, theirs, truth = values[method], values[reference], values[TRUTH]
-    gaps: Values = {}
-    for part, by_name in ours.items():
-        for name in (each for each in by_name if each in theirs.get(part, {})):
-            one, other = (each[part][name].mean(axis=0) for each in (ours, theirs))
-            if name in TRUTH_FIGURES:
-                true = truth[part][name][0]
-                one, other = abs(one - true), abs(other - true)
-            elif name in NEAREST_ZERO:
-                one, other = abs(one), abs(other)
-            gap = other - one if name in LARGER_BETTER else one - other
-            gaps.setdefault(part, {})[name] = gap[None]
-    return gaps

@@ -133,8 +133,9 @@ class Distributions:
 class Evaluation:
     """The results of an evaluation, and all that is needed to repeat it.
 
-    ``minutes`` of motion in ``clips`` clips; ``resamples`` bootstrap draws of ``unit``, 0 where
-    there are no intervals. Of speakers there are no ``distributions``.
+    ``minutes`` of motion in ``clips`` clips; ``samples`` a clip, of ``trainings`` of each method;
+    ``resamples`` bootstrap draws of ``unit``, 0 where there are no intervals. Of speakers there are
+    no ``distributions``.
     """
 
     dataset: str
@@ -155,6 +156,7 @@ class Evaluation:
     methods: tuple[MethodScores, ...]
     distributions: Distributions | None = None
     families: tuple[FamilyScores, ...] = ()
+    trainings: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """All but the distributions, as JSON can hold it."""

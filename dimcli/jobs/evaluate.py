@@ -400,6 +400,8 @@ def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
     if evaluation.resamples:
         of = "clips" if evaluation.unit == "clip" else "conversations"
         draws = evaluation.resamples
+        if evaluation.trainings > 1:
+            of = f"{evaluation.trainings} trainings and over {of}"
         lines.append(f"Below each figure its 95 % interval: bootstrap over {of} ({draws} draws).")
     else:
         lines.append(NO_INTERVALS)
@@ -412,7 +414,8 @@ def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
         )
         return tuple(lines)
     if evaluation.samples > 1:
-        lines.append(f"±: standard deviation over {evaluation.samples} samples a clip.")
+        trained = f" of {evaluation.trainings} trainings" if evaluation.trainings > 1 else ""
+        lines.append(f"±: standard deviation over {evaluation.samples} samples a clip{trained}.")
     lines.append("↓ smaller is better; SID and Var: the nearer to the ground truth's the better.")
     return tuple(lines)
 

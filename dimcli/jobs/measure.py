@@ -14,10 +14,10 @@ from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import Motion, Reals
 from dimcli.core.progress import Progress, silent
 from dimcli.evaluation.behaviour import lip_gaps
+from dimcli.evaluation.intervals import figures_of
 from dimcli.evaluation.measures.events import COLUMNS, PARTS, EventTally, describe
 from dimcli.evaluation.measures.family import Shares
 from dimcli.evaluation.metrics import draw_clips
-from dimcli.evaluation.protocols import figures_of
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.writing import to_csv
 from dimcli.jobs.batch import MOTIONS, VIDEOS

@@ -5,20 +5,23 @@ import numpy as np
 import pytest
 
 from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
+from dimcli.data.clip import Stimulus
 from dimcli.evaluation.predictions import identity, store_predictions, stored_predictions
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.scores import Figure
 from dimcli.evaluation.writing import to_markdown
 from dimcli.jobs import paper_tables
-from dimcli.jobs.paper_tables import (
+from dimcli.jobs.paper_tables import run_table
+from dimcli.jobs.table_plan import (
     FROM_CODES,
     ONE_PASS,
     PAPERS_OBJECTIVE,
     TABLES,
     TableOptions,
-    run_table,
     table_plan,
 )
+from dimcli.jobs.table_training import Trained
 from dimcli.models.registry import methods
 from dimcli.models.simple import MirrorPredictor
 from tests.stores import make_store
@@ -94,6 +97,32 @@ def test_a_score_table_as_markdown_has_intervals_and_marks_the_best() -> None:
     assert "| theirs | 2.00 [1.90, 2.10] |" in text
 
 
+def test_several_trainings_answer_with_the_seeds_that_they_have_alone(tmp_path: Path) -> None:
+    whole = TableOptions("1", "synthetic", tmp_path / "made", trainings=3, samples=2, seed=5)
+    apart = [whole.training(number) for number in range(3)]
+    assert [(one.output, one.seed) for one in apart] == [
+        (tmp_path / "made", 5),
+        (tmp_path / "made" / "seed-6", 6),
+        (tmp_path / "made" / "seed-7", 7),
+    ]
+    asked: list[tuple[int, int]] = []
+
+    class Remembers:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+            asked.append((self.number, seed))
+            return stimulus.speaker
+
+    trained = Trained(tuple(map(Remembers, range(3))), samples=2, seed=5)
+    store = make_store(tmp_path / "data")
+    stimulus = store.load(store.clips("test")[0]).stimulus()
+    for seed in range(5, 11):
+        trained.predict(stimulus, seed)
+    assert asked == [(0, 5), (0, 6), (1, 6), (1, 7), (2, 7), (2, 8)]
+
+
 @pytest.mark.slow
 def test_a_whole_table_is_made_by_one_command_and_only_once(
     dim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +150,14 @@ def test_a_whole_table_is_made_by_one_command_and_only_once(
     assert again.code == 0, again.err
     assert {path: path.stat().st_mtime_ns for path in runs} == runs, "nothing is trained again"
     assert (folder / "table-1" / "scores.json").read_bytes() == scores
+
+    ended = dim("table", "3", *command[2:], "--trainings", 2)
+    assert ended.code == 0, ended.err
+    assert {path: path.stat().st_mtime_ns for path in runs} == runs, "the first is there"
+    assert (folder / "seed-1" / "runs" / "dim" / "model.safetensors").is_file()
+    text = (folder / "table-3" / "table.md").read_text()
+    assert "bootstrap over 2 trainings and over clips" in text
+    assert "±: standard deviation over 2 samples a clip of 2 trainings" in text
 
     ended = dim(*command, "--conversations", 3)
     assert ended.code == 2

@@ -13,6 +13,7 @@ from dimcli.core.motion import Motion
 from dimcli.data.clip import Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.protocols import evaluate
+from dimcli.evaluation.scores import Figure
 from tests.evaluation.plain_metrics import fit_clusters, plain_scores
 from tests.stores import make_split
 
@@ -79,6 +80,32 @@ def test_samples_give_a_mean_and_a_standard_deviation(store: ClipStore) -> None:
     assert mean.value == pytest.approx(np.mean(values))
     assert mean.std == pytest.approx(np.std(values, ddof=1))
     assert alone[0]["mse"].std is None
+
+
+def test_intervals_over_trainings_cover_what_another_training_would_give(store: ClipStore) -> None:
+    @dataclass(frozen=True)
+    class Trained:
+        """Three trainings that differ, two samples of each; within one, samples are alike."""
+
+        def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+            values = np.zeros((len(stimulus), 56), np.float32)
+            return stimulus.motion(values + (0.2, 0.5, 0.9)[seed // 2])
+
+    def mse(trainings: int) -> Figure:
+        found = evaluate(store, "test", {"it": Trained()}, samples=6, trainings=trainings)
+        assert found.trainings == trainings
+        return found.methods[0].figures["pose"]["mse"]
+
+    alone = [
+        evaluate(store, "test", {"it": Trained()}, seed=seed).methods[0].figures["pose"]["mse"]
+        for seed in (0, 2, 4)
+    ]
+    one, three = mse(1), mse(3)
+    assert one.value == three.value == pytest.approx(np.mean([each.value for each in alone]))
+    assert None not in (one.low, one.high, three.low, three.high)
+    assert alone[0].value < one.low and one.high < alone[2].value
+    # of three trainings drawn with replacement, one in 27 draws has the first only
+    assert three.low < alone[0].high and three.high > alone[2].low
 
 
 def test_an_interval_of_a_mean_is_as_wide_as_theory_says(store: ClipStore) -> None:

@@ -13,7 +13,8 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
 from dimcli.jobs.generate import Listener
-from dimcli.jobs.paper_tables import TableOptions, run_table
+from dimcli.jobs.paper_tables import run_table
+from dimcli.jobs.table_plan import TableOptions
 from dimcli.models.answers import load_predictor
 from dimcli.models.checkpoint import load_dim
 from dimcli.training.methods import MethodOptions, train_method

@@ -118,6 +118,9 @@ def _facts(evaluation: Evaluation, weights: Mapping[str, str], command: str) -> 
     if evaluation.protocol != "speaker" and evaluation.samples > 1:
         last = evaluation.seed + evaluation.samples - 1
         seeds = {"seeds": f"{evaluation.seed} to {last}, one a sample"}
+    if evaluation.trainings > 1:
+        last = evaluation.seed + evaluation.trainings - 1
+        seeds |= {"seeds of training": f"{evaluation.seed} to {last}"}
     return {
         "data": f"{evaluation.dataset}, {evaluation.split} split ({made_by})",
         "rate and space": f"{evaluation.fps:g} frames a second, {evaluation.space}",
