@@ -1,6 +1,7 @@
 """Small corpora, made to the letter of what their owners distribute."""
 
 import csv
+import io
 import json
 import os
 import pickle
@@ -8,8 +9,10 @@ import subprocess
 import wave
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
+import lmdb
 import numpy as np
 
 from dimcli.core.motion import Motion
@@ -306,6 +309,34 @@ def si184(root: Path, people: int = 4, frames: int = 60) -> list[str]:
             mask_25fps=np.zeros(50, np.uint8),
         )
     return stems
+
+
+def unilstalk(root: Path, pairs: int = 3, frames: int = 60) -> list[str]:
+    """``data_lmdb`` and its table of ``pairs``, of which the first are of val and test; the keys of
+    their people, two a pair. Person i moves as :func:`moving` does with the seed i, talks from 0.4
+    to 0.8 s, and sounds all the time."""
+    root.mkdir(parents=True)
+    keys = [f"V00_S{i // 2:04d}_I{i:08d}_P{i:04d}" for i in range(2 * pairs)]
+    with lmdb.open(str(root / "data_lmdb"), map_size=1 << 26) as values:
+        for index, key in enumerate(keys):
+            motion = moving(frames, 25.0, seed=index)
+            codes = np.zeros((frames, 112), np.float32)
+            codes[:, :50], codes[:, 100:104] = motion[:, 6:], motion[:, :4]
+            codes[:, 50:100] = 0.5
+            talks = np.zeros(frames, bool)
+            talks[10:20] = True
+            content = io.BytesIO()
+            sound = np.sin(np.arange(frames * 640) / 20).astype(np.float32)
+            np.savez(content, audio=sound, motioncode=codes, speech_mask=talks)
+            with values.begin(write=True) as change:
+                change.put(key.encode(), content.getvalue())
+    table: dict[str, dict[str, list[Any]]] = {"val": {}, "test": {}, "train": {}}
+    for pair in range(pairs):
+        split = ("val", "test")[pair] if pair < 2 else "train"
+        first, second = (f"talk/{key}" for key in keys[2 * pair : 2 * pair + 2])
+        table[split][str(pair)] = [first, second, frames]
+    (root / "seamless_interaction_pairs.json").write_text(json.dumps(table))
+    return keys
 
 
 def react(root: Path, motion: Path, clips: Sequence[str], frames: int = 50) -> None:

@@ -26,23 +26,12 @@ from dimcli.cli.options import (
 )
 from dimcli.cli.train_options import PresetOption, SetOption, overrides
 from dimcli.core.errors import InputError
+from dimcli.data.corpora import Dataset
 
 if TYPE_CHECKING:
     from dimcli.jobs.evaluate import EvaluationResult
     from dimcli.jobs.measure import Measured
 
-Dataset = Literal[
-    "vico",
-    "lm_listener",
-    "l2l",
-    "candor",
-    "dualtalk",
-    "si184",
-    "clips",
-    "biwi",
-    "vocaset",
-    "synthetic",
-]
 PaperTable = Literal["1", "2", "3", "4", "supplement"]
 Protocol = Literal["paper", "official"]
 Split = Literal["train", "val", "test"]

@@ -179,6 +179,22 @@ def prepare_si184(
     run_prepare(corpus, output, how)
 
 
+@prepare.command("unilstalk")
+@preparing
+def prepare_unilstalk(
+    source: Annotated[Path, typer.Argument(help="Folder with data_lmdb and its table of pairs.")],
+    output: DataOutputOption,
+    audio: AudioOption = "auto",
+    fps: RateOption = None,
+    *,
+    how: Preparing,
+) -> None:
+    """UniLS-Talk: data_lmdb and seamless_interaction_pairs.json; the first of each pair listens."""
+    from dimcli.data.corpora.unilstalk import unilstalk
+
+    run_prepare(unilstalk(source, audio=audio, fps=fps), output, how)
+
+
 @prepare.command("react")
 @preparing
 def prepare_react(

@@ -77,14 +77,22 @@ def read_archive(
     ``wanted`` where it names any. Raises InputError.
     """
     path = existing_file(path, kind)
+    with path.open("rb") as file:
+        return archive_arrays(file, str(path), kind, wanted, largest)
+
+
+def archive_arrays(
+    content: IO[bytes], name: str, kind: str, wanted: Collection[str], largest: int
+) -> dict[str, NDArray[Any]]:
+    """The arrays of an open ``.npz`` file, which errors call ``name``: see :func:`read_archive`."""
     arrays: dict[str, NDArray[Any]] = {}
     left = largest
     try:
-        require_small_directory(path)
-        with zipfile.ZipFile(path) as archive:
+        require_small_directory(content)
+        with zipfile.ZipFile(content) as archive:
             for member in archive.infolist():
-                name = member.filename.removesuffix(".npy")
-                if wanted and name not in wanted:
+                array = member.filename.removesuffix(".npy")
+                if wanted and array not in wanted:
                     continue
                 with archive.open(member) as file:
                     shape, dtype = array_header(file)
@@ -93,15 +101,15 @@ def read_archive(
                 left -= math.prod(shape) * dtype.itemsize
                 if left < 0:
                     raise InputError(
-                        f"{path}: its arrays take more than {largest / 1e6:.0f} MB, the limit for "
+                        f"{name}: its arrays take more than {largest / 1e6:.0f} MB, the limit for "
                         f"a {kind} file"
                     )
                 with archive.open(member) as file:
-                    arrays[name] = npy.read_array(file, allow_pickle=False)
+                    arrays[array] = npy.read_array(file, allow_pickle=False)
     except InputError:
         raise
     except _BROKEN:
-        raise BrokenFileError(f"{path}: not a {kind} file") from None
+        raise BrokenFileError(f"{name}: not a {kind} file") from None
     return arrays
 
 

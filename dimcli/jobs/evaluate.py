@@ -16,6 +16,7 @@ from dimcli.audio import NO_SOUND
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import ROLES, Predictor
+from dimcli.data.corpora import DATASETS
 from dimcli.data.corpora.held_out import (
     HELD_OUT,
     REACTING,
@@ -46,18 +47,6 @@ from dimcli.models.chain import require_fit
 from dimcli.models.config import find_run, read_data_config
 from dimcli.models.registry import methods, untrained
 
-DATASETS = (
-    "vico",
-    "lm_listener",
-    "l2l",
-    "candor",
-    "dualtalk",
-    "si184",
-    "clips",
-    "biwi",
-    "vocaset",
-    "synthetic",
-)
 TASKS = ("listener", "speaker")
 SILENT = "This data has no sound: methods that were trained to hear get zeros."
 SPEAKERS_REACT = (

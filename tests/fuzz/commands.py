@@ -123,6 +123,7 @@ COMMANDS = (
     call(2, "prepare", "candor", of("candor"), *DATA),
     call(1, "prepare", "dualtalk", of("dualtalk"), *DATA),
     call(1, "prepare", "si184", of("si184"), *DATA),
+    call(1, "prepare", "unilstalk", of("unilstalk"), *DATA),
     call(1, "prepare", "react", of("react"), "--motion", of("react_motion"), *DATA),
     call(3, "prepare", "clips", of("clips"), *DATA),
     call(1, "prepare", "synthetic", "--hours", "0.01", "--reacting", *DATA),

@@ -190,6 +190,7 @@ def make_corpora(root: Path) -> None:
     corpora.candor_pickles(root / "candor", conversations=2, seconds=14)
     corpora.dualtalk(root / "dualtalk", ["a_sub_video_0"], frames=12)
     corpora.si184(root / "si184", people=2, frames=30)
+    corpora.unilstalk(root / "unilstalk", pairs=1, frames=12)
     corpora.react(root / "react", root / "react_motion", ["a/b/c/1"], frames=24)
     clips = root / "clips"
     clips.mkdir()

@@ -10,9 +10,9 @@
 
 All of it is for testing. Motion is brought to the 25 frames a second that its figures are of; the
 frames without a face keep their place (the benchmark's own figures drop them, which puts the two
-people out of step). Each listener's speech is kept as the fact ``listener_speech`` of the
-conversation. The LivePortrait features and the published systems' outputs are not read: the former
-are no motion of a space that is known here.
+people out of step). When each listener talks is kept with the conversation. The LivePortrait
+features and the published systems' outputs are not read: the former are no motion of a space that
+is known here.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from dimcli.data.corpora.sources import (
     no_sound,
     numbers,
 )
+from dimcli.data.store import LISTENER_VOICE
 from dimcli.data.writer import Dyads, Skipped, Span, paired
 
 PAIRS = "pairs184.txt"
@@ -110,7 +111,7 @@ def _make(options: _Options, listener: str, speaker: str) -> Dyads:
     facts = {}
     voice = _file(options.root, "vad", listener)
     if voice.is_file():
-        facts["listener_speech"] = json.dumps(_speech(voice))
+        facts[LISTENER_VOICE] = json.dumps(_speech(voice, frames / options.fps))
     return Dyads(speaks.values, listens.values, audio, (span,), facts=facts)
 
 
@@ -164,10 +165,13 @@ def _features(path: Path, fps: float, frames: int) -> NDArray[np.float32]:
     return hubert_rows(rows, f"{path}: feat_l09", fps, frames)
 
 
-def _speech(path: Path) -> dict[str, Any]:
-    """When a listener speaks: pairs of seconds, and how long the sound is."""
+def _speech(path: Path, seconds: float) -> list[list[float]]:
+    """When a listener speaks, in pairs of seconds, of a conversation of ``seconds``: as in the
+    benchmark, the sound's length is taken for that of the motion."""
     starts, ends, length = _arrays(path, "speech_starts", "speech_ends", "audio_seconds")
-    seconds = _number(length, f"{path}: audio_seconds")
+    heard = _number(length, f"{path}: audio_seconds")
+    if heard <= 0:
+        raise InputError(f"{path}: audio_seconds is {heard:g}; expected more than 0")
     if starts.shape != ends.shape or starts.ndim != 1:
         raise InputError(f"{path}: {starts.shape} starts and {ends.shape} ends of speech")
     times = np.stack([starts, ends], axis=1).astype(float)
@@ -175,4 +179,5 @@ def _speech(path: Path) -> dict[str, Any]:
         not np.isfinite(times).all() or times.min() < 0 or (times[:, 0] > times[:, 1]).any()
     ):
         raise InputError(f"{path}: a time of speech is no time, or ends before it begins")
-    return {"seconds": seconds, "speech": times.tolist()}
+    found: list[list[float]] = (times * (seconds / heard)).tolist()
+    return found

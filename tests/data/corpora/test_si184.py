@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +30,9 @@ def test_true_listeners_come_at_the_rate_of_the_published_figures(tmp_path: Path
             np.testing.assert_allclose(motion.values[15:], want[15:], atol=0.01)
         want = np.sin(np.arange(50)[:, None] / 25 + np.arange(768))
         np.testing.assert_allclose(clip.speaker_audio[5:45], want[5:45], atol=0.02)
-        facts = store.facts(record.conversation)
-        assert json.loads(facts["listener_speech"]) == {"seconds": 2.0, "speech": [[0.5, 1.25]]}
+        talks = store.listener_voice(record)
+        assert talks is not None
+        assert np.flatnonzero(talks).tolist() == list(range(12, 32))  # 0.5 to 1.25 s
 
 
 def test_planted_faults_are_named_and_the_others_go_on(tmp_path: Path) -> None:
