@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from dimcli.jobs.evaluate import EvaluationResult
     from dimcli.jobs.measure import Measured
 
-PaperTable = Literal["1", "2", "3", "4", "supplement"]
+PaperTable = Literal["1", "2", "3", "4", "supplement", "dualtalk", "si184"]
 Protocol = Literal["paper", "official"]
 Split = Literal["train", "val", "test"]
 Unit = Literal["clip", "conversation"]
@@ -212,7 +212,9 @@ def measure(
 
 
 def table(
-    table: Annotated[PaperTable, typer.Argument(help="Which table of the paper.")],
+    table: Annotated[
+        PaperTable, typer.Argument(help="Which table of the paper, or of a benchmark.")
+    ],
     dataset: Annotated[Dataset, typer.Option(help="The corpus that --data is of.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of runs, predictions and tables.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
@@ -28,6 +29,7 @@ from dimcli.evaluation.report.clips import choose, show_clips
 from dimcli.evaluation.report.page import evaluation_report
 from dimcli.evaluation.score_table import (
     difference_table,
+    family_tables,
     score_table,
 )
 from dimcli.evaluation.scores import Evaluation
@@ -42,11 +44,16 @@ from dimcli.jobs.evaluate import (
     require_drawn,
 )
 from dimcli.jobs.table_plan import Plan, TableOptions, table_plan
-from dimcli.jobs.table_training import TableTrainer, Trained, row_predictor
+from dimcli.jobs.table_training import TableTrainer, Trained
 from dimcli.models.chain import require_fit
 from dimcli.training.ablations import PAPER_RECIPE
 
 SETTINGS = "experiment.json"
+_TITLES = {
+    "supplement": "The supplement's table",
+    "dualtalk": "DualTalk's table",
+    "si184": "SI-184's table",
+}
 SMOKE_TEST = (
     "Preset tiny: a smoke test of seconds, which shows that everything runs. Its models learnt "
     "next to nothing, and their order says nothing; take --preset table or larger."
@@ -73,16 +80,20 @@ def _run(plan: Plan, options: TableOptions, progress: Progress) -> EvaluationRes
     if options.preset in ("paper", "released-sizes"):
         dropped = [entry.label for entry in plan.entries if entry.ablation == PAPER_RECIPE]
         plan = plan.without(dropped, "The preset has the paper's own objective.")
+    if not store.clips("train"):
+        if before is store:
+            raise InputError(
+                f"{store.root}: has clips to test on only; name with --pretrain-data what the rows "
+                "are trained on"
+            )
+        plan = replace(plan, notes=(*plan.notes, f"All rows are trained on {before.root}."))
     _require_same_experiment(options, store, before)
     trainings = [options.training(number) for number in range(options.trainings)]
     answers: dict[str, list[Predictor]] = {entry.label: [] for entry in plan.entries}
     for training in trainings:
         trainer = TableTrainer(plan.role, training, store, before, progress)
         for entry in plan.entries:
-            run = trainer.run(entry)
-            answers[entry.label].append(
-                row_predictor(entry, plan.role, run, store, training, progress)
-            )
+            answers[entry.label].append(trainer.predictor(entry))
     predictors = {
         label: Trained(tuple(each), options.samples, options.seed)
         for label, each in answers.items()
@@ -99,6 +110,7 @@ def _run(plan: Plan, options: TableOptions, progress: Progress) -> EvaluationRes
         reference=plan.reference,
         notes={entry.label: entry.note for entry in plan.entries},
         bounds=[entry.label for entry in plan.entries if entry.method == ORACLE],
+        families=[plan.family] if plan.family else [],
         progress=progress,
     )
     return _write(plan, evaluation, measures, store, predictors, options, progress)
@@ -159,7 +171,7 @@ def _write(
     options: TableOptions,
     progress: Progress,
 ) -> EvaluationResult:
-    what = f"Table {plan.table}" if plan.table != "supplement" else "The supplement's table"
+    what = _TITLES.get(plan.table, f"Table {plan.table}")
     scores = score_table(
         evaluation,
         title=f"{what} on {evaluation.dataset}, {evaluation.split}, {evaluation.clips} clips",
@@ -174,7 +186,8 @@ def _write(
         ),
     )
     differences = difference_table(evaluation, scores)
-    tables = (scores, *([differences] if differences else []), plan.published)
+    further = family_tables(evaluation)
+    tables = (scores, *([differences] if differences else []), *further, plan.published)
     folder = options.output / f"table-{plan.table}"
     folder.mkdir(exist_ok=True)
     names = EvaluationFiles().in_folder(folder)
@@ -196,5 +209,5 @@ def _write(
             published=plan.published,
         )
 
-    *written, page = names.write(evaluation, scores, report, force=True)
+    *written, page = names.write(evaluation, scores, report, further, force=True)
     return EvaluationResult(evaluation, tables, (*written, folder / "table.md", page))

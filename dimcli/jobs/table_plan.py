@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +24,7 @@ NOT_COMPARABLE = (
 ONE_PASS = "DIM-Listener†, one pass"
 PAPERS_OBJECTIVE = "DIM-Listener†, the paper's objective"
 FROM_CODES = "DIM-Speaker, not pre-trained"
-TABLES = ("1", "2", "3", "4", "supplement")
+TABLES = ("1", "2", "3", "4", "supplement", "dualtalk", "si184")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ class Entry:
 class Plan:
     """A table: its rows, the ``reference`` that differences are taken to, and what is published.
 
-    ``role`` is whom the rows generate; ``notes`` say what a reader must know of the rows.
+    ``role`` is whom the rows generate; ``notes`` say what a reader must know of the rows. The
+    tables of other benchmarks are of a ``family`` of measures.
     """
 
     table: str
@@ -88,6 +89,7 @@ class Plan:
     columns: tuple[str, ...]
     published: ScoreTable
     notes: tuple[str, ...] = ()
+    family: str = ""
 
     def without(self, labels: Collection[str], note: str) -> Plan:
         """The plan without some rows, and why. The reference is then the last row, if it was one of
@@ -100,33 +102,37 @@ class Plan:
 def table_plan(table: str, dataset: str) -> Plan:
     """The plan of one of ``TABLES``: the paper's rows, DIM sampled in the paper's one pass, and the
     oracle where the corpus is ``synthetic``. Published numbers are of the ``dataset`` where the
-    paper has them.
+    paper has them. The tables of other benchmarks have the rows of Table 1 beside the figures that
+    those published.
     """
     require_choice("TABLE", table, TABLES)
     known = yaml.safe_load(files(__package__).joinpath("paper_tables.yaml").read_text("utf-8"))
     facts = known["tables"][table]
     published = facts["published"].get(dataset) or next(iter(facts["published"].values()))
     role = facts.get("role", "listener")
-    labels = [label for label in published["rows"] if label != TRUTH]
+    family = facts.get("family", "")
+    own = known["tables"]["1"]["published"]["vico"] if family else published
+    labels = [label for label in own["rows"] if label != TRUTH]
     if role == "speaker":
         labels.append(FROM_CODES)
     else:
-        labels += [ONE_PASS, *([PAPERS_OBJECTIVE] if table in ("1", "2") else [])]
+        labels += [ONE_PASS] if table in ("3", "supplement") else [ONE_PASS, PAPERS_OBJECTIVE]
         labels += [ORACLE] if dataset == "synthetic" else []
     columns = tuple(facts["columns"])
     rows = tuple(
-        _published_row(label, published["figures"], published["parts"], numbers)
-        for label, numbers in published["rows"].items()
+        _published_row(label, published, numbers) for label, numbers in published["rows"].items()
     )
     title = f"Published: {published['source']}"
-    parts = tuple(published["parts"]) if role == "speaker" else tuple(PARTS)
+    parts = tuple(published["parts"]) if role == "speaker" or family else tuple(PARTS)
+    notes = (published.get("note", NOT_COMPARABLE),)
     return Plan(
         table,
         role,
         tuple(_entry(label, known["entries"][label]) for label in labels),
         facts["reference"],
         columns,
-        ScoreTable(title, rows, columns, parts, notes=(NOT_COMPARABLE,)),
+        ScoreTable(title, rows, columns, parts, notes=notes, family=family),
+        family=family,
     )
 
 
@@ -140,11 +146,17 @@ def _entry(label: str, facts: Mapping[str, Any]) -> Entry:
 
 
 def _published_row(
-    label: str, figures: list[str], parts: list[str], numbers: list[float | None]
+    label: str, published: Mapping[str, Any], numbers: Sequence[float | None]
 ) -> Row:
-    places = [(name, part) for name in figures for part in parts]
+    """``times`` says by what a printed figure is multiplied, part for part."""
+    figures, parts, times = published["figures"], published["parts"], published.get("times", {})
+    places = [
+        (name, part, factor)
+        for name in figures
+        for part, factor in zip(parts, times.get(name, [1] * len(parts)), strict=True)
+    ]
     by_part: dict[str, dict[str, Figure]] = {part: {} for part in parts}
-    for (name, part), number in zip(places, numbers, strict=True):
+    for (name, part, factor), number in zip(places, numbers, strict=True):
         if number is not None:
-            by_part[part][name] = Figure(number)
+            by_part[part][name] = Figure(number / factor)
     return Row(label, by_part, PUBLISHED)

@@ -50,7 +50,9 @@ class TableTrainer:
         progress: Progress,
     ) -> None:
         self._role, self._options = role, options
-        self._data, self._before = store.root, before.root
+        self._store = store
+        self._learnt = store if store.clips("train") else before
+        self._data, self._before = self._learnt.root, before.root
         self._apart = before is not store or options.conversations > 0
         self._runs = options.output / "runs"
         self._runs.mkdir(parents=True, exist_ok=True)
@@ -66,6 +68,39 @@ class TableTrainer:
             options = replace(options, resume=True, **self._shared_pieces(entry))
             train_method(self._data, run, entry.method, options)
         return run
+
+    def predictor(self, entry: Entry) -> Predictor:
+        """An entry's predictions for the split: stored ones, or new ones."""
+        run, options = self.run(entry), self._options
+        seeds = range(options.seed, options.seed + options.samples)
+        online = entry.ablation == ONLINE
+        sampled = f"-{entry.steps}" if entry.steps else ""
+        words: tuple[object, ...] = (entry.method, options.split, seeds)
+        words += ("online" if online else "whole clips",)
+        words += (entry.steps,) if entry.steps else ()
+        origin = identity(self._store, run / MODEL if run else None, *words)
+        path = options.output / "predictions" / f"{entry.run or entry.method}{sampled}.safetensors"
+        stored = stored_predictions(path, origin)
+        if stored is not None:
+            return stored
+        predictor = load_predictor(
+            run or entry.method,
+            self._learnt,
+            self._role,
+            options.device,
+            online=online,
+            steps=entry.steps,
+        )
+        return store_predictions(
+            path,
+            predictor,
+            self._store,
+            options.split,
+            seeds=seeds,
+            origin=origin,
+            progress=self._progress,
+            stage=f"predicting {entry.label}",
+        )
 
     def _shared_pieces(self, entry: Entry) -> dict[str, Any]:
         """What an entry's training takes of the shared pieces, as options."""
@@ -141,38 +176,3 @@ class TableTrainer:
             device=self._options.device,
             progress=report,
         )
-
-
-def row_predictor(
-    entry: Entry,
-    role: str,
-    run: Path | None,
-    store: ClipStore,
-    options: TableOptions,
-    progress: Progress,
-) -> Predictor:
-    """An entry's predictions for the split: stored ones, or new ones."""
-    seeds = range(options.seed, options.seed + options.samples)
-    online = entry.ablation == ONLINE
-    sampled = f"-{entry.steps}" if entry.steps else ""
-    words: tuple[object, ...] = (entry.method, options.split, seeds)
-    words += ("online" if online else "whole clips",)
-    words += (entry.steps,) if entry.steps else ()
-    origin = identity(store, run / MODEL if run else None, *words)
-    path = options.output / "predictions" / f"{entry.run or entry.method}{sampled}.safetensors"
-    stored = stored_predictions(path, origin)
-    if stored is not None:
-        return stored
-    predictor = load_predictor(
-        run or entry.method, store, role, options.device, online=online, steps=entry.steps
-    )
-    return store_predictions(
-        path,
-        predictor,
-        store,
-        options.split,
-        seeds=seeds,
-        origin=origin,
-        progress=progress,
-        stage=f"predicting {entry.label}",
-    )

@@ -7,6 +7,10 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.clip import Stimulus
+from dimcli.data.corpora.dualtalk import dualtalk
+from dimcli.data.corpora.preparing import prepare
+from dimcli.data.corpora.si184 import si184
+from dimcli.evaluation.measures.families import FAMILIES
 from dimcli.evaluation.predictions import identity, store_predictions, stored_predictions
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.scores import Figure
@@ -18,12 +22,14 @@ from dimcli.jobs.table_plan import (
     ONE_PASS,
     PAPERS_OBJECTIVE,
     TABLES,
+    Plan,
     TableOptions,
     table_plan,
 )
 from dimcli.jobs.table_training import Trained
 from dimcli.models.registry import methods
 from dimcli.models.simple import MirrorPredictor
+from tests import corpora
 from tests.stores import make_store
 
 
@@ -35,6 +41,11 @@ def test_every_row_of_a_table_can_be_made_and_has_the_papers_label(table: str) -
     labels = [entry.label for entry in plan.entries]
     assert plan.reference in labels
     rows = plan.published.rows
+    if plan.family:
+        assert labels == [entry.label for entry in table_plan("1", "vico").entries]
+        columns = set(FAMILIES[plan.family].columns)
+        assert all(set(each) <= columns for row in rows for each in row.figures.values())
+        return
     more = {"4": {FROM_CODES}, "3": {ONE_PASS}, "supplement": {ONE_PASS}}
     more |= {name: {ONE_PASS, PAPERS_OBJECTIVE} for name in ("1", "2")}
     assert set(labels) == {row.name for row in rows} - {"ground truth"} | more[table]
@@ -55,6 +66,13 @@ def test_published_numbers_are_the_papers() -> None:
     assert rows[1].figures["pose"]["mse"].value == 0.02
     rows = table_plan("4", "biwi").published.rows
     assert rows[-1].figures["FLAME"]["lve"].value == 3.86e-4
+    rows = table_plan("dualtalk", "dualtalk").published.rows
+    timar = next(row for row in rows if row.name == "TIMAR (OOD)").figures
+    assert timar["EXP"]["fd"].value == 20.23 and timar["POSE"]["mse"].value == 0.0218
+    rows = table_plan("si184", "si184").published.rows
+    deaf = next(row for row in rows if row.name == "FLOAT").figures
+    assert deaf["expression, listening"]["p_fd"].value == 34.09
+    assert deaf["pose"]["var_pooled"].value == pytest.approx(0.00811)
     # 5.03 of at most log2(40): of one histogram over all clips, as the released code has it
     rows = table_plan("1", "vico").published.rows
     truth = next(row for row in rows if row.name == "ground truth").figures["expression"]
@@ -121,6 +139,39 @@ def test_several_trainings_answer_with_the_seeds_that_they_have_alone(tmp_path: 
     for seed in range(5, 11):
         trained.predict(stimulus, seed)
     assert asked == [(0, 5), (0, 6), (1, 6), (1, 7), (2, 7), (2, 8)]
+
+
+@pytest.mark.parametrize("corpus", ["dualtalk", "si184"])
+def test_another_benchmarks_table_has_its_figures_and_what_it_published(
+    dim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corpus: str
+) -> None:
+    def untrained(table: str, dataset: str) -> Plan:
+        plan = table_plan(table, dataset)
+        return plan.without([one.label for one in plan.entries if one.label != "Random"], "")
+
+    monkeypatch.setattr(paper_tables, "table_plan", untrained)
+    more: tuple[str, ...] = ()
+    if corpus == "dualtalk":
+        corpora.dualtalk(tmp_path / "src", [f"{n}_sub_video_0" for n in "ab"], "train", 120)
+        corpora.dualtalk(tmp_path / "src", [f"{n}_sub_video_0" for n in "cd"], frames=120)
+        source = dualtalk(tmp_path / "src", audio="none")
+    else:
+        corpora.si184(tmp_path / "src", frames=120)
+        source = si184(tmp_path / "src", audio="none")
+        other = make_store(tmp_path / "before", space="flame", encoder="none", audio_dim=1)
+        more = ("--pretrain-data", str(other.root))
+    prepare(source, tmp_path / "data")
+    command = ("table", corpus, "--dataset", corpus, "--data", "data", "--clips", 0, "-o")
+    ended = dim(*command, "made", *more)
+    assert ended.code == 0, ended.err
+    text = (tmp_path / "made" / f"table-{corpus}" / "table.md").read_text()
+    assert "Published:" in text
+    if corpus == "dualtalk":
+        assert "| JAW | FD↓" in text and "TIMAR (test)" in text
+    else:
+        assert "| expression, listening | P-FD↓" in text and "All rows are trained on" in text
+        refused = dim(*command, "other")
+        assert refused.code == 2 and "name with --pretrain-data" in refused.err
 
 
 @pytest.mark.slow
