@@ -169,7 +169,8 @@ def jpeg(picture: Picture) -> bytes:
     """A picture as a JPEG file's bytes."""
     import cv2
 
-    coded, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    blue_first = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)  # a view of it costs twice the encoding
+    coded, data = cv2.imencode(".jpg", blue_first, [cv2.IMWRITE_JPEG_QUALITY, 85])
     assert coded
     return data.tobytes()
 

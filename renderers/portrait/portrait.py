@@ -25,6 +25,7 @@ from renderers.base import Reference
 from renderers.heads.contours import EYES
 from renderers.portrait.background import (
     Cutout,
+    MovingPerson,
     filled,
     opacity,
     over,
@@ -128,6 +129,11 @@ class PortraitRenderer:
             self._source, self._room = self._source_of(self._box)
             large = self._box.width * self._box.height > SHARP_PIXELS
             self._sampling = cv2.INTER_LINEAR if large else cv2.INTER_CUBIC
+            self._person: MovingPerson | None = None
+            if self._cutout is not None and not self._transparent:
+                behind = np.ascontiguousarray(self._behind[self._box.window])
+                person = np.asarray(self._source, np.float32)
+                self._person = MovingPerson(person, self._room, behind, self._sampling)
 
     def _cut_out(self, reference: Reference) -> Cutout | None:
         matte = reference.matte
@@ -176,20 +182,19 @@ class PortraitRenderer:
             lids = eye.lids(place, state)
             flow[part] += lids.rise[..., None] * eye.up
             painted.append((eye, part, place, lids, state))
-        if self._room:
-            flow += self._room
-        moved = cv2.remap(
-            self._source,
-            flow,
-            None,
-            self._sampling | cv2.WARP_RELATIVE_MAP,
-            dst=view if self._cutout is None else None,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        if self._transparent:
-            view[:] = unmixed(moved)
-        elif self._cutout is not None:
-            view[:] = over(moved, self._behind[self._box.window])
+        if self._person is not None:
+            self._person.draw(view, flow)
+        else:
+            moved = cv2.remap(
+                self._source,
+                flow + self._room if self._room else flow,
+                None,
+                self._sampling | cv2.WARP_RELATIVE_MAP,
+                dst=None if self._transparent else view,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            if self._transparent:
+                view[:] = unmixed(moved)
         if streaks is not None:
             take_streaks(view, streaks, self._mesh.scale)
         for eye, part, place, lids, state in painted:
@@ -233,8 +238,9 @@ class PortraitRenderer:
         """Backward motion [height, width, 2] px of every pixel in the head's box, and where it
         draws streaks [rows, columns]."""
         drawn = self._raster.draw(placement, box)
-        head = drawn[..., 2:]
-        motion = drawn[..., :2] * (head + (1 - head) * self._fade)
+        right, down, head = cv2.split(drawn)
+        kept = head + (1 - head) * self._fade
+        motion = cv2.merge([right * kept, down * kept])
         smooth = cv2.GaussianBlur(motion, (0, 0), FLOW_BLUR, borderType=cv2.BORDER_REPLICATE)
         step = box.width / box.columns
         smooth_folds(smooth, motion, step)
@@ -282,7 +288,7 @@ class PortraitRenderer:
         return slice(top, bottom), slice(left, right)
 
     def _border_fade(self, box: Box) -> Reals:
-        """Share [rows, columns, 1] of the surroundings' motion that is left close to the picture's
+        """Share [rows, columns] of the surroundings' motion that is left close to the picture's
         border: the border itself rests, but where a head reaches it."""
         width, height = self.size
         columns = box.left + (np.arange(box.columns) + 0.5) * box.width / box.columns
@@ -291,7 +297,7 @@ class PortraitRenderer:
         way = self._mesh.scale * 5
         across = smoothstep(np.minimum(columns, width - columns), still, still + way)
         down = smoothstep(np.minimum(rows, height - rows), still, still + way)
-        return (down[:, None] * across)[..., None]
+        return down[:, None] * across
 
 
 FOLDS = (0.6, 1.5)
@@ -314,15 +320,20 @@ SPREAD = 2.8
 def smooth_folds(smooth: Reals, drawn: Reals, step: float) -> None:
     """Smooth ``smooth`` [rows, columns, 2] px further where ``drawn``, the motion as drawn with
     samples ``step`` px apart, folds or stretches the picture."""
-    across = (drawn[:, 1:, 0] - drawn[:, :-1, 0]) / step
-    down = (drawn[1:, :, 1] - drawn[:-1, :, 1]) / step
-    rough = np.zeros(drawn.shape[:2], np.float32)
-    rough[:, :-1] = np.maximum(smoothstep(across, *FOLDS), smoothstep(-across, *STRETCHES))
-    rough[:-1] = np.maximum(rough[:-1], smoothstep(down, *FOLDS))
-    rough[:-1] = np.maximum(rough[:-1], smoothstep(-down, *STRETCHES))
-    left, top, columns, rows = cv2.boundingRect((rough > 0).astype(np.uint8))
+    across, down = np.zeros((2, *drawn.shape[:2]), np.float32)
+    to_right, to_below = cv2.split(drawn)
+    across[:, :-1] = (to_right[:, 1:] - to_right[:, :-1]) / step
+    down[:-1] = (to_below[1:] - to_below[:-1]) / step
+    uneven = (across > FOLDS[0]) | (across < -STRETCHES[0])
+    uneven |= (down > FOLDS[0]) | (down < -STRETCHES[0])
+    left, top, columns, rows = cv2.boundingRect(uneven.view(np.uint8))
     if columns == 0:
         return
+    found = (slice(top, top + rows), slice(left, left + columns))
+    rough = np.zeros(drawn.shape[:2], np.float32)
+    for run in (across[found], down[found]):
+        folds = np.maximum(smoothstep(run, *FOLDS), smoothstep(-run, *STRETCHES))
+        rough[found] = np.maximum(rough[found], folds)
     near = round(4 * SPREAD) + 4
     part = (
         slice(max(0, top - near), top + rows + near),
@@ -336,9 +347,10 @@ def smooth_folds(smooth: Reals, drawn: Reals, step: float) -> None:
 def streaked(smooth: Reals, step: float) -> Reals | None:
     """How much [rows, columns] the motion ``smooth`` [rows, columns, 2] px, with samples ``step``
     px apart, draws the picture's grain into streaks. None when nowhere."""
+    across, down = cv2.split(smooth)
     share = np.zeros(smooth.shape[:2], np.float32)
-    share[:, 1:-1] = smooth[:, :-2, 0] - smooth[:, 2:, 0]
-    share[1:-1] = np.maximum(share[1:-1], smooth[:-2, :, 1] - smooth[2:, :, 1])
+    share[:, 1:-1] = across[:, :-2] - across[:, 2:]
+    share[1:-1] = np.maximum(share[1:-1], down[:-2] - down[2:])
     share /= 2 * step
     if share.max() <= STREAKS[0]:
         return None

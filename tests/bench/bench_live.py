@@ -27,10 +27,11 @@ from dimcli.media import read_audio, read_frames
 from dimcli.models.checkpoint import load_dim
 from dimcli.models.dim.dim import DIM
 from dimcli.tracking.streaming import track_online
+from dimcli.web.messages import jpeg
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CLIP, PICTURE = EXAMPLES / "speaker.mp4", EXAMPLES / "listener.png"
-SIZE, QUALITY = 512, 85
+SIZE = 512
 EVENTS, CLIP_S = 20, 4.0
 
 
@@ -65,11 +66,10 @@ def drawer() -> Callable[[Floats], bytes]:
     """What draws a frame and encodes it."""
     reference, _ = read_reference(PICTURE)
     ready = renderer_for("arkit", "portrait", reference, SIZE).renderer
-    how = [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
 
     def draw(values: Floats) -> bytes:
         (frame,) = ready.render(values[None])
-        return cv2.imencode(".jpg", frame[..., ::-1], how)[1].tobytes()
+        return jpeg(frame)
 
     return draw
 

@@ -11,7 +11,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import HEAD
 from dimcli.jobs.render import read_reference, renderer_for
 from renderers.base import Reference
-from renderers.portrait.background import filled
+from renderers.portrait.background import MovingPerson, filled, over, person_part
 from renderers.portrait.portrait import PortraitRenderer
 
 TURNED = 12.0
@@ -128,3 +128,27 @@ def test_what_is_hidden_is_filled_in_from_around_it():
     assert np.array_equal(result[known], spoilt[known])
     assert np.abs(result - gradient)[~known].max() < 40
     assert np.abs(result - gradient)[~known].mean() < 15
+
+
+@pytest.mark.parametrize("room", [0, 9])
+def test_drawing_only_where_somebody_moves_gives_what_drawing_all_gives(room):
+    random = np.random.default_rng(3)
+    side = 150 + 2 * room
+    image, behind = random.integers(0, 255, (2, side, side, 3), dtype=np.uint8)
+    rows, columns = np.mgrid[:side, :side]
+    matte = np.clip(45 - np.hypot(rows - 60, columns - 85), 0, 1).astype(np.float32)
+    person = person_part(image, behind, matte)
+    inside = slice(room, side - room)
+    behind = np.ascontiguousarray(behind[inside, inside])
+    flow = 14 * cv2.GaussianBlur(random.normal(size=(150, 150, 2)).astype(np.float32), (0, 0), 9)
+    flow *= 8 * (rows[inside, inside] < 100)[..., None]
+    assert 5 < np.abs(flow).max() < 60
+    place = np.stack([columns, rows], -1)[inside, inside].astype(np.float32) + flow
+    whole = cv2.remap(person, place, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    view = over(person[inside, inside], behind)
+    before = view.copy()
+    MovingPerson(person, room, behind, cv2.INTER_CUBIC).draw(view, flow)
+    mixed = whole[..., :3] + (1 - whole[..., 3:]) * behind
+    assert np.abs(view - mixed.clip(0, 255)).max() <= 1.01
+    assert (view != before).any(-1).mean() > 0.1
+    assert np.array_equal(view[101:], before[101:])
