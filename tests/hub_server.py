@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LARGE = (".safetensors", ".bin")
 
 
@@ -26,6 +25,12 @@ class Hub:
     ranges: list[str] = field(default_factory=list)
     address: str = ""
 
+    @property
+    def commit(self) -> str:
+        """Follows from the files, as git's does."""
+        content = repr((sorted(self.files.items()), self.stated))
+        return hashlib.sha1(content.encode()).hexdigest()
+
     def info(self) -> dict:
         siblings = []
         for name, content in self.files.items():
@@ -39,7 +44,7 @@ class Hub:
         return {
             "id": self.repository,
             "modelId": self.repository,
-            "sha": COMMIT,
+            "sha": self.commit,
             "private": False,
             "tags": [],
             "downloads": 0,
@@ -81,7 +86,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
             if path == api or path.startswith(f"{api}/revision/"):
                 return self.send(json.dumps(hub.info()).encode(), with_body)
             name = path.rsplit("/", 1)[-1]
-            wanted = f"/{hub.repository}/resolve/{COMMIT}/{name}"
+            wanted = f"/{hub.repository}/resolve/{hub.commit}/{name}"
             if path != wanted or name not in hub.files:
                 return self.send(b"{}", with_body, status=404)
             return self.send_file(name, with_body)
@@ -105,7 +110,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
             self.send_response(206 if start else 200)
             self.send_header("Content-Length", str(len(content) - start))
             self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("X-Repo-Commit", hub.commit)
             self.send_header("Accept-Ranges", "bytes")
             if start:
                 last = len(content) - 1

@@ -58,7 +58,7 @@ def entries() -> list[Entry]:
     ]
     importable = [_importable(name, kind, home) for name, kind in KINDS.items()]
     fetchable = [_fetchable(name, facts, home) for name, facts in registry["fetchable"].items()]
-    fetched = [_fetched(folder) for folder in sorted(home.glob("runs/*")) if folder.is_dir()]
+    fetched = [_fetched(folder) for folder in sorted(home.glob("runs/[!.]*")) if folder.is_dir()]
     return bundled + importable + fetchable + fetched
 
 

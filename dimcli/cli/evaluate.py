@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from dimcli.cli import console
 from dimcli.cli.options import (
+    AudioTrackOption,
     DeviceOption,
     EngineOption,
     Job,
@@ -200,6 +201,7 @@ def measure(
             "generate-listener writes: measure its nods at pauses, too.",
         ),
     ] = False,
+    audio_track: AudioTrackOption = None,
     bootstrap: BootstrapOption = 1000,
     csv: Annotated[Path | None, typer.Option("--csv", help="CSV file to write.")] = None,
 ) -> Job:

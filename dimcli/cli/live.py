@@ -10,7 +10,14 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.generate import Attitude, WeightsOption
-from dimcli.cli.options import FaceOptions, Job, OutputOption, SeedOption, job
+from dimcli.cli.options import (
+    AudioTrackOption,
+    FaceOptions,
+    Job,
+    OutputOption,
+    SeedOption,
+    job,
+)
 
 if TYPE_CHECKING:
     from dimcli.jobs.live import LiveResult
@@ -61,6 +68,7 @@ def live(
     ] = None,
     subject: Annotated[str, typer.Option(help="The face's name in Unreal's Live Link.")] = "dim",
     camera: Annotated[int, typer.Option(min=0, max=99, help="Number of the camera.")] = 0,
+    audio_track: AudioTrackOption = None,
     weights: WeightsOption = "listener-live",
     attitude: Annotated[Attitude, typer.Option(help="How the listener feels.")] = "unknown",
     seed: SeedOption = 0,

@@ -12,6 +12,7 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import (
+    AudioTrackOption,
     EngineOption,
     JsonOption,
     SchedulerOption,
@@ -107,6 +108,7 @@ class Preparing(Working):
 
     shard: ShardOption = None
     store: StoreOption = "float32"
+    audio_track: AudioTrackOption = None
 
 
 def preparing(command: Callable[..., None]) -> Callable[..., None]:
@@ -117,11 +119,13 @@ def preparing(command: Callable[..., None]) -> Callable[..., None]:
 
 def run_prepare(corpus: "Corpus", output: Path, how: Preparing) -> None:
     """Make the data set, and say what is in it and what is not."""
-    from dimcli.data.corpora.preparing import HALF, STORED, Shard, prepare
+    from dimcli.data.corpora.preparing import HALF, STORED, TRACK, Shard, prepare
 
     started = time.monotonic()
     if how.store == HALF:
         corpus = replace(corpus, settings={**corpus.settings, STORED: HALF})
+    if how.audio_track is not None:
+        corpus = replace(corpus, settings={**corpus.settings, TRACK: how.audio_track})
     with new_data(output):
         with console.progress_display() as progress:
             prepared = prepare(

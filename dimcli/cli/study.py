@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import ForceOption, JsonOption, SeedOption
+from dimcli.cli.options import AudioTrackOption, ForceOption, JsonOption, SeedOption
 
 if TYPE_CHECKING:
     from dimcli.jobs.study import StudyScored
@@ -41,6 +41,7 @@ def make(
     title: Annotated[
         str, typer.Option(help="Heading of the page.")
     ] = "How do these listeners listen?",
+    audio_track: AudioTrackOption = None,
     consent: Annotated[
         Path | None, typer.Option(help="Text file of what participants agree to.")
     ] = None,
@@ -56,11 +57,12 @@ def make(
 ) -> None:
     """Make a page on which participants rate the videos of several methods, blind."""
     from dimcli.jobs.study import PAGE, PUBLIC, StudyOptions, make_study
+    from dimcli.media import audio_track as audio_track_of
 
     options = StudyOptions(
         methods, output, speaker, pairs, checks, seed, title, consent, post, code, force
     )
-    with console.progress_display() as progress:
+    with audio_track_of(audio_track), console.progress_display() as progress:
         made = make_study(options, progress)
     for remark in made.remarks:
         console.say(f"note: {remark}")

@@ -2,7 +2,7 @@
 
 What is fetched is compared with the hashes that the registry pins (of its names) or that the hub
 states for it, and noted in the manifest of the user's folder. Downloads that were interrupted go on
-where they stopped.
+where they stopped. What was fetched before stays as it was until the new is whole.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import weights
 from dimcli.core import manifest
+from dimcli.core.documents import read_text
 from dimcli.core.errors import InputError, MissingDependencyError
 from dimcli.models.checkpoint import CONFIG, METRICS, MODEL
 from dimcli.models.registry import read_config
 
 CARD = "README.md"
 RUN_FILES = (CONFIG, MODEL, CARD, METRICS)
+CARD_BYTES = 1_000_000
 TENSORS = (MODEL, "pytorch_model.bin")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -57,23 +60,40 @@ def fetch(name: str, *, revision: str | None = None, token: str | None = None) -
     hub = _library()
     try:
         info = hub.HfApi(token=token).model_info(repository, revision=revision, files_metadata=True)
-        if not any(one.rfilename in TENSORS and one.rfilename in files for one in info.siblings):
-            raise InputError(f"{name}: has no {MODEL}; it is not weights that dim can use")
-        hub.snapshot_download(
-            repository, revision=info.sha, local_dir=folder, allow_patterns=list(files), token=token
-        )
-    except InputError:
-        raise
     except Exception as error:  # the library has had three HTTP clients, with kinds of their own
         raise InputError(f"{name}: cannot be fetched ({_reason(error)})") from None
-    present = [folder / file for file in files if (folder / file).is_file()]
-    _compare(name, info, folder, present, foreign["sha256"] if foreign else {})
-    if foreign is None:
+    stated = {one.rfilename: one for one in info.siblings if one.rfilename in files}
+    if not any(file in TENSORS for file in stated):
+        raise InputError(f"{name}: has no {MODEL}; it is not weights that dim can use")
+    pinned = foreign["sha256"] if foreign else {}
+    there = [file for file in files if (folder / file).is_file()]
+    if set(there) != set(stated) or _damaged(folder, stated, pinned):
+        arriving = folder.with_name(f".{folder.name}.arriving")
         try:
-            read_config(folder / CONFIG)
-        except InputError:
-            shutil.rmtree(folder)  # no run, so it must not be found by its name
-            raise
+            hub.snapshot_download(
+                repository,
+                revision=info.sha,
+                local_dir=arriving,
+                allow_patterns=list(files),
+                token=token,
+            )
+        except Exception as error:
+            raise InputError(f"{name}: cannot be fetched ({_reason(error)})") from None
+        if damaged := _damaged(arriving, stated, pinned):
+            damaged.unlink(missing_ok=True)
+            whose = "the published file's" if damaged.name in pinned else "the hub's"
+            raise InputError(
+                f"{name}: {damaged.name} arrived damaged (its hash differs from {whose}); "
+                "fetch it again"
+            )
+        if foreign is None:
+            try:
+                read_config(arriving / CONFIG)
+            except InputError:
+                shutil.rmtree(arriving)  # no run, so there is nothing to go on with
+                raise
+        _replace(folder, arriving, stated)
+    present = [folder / file for file in stated]
     manifest.record(home, present)
     return Fetched(folder, sum(path.stat().st_size for path in present))
 
@@ -92,7 +112,7 @@ def push(run: Path, repository: str, *, private: bool = False, token: str | None
     hub = _library()
     api = hub.HfApi(token=token)
     card = run / CARD
-    content = card.read_text(encoding="utf-8") if card.is_file() else _card(run, config)
+    content = read_text(card, "card", CARD_BYTES) if card.is_file() else _card(run, config)
     if not content.startswith("---"):
         content = f"---\nlibrary_name: dim\ntags: [dyadic-interaction]\n---\n\n{content}"
     try:
@@ -128,28 +148,38 @@ def _reason(error: Exception) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _compare(
-    name: str, info: Any, folder: Path, present: list[Path], pinned: dict[str, str]
-) -> None:
-    """Every file against the hash that is ``pinned`` or that the hub states; a wrong one is
-    deleted."""
-    stated = {one.rfilename: one for one in info.siblings}
-    for path in present:
-        file = stated.get(path.relative_to(folder).as_posix())
-        if file is None:  # of an earlier revision
+def _damaged(folder: Path, stated: dict[str, Any], pinned: dict[str, str]) -> Path | None:
+    """A file in ``folder`` that is not what it must be; None where there is none."""
+    return next(
+        (
+            folder / name
+            for name, file in stated.items()
+            if not _is_whole(folder / name, file, pinned)
+        ),
+        None,
+    )
+
+
+def _is_whole(path: Path, stated: Any, pinned: dict[str, str]) -> bool:
+    """Whether a file hashes to what is ``pinned`` or what the hub states for it."""
+    if not path.is_file():
+        return False
+    if path.name in pinned or stated.lfs is not None:
+        return manifest.sha256(path) == pinned.get(path.name, stated.lfs and stated.lfs.sha256)
+    return _git_hash(path) == str(stated.blob_id)
+
+
+def _replace(folder: Path, arriving: Path, files: Iterable[str]) -> None:
+    """Give the ``files`` that have arrived, and no others, the place of what was fetched before."""
+    for path in arriving.iterdir():
+        if path.is_file() and path.name not in files:  # of a download that was interrupted
             path.unlink()
-            continue
-        if path.name in pinned or file.lfs is not None:
-            whole = manifest.sha256(path) == pinned.get(path.name, file.lfs and file.lfs.sha256)
-        else:
-            whole = _git_hash(path) == file.blob_id
-        if not whole:
-            path.unlink()
-            whose = "the published file's" if path.name in pinned else "the hub's"
-            raise InputError(
-                f"{name}: {path.name} arrived damaged (its hash differs from {whose}); "
-                "fetch it again"
-            )
+    before = folder.with_name(f".{folder.name}.before")
+    shutil.rmtree(before, ignore_errors=True)
+    if folder.is_dir():
+        folder.rename(before)
+    arriving.rename(folder)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _git_hash(path: Path) -> str:

@@ -154,10 +154,9 @@ def read_audio(path: Path, rate: int = 16000, *, channel: int | None = None) -> 
     if track is None:
         return np.zeros(0, np.float32)
     samples = _decode_sound(path, track, rate, channel)
-    if channel is None and is_silent(samples):
-        first = _decode_sound(path, track, rate, 0)
-        if not is_silent(first):
-            return first
+    if channel is None and track.channels > 1 and is_silent(samples):
+        del samples  # or two sounds of half a gigabyte are in memory
+        return _decode_sound(path, track, rate, 0)
     return samples
 
 
@@ -173,8 +172,7 @@ def _peak(samples: Floats) -> float:
 
 def _decode_sound(path: Path, track: SoundTrack, rate: int, channel: int | None) -> Floats:
     aligned = f"aresample={rate}:async=1:first_pts=0"
-    if channel is not None:
-        aligned += f",pan=mono|c0=c{channel}"
+    aligned = f"{aligned},pan=mono|c0=c{channel}" if channel is not None else track.mixing + aligned
     decoding = command(
         *("-v", "error", *reading(path), "-map", f"0:a:{track.index}", "-af", aligned, "-ac", "1"),
         *("-t", str(limits.SOUND_S + 1), "-f", "f32le", "pipe:1"),
@@ -229,8 +227,8 @@ class VideoWriter:
 
     The file appears under its name only when the block ends without an exception. Pictures with
     an odd side get their last row or column repeated, because players want even sizes.
-    Sound is cut, or padded with silence, to the length of the picture within half a frame. The
-    ``comment`` tag says that the video is synthetic.
+    Sound is cut, or padded with silence, to the length of the picture within half a frame; of more
+    than two channels it becomes stereo. The ``comment`` tag says that the video is synthetic.
     """
 
     def __init__(
@@ -337,7 +335,8 @@ class VideoWriter:
                 *("-v", "error", "-i", source_url(self._silent), *reading(source)),
                 *("-map", "0:v", "-map", f"1:a:{track.index}", "-c:v", "copy"),
                 *("-c:a", "libopus" if self._webm else "aac", "-b:a", "160k"),
-                *("-af", f"aresample=async=1:first_pts=0,{length}"),
+                *("-af", f"{track.mixing}aresample=async=1:first_pts=0,{length}"),
+                *("-ac", "1" if track.channels == 1 or track.mixing else "2"),
                 *(*self._tags(), source_url(self._temporary)),
             )
         )

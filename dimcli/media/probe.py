@@ -33,6 +33,8 @@ _PLAYLISTS = {
     b"v=0": "a session description (SDP)",
     b"[playlist]": "a playlist",
 }
+_MOST_PLACED = 8
+"""Channels: 7.1, the most that ffmpeg places by their number and its encoders take."""
 _PQ, _HLG = 16, 18  # transfer functions as ITU-T H.273 numbers them
 
 
@@ -62,6 +64,16 @@ class SoundTrack:
     """From 0, among the sound tracks."""
     duration_s: float | None
     """Its length, where the file says it exactly."""
+    channels: int = 1
+
+    @property
+    def mixing(self) -> str:
+        """The filter that comes before others where ffmpeg does not know which loudspeakers so many
+        channels are for: their mean; else ''."""
+        if self.channels <= _MOST_PLACED:
+            return ""
+        parts = "+".join(f"{1 / self.channels:.6f}*c{at}" for at in range(self.channels))
+        return f"pan=mono|c0={parts},"
 
 
 def _is_cut_short(path: Path) -> bool:
@@ -358,7 +370,7 @@ def sound_track(path: Path) -> SoundTrack | None:
             f"{limits.SOUND_S / 3600:.0f}; cut the file"
         )
     _check_stops(path, "sound", place)
-    return SoundTrack(index, duration if exact else None)
+    return SoundTrack(index, duration if exact else None, channels)
 
 
 def has_audio(path: Path) -> bool:

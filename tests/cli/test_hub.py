@@ -174,6 +174,38 @@ def test_a_repository_that_is_no_run_leaves_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("files", "stated", "reason"),
+    [
+        ({"config.yaml": b"- a list\n", "model.safetensors": b"x"}, {}, "config.yaml"),
+        ({"model.safetensors": b"x"}, {"model.safetensors": "0" * 64}, "arrived damaged"),
+        ({"setup.py": b""}, {}, "has no model.safetensors"),
+    ],
+)
+def test_a_new_revision_that_cannot_be_used_leaves_the_old_one(
+    run_files: dict[str, bytes],
+    tmp_path: Path,
+    files: dict[str, bytes],
+    stated: dict[str, str],
+    reason: str,
+) -> None:
+    folder = tmp_path / "runs" / "somebody--listener"
+    with serving(Hub(NAME, dict(run_files))) as hub:
+        assert dim_with_hub(tmp_path, hub, "weights", "fetch", NAME).returncode == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    with serving(Hub(NAME, files, stated=stated)) as hub:
+        ended = dim_with_hub(tmp_path, hub, "weights", "fetch", NAME)
+    assert ended.returncode == 2
+    assert reason in ended.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+    changed = {**run_files, "README.md": b"# Another\n"}
+    with serving(Hub(NAME, changed)) as hub:
+        assert dim_with_hub(tmp_path, hub, "weights", "fetch", NAME).returncode == 0
+    assert (folder / "README.md").read_bytes() == b"# Another\n"
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+@pytest.mark.slow
 def test_an_unknown_repository_is_one_line(tmp_path: Path, dim: Dim) -> None:
     with serving(Hub(NAME, {})) as hub:
         ended = dim_with_hub(tmp_path, hub, "weights", "fetch", "nobody/nothing")

@@ -12,6 +12,7 @@ import pytest
 from dimcli.cli import generate, live, motion
 from dimcli.data.gains import NAMES, Gains
 from dimcli.media.probe import chosen_track
+from tests.fuzz.commands import tree
 
 RENAMED = {
     "speaker": "source",
@@ -76,3 +77,20 @@ def test_every_option_reaches_its_parameter(
         given["gains"] = Gains(**gains)
     expected = {(RENAMED | own_names).get(option, option): value for option, value in given.items()}
     assert {name: arrived.get(name) for name in expected} == expected
+
+
+WITHOUT_SOUND = {
+    *("convert", "export", "train-vq", "pretrain", "finetune", "train", "train-renderer", "eval"),
+    *("table", "serve", "doctor", "prepare synthetic", "study score", "weights list"),
+    *("weights show", "weights import", "weights fetch", "weights verify", "weights push"),
+}
+"""Commands that read no sound out of a file that somebody names."""
+
+
+def test_every_command_that_reads_sound_takes_the_number_of_its_track() -> None:
+    given = {
+        " ".join(words)
+        for words, options in tree().items()
+        if any("--audio-track" in option.flags for option in options)
+    }
+    assert given == {" ".join(words) for words in tree()} - WITHOUT_SOUND

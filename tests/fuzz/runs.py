@@ -28,7 +28,7 @@ SECONDS, MEGABYTES, LINE = 60.0, 2000, 300
 """What a run may take, and the longest line it may say."""
 PROGRESS = re.compile(
     r"(note: |wrote |evaluated |scored |fetched |imported |pushed |step \d+|\d+ of \d+ whole)"
-    r"|.* \.\.\.$|.*: \d+( of \d+)?$|failed, \d+ of \d+:$|  .*: "
+    r"|.* \.\.\.$|.*: \d+( of \d+(, about .* left)?)?$|failed, \d+ of \d+:$|  .*: "
     r"|No gain: |.* is nearer to "
 )
 """What a command says besides its last line."""

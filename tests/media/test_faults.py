@@ -148,6 +148,18 @@ def test_stereo_of_opposite_phase_is_not_silent(tmp_path):
     assert np.abs(heard).max() > 0.4
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 6, 12, 63])
+def test_sound_of_any_number_of_channels_is_read_and_copied(tmp_path, channels, suffix):
+    tone = 0.1 * np.sin(np.arange(8000) * 0.1)
+    path = write_wav(tmp_path / "many.wav", np.repeat(tone, channels), channels=channels)
+    assert np.abs(read_audio(path)).max() > 0.09
+    with VideoWriter(tmp_path / f"out{suffix}", fps=25, audio_from=path) as writer:
+        for _ in range(10):
+            writer.write(np.zeros((48, 64, 3), np.uint8))
+    assert np.abs(read_audio(writer.path)).max() > 0.05
+
+
 def test_the_flagged_sound_track_is_read_or_the_one_that_is_asked_for(made, tmp_path):
     path = tmp_path / "tracks.mkv"
     ffmpeg(

@@ -28,10 +28,13 @@ from dimcli.data.clip import SPLITS, ClipRecord
 from dimcli.data.store import CONVERSATIONS, DatasetInfo
 from dimcli.data.workers import HERE, Engine, each_done
 from dimcli.data.writer import Dyads, Skipped, Span, StoreWriter, clips_of_notes, joined
+from dimcli.media import audio_track
 
 SHARDS = "shards"
 STORED, HALF = "store", "float16"
 """The setting of a corpus whose audio features are kept in 16 bits."""
+TRACK = "audio_track"
+"""The setting of a corpus of which another sound track is read than the files' default."""
 RECIPE_VERSION = 1
 """Goes up whenever the same corpus and settings would give other data."""
 
@@ -158,7 +161,8 @@ def prepare(
     failed: dict[str, str] = {}
     there = len(mine) - len(todo)
     progress("conversations", there, len(mine))
-    calls = [(_make_one, (writer, job, recipe)) for job in todo]
+    track = corpus.settings.get(TRACK)
+    calls = [(_make_one, (writer, job, recipe, track)) for job in todo]
     try:
         with closing(each_done(calls, engine)) as results:
             for done, (name, reason) in enumerate(results, start=there + 1):
@@ -252,10 +256,13 @@ def _is_there(writer: StoreWriter, job: Job, recipe: str) -> bool:
     return notes.get("job") == job.key
 
 
-def _make_one(writer: StoreWriter, job: Job, recipe: str) -> tuple[str, str | None]:
+def _make_one(
+    writer: StoreWriter, job: Job, recipe: str, track: int | None
+) -> tuple[str, str | None]:
     """Make and write one conversation; its name, and the reason if it failed."""
     try:
-        dyads = job.make()
+        with audio_track(track):
+            dyads = job.make()
     except InputError as error:
         return job.conversation, str(error)
     except Exception as error:  # one conversation's surprise must not end the others' work

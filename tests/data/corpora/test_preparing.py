@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -21,11 +22,12 @@ from dimcli.audio import AudioEncoder
 from dimcli.core import limits
 from dimcli.core.errors import DimError, InputError
 from dimcli.core.files import temporary_beside
-from dimcli.data.corpora.preparing import Corpus, Job, Shard, file_name, prepare
+from dimcli.data.corpora.preparing import TRACK, Corpus, Job, Shard, file_name, prepare
 from dimcli.data.corpora.tables import columns_of, read_table, read_turns
 from dimcli.data.store import ClipStore
 from dimcli.data.workers import Engine
 from dimcli.data.writer import Dyads, Span
+from dimcli.media import read_audio
 from tests import corpora
 
 
@@ -66,6 +68,22 @@ def corpus(count: int = 12, **changes: object) -> Corpus:
         "licence": "none",
     }
     return Corpus(**(fields | changes))
+
+
+def loudest(path: Path) -> Dyads:
+    raise InputError(f"{np.abs(read_audio(path)).max():.1f}")
+
+
+def test_a_corpus_is_heard_by_the_sound_track_that_is_asked_for(tmp_path: Path) -> None:
+    corpora.tone(tmp_path / "loud.wav", 0.5, hertz=(200.0, 0.0))
+    sounds = ("-i", tmp_path / "loud.wav", "-f", "lavfi", "-i", "anullsrc=r=16000:cl=mono:d=0.5")
+    corpora.ffmpeg(*sounds, "-map", "0", "-map", "1", "-c:a", "flac", tmp_path / "two.mka")
+    jobs = [Job("a", "train", partial(loudest, tmp_path / "two.mka"))]
+    for track, level in ((None, r"0\.[1-9]"), (1, r"0\.[1-9]"), (2, r"0\.0")):
+        wanted = corpus(jobs=jobs, settings={} if track is None else {TRACK: track})
+        (skip,) = prepare(wanted, tmp_path / f"data-{track}").skipped
+        assert re.fullmatch(level, skip.reason)
+    assert corpus(settings={TRACK: 2}).recipe() != corpus().recipe()
 
 
 def test_what_fails_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
