@@ -14,8 +14,10 @@ from dimcli.live.session import LiveFrame, Session
 Drawn = TypeVar("Drawn")
 
 TICK_S = 0.008
-BEHIND = 3
-"""So many frames may wait to be drawn; of more, the oldest are not drawn."""
+LATE_S = 0.06
+"""A frame that is so much later than it was due is not drawn, if there is a newer one."""
+STRAINED_S = 1.0
+"""So long after a frame was not drawn fewer pictures are tracked."""
 AHEAD_S = 0.5
 """Sound that runs further ahead of the clock is left out: its source's clock is faster than ours,
 or held it up."""
@@ -30,7 +32,8 @@ class Loop(Generic[Drawn]):
 
     Three threads: one tracks the newest picture, one answers, one draws. numpy, OpenCV, torch and
     the tracker's networks let go of the interpreter while they work, so that two cores are used.
-    Frames that come too late to be drawn are given out without a picture; the clock goes on.
+    Frames that come too late to be drawn are given out without a picture; the clock goes on. While
+    that happens every other moment of the tracker's is left to those who draw.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Loop(Generic[Drawn]):
         self._noticed: deque[tuple[Floats | None, float]] = deque()
         self._picture: tuple[Picture | Callable[[], Picture], float] | None = None
         self._due: deque[LiveFrame] = deque()
+        self._strained_until = 0.0
         self._ended = False
         self._changed = threading.Condition()
         self._session = threading.Lock()
@@ -125,8 +129,13 @@ class Loop(Generic[Drawn]):
                 if self._ended or self._picture is None:
                     return
                 (picture, time_s), self._picture = self._picture, None
+            began = time.monotonic()
             values = self.session.track(picture() if callable(picture) else picture)
             self._noticed.append((values, time_s))
+            ended = time.monotonic()
+            if ended < self._strained_until:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._ended, ended - began)
 
     def _answer(self) -> None:
         until = self.now_s
@@ -160,9 +169,12 @@ class Loop(Generic[Drawn]):
                 if self._ended:
                     return
                 frame = self._due.popleft()
-                late = len(self._due) >= BEHIND
+                newest = not self._due
             drawn = None
             if self._draw is not None:
-                self.undrawn += late
-                drawn = None if late else self._draw(frame.values)
+                if newest or self.now_s - frame.time_s - self.session.delay_s < LATE_S:
+                    drawn = self._draw(frame.values)
+                else:
+                    self.undrawn += 1
+                    self._strained_until = time.monotonic() + STRAINED_S
             self._shown(frame, drawn)

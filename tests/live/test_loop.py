@@ -72,6 +72,43 @@ def test_frames_come_in_order_and_at_their_times_also_when_drawing_is_slow(sessi
     loop.close()
 
 
+def test_frames_that_all_come_late_are_drawn_all_the_same(session):
+    answered, came = session.advance, []
+    session.advance = lambda now_s: answered(now_s - 0.3)
+    with Loop(session, lambda frame, drawn: came.append(drawn), draw=lambda values: "drawn"):
+        ends = time.monotonic() + 20
+        while came.count("drawn") < 5 and time.monotonic() < ends:
+            time.sleep(0.02)
+    assert came.count("drawn") >= 5
+
+
+def test_less_is_tracked_while_drawing_is_too_slow(session):
+    tracked = []
+
+    def slowly(values):
+        time.sleep(0.1)
+
+    def look():
+        began = time.monotonic()
+        time.sleep(0.01)
+        tracked.append((began, time.monotonic()))
+        return np.zeros((8, 8, 3), np.uint8)
+
+    with Loop(session, lambda frame, drawn: None, draw=slowly) as loop:
+        ends = time.monotonic() + 20
+        while not loop.undrawn and time.monotonic() < ends:
+            time.sleep(0.01)
+        began = time.monotonic()
+        while time.monotonic() < began + 1:
+            loop.see(look)
+            time.sleep(0.001)
+        took = time.monotonic() - began
+    busy = sum(end - start for start, end in tracked if start > began)
+    assert loop.undrawn
+    assert tracked
+    assert busy < 0.7 * took
+
+
 @pytest.mark.parametrize("part", ["track", "advance", "draw", "shown"])
 def test_a_fault_of_one_part_is_told_once_and_ends_all(session, monkeypatch, part):
     def broken(*_):
