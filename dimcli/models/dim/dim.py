@@ -277,7 +277,10 @@ class DIM(nn.Module):
 
     def encode_role(self, role: str, dyad: Dyad, visible: Tensor) -> Tensor:
         """Equation 4 and the role's encoder: features [B, N, D]; only ``visible`` [B, N] read."""
-        if role not in self.branches:  # what stands where this role is not visible replaces it
+        hidden = role not in self.branches
+        if torch.is_inference_mode_enabled():  # in training the encoder has a gradient, if zero
+            hidden |= not visible.any()
+        if hidden:  # what stands where this role is not visible replaces it
             return self.absent_token[role].expand(*visible.shape, -1)
         if self.inputs[role] == "codes":
             features = self._fed_vectors(role, dyad)

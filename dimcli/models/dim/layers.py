@@ -6,8 +6,10 @@ Axes: B batch, N steps, D features.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,15 +19,14 @@ from torch.utils.checkpoint import checkpoint
 from dimcli.audio import MEL_DIM
 from dimcli.models.dim.config import DIMRun
 
+Made = TypeVar("Made")
+
 
 def sinusoidal_positions(steps: int, width: int, like: Tensor) -> Tensor:
     """Sinusoidal positions over time, [steps, width], on ``like``'s device; float32 at least, so
     that what they are added to stays so under autocast."""
-    position = torch.arange(steps, device=like.device, dtype=torch.float32)[:, None]
-    frequency = torch.arange(0, width, 2, device=like.device, dtype=torch.float32)
-    angle = position * torch.exp(frequency * (-math.log(10000.0) / width))
-    table = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
-    return table[:, :width].to(torch.promote_types(like.dtype, torch.float32))
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    return _kept(_positions)(steps, width, like.device, dtype)
 
 
 def attention_mask(visible: Tensor, causal: bool = False) -> Tensor:
@@ -34,13 +35,37 @@ def attention_mask(visible: Tensor, causal: bool = False) -> Tensor:
     A step always reads itself: a step that nothing may read (masked, or padding) then has finite
     features, which the caller throws away.
     """
-    steps = visible.shape[1]
-    step = torch.arange(steps, device=visible.device)
-    distance = step[:, None] - step[None, :]
-    allowed = visible[:, None, :] | (distance == 0)
+    itself, past = _kept(_order)(visible.shape[1], visible.device)
+    allowed = visible[:, None, :] | itself
     if causal:
-        allowed = allowed & (distance >= 0)
+        allowed = allowed & past
     return allowed[:, None]
+
+
+def _positions(steps: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    position = torch.arange(steps, device=device, dtype=torch.float32)[:, None]
+    frequency = torch.arange(0, width, 2, device=device, dtype=torch.float32)
+    angle = position * torch.exp(frequency * (-math.log(10000.0) / width))
+    table = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+    return table[:, :width].to(dtype)
+
+
+def _order(steps: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Whether a step is another one, and whether it is that or before it: bool [N, N] each."""
+    step = torch.arange(steps, device=device)
+    distance = step[:, None] - step[None, :]
+    return distance == 0, distance >= 0
+
+
+_KEPT: dict[Callable[..., Any], Callable[..., Any]] = {
+    make: lru_cache(maxsize=64)(make) for make in (_positions, _order)
+}
+
+
+def _kept(make: Callable[..., Made]) -> Callable[..., Made]:
+    """``make``, which in a stream is asked for the same few tables at every step; those of
+    inference are of no use to training."""
+    return _KEPT[make] if torch.is_inference_mode_enabled() else make
 
 
 class LocalMixing(nn.Module):
