@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -243,6 +244,9 @@ class VideoWriter:
         """``size`` (width, height) of the frames; by default that of the first one."""
         self.path = check_video_output(path, force=force)
         self.frames = 0
+        """The length so far, in frames."""
+        self._times: list[int] = []  # the frame from which each picture is shown
+        self._last: Picture | None = None
         self._fps = fps
         self._size = size
         self._audio_from = audio_from
@@ -309,21 +313,61 @@ class VideoWriter:
             pour(np.ascontiguousarray(padded).data.cast("B"), self._child.pipe)
         except BrokenPipeError:
             raise InputError(f"{self.path}: cannot be written ({self._child.wait()})") from None
+        self._times.append(self.frames)
+        self._last = frame
         self.frames += 1
 
+    def hold(self, frames: int = 1) -> None:
+        """Show the frame before, of which there must be one, for so many ``frames`` more. Nothing
+        is encoded for them, so that who is late catches up."""
+        assert self._last is not None
+        self.frames += frames
+
     def _finish(self) -> None:
-        if self._child is None:
+        if self._child is None or self._last is None:
             raise DimError(f"{self.path}: no frames to write")
+        if self._times[-1] < self.frames - 1:  # players show a last picture for one frame
+            self.frames -= 1
+            self.write(self._last)
         self._child.pipe.close()
         complaint = self._child.wait()
         if complaint:
             raise InputError(f"{self.path}: cannot be written ({complaint})")
+        if len(self._times) < self.frames:
+            self._spread()
         track = sound_track(self._audio_from) if self._audio_from is not None else None
         if track is None or self._audio_from is None:
             self._silent.replace(self._temporary)
         else:
             self._add_sound(self._audio_from, track)
         self._check_written()
+
+    def _spread(self) -> None:
+        """Give the coded pictures, which follow each other, their own times."""
+        even = self._silent.with_name(f"even{self.path.suffix}")
+        self._silent.replace(even)
+
+        def moved(time: int | None, base: Fraction) -> int:
+            number = round((time or 0) * base * fps)  # before 0: decoded before anything is shown
+            return round((self._times[number] if number > 0 else number) / (fps * base))
+
+        fps = Fraction(rate_text(self._fps))
+        options = {"movflags": "faststart"} if not self._webm else {}
+        with (
+            av.open(source_url(even)) as coded,
+            av.open(source_url(self._silent), "w", options=options) as timed,
+        ):
+            timed.metadata.update(coded.metadata)
+            stream = coded.streams.video[0]
+            copied = timed.add_stream_from_template(stream)
+            for packet in coded.demux(stream):
+                if packet.size:
+                    assert stream.time_base is not None
+                    packet.pts = moved(packet.pts, stream.time_base)
+                    packet.dts = moved(packet.dts, stream.time_base)
+                    packet.stream = copied
+                    timed.mux(packet)
+        even.unlink()
 
     def _add_sound(self, source: Path, track: SoundTrack) -> None:
         # a second pass, because only now is the length known; half a frame more, because sound
@@ -348,7 +392,7 @@ class VideoWriter:
             )
 
     def _check_written(self) -> None:
-        """Raise InputError unless the file holds every frame: a child that ends well may still have
+        """Raise InputError unless the file holds every picture: a child that ends well may have
         written less than it was given."""
         try:
             with av.open(source_url(self._temporary)) as container:
@@ -358,9 +402,10 @@ class VideoWriter:
                 )
         except (av.FFmpegError, IndexError):
             written = 0
-        if written != self.frames:
+        if written != len(self._times):
             raise InputError(
-                f"{self.path}: cannot be written (ffmpeg wrote {written} of {self.frames} frames)"
+                f"{self.path}: cannot be written (ffmpeg wrote {written} of {len(self._times)} "
+                "frames)"
             )
 
     def __exit__(

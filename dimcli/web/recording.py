@@ -39,7 +39,7 @@ class Recording:
         self._sounding = threading.Lock()
         self._frames: queue.Queue[tuple[int, Picture] | None] = queue.Queue(WAITING_FRAMES)
         self._error, self._ended = "", False
-        self._written = 0
+        self._frame = self._written = 0
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
 
@@ -75,7 +75,8 @@ class Recording:
             while self._camera and self._camera[0][0] <= time_s:
                 self._panel = self._camera.popleft()[1]
             picture = np.hstack([self._panel, picture])
-        with suppress(queue.Full):  # then the one before is shown again
+        self._frame = index + 1
+        with suppress(queue.Full):  # then the one before is shown for longer
             self._frames.put_nowait((index, picture))
 
     def camera_off(self) -> None:
@@ -102,16 +103,18 @@ class Recording:
         with tempfile.NamedTemporaryFile(suffix=".wav") as sound:
             try:
                 with VideoWriter(self._path, fps=self._fps, audio_from=Path(sound.name)) as video:
-                    before: Picture | None = None
                     while (due := self._frames.get()) is not None:
                         index, picture = due
-                        while self._written < index:  # what was not drawn in time
-                            video.write(picture if before is None else before)
-                            self._written += 1
-                        if self._written == index:
+                        if not video.frames:
                             video.write(picture)
-                            self._written += 1
-                        before = picture
+                        # what was not drawn in time; encoding it would put off the end more and
+                        # more on a computer that is too slow
+                        video.hold(max(0, index - video.frames))
+                        if video.frames == index:
+                            video.write(picture)
+                    if video.frames:
+                        video.hold(max(0, self._frame - video.frames))
+                    self._written = video.frames
                     with self._sounding:
                         self._sound.seek(0)
                         heard = np.frombuffer(self._sound.read(), np.int16)

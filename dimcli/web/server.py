@@ -86,6 +86,8 @@ class Site:
         finally:
             work.cancel()
             await self.shelf.close()
+            if self.room is not None:
+                await self.room.close()
 
     async def status(self, request: Request) -> Response:
         """What the page shows before anything is begun."""

@@ -43,6 +43,7 @@ class Room:
     def __init__(self, make: MakeSession, faces: dict[str, Path], shelf: Shelf) -> None:
         self.make, self.faces, self.shelf = make, faces, shelf
         self.sessions = 0
+        self._endings: set[asyncio.Task[None]] = set()
 
     async def join(self, socket: WebSocket) -> None:
         """A session from its beginning to its end."""
@@ -65,6 +66,31 @@ class Room:
             await _close(socket, _refusal(error))
             if not isinstance(error, DimError):
                 raise
+
+    def end_recording(
+        self, name: str, recording: Recording, told: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Let what is still to be written of a recording be written, whatever becomes of its
+        session; ``told`` is given the messages about it."""
+        ending = asyncio.create_task(self._end_recording(name, recording, told))
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+    async def _end_recording(
+        self, name: str, recording: Recording, told: Callable[[dict[str, Any]], None]
+    ) -> None:
+        try:
+            length_s, error = await asyncio.to_thread(recording.finish), ""
+        except RuntimeError as fault:
+            length_s, error = 0.0, str(fault)
+            told({"type": "note", "text": error[:300]})
+        self.shelf.end_recording(name, length_s, error)
+        told({"type": "recording", "id": name, "on": False, "duration_s": length_s})
+
+    async def close(self) -> None:
+        """Wait until all recordings are written."""
+        while self._endings:
+            await asyncio.wait(self._endings)
 
 
 def _refusal(error: Exception) -> RefusedError:
@@ -157,13 +183,13 @@ class _Talk:
             for each in ended:
                 each.result()
         finally:
+            self._stop_recording()  # before anything that is waited for, and may be cancelled
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._fault.cancel()
             if self._talk is not None:
                 await asyncio.to_thread(self._talk.close)
-            await self._stop_recording()
 
     # what comes in
 
@@ -371,7 +397,7 @@ class _Talk:
 
     async def _record(self, message: dict[str, Any]) -> None:
         if message.get("on") is not True:
-            await self._stop_recording()
+            self._stop_recording()
             return
         if self._face is None or self._talk is None:
             raise RefusedError(messages.AGAINST_RULES, "record: this session draws no frames")
@@ -392,17 +418,10 @@ class _Talk:
         self._recording = name, recording
         self._put({"type": "recording", "id": name, "on": True})
 
-    async def _stop_recording(self) -> None:
-        if self._recording is None:
-            return
-        (name, recording), self._recording = self._recording, None
-        try:
-            length_s, error = await asyncio.to_thread(recording.finish), ""
-        except RuntimeError as fault:
-            length_s, error = 0.0, str(fault)
-            self._put({"type": "note", "text": error[:300]})
-        self._room.shelf.end_recording(name, length_s, error)
-        self._put({"type": "recording", "id": name, "on": False, "duration_s": length_s})
+    def _stop_recording(self) -> None:
+        if self._recording is not None:
+            (name, recording), self._recording = self._recording, None
+            self._room.end_recording(name, recording, self._put)
 
     # what goes out
 
@@ -464,5 +483,5 @@ class _Talk:
                 self._recording is not None
                 and self._talk.now_s - self._recording[1].start_s > limits.RECORDING_S
             ):
-                await self._stop_recording()
+                self._stop_recording()
             self._shown, self._lateness, last = 0, 0.0, now

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -54,6 +55,37 @@ def test_an_odd_size_repeats_the_last_row_and_column(tmp_path):
     assert back[0].shape == (48, 64, 3)
     assert np.abs(back[0][:47, :63].astype(int) - frames[0]).mean() < 3
     assert np.abs(back[0][47].astype(int) - back[0][46]).mean() < 4
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_a_frame_that_is_held_is_shown_for_longer_and_not_coded_again(tmp_path, tone, suffix):
+    frames = smooth_frames(30)
+    path = tmp_path / f"out{suffix}"
+    with media.VideoWriter(path, fps=25, audio_from=tone) as writer:
+        for index in (0, 1, 2, 7, 8, 9, 25):
+            if index > writer.frames:
+                writer.hold(index - writer.frames)
+            writer.write(frames[index])
+        writer.hold(4)
+        assert writer.frames == 30
+    shown = np.stack(list(media.read_frames(path, fps=25))).astype(float)
+    expected = [0, 1, 2, 2, 2, 2, 2, 7, 8, *[9] * 16, *[25] * 5]
+    assert len(shown) == 30
+    assert np.abs(shown - np.stack([frames[index] for index in expected])).mean(
+        axis=(1, 2, 3)
+    ) == pytest.approx(0, abs=2)
+    with av.open(str(path)) as container:
+        assert sum(bool(packet.size) for packet in container.demux(video=0)) == 8
+    assert len(media.read_audio(path)) / 16000 == pytest.approx(30 / 25, abs=0.03)
+    assert media.SYNTHETIC_TAG in report(path)
+
+
+def test_a_held_frame_without_sound_keeps_the_tag(tmp_path):
+    with media.VideoWriter(tmp_path / "out.mp4", fps=25) as writer:
+        writer.write(smooth_frames(1)[0])
+        writer.hold(9)
+    assert media.probe_video(tmp_path / "out.mp4").duration_s == pytest.approx(0.4)
+    assert media.SYNTHETIC_TAG in report(tmp_path / "out.mp4")
 
 
 @pytest.mark.parametrize("count", [10, 63, 100])

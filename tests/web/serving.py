@@ -36,7 +36,7 @@ class Client:
         self, method: str, path: str, body: bytes | dict[str, Any] | None = None, **headers: str
     ) -> Answer:
         """``Host`` and other headers by keyword, with ``_`` for ``-``."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.address.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.address.port, timeout=60)
         sent = json.dumps(body).encode() if isinstance(body, dict) else body
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -72,12 +72,12 @@ def serving(
         yield Client(server.address, site)
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(120)
         assert not thread.is_alive()
 
 
-def wait_for(happened: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What ``happened`` returns once it is true."""
+def wait_for(happened: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """What ``happened`` returns once it is true; it is given time for a busy machine."""
     until = time.monotonic() + seconds
     while not (found := happened()):
         assert time.monotonic() < until, "it did not happen"

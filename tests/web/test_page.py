@@ -78,7 +78,7 @@ class Page:
         self.browser, self.folder = browser, folder
 
     def click(self, name: str) -> None:
-        wait_for(lambda: self.browser.find_element("id", name).is_enabled(), 60)
+        wait_for(lambda: self.browser.find_element("id", name).is_enabled())
         self.browser.execute_script(f"document.getElementById('{name}').click()")
 
     def text(self, name: str) -> str:
@@ -91,7 +91,7 @@ class Page:
 
     def more_frames(self, count: int) -> None:
         before = self.frames
-        wait_for(lambda: self.frames >= before + count, 60)
+        wait_for(lambda: self.frames >= before + count)
 
     def face(self) -> Floats:
         """The motion [56] of the face that is shown, as the tracker sees it."""
@@ -102,7 +102,7 @@ class Page:
     def moves(self) -> bool:
         """Whether the face that is tracked in the pictures changes within seconds."""
         seen = [self.face()]
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             self.more_frames(5)
             try:
@@ -151,7 +151,7 @@ def test_the_face_listens_to_the_camera_and_the_microphone_and_is_recorded(page,
     page.more_frames(60)
     page.pictures("live")
     page.click("record")
-    wait_for(lambda: client.videos()[0]["state"] != "running", 100)
+    wait_for(lambda: client.videos()[0]["state"] != "running")
     assert client.videos()[0]["state"] == "done", (client.videos(), page.text("live-said"))
     video = client.site.shelf.video(client.videos()[0]["id"])
     info = probe_video(video)
@@ -178,7 +178,7 @@ def test_a_video_is_made_from_files_and_the_queue_is_there_after_a_reload(page, 
     page.browser.find_element("id", "add").click()
     wait_for(lambda: page.browser.find_elements("css selector", "#videos li button"))
     page.browser.refresh()
-    wait_for(lambda: page.browser.find_elements("css selector", "#videos progress"), 30)
+    wait_for(lambda: page.browser.find_elements("css selector", "#videos progress"))
     page.pictures("make")
     # in one go: the list is drawn anew with every step of the work
     cancel = (
@@ -200,5 +200,5 @@ def test_the_browser_client_of_the_documentation_shows_the_face(page, client, ot
     page.browser.get(f"{address}/client.html")
     page.browser.find_element("id", "go").click()
     width = "return document.getElementById('face').naturalWidth"
-    wait_for(lambda: page.browser.execute_script(width) == 384, 60)
+    wait_for(lambda: page.browser.execute_script(width) == 384)
     assert page.text("said") == ""

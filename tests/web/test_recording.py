@@ -1,9 +1,12 @@
 """A recording has face, camera and sound at their own times."""
 
+import threading
+
 import numpy as np
 import pytest
 
 from dimcli import media
+from dimcli.web import recording as recording_module
 from dimcli.web.recording import Recording
 
 FPS, START_S, EVENT_S = 25, 7.0, 1.0
@@ -44,6 +47,32 @@ def test_sound_camera_and_face_are_in_step(tmp_path, skipped):
     face = frames[:, 20:44, 100:140].mean(axis=(1, 2, 3)) / 5
     expected = [9 if index in skipped else index for index in range(50)]
     assert np.abs(face - expected).max() < 1.5
+
+
+def test_an_encoder_that_is_too_slow_is_given_less_and_the_recording_ends_in_step(
+    tmp_path, monkeypatch
+):
+    """Frames that find no room are never encoded, not even again as the one before."""
+    encoded, may = [], threading.Semaphore(0)
+    write = media.VideoWriter.write
+
+    def slowly(writer, frame):
+        assert may.acquire(timeout=60)
+        encoded.append(writer.frames)
+        write(writer, frame)
+
+    monkeypatch.setattr(media.VideoWriter, "write", slowly)
+    monkeypatch.setattr(recording_module, "WAITING_FRAMES", 2)
+    recording = Recording(tmp_path / "talk.mp4", (64, 64), FPS, 0.0, camera=False)
+    recording.hear(np.full(16000 * 4, 0.5, np.float32), 4.0)
+    for index in range(100):
+        recording.draw(np.full((64, 64, 3), 2 * index, np.uint8), index / FPS)
+    may.release(10)
+    assert recording.finish() == 4.0
+    assert len(encoded) <= 5
+    info = media.probe_video(tmp_path / "talk.mp4")
+    assert info.duration_s == pytest.approx(4.0, abs=0.05)
+    assert len(media.read_audio(tmp_path / "talk.mp4", 16000)) / 16000 == pytest.approx(4, abs=0.05)
 
 
 def test_two_voices_add_up_and_nothing_wraps(tmp_path):

@@ -7,9 +7,11 @@ import os
 import re
 import socket
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +21,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from dimcli import media
+from dimcli.data.gains import FaceSettings
 from dimcli.media.probe import probe_video
-from dimcli.web import limits
+from dimcli.web import limits, stream
 from dimcli.web.messages import jpeg
+from dimcli.web.recording import Recording
 from dimcli.web.stream import Arrivals
 from tests.web.serving import Client, serving, wait_for
 
@@ -147,6 +151,39 @@ def test_a_recording_has_the_camera_the_face_and_the_sound_and_only_then_anythin
     assert (listed["kind"], listed["state"]) == ("recording", "done")
 
 
+def test_a_recording_is_whole_although_its_session_ends_while_it_is_written(
+    make_session, tmp_path, monkeypatch
+):
+    written, finish = threading.Event(), Recording.finish
+
+    def slowly(recording):
+        assert written.wait(60)
+        return finish(recording)
+
+    monkeypatch.setattr(Recording, "finish", slowly)
+    with serving(tmp_path, make_session=make_session) as client:
+        names = []
+        for politely in (True, False):
+            with session(client, picture="ada", frames=True, size=128, motion="none") as socket:
+                say(socket, {"type": "record", "on": True})
+                names.append(read(socket, "recording")["id"])
+                frame(socket, 1)
+                frame(socket, 1)
+                say(socket, {"type": "record", "on": False})
+                say(socket, {"type": "ping", "id": 1})
+                read(socket, "pong")  # it still listens
+                if politely:
+                    say(socket, {"type": "stop"})
+                    ended(socket)
+            wait_for(lambda: client.site.room.sessions == 0)
+        assert {each["state"] for each in client.videos()} == {"running"}
+        written.set()
+    # the server, too, has ended
+    for name in names:
+        assert json.loads((tmp_path / name / "entry.json").read_bytes())["state"] == "done"
+        assert probe_video(tmp_path / name / "video.mp4").duration_s > 0
+
+
 def test_the_python_client_of_the_documentation_prints_the_answer(
     talking, examples, sound, tmp_path
 ):
@@ -225,7 +262,9 @@ def test_a_client_that_begins_wrongly_is_told_why(talking, sent, code, why):
         assert (told, why in reason) == (code, True), reason
 
 
-def test_others_go_on_while_clients_misbehave_and_each_is_told_why(talking, pictures, monkeypatch):
+def test_others_go_on_while_clients_misbehave_and_each_is_told_why(
+    talking, make_session, pictures, monkeypatch
+):
     random = np.random.default_rng(0)
     second = bytes(2 * limits.SOUND_RATE)
     wrong = {
@@ -240,22 +279,46 @@ def test_others_go_on_while_clients_misbehave_and_each_is_told_why(talking, pict
         "dance: unknown": [json.dumps({"type": "dance"})],
         "begun already": [json.dumps(START)],
     }
-    with session(talking) as good:
-        begun = frame(good, 2)[0]
+    monkeypatch.setattr(stream, "OUTGOING", 10_000)  # however busy the machine is, nothing is left
+    with session(talking, seed=3) as good:
         # a busy machine takes in a flood more slowly than it is allowed to come
         monkeypatch.setattr(limits, "MESSAGES_A_SECOND", 10.0)
         monkeypatch.setattr(limits, "BYTES_A_SECOND", 1e5)
         monkeypatch.setattr(limits, "VOICE_AT_ONCE_S", 5.0)
-        for why, sent in wrong.items():
-            with session(talking) as bad:
-                with suppress(ConnectionClosed):
-                    for each in sent:
-                        bad.send(each)
-                code, reason = ended(bad)
-                assert why in reason and code in (1003, 1008), (why, code, reason)
-        after = frame(good, 2)[0]
-        assert after > begun
-        assert frame(good, 2)[0] == after + 1
+        with reading(good, 2) as frames:
+            for why, sent in wrong.items():
+                before = len(frames)
+                with session(talking) as bad:
+                    with suppress(ConnectionClosed):
+                        for each in sent:
+                            bad.send(each)
+                    code, reason = ended(bad)
+                    assert why in reason and code in (1003, 1008), (why, code, reason)
+                wait_for(partial(lambda count: len(frames) > count, before))
+        assert read(good, "figures")["skipped"] == 0
+    # every frame came, in order, the same as if it had been alone
+    alone = make_session(FaceSettings(), 3).finish(len(frames))
+    assert [index for index, _, _ in frames] == list(range(len(frames)))
+    assert [data for _, _, data in frames] == [each.values.tobytes() for each in alone]
+
+
+@contextmanager
+def reading(socket: ClientConnection, kind: int) -> Iterator[list[tuple[int, float, bytes]]]:
+    """The binary messages of this ``kind`` that come meanwhile."""
+    found: list[tuple[int, float, bytes]] = []
+    over = threading.Event()
+
+    def read_on() -> None:
+        while not over.is_set():
+            found.append(frame(socket, kind))
+
+    reader = threading.Thread(target=read_on)
+    reader.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        reader.join()
 
 
 def test_fifty_clients_that_come_and_go_leave_nothing(talking):

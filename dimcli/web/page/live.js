@@ -173,7 +173,9 @@ class Talk {
     if (message.type === 'pong') this.heardClock(message);
     if (message.type === 'note') say('live-said', message.text, true);
     if (message.type === 'recording') {
-      pressed('record', message.on);
+      // the end of one that was still being written is not the end of the next
+      if (message.on) this.recording = message.id;
+      if (message.on || message.id === this.recording) pressed('record', message.on);
       refresh();
     }
     if (message.type === 'figures') this.tell(message);
