@@ -36,7 +36,8 @@ from dimcli.core.documents import parse_json
 from dimcli.core.errors import InputError
 from dimcli.core.files import check_folder
 from dimcli.core.limits import LARGEST_SEED
-from dimcli.data.gains import FaceSettings
+from dimcli.data import gains
+from dimcli.data.gains import FaceSettings, Gains
 from dimcli.live.session import Session
 from dimcli.web import limits
 from dimcli.web.guard import Guard, is_loopback
@@ -45,7 +46,10 @@ from dimcli.web.stream import MakeSession, Room
 
 PAGE = Path(__file__).parent / "page"
 LISTENER = "listener-live"
-OPTIONS = {"listener": ("attitude", "style", "layout", "seed"), "speaker": ("style", "seed")}
+OPTIONS = {
+    "listener": ("attitude", "style", "layout", "seed", *gains.NAMES),
+    "speaker": ("style", "seed", *gains.NAMES),
+}
 """What may be said of a job, by its kind."""
 
 
@@ -166,8 +170,13 @@ class Job:
         seed = options.get("seed", 0)
         if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
             raise InputError(f"seed: expected 0 to {LARGEST_SEED}")
-        if not all(isinstance(value, str) for name, value in options.items() if name != "seed"):
-            raise InputError("options: expected words")
+        for name, value in options.items():
+            if name in gains.NAMES:
+                if type(value) not in (int, float):
+                    raise InputError(f"{name}: expected a number, 1 for as it is")
+            elif name != "seed" and not isinstance(value, str):
+                raise InputError("options: expected words")
+        Gains(**{name: options[name] for name in gains.NAMES if name in options})  # in range?
         return cls(**words, options=options)
 
 

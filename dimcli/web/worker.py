@@ -28,15 +28,19 @@ def main() -> None:
     from dimcli.core.errors import DimError
 
     try:
+        from dimcli.data.gains import NAMES, Gains
         from dimcli.jobs.generate import generate_videos
 
+        options = asked["options"]
+        factors = {name: options.pop(name) for name in NAMES if name in options}
         (made,) = generate_videos(
             asked["kind"],
             Path(asked["source"]),
             Path(asked["picture"]),
             Path(asked["output"]),
             progress=Lines(),
-            **asked["options"],
+            gains=Gains(**factors),
+            **options,
         )
         _tell(remarks=list(made.remarks), duration_s=made.duration_s, taken_s=made.taken_s)
     except DimError as error:

@@ -143,6 +143,8 @@ def test_files_that_are_not_ours_are_left_alone(tmp_path):
         ({"kind": "listener", "options": {"weights": "/etc"}}, "expected some of attitude"),
         ({"kind": "listener", "options": {"seed": True}}, "seed: expected 0 to"),
         ({"kind": "listener", "options": {"style": 1}}, "expected words"),
+        ({"kind": "listener", "options": {"head": 9}}, "head 9: expected 0 to 2"),
+        ({"kind": "speaker", "options": {"blinks": "1"}}, "blinks: expected a number"),
         ({"kind": "listener", "source": "../../entry.json"}, "is not here"),
         ({"kind": "listener", "source": "", "picture": "ada"}, "is not here"),
     ],
@@ -196,6 +198,7 @@ def test_the_real_worker_makes_a_talking_face_and_refuses_what_is_no_sound(tmp_p
             source = tmp_path / name
             source.write_bytes(voice.read_bytes() if name == "voice.wav" else b"no sound")
             asked = {"kind": "speaker", "title": name, "source": client.upload(source)}
+            asked["options"] = {"head": 0.5, "blinks": 0}
             assert client.ask("POST", "/api/videos", asked | {"picture": "ben"}).status == 201
         wait_for(lambda: {v["state"] for v in client.videos()} <= {"done", "failed"}, 240)
         made, refused = client.videos()

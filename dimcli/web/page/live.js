@@ -1,13 +1,12 @@
 // The live listener: what the camera and the microphone have goes out, pictures of the face come in.
 // It speaks what examples/stream-api.md describes.
-import { Faces, element, make, say, takesFiles } from './parts.js';
+import { Faces, addGains, element, gainsOf, make, say, takesFiles } from './parts.js';
 import { refresh } from './make.js';
 
 const SOUND = 1, PICTURE = 2, FACE = 4;  // kinds of what goes out
 const HEAD_BYTES = 16;
 const CAMERA_WIDTH = 480, CAMERA_MS = 45;  // at most 22 pictures a second
 const BACKLOG_BYTES = 400000;  // pictures are left out when the network is that far behind
-const GAINS = { head: 2, smile: 2, brows: 2, blinks: 1.5, gaze: 2 };  // and their greatest
 
 let faces;
 let talk = null;  // the conversation that goes on
@@ -16,7 +15,7 @@ let muted = false, cameraOff = false;
 export function startLive(status) {
   faces = new Faces('live', status.faces, changeFace);
   takesFiles(element('stage'), null, file => faces.own(file));
-  for (const [name, most] of Object.entries(GAINS)) element('gains').append(slider(name, most));
+  addGains(element('gains'), sendSettings);
   element('attitude').addEventListener('change', sendSettings);
   element('start').addEventListener('click', () => (talk ? talk.end() : begin()));
   press('mute', on => {
@@ -28,16 +27,6 @@ export function startLive(status) {
   });
   press('record', on => talk?.send({ type: 'record', on, camera: talk.seesYou }));
   still();
-}
-
-function slider(name, most) {
-  const input = make('input', { type: 'range', min: 0, max: most, step: 0.05, value: 1, id: `gain-${name}` });
-  const shown = make('output', { textContent: '1.00' });
-  input.addEventListener('input', () => {
-    shown.textContent = Number(input.value).toFixed(2);
-    sendSettings();
-  });
-  return make('label', {}, name[0].toUpperCase() + name.slice(1), input, shown);
 }
 
 function press(id, then) {
@@ -52,8 +41,7 @@ const pressed = (id, on) => element(id).setAttribute('aria-pressed', on);
 
 function settings() {
   const said = { attitude: document.querySelector('input[name=attitude]:checked').value };
-  for (const name of Object.keys(GAINS)) said[name] = Number(element(`gain-${name}`).value);
-  return said;
+  return { ...said, ...gainsOf(element('gains')) };
 }
 
 function sendSettings() {

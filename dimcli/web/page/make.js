@@ -1,5 +1,5 @@
 // Videos from files: the form, and the list of what is made. The queue itself is the server's.
-import { Faces, element, getJSON, make, say, takesFiles, upload } from './parts.js';
+import { Faces, addGains, element, gainsOf, getJSON, make, say, takesFiles, upload } from './parts.js';
 
 const EVERY_MS = 700;
 const KINDS = { listener: 'a listener', speaker: 'a talking face', recording: 'a recording' };
@@ -12,6 +12,8 @@ const shown = new Map();  // what the list has of each video, by id
 export function startMaking(status) {
   const form = element('job');
   const faces = new Faces('make', status.faces);
+  const gains = element('make-gains');
+  addGains(gains);
   let source = null;
 
   const kind = () => form.elements.kind.value;
@@ -46,7 +48,8 @@ export function startMaking(status) {
       await getJSON('api/videos', {
         method: 'POST',
         body: JSON.stringify({
-          kind, title: source.name, source: name, picture, options: { ...options, seed: Number(seed) },
+          kind, title: source.name, source: name, picture,
+          options: { ...options, seed: Number(seed), ...gainsOf(gains) },
         }),
       });
       say('make-said', '');

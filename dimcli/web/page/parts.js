@@ -54,6 +54,25 @@ export function takesFiles(area, input, taken) {
   });
 }
 
+const GAINS = { head: 2, smile: 2, brows: 2, blinks: 1.5, gaze: 2 };  // and their greatest
+
+// A slider in `box` for how much a face does of each; `changed` is told.
+export function addGains(box, changed = () => {}) {
+  for (const [name, most] of Object.entries(GAINS)) {
+    const input = make('input', { type: 'range', min: 0, max: most, step: 0.05, value: 1, name });
+    const shown = make('output', { textContent: '1.00' });
+    input.addEventListener('input', () => {
+      shown.textContent = Number(input.value).toFixed(2);
+      changed();
+    });
+    box.append(make('label', {}, name[0].toUpperCase() + name.slice(1), input, shown));
+  }
+}
+
+// What the sliders in `box` say, by name.
+export const gainsOf = box => Object.fromEntries(
+  Object.keys(GAINS).map(name => [name, Number(box.querySelector(`[name=${name}]`).value)]));
+
 // The faces that come with the server, and one's own. `chosen` is told of a name, or a file.
 export class Faces {
   constructor(prefix, names, chosen = () => {}) {
