@@ -43,17 +43,33 @@ def report_live(result: LiveResult, **_: bool) -> dict[str, Any]:
 @job(report_live, options=FaceOptions)
 def live(
     source: Annotated[
-        str, typer.Option("--from", help="camera (and microphone), mic, or a clip's path.")
+        str,
+        typer.Option(
+            "--from",
+            help="camera (and microphone), mic, ws or ws:PORT (a program sends sound and pictures "
+            "over a WebSocket), or a clip's path.",
+        ),
     ],
     to: Annotated[
         list[str],
-        typer.Option(help="livelink, vmc, osc, camera or file; repeat it for several at once."),
+        typer.Option(
+            help="livelink, vmc, osc, camera, sound (plays the voice) or file; repeat it for "
+            "several at once."
+        ),
     ],
     ref: Annotated[
         Path | None, typer.Option(help="Picture of the face, for --to camera and an .mp4.")
     ] = None,
     output: OutputOption = None,
     *,
+    voice: Annotated[
+        str | None,
+        typer.Option(
+            help="What the face itself says: a sound file, - (16-bit samples, mono, 16 kHz, on "
+            "standard input), ws or ws:PORT.",
+            show_default=False,
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Where the program runs that is sent to.")
     ] = "127.0.0.1",
@@ -82,5 +98,6 @@ def live(
 ) -> Job:
     """Listen, live: a face that answers the camera, the microphone or a clip, in other programs."""
     from dimcli.jobs.live import live as listen
+    from dimcli.web.line import websocket
 
-    return partial(listen, told=console.say)
+    return partial(listen, told=console.say, websocket=websocket)

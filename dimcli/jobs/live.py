@@ -1,4 +1,5 @@
-"""A live face: somebody's face and voice in, now, and a listener's out, into other programs."""
+"""A live face: somebody's face and voice in, now, and a listener's out, into other programs; what
+an agent says, the same face says."""
 
 from __future__ import annotations
 
@@ -30,6 +31,10 @@ TICK_S = 0.005
 TELL_S = 5.0
 LAST_S = 10.0
 """When it has ended, frames that are still due are waited for as long as one came in this time."""
+Websocket = Callable[[int, bool], AbstractContextManager[sources.Source]]
+"""Opens a WebSocket at a port as a source; True: the partner is heard and seen over it, False: only
+the agent's voice comes."""
+WEBSOCKET_PORT = 8765
 _RECENT = 1500
 """Frames whose lateness is kept: a minute's."""
 
@@ -66,6 +71,7 @@ def live(
     reference: Path | None = None,
     output: Path | None = None,
     *,
+    voice: str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     subject: str = "dim",
@@ -77,16 +83,19 @@ def live(
     seconds: float | None = None,
     size: int = 512,
     told: Callable[[str], None] = lambda line: None,
+    websocket: Websocket | None = None,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
 ) -> LiveResult:
-    """Listen to ``source`` (``camera``, ``mic`` or a clip) until it ends, ``seconds`` are over, or
-    Ctrl-C; send the face ``to`` some of :data:`dimcli.live.sinks.KINDS`.
+    """Listen to ``source`` (``camera``, ``mic``, ``ws`` or a clip) until it ends, ``seconds`` are
+    over, or Ctrl-C; send the face ``to`` some of :data:`dimcli.live.sinks.KINDS`.
 
-    ``reference`` is the picture that a camera or an mp4 shows, its longer side ``size`` pixels;
-    ``output`` the file of ``file`` (:data:`dimcli.live.sinks.FILES`). ``told`` is given a line of
-    figures every few seconds. Raises InputError for what is wrong with them.
+    ``voice`` is what the agent says: a sound file, ``-`` for a pipe, or ``ws``, whose port may be
+    said, as in ``ws:9001``; ``websocket`` opens it. ``reference`` is the picture that a camera or
+    an mp4 shows, its longer side ``size`` pixels; ``output`` the file of ``file``
+    (:data:`dimcli.live.sinks.FILES`). ``told`` is given a line of figures every few seconds. Raises
+    InputError for what is wrong with them.
     """
     settings = FaceSettings(**asdict(gains), attitude=attitude)
     if seconds is not None and not 0 < seconds < math.inf:
@@ -99,28 +108,79 @@ def live(
         raise InputError("--ref: a camera and an mp4 show a face; name the picture of one")
     if reference is not None and not draws:
         raise InputError("--ref: only --to camera and an .mp4 show a picture; leave it out")
-    clip = None if source in sources.DEVICES else existing_file(Path(source), "clip")
+    clip, speaks = _checked(source, voice)
+    if "sound" in to and not speaks:
+        raise InputError("--to sound: plays what the agent says; name it with --voice")
     run = find_run(weights, "--weights")
     fps = read_data_config(run).fps
     with ExitStack() as stack:
         opened = [
-            stack.enter_context(_opened(kind, ports, host, fps, subject, output, clip, force))
+            stack.enter_context(
+                _opened(kind, ports, host, fps, subject, output, clip, speaks, force)
+            )
             for kind in to
         ]
         face = Face(reference, size, fps) if draws and reference is not None else None
         model = load_dim(run, choose_device(device))[1]
-        session = Session(model, settings=settings, seed=seed)
+        speaker = bundled.DEFAULT_SPEAKER if speaks else None
+        said = speaker and load_dim(find_run(speaker, "--weights"), choose_device(device))[1]
+        session = Session(model, said or None, settings=settings, seed=seed)
         _warm(session, Session(model))
         # last: a microphone that is open while models are loaded hears what nobody answers
-        heard = stack.enter_context(sources.opened(source, camera))
+        given = _given(stack, source, voice, camera, websocket)
         wire = _Wire(opened)
         for sink in opened:
             told(f"to {sink.name}")
-        told(f"listening to {heard.name}; Ctrl-C ends it")
-        undrawn = _run(session, heard, wire, face, fps, seconds, told)
+        told(f"listening to {given[0].name}; Ctrl-C ends it")
+        for other in given[1:]:
+            told(f"saying what comes from {other.name}")
+        undrawn = _run(session, given, wire, face, fps, seconds, told)
         if not wire.frames:
             raise InputError("the conversation ended before its first frame; let it go on longer")
     return wire.result(undrawn, output)
+
+
+def _websocket_port(name: str) -> int | None:
+    """The port of what is called ``ws`` or ``ws:9001``; None for what is called otherwise. Raises
+    InputError."""
+    kind, colon, port = name.partition(":")
+    if kind != sources.WEBSOCKET or (colon and not port.isdecimal()):
+        return None
+    if colon and not 0 < int(port) < 65536:
+        raise InputError(f"{name}: expected a port from 1 to 65535, as in ws:{WEBSOCKET_PORT}")
+    return int(port) if colon else WEBSOCKET_PORT
+
+
+def _checked(source: str, voice: str | None) -> tuple[Path | None, bool]:
+    """The clip that is listened to, if it is one, and whether anything is said. Raises
+    InputError."""
+    elsewhere = source in sources.DEVICES or _websocket_port(source) is not None
+    clip = None if elsewhere else existing_file(Path(source), "clip")
+    if voice is None:
+        return clip, _websocket_port(source) is not None
+    if voice != sources.PIPE and _websocket_port(voice) is None:
+        existing_file(Path(voice), "voice")
+    return clip, True
+
+
+def _given(
+    stack: ExitStack, source: str, voice: str | None, camera: int, websocket: Websocket | None
+) -> list[sources.Source]:
+    """What is listened to, and what the agent says where that comes from elsewhere, opened. Raises
+    InputError."""
+    port, said = _websocket_port(source), None if voice is None else _websocket_port(voice)
+    if port and said and said != port:
+        raise InputError(f"--voice {voice}: is the WebSocket of --from {source}; leave it out")
+    given = []
+    if voice is not None and said is None:
+        given.append(stack.enter_context(sources.voice(voice)))
+    if port or said:
+        if websocket is None:
+            raise InputError(f"{sources.WEBSOCKET}: is opened by the command `dim live`")
+        given.append(stack.enter_context(websocket(port or said or 0, port is not None)))
+    if port is None:
+        given.append(stack.enter_context(sources.opened(source, camera)))
+    return given[::-1]
 
 
 def _ports(to: Sequence[str], port: int | None) -> dict[str, int]:
@@ -144,14 +204,17 @@ def _opened(
     subject: str,
     output: Path | None,
     clip: Path | None,
+    speaks: bool,
     force: bool,
 ) -> AbstractContextManager[sinks.Sink]:
     if kind in ports:
         return sinks.network(kind, host, ports[kind], fps, subject)
     if kind == "camera":
         return sinks.camera(fps)
+    if kind == "sound":
+        return sinks.loudspeaker(fps)
     assert output is not None
-    return sinks.file(output, fps, clip, force=force)
+    return sinks.file(output, fps, clip, speaks=speaks, force=force)
 
 
 class _Wire:
@@ -160,7 +223,7 @@ class _Wire:
     def __init__(self, opened: Sequence[sinks.Sink]) -> None:
         self._sinks = opened
         self._late: deque[float] = deque(maxlen=_RECENT)
-        self._picture: Picture | None = None
+        self._drawn = False
         self._waiting: list[LiveFrame] = []
         self._first_s = self.last_s = 0.0
         self.now: Callable[[], float] = lambda: 0.0
@@ -170,18 +233,17 @@ class _Wire:
     def send(self, frame: LiveFrame, picture: Picture | None) -> None:
         """Take a frame; one that was not drawn shows the picture before it, and the first ones
         wait for the first picture."""
-        self._picture = self._picture if picture is None else picture
+        drawing = [sink for sink in self._sinks if sink.pictures]
         for sink in self._sinks:
             if not sink.pictures:
                 sink.send(frame, None)
-        self._waiting.append(frame)
-        if self._picture is not None:
+        self._drawn |= picture is not None
+        self._waiting += [frame] if drawing else []
+        if self._drawn:
             for waiting in self._waiting:
-                for sink in self._sinks:
-                    if sink.pictures:
-                        sink.send(waiting, self._picture)
-            self._waiting.clear()
-        elif not any(sink.pictures for sink in self._sinks):
+                for sink in drawing:
+                    sink.send(waiting, picture)
+                picture = None
             self._waiting.clear()
         self.last_s = self.now()
         self._first_s = self._first_s if self.frames else self.last_s
@@ -206,7 +268,7 @@ def _warm(session: Session, other: Session) -> None:
 
 def _run(
     session: Session,
-    source: sources.Source,
+    given: Sequence[sources.Source],
     wire: _Wire,
     face: Face | None,
     fps: float,
@@ -215,7 +277,7 @@ def _run(
 ) -> int:
     """Feed ``session`` until the end; how many frames came too late to be drawn. Raises what ended
     the loop."""
-    ends = min(source.length_s or math.inf, seconds or math.inf)
+    ends = min([seconds or math.inf, *(source.length_s or math.inf for source in given)])
     frames = math.ceil(round(ends * fps, 6)) if ends < math.inf else math.inf
 
     def shown(frame: LiveFrame, picture: Picture | None) -> None:
@@ -228,7 +290,8 @@ def _run(
             while wire.frames < frames and loop.error is None:
                 now_s = loop.now_s
                 if now_s <= ends:
-                    source.give(now_s, loop.hear, loop.see)
+                    for source in given:
+                        source.give(now_s, loop)
                 elif now_s > max(ends + session.delay_s, wire.last_s) + LAST_S:
                     break
                 if now_s >= tell_s:

@@ -98,6 +98,11 @@ class Loop(Generic[Drawn]):
         with self._session:
             return self.session.say(samples)
 
+    def hush(self) -> float:
+        """Say no more: see :meth:`Session.hush`. Waits for a step that is being answered."""
+        with self._session:
+            return self.session.hush()
+
     def close(self) -> None:
         """End the threads, and wait for them. May be called in any thread, and again."""
         self._end()

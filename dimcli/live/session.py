@@ -46,7 +46,8 @@ class LiveFrame:
 
     ``time_s`` is its time in the conversation, ``index`` over the frame rate: that of what it
     answers, and of the agent's voice that it says. ``speaking``: whether it does; ``seen``: whether
-    the partner's face is.
+    the partner's face is; ``said``: what is to sound of that voice while the frame is shown, mono
+    [N] at 16 kHz, None for silence.
     """
 
     index: int
@@ -54,6 +55,7 @@ class LiveFrame:
     values: Floats
     speaking: bool
     seen: bool
+    said: Floats | None = None
 
 
 class Session:
@@ -150,10 +152,12 @@ class Session:
             raise InputError("a voice: this session has no speaker's weights to say it with")
         return self._voice.say(samples, self._now - PATIENCE_S + self._voice.lead_s)
 
-    def hush(self) -> None:
-        """Say no more of what was said, because the partner has begun to speak."""
+    def hush(self) -> float:
+        """Say no more of what was said, because the partner has begun to speak. Returns when the
+        face falls silent: at the first frame that is not answered yet."""
         if self._voice is not None:
             self._voice.hush(self._frame)
+        return self._frame / self._fps
 
     def track(self, picture: Picture) -> Floats | None:
         """The motion [56] of the face in the partner's next picture. This may run beside the other
@@ -193,13 +197,14 @@ class Session:
     def _answer(self, count: int) -> None:
         """Answer the next ``count`` frames, a step, or less at the end."""
         first, last = self._frame, self._frame + count
-        heard = self._ear.feed(self._taken(math.ceil(last / self._fps * SAMPLE_RATE)))
+        features = self._ear.feed(self._taken(math.ceil(last / self._fps * SAMPLE_RATE)))
         seen = np.stack([self._sight.next() for _ in range(count)])
-        values, self._state = self._stream.feed(self._state, heard, seen)
+        values, self._state = self._stream.feed(self._state, features, seen)
         if count < self._stride:
             values = self._stream.finish(self._state)
-        speaks = np.zeros(count, bool)
+        speaks, sound = np.zeros(count, bool), None
         if self._voice is not None:
+            sound = self._voice.sound(first, last)
             said, talks = self._voice.answer(first, first + self._stride)
             if count < self._stride:
                 said = None if said is None else said[:count]
@@ -211,7 +216,8 @@ class Session:
         for index in range(count):
             at = first + index
             told = bool(speaks[index]), bool(there[index])
-            self._ready.append(LiveFrame(at, at / self._fps, values[index], *told))
+            heard = sound[index] if sound is not None and sound[index].any() else None
+            self._ready.append(LiveFrame(at, at / self._fps, values[index], *told, heard))
 
     def _taken(self, end: int) -> Floats:
         """What was heard and not yet taken, up to sample ``end``; silence for what is missing."""

@@ -31,9 +31,11 @@ import csv
 import json
 import socket
 import struct
+import tempfile
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,15 +45,20 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dimcli import media
+from dimcli.audio import SAMPLE_RATE
+from dimcli.audio.mixing import Mix
 from dimcli.core.errors import InputError, MissingDependencyError
 from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import HEAD, Floats, Motion, Picture
 from dimcli.live.live_link import SHAPES, angles, shapes
 from dimcli.live.session import LiveFrame
+from dimcli.live.sources import sound_devices
 
 NETWORK = {"livelink": 11111, "vmc": 39539, "osc": 9000}
 """What goes by UDP, and the port that programs listen at if nobody changed it."""
-KINDS = (*NETWORK, "camera", "file")
+KINDS = (*NETWORK, "camera", "sound", "file")
+STEADY_S = 0.08
+"""A loudspeaker waits so long for frames that come unevenly."""
 FILES = (".npz", ".csv", ".jsonl", ".mp4")
 NECK_SHARE = 1 / 3
 BUNDLE_BYTES = 1400
@@ -65,7 +72,8 @@ CALIBRATED, NORMAL, TRACKING = 3, 0, 1
 @dataclass
 class Sink:
     """What takes the frames of a live face: its ``name`` for people; ``send``, called with each
-    frame, and its picture where it needs ``pictures``; how many packets were ``lost``."""
+    frame, and where it needs ``pictures`` with its picture, None for the one before; how many
+    packets were ``lost``."""
 
     name: str
     send: Callable[[LiveFrame, Picture | None], None]
@@ -220,7 +228,8 @@ def camera(fps: float) -> Iterator[Sink]:
         opened: list[Any] = []
 
         def send(frame: LiveFrame, picture: Picture | None) -> None:
-            assert picture is not None
+            if picture is None:
+                return
             if not opened:
                 height, width = picture.shape[:2]
                 try:
@@ -271,19 +280,67 @@ def rows(path: Path, *, force: bool) -> Iterator[Sink]:
 
 
 @contextmanager
-def video(path: Path, fps: float, sound: Path | None, *, force: bool) -> Iterator[Sink]:
-    """A video of the drawn face, with the sound of the clip that it listens to, if it is one."""
-    with media.VideoWriter(path, fps=fps, audio_from=sound, force=force) as writer:
+def loudspeaker(fps: float) -> Iterator[Sink]:
+    """The agent's voice, heard as the face says it, :data:`STEADY_S` later. Raises InputError where
+    there is no loudspeaker, MissingDependencyError."""
+    sounddevice = sound_devices("--to sound")
+    silence = np.zeros(round(SAMPLE_RATE / fps), np.float32)
+    waiting = np.zeros(round(STEADY_S * SAMPLE_RATE), np.float32)
+    using = threading.Lock()
+
+    def send(frame: LiveFrame, picture: Picture | None) -> None:
+        nonlocal waiting
+        with using:
+            more = silence if frame.said is None else frame.said
+            # a loudspeaker whose clock is slower than ours falls no further behind
+            waiting = np.concatenate([waiting, more])[-round(4 * STEADY_S * SAMPLE_RATE) :]
+
+    def play(out: Any, count: int, *_: Any) -> None:
+        nonlocal waiting
+        with using:
+            now, waiting = waiting[:count], waiting[count:]
+        out[: len(now), 0] = now
+        out[len(now) :] = 0
+
+    try:
+        stream = sounddevice.OutputStream(SAMPLE_RATE, channels=1, dtype="float32", callback=play)
+    except sounddevice.PortAudioError as error:
+        raise InputError(f"--to sound: no loudspeaker can be opened ({error.args[0]})") from None
+    with stream:
+        yield Sink("the loudspeaker", send)
+
+
+@contextmanager
+def video(
+    path: Path, fps: float, sound: Path | None, *, speaks: bool, force: bool
+) -> Iterator[Sink]:
+    """A video of the drawn face, with the sound of the clip that it listens to, if it is one, and
+    the agent's voice where it ``speaks``."""
+    with ExitStack() as stack:
+        mix = stack.enter_context(closing(Mix())) if speaks else None
+        if mix is not None:
+            if sound is not None:
+                mix.add(media.read_audio(sound, SAMPLE_RATE), 0.0)
+            sound = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "sound.wav"
+        writer = stack.enter_context(
+            media.VideoWriter(path, fps=fps, audio_from=sound, force=force)
+        )
 
         def send(frame: LiveFrame, picture: Picture | None) -> None:
-            assert picture is not None
-            writer.write(picture)
+            if picture is None:
+                writer.hold()
+            else:
+                writer.write(picture)
+            if mix is not None and frame.said is not None:
+                mix.add(frame.said, frame.time_s)
 
         yield Sink(str(path), send, pictures=True)
+        if mix is not None and sound is not None:
+            mix.write(sound, writer.frames / fps)
 
 
 def file(
-    path: Path, fps: float, sound: Path | None, *, force: bool
+    path: Path, fps: float, sound: Path | None = None, *, speaks: bool = False, force: bool
 ) -> AbstractContextManager[Sink]:
     """What writes ``path``, by its suffix, one of FILES. Raises InputError."""
     check_output(path, sound, force=force, kind="live face", suffixes=FILES)
@@ -291,5 +348,5 @@ def file(
     if suffix == ".npz":
         return motion_file(path, fps, force=force)
     if suffix == ".mp4":
-        return video(path, fps, sound, force=force)
+        return video(path, fps, sound, speaks=speaks, force=force)
     return rows(path, force=force)

@@ -1,4 +1,5 @@
-"""Whom a live face listens to: somebody at the camera and microphone, or a clip at its own speed.
+"""Whom a live face listens to, and what it says: somebody at the camera and microphone, a clip at
+its own speed; an agent's voice from a file or a pipe.
 
 A source gives what has come since it was last asked: sound as mono float32 [N] at 16 kHz, pictures
 as uint8 [H, W, 3], RGB. It knows no clock: who asks says what time it is.
@@ -6,13 +7,15 @@ as uint8 [H, W, 3], RGB. It knows no clock: who asks says what time it is.
 
 from __future__ import annotations
 
+import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,17 +31,34 @@ CHUNK = SAMPLE_RATE // 50
 LONGEST_QUEUE = 500
 """Chunks of a microphone that may wait; more are those of a program that stands still."""
 
-Hear = Callable[[Floats], None]
-See = Callable[[Picture], None]
+PIPE, WEBSOCKET = "-", "ws"
+"""Where else a voice may come from than from a file."""
+VOICE_AHEAD_S = 30.0
+"""A voice is taken in so far ahead of what is said now, and no further."""
+PIECE = SAMPLE_RATE // 10
+"""A voice is taken in 0.1 s at a time."""
+
+
+class Talking(Protocol):
+    """The face that a source talks to, as :class:`dimcli.live.loop.Loop` is."""
+
+    def hear(self, samples: Floats) -> None:
+        """The partner's sound."""
+
+    def see(self, picture: Picture) -> None:
+        """The partner's picture."""
+
+    def say(self, samples: Floats) -> float:
+        """The agent's voice; returns when it sounds."""
 
 
 @dataclass
 class Source:
-    """``give(now_s, hear, see)`` hands on what has come by ``now_s``, seconds since it began;
+    """``give(now_s, face)`` hands on what has come by ``now_s``, seconds since it began;
     ``length_s`` is when it ends, None for what goes on."""
 
     name: str
-    give: Callable[[float, Hear, See], None]
+    give: Callable[[float, Any], None]
     length_s: float | None = None
 
 
@@ -53,46 +73,52 @@ def clip(path: Path) -> Iterator[Source]:
     length_s = max(len(samples) / SAMPLE_RATE, info.duration_s if info else 0.0)
     given = shown = 0
 
-    def give(now_s: float, hear: Hear, see: See) -> None:
+    def give(now_s: float, face: Talking) -> None:
         nonlocal given, shown
         while given + CHUNK <= now_s * SAMPLE_RATE and given < len(samples):
-            hear(samples[given : given + CHUNK])
+            face.hear(samples[given : given + CHUNK])
             given += CHUNK
         while info is not None and shown <= now_s * info.fps:
             picture = next(pictures, None)
             shown += 1
             if picture is None:
                 return
-            see(picture)
+            face.see(picture)
 
     with closing(media.read_frames(info)) if info else ExitStack() as opened:
         pictures: Iterator[Picture] = iter(()) if info is None else opened  # type: ignore[assignment]
         yield Source(path.name, give, length_s)
 
 
-@contextmanager
-def microphone() -> Iterator[Source]:
-    """The system's microphone. Raises InputError where it has none, MissingDependencyError."""
+def sound_devices(option: str) -> Any:
+    """The module that opens microphones and loudspeakers, for an ``option``. Raises
+    MissingDependencyError."""
     try:
         import sounddevice
     except ImportError:
         raise MissingDependencyError(
-            "--from: a microphone needs sounddevice; install it with "
-            "`pip install 'dim-listener[live]'`"
+            f"{option} needs sounddevice; install it with `pip install 'dim-listener[live]'`"
         ) from None
     except OSError:
         raise MissingDependencyError(
-            "--from: a microphone needs PortAudio; install it with `apt install libportaudio2`"
+            f"{option} needs PortAudio; install it with `apt install libportaudio2`"
         ) from None
+    return sounddevice
+
+
+@contextmanager
+def microphone() -> Iterator[Source]:
+    """The system's microphone. Raises InputError where it has none, MissingDependencyError."""
+    sounddevice = sound_devices("--from: a microphone")
     chunks: queue.Queue[Floats] = queue.Queue(LONGEST_QUEUE)
 
     def keep(chunk: Any, *_: Any) -> None:
         if not chunks.full():
             chunks.put(np.array(chunk[:, 0], np.float32))
 
-    def give(now_s: float, hear: Hear, see: See) -> None:
+    def give(now_s: float, face: Talking) -> None:
         while not chunks.empty():
-            hear(chunks.get())
+            face.hear(chunks.get())
 
     try:
         stream = sounddevice.InputStream(
@@ -132,10 +158,10 @@ def camera(index: int = 0) -> Iterator[Source]:
         watching = threading.Thread(target=watch, name="camera", daemon=True)
         watching.start()
 
-        def give(now_s: float, hear: Hear, see: See) -> None:
-            sound.give(now_s, hear, see)
+        def give(now_s: float, face: Talking) -> None:
+            sound.give(now_s, face)
             if newest:
-                see(newest.pop())
+                face.see(newest.pop())
 
         try:
             yield Source(f"camera {index} and microphone", give)
@@ -150,3 +176,52 @@ def opened(name: str, index: int = 0) -> AbstractContextManager[Source]:
     if name == "camera":
         return camera(index)
     return microphone() if name == "mic" else clip(Path(name))
+
+
+def _saying(name: str, next_piece: Callable[[], Floats | None]) -> Source:
+    """An agent's voice of which ``next_piece`` gives what follows, None where nothing is there."""
+    end_s = 0.0
+
+    def give(now_s: float, face: Talking) -> None:
+        nonlocal end_s
+        while end_s < now_s + VOICE_AHEAD_S and (piece := next_piece()) is not None:
+            end_s = face.say(piece) + len(piece) / SAMPLE_RATE
+
+    return Source(name, give)
+
+
+@contextmanager
+def voice_file(path: Path) -> Iterator[Source]:
+    """A sound file that the agent says, from the beginning on. Raises InputError."""
+    samples = media.read_audio(path, SAMPLE_RATE)
+    if not len(samples):
+        raise InputError(f"--voice {path}: has no sound; expected speech")
+    pieces = iter(samples[first : first + PIECE] for first in range(0, len(samples), PIECE))
+    yield _saying(path.name, lambda: next(pieces, None))
+
+
+@contextmanager
+def voice_pipe() -> Iterator[Source]:
+    """The agent's voice on standard input, as it is made: 16-bit little-endian samples, mono, at
+    16 kHz. Raises InputError where a person types there."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise InputError(
+            "--voice -: reads 16-bit samples (mono, 16 kHz) from a pipe: tts | dim live"
+        )
+    pieces: queue.Queue[Floats] = queue.Queue(LONGEST_QUEUE)
+
+    def read() -> None:
+        odd, coming = b"", sys.stdin.fileno()
+        while data := os.read(coming, 2 * PIECE):
+            data = odd + data
+            odd = data[len(data) - len(data) % 2 :]
+            samples = np.frombuffer(data, "<i2", len(data) // 2)
+            pieces.put(samples.astype(np.float32) / np.float32(32768))
+
+    threading.Thread(target=read, name="voice", daemon=True).start()
+    yield _saying("standard input", lambda: None if pieces.empty() else pieces.get())
+
+
+def voice(name: str) -> AbstractContextManager[Source]:
+    """The agent's voice that is called ``-`` (a pipe), or a sound file's path."""
+    return voice_pipe() if name == PIPE else voice_file(Path(name))

@@ -76,8 +76,9 @@ class Voice:
         """Say nothing from ``frame`` on."""
         self._said = self._said[: max(0, frame * self._samples - self._begin)]
 
-    def _sound(self, first: int, last: int) -> Floats:
-        """What is said in the frames ``first`` to ``last`` (exclusive): [T, samples]."""
+    def sound(self, first: int, last: int) -> Floats:
+        """What is said in the frames ``first`` to ``last`` (exclusive): [T, samples], of frames
+        that are not yet answered."""
         low, high = (frame * self._samples - self._begin for frame in (first, last))
         there = self._said[max(low, 0) : max(high, 0)]
         before = min(max(-low, 0), high - low)
@@ -86,7 +87,7 @@ class Voice:
 
     def _talks(self, first: int, last: int) -> Bools:
         """Whether the frames ``first`` to ``last`` (exclusive) are the face's turn: bool."""
-        sound = self._sound(first - self._trail, last + self._lead)
+        sound = self.sound(first - self._trail, last + self._lead)
         loud = np.sqrt(np.square(sound).mean(axis=1)) > 10 ** (LOUD_DBFS / 20)
         return widened(loud, self._lead, self._trail)[self._trail : len(loud) - self._lead]
 
@@ -101,9 +102,9 @@ class Voice:
             if self._state is None:
                 self._state = self._stream.start(self._seed + self._utterances)
                 self._utterances += 1
-                self._ear.feed(self._sound(first, first + EARLY).ravel())
+                self._ear.feed(self.sound(first, first + EARLY).ravel())
                 self._fed = first + EARLY
-            features = self._ear.feed(self._sound(self._fed, last + self._ahead).ravel())
+            features = self._ear.feed(self.sound(self._fed, last + self._ahead).ravel())
             self._fed = last + self._ahead
             motion, self._state = self._stream.feed(self._state, features)
         begin = max(self._begin, (first - self._reach - self._trail) * self._samples)

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from scipy.io import wavfile
 
+from dimcli.audio.mixing import Mix
 from dimcli.core.motion import Floats, Picture
 from dimcli.jobs.render import covering
 from dimcli.media import VideoWriter
@@ -35,8 +35,7 @@ class Recording:
         self._size = size
         self._camera: deque[tuple[float, Picture]] | None = deque(maxlen=60) if camera else None
         self._panel = np.zeros((size[1], size[1] * 4 // 3, 3), np.uint8)
-        self._sound = tempfile.TemporaryFile()  # noqa: SIM115  closed when it is finished
-        self._sounding = threading.Lock()
+        self._sound = Mix()
         self._frames: queue.Queue[tuple[int, Picture] | None] = queue.Queue(WAITING_FRAMES)
         self._error, self._ended = "", False
         self._frame = self._written = 0
@@ -45,19 +44,7 @@ class Recording:
 
     def hear(self, samples: Floats, end_s: float) -> None:
         """A voice's samples [N] at 16 kHz, the last of which ends at ``end_s``; voices add up."""
-        first = round((end_s - self.start_s) * limits.SOUND_RATE) - len(samples)
-        samples = samples[max(0, -first) :]
-        added = (samples * 32767).astype(np.int16)
-        with self._sounding:
-            if not len(added) or self._sound.closed:
-                return
-            self._sound.seek(2 * max(0, first))
-            there = np.frombuffer(self._sound.read(2 * len(added)), np.int16)
-            added[: len(there)] = np.clip(
-                added[: len(there)].astype(np.int32) + there, -32768, 32767
-            )
-            self._sound.seek(2 * max(0, first))
-            self._sound.write(added.tobytes())
+        self._sound.add(samples, end_s - len(samples) / limits.SOUND_RATE - self.start_s)
 
     def see(self, picture: Picture, time_s: float) -> None:
         """The camera's picture of ``time_s``."""
@@ -115,13 +102,7 @@ class Recording:
                     if video.frames:
                         video.hold(max(0, self._frame - video.frames))
                     self._written = video.frames
-                    with self._sounding:
-                        self._sound.seek(0)
-                        heard = np.frombuffer(self._sound.read(), np.int16)
-                        self._sound.close()
-                    least = round(self._written / self._fps * limits.SOUND_RATE)
-                    heard = np.pad(heard, (0, max(0, least - len(heard))))
-                    wavfile.write(sound.name, limits.SOUND_RATE, heard)
+                    self._sound.write(sound.name, self._written / self._fps)
             except Exception as error:
                 self._error = str(error) or type(error).__name__
             finally:

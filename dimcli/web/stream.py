@@ -250,13 +250,16 @@ class _Talk:
             self._talk.session.settings = messages.read_settings(message, settings)
         elif kind == "record":
             await self._record(message)
+        elif kind == "hush":
+            time_s = await asyncio.to_thread(self._talk.hush)
+            self._put({"type": "hushed", "time_s": time_s})
         elif kind == "camera":
             if self._recording is not None and message.get("on") is False:
                 self._recording[1].camera_off()
         else:
             raise RefusedError(
                 messages.UNREADABLE,
-                f"{kind[:20]}: unknown; known: start, settings, record, camera, ping, stop",
+                f"{kind[:20]}: unknown; known: start, settings, hush, record, camera, ping, stop",
             )
         return False
 
@@ -291,9 +294,6 @@ class _Talk:
                 )
             time_s = await asyncio.to_thread(self._talk.say, samples)
             self._put({"type": "voice", "time_s": time_s})
-            if self._recording is not None:
-                end_s = time_s + len(samples) / limits.SOUND_RATE
-                self._recording[1].hear(samples, end_s)
         else:
             raise RefusedError(
                 messages.UNREADABLE,
@@ -361,6 +361,8 @@ class _Talk:
 
     def _show(self, frame: LiveFrame, picture: Picture | None) -> None:
         """In a thread of the conversation: a frame is there."""
+        if frame.said is not None and (recording := self._recording) is not None:
+            recording[1].hear(frame.said, frame.time_s + len(frame.said) / limits.SOUND_RATE)
         out: list[bytes | dict[str, Any]] = []
         if self._start.motion == "json":
             out.append(messages.motion_text(frame))

@@ -60,10 +60,10 @@ def test_a_picture_is_drawn_into_a_video_and_ctrl_c_ends_it_whole(
             drawn.set()
 
     def interrupted(name, give, length_s):
-        def until(now_s, hear, see):
+        def until(now_s, face):
             if drawn.is_set():
                 raise KeyboardInterrupt
-            give(now_s, hear, see)
+            give(now_s, face)
 
         return source(name, until, length_s)
 
@@ -80,10 +80,67 @@ def test_a_picture_is_drawn_into_a_video_and_ctrl_c_ends_it_whole(
     assert f"{frames} frames in" in ended.err
 
 
+@pytest.mark.slow
+def test_the_face_says_an_agents_voice_and_the_video_has_it(dim, short_speaker, examples, tmp_path):
+    from dimcli import media
+
+    ended = dim(
+        *("live", "--from", short_speaker, "--voice", examples / "speaker.mp4", "--to", "file"),
+        *("-o", "face.mp4", "--size", 128, "--ref", examples / "listener.png", "--seconds", 1.5),
+    )
+    assert ended.code == 0, ended.err
+    assert "saying what comes from speaker.mp4" in ended.err
+    both = media.read_audio(tmp_path / "face.mp4", 16000)
+    alone = media.read_audio(short_speaker, 16000)[: len(both)]
+    assert len(both) == pytest.approx(24000, abs=700)
+    assert np.abs(both[: len(alone)] - alone).max() > 0.05
+
+
+@pytest.mark.slow
+def test_a_program_talks_to_the_face_over_a_websocket(dim, short_speaker, tmp_path, monkeypatch):
+    from websockets.sync.client import connect
+
+    from dimcli import media
+    from dimcli.web import line
+
+    heard, told = line._Line.give, []
+    voice = (media.read_audio(short_speaker, 16000)[:24000] * 32767).astype("<i2").tobytes()
+
+    def talk() -> None:
+        with connect(f"ws://127.0.0.1:{port}/stream") as socket:
+            socket.send(b"\x01" + voice)
+            socket.send(b"\x03" + voice)
+            told.append(json.loads(socket.recv(timeout=60)))
+
+    def given(self, now_s, face):
+        heard(self, now_s, face)
+        if talking.ident is None:
+            talking.start()
+        if told and now_s > told[0]["time_s"] + 1.5:
+            raise KeyboardInterrupt
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    talking = threading.Thread(target=talk)
+    monkeypatch.setattr(line._Line, "give", given)
+    ended = dim("live", "--from", f"ws:{port}", "--to", "file", "-o", "face.jsonl")
+    talking.join()
+    assert ended.code == 0, ended.err
+    assert f"listening to ws://127.0.0.1:{port}/stream" in ended.err
+    rows = [json.loads(row) for row in (tmp_path / "face.jsonl").read_text().splitlines()]
+    spoken = [row["time_s"] for row in rows if row["speaking"]]
+    assert told[0]["type"] == "voice"
+    assert spoken[0] < told[0]["time_s"] + 0.5
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--to", "x"), "--to x: expected some of livelink, vmc, osc, camera, file"),
+        (("--to", "sound"), "--to sound: plays what the agent says"),
+        (("--to", "osc", "--voice", "nowhere.wav"), "nowhere.wav: no such"),
+        (("--to", "osc", "--voice", "ws:99999"), "ws:99999: expected a port"),
+        (("--to", "x"), "--to x: expected some of livelink, vmc, osc, camera, sound, file"),
         (("--to", "osc", "--to", "osc"), "--to: name each once"),
         (("--to", "osc", "--to", "vmc", "--port", 9), "--port: is of one --to"),
         (("--to", "file"), "--to file and --output go together"),

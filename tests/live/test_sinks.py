@@ -5,6 +5,7 @@ import json
 import math
 import socket
 import struct
+import sys
 import time
 
 import numpy as np
@@ -270,6 +271,68 @@ def test_what_is_not_installed_is_told_with_the_line_that_installs_it(monkeypatc
 
     monkeypatch.setitem(sys.modules, "pyvirtualcam", None)
     with pytest.raises(MissingDependencyError, match="pip install pyvirtualcam"), sinks.camera(FPS):
+        pass
+
+
+def test_a_video_holds_frames_that_were_not_drawn_and_has_both_voices(tmp_path) -> None:
+    from scipy.io import wavfile
+
+    from dimcli import media
+
+    clip, path = tmp_path / "clip.wav", tmp_path / "face.mp4"
+    partner = np.zeros(32000, np.float32)
+    partner[:8000] = 0.5 * np.sin(np.arange(8000) * 0.3)
+    wavfile.write(clip, 16000, partner)
+    said = 0.5 * np.sin(np.arange(640) * 0.3).astype(np.float32)
+    with sinks.file(path, FPS, clip, speaks=True, force=False) as sink:
+        for index in range(50):
+            voice = said if 25 <= index < 40 else None
+            frame = LiveFrame(index, index / FPS, np.zeros(56, np.float32), False, True, voice)
+            drawn = index % 5 == 0
+            sink.send(frame, np.full((32, 32, 3), 4 * index, np.uint8) if drawn else None)
+    shown = np.stack(list(media.read_frames(path, fps=FPS))).mean(axis=(1, 2, 3)) / 4
+    assert np.abs(shown - np.arange(50) // 5 * 5).max() < 2
+    loud = np.abs(media.read_audio(path, 16000)[:32000]).reshape(50, 640).max(axis=1) > 0.2
+    assert loud[:12].all() and not loud[14:24].any()
+    assert loud[26:39].all() and not loud[42:].any()
+
+
+def test_a_loudspeaker_plays_what_is_said_in_its_place_and_silence_between(monkeypatch) -> None:
+    class Loudspeaker:
+        PortAudioError = RuntimeError
+
+        def OutputStream(self, rate, *, channels, dtype, callback):  # noqa: N802
+            assert (rate, channels, dtype) == (16000, 1, "float32")
+            self.play = callback
+            return self
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *raised) -> None:
+            self.ended = True
+
+    device = Loudspeaker()
+    monkeypatch.setitem(sys.modules, "sounddevice", device)
+    played = np.zeros((640 * 12, 1), np.float32)
+    with sinks.loudspeaker(FPS) as sink:
+        for index in range(10):
+            said = np.full(640, 0.5, np.float32) if 4 <= index < 6 else None
+            sink.send(
+                LiveFrame(index, index / FPS, np.zeros(56, np.float32), True, True, said), None
+            )
+            device.play(played[640 * index : 640 * index + 640], 640, None, None)
+        device.play(played[6400:], 1280, None, None)
+        rest = np.ones((640, 1), np.float32)
+        device.play(rest, 640, None, None)
+    assert device.ended
+    heard = np.flatnonzero(played[:, 0])
+    assert (heard[0], heard[-1]) == (round((4 / FPS + sinks.STEADY_S) * 16000), 6 * 640 + 1279)
+    assert not rest.any()
+    broken = Loudspeaker()
+    broken.OutputStream = lambda *_, **__: (_ for _ in ()).throw(RuntimeError("none"))
+    monkeypatch.setitem(sys.modules, "sounddevice", broken)
+    with pytest.raises(InputError, match="no loudspeaker"), sinks.loudspeaker(FPS):
         pass
 
 

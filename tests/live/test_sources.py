@@ -12,16 +12,33 @@ from dimcli.core.errors import InputError, MissingDependencyError
 from dimcli.live import sources
 
 
-def played(source: sources.Source, times: np.ndarray) -> tuple[list, list]:
+class Told:
+    """A face that keeps what it is told, each with the time at which it was."""
+
+    def __init__(self) -> None:
+        self.now, self.heard, self.seen, self.said = 0.0, [], [], []
+        self.said_s = 0.0
+
+    def hear(self, samples) -> None:
+        self.heard.append((self.now, samples))
+
+    def see(self, picture) -> None:
+        self.seen.append((self.now, picture))
+
+    def say(self, samples) -> float:
+        begins = max(self.said_s, self.now)
+        self.said_s = begins + len(samples) / 16000
+        self.said.append((begins, samples))
+        return begins
+
+
+def played(source: sources.Source, times: np.ndarray, face: Told | None = None):
     """Chunks and pictures that ``source`` gives, each with the time at which it did."""
-    heard, seen = [], []
+    face = face or Told()
     for now in times:
-        source.give(
-            float(now),
-            lambda chunk, now=now: heard.append((now, chunk)),
-            lambda picture, now=now: seen.append((now, picture)),
-        )
-    return heard, seen
+        face.now = float(now)
+        source.give(face.now, face)
+    return face.heard, face.seen
 
 
 def test_a_clip_plays_at_its_own_speed_whole_and_in_small_pieces(short_speaker) -> None:
@@ -131,4 +148,49 @@ def test_a_camera_gives_its_newest_picture_the_right_way_round(monkeypatch) -> N
             threading.Event().wait(0.01)
     assert seen[0][1].tolist() == [[[3, 2, 1]]]
     with pytest.raises(InputError, match="no camera 0 can be opened"), sources.opened("camera"):
+        pass
+
+
+def test_a_voice_from_a_file_is_said_whole_and_not_far_ahead(tmp_path, monkeypatch) -> None:
+    from scipy.io import wavfile
+
+    monkeypatch.setattr(sources, "VOICE_AHEAD_S", 1.0)
+    samples = np.arange(3 * 16000, dtype=np.int16)
+    wavfile.write(tmp_path / "voice.wav", 16000, samples)
+    face = Told()
+    with sources.voice(str(tmp_path / "voice.wav")) as source:
+        played(source, np.zeros(1), face)
+        assert face.said_s == pytest.approx(1.0, abs=0.11)
+        played(source, np.arange(0, 3, 0.01), face)
+    assert face.said_s == pytest.approx(3.0)
+    assert np.array_equal(np.concatenate([each for _, each in face.said]) * 32768, samples)
+    (tmp_path / "a.txt").write_text("no voice")
+    with pytest.raises(InputError, match=r"a\.txt"), sources.voice(str(tmp_path / "a.txt")):
+        pass
+
+
+def test_a_voice_from_a_pipe_is_said_as_it_comes(monkeypatch) -> None:
+    import os
+
+    reading, writing = os.pipe()
+    with open(reading, "rb") as there, open(writing, "wb", buffering=0) as tts:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdin", there)
+        face, samples = Told(), np.arange(1000, dtype="<i2")
+        with sources.voice("-") as source:
+            played(source, np.zeros(1), face)
+            assert not face.said
+            for part in (samples.tobytes()[:333], samples.tobytes()[333:]):  # in odd pieces
+                tts.write(part)
+            for _ in range(12_000):
+                played(source, np.zeros(1), face)
+                if sum(len(each) for _, each in face.said) == 1000:
+                    break
+                threading.Event().wait(0.01)
+            tts.close()
+    assert np.array_equal(np.concatenate([each for _, each in face.said]) * 32768, samples)
+
+
+def test_a_person_at_the_keyboard_is_no_pipe(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(InputError, match="from a pipe"), sources.voice("-"):
         pass

@@ -81,10 +81,23 @@ def test_an_interrupted_agent_falls_silent(listener, speaker, voice):
     session = Recorded(listener, speaker)
     session.say(np.tile(voice, 3))
     session.frames += session.advance(1.2)
-    session.hush()
+    silent_s = session.hush()
     session.frames += session.advance(4.0)
     speaks = [frame.index for frame in session.frames if frame.speaking]
     assert 30 < speaks[-1] < 55
+    sounds = [frame.index for frame in session.frames if frame.said is not None]
+    assert sounds[-1] == round(silent_s * 25) - 1
+
+
+def test_frames_have_what_is_to_sound_with_them(listener, speaker, voice):
+    session = Recorded(listener, speaker)
+    began = session.say(voice)
+    session.frames += session.advance(4.0)
+    silence = np.zeros(640, np.float32)
+    heard = [silence if frame.said is None else frame.said for frame in session.frames]
+    sound = np.concatenate(heard)[round(began * 16000) :]
+    assert np.array_equal(sound[: len(voice)], voice)
+    assert not sound[len(voice) :].any()
 
 
 def test_what_cannot_be_said_is_refused(listener, speaker):

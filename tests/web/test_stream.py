@@ -107,14 +107,19 @@ def test_a_partners_face_that_is_seen_is_told(talking, pictures):
     pytest.fail("the face in the pictures was not seen")
 
 
-def test_the_agents_voice_is_spoken_from_the_time_that_is_told(talking, pieces):
+def test_the_agents_voice_is_spoken_from_the_time_that_is_told_until_it_is_hushed(talking, pieces):
     with session(talking, motion="json") as socket:
         read(socket, "motion")
-        socket.send(b"\x03" + b"".join(pieces[:50]))
+        socket.send(b"\x03" + b"".join(pieces))
         time_s = read(socket, "voice")["time_s"]
         while not (told := read(socket, "motion"))["speaking"]:
             pass
         assert told["time_s"] >= time_s - 0.2
+        say(socket, {"type": "hush"})
+        silent_s = read(socket, "hushed")["time_s"]
+        assert told["time_s"] <= silent_s
+        while (told := read(socket, "motion"))["time_s"] < silent_s or told["speaking"]:
+            assert told["time_s"] < silent_s + 1.0  # it closes its mouth and listens
 
 
 def test_a_recording_has_the_camera_the_face_and_the_sound_and_only_then_anything_is_kept(
