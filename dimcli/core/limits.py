@@ -16,6 +16,8 @@ SIDE_PIXELS = 16_384
 """Width or height of a frame."""
 VIDEO_S = 12 * 3600.0
 """Length of a video; it is streamed, so this bounds time and not memory."""
+MOTION_FRAMES = 450_000
+"""Of a motion, and of a video that becomes one: five hours at 25 frames a second."""
 SOUND_S = 2 * 3600.0
 """Length of a sound, which is held in memory: half a gigabyte at 16 kHz."""
 GAP_S = 60.0
@@ -39,7 +41,7 @@ LARGEST_SEED = 2**32 - 1
 """Of a seed, which is at least 0."""
 
 ARRAYS_BYTES, MOTION_BYTES = 1_000_000_000, 300_000_000
-"""What the arrays of an ``.npz`` file inflate to, and those of a motion: twelve hours of video."""
+"""What the arrays of an ``.npz`` file inflate to, and those of a motion, as float64."""
 MOTION_META_BYTES = 8_000_000
 """Of the JSON that goes with a motion."""
 LARGEST_NUMBER = 1e6

@@ -190,10 +190,16 @@ class Motion:
         """This motion at another rate: rotations by slerp, the rest linearly.
 
         ``frames`` fixes the length (the last value is held); by default the duration is kept.
+        Raises InputError where that is beyond :mod:`dimcli.core.limits`.
         """
         count = max(1, round(len(self) * fps / self.fps)) if frames is None else frames
         if fps == self.fps and count == len(self):
             return self
+        if count > limits.MOTION_FRAMES:
+            raise InputError(
+                f"motion of {self.duration_s:.0f} s has {count} frames at {fps:g} a second; expected "
+                f"at most {limits.MOTION_FRAMES}; cut it, or choose a lower rate"
+            )
         position = np.clip(np.arange(count) * (self.fps / fps), 0, len(self) - 1)
         low = np.minimum(position.astype(int), max(len(self) - 2, 0))
         high = np.minimum(low + 1, len(self) - 1)
@@ -272,6 +278,12 @@ class Motion:
             raise InputError(f"motion meta is not a JSON object ({error})") from None
         if not isinstance(meta, dict):
             raise InputError("motion meta is not a JSON object")
+        if "\0" in str(meta.get("source")):
+            raise InputError("motion meta has a source that is no path")
+        if values.size > limits.MOTION_FRAMES * MOTION_DIM:
+            raise InputError(
+                f"motion has {len(values)} frames; expected at most {limits.MOTION_FRAMES}"
+            )
         motion = cls(
             values=values,
             fps=float(fps.item()),

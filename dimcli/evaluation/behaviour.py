@@ -293,8 +293,11 @@ def low_passed(track: Reals, fps: float, hz: float) -> Reals:
 
 
 def band_passed(track: Reals, fps: float, band_hz: tuple[float, float]) -> Reals:
-    """``track`` [T, ...] inside ``band_hz``, without delay."""
+    """``track`` [T, ...] inside ``band_hz``, without delay; NaN where frames are too few a second
+    to hold any of the band."""
     high = min(band_hz[1], 0.95 * fps / 2.0)
+    if high <= band_hz[0]:
+        return np.full(np.shape(track), np.nan)
     return _filtered(track, butter(2, [band_hz[0], high], "band", fs=fps, output="sos"))
 
 

@@ -24,6 +24,8 @@ from dimcli.jobs.batch import MOTIONS, VIDEOS
 from dimcli.tracking.landmarks import track_face
 
 SHORTEST_S = 2.0
+SLOWEST_FPS = 5.0
+"""Fewer frames a second hold neither nods nor blinks."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,10 @@ def measure_behaviour(options: MeasureOptions, progress: Progress = silent) -> M
             if motion.duration_s < SHORTEST_S:
                 raise InputError(
                     f"{path}: {motion.duration_s:.1f} s long; behaviour needs {SHORTEST_S:g} s"
+                )
+            if motion.fps < SLOWEST_FPS:
+                raise InputError(
+                    f"{path}: {motion.fps:g} frames a second; behaviour needs {SLOWEST_FPS:g}"
                 )
             shares.append(describe(motion, None, active, gap))
             seconds[name] += motion.duration_s

@@ -241,6 +241,11 @@ def probe_video(path: Path) -> VideoInfo:
             f"{path}: is {duration_s / 3600:.0f} hours long; expected at most "
             f"{limits.VIDEO_S / 3600:.0f}; cut the file"
         )
+    if duration_s * fps > limits.MOTION_FRAMES:
+        raise InputError(
+            f"{path}: has {duration_s * fps:.0f} frames; expected at most {limits.MOTION_FRAMES}; "
+            "cut the file"
+        )
     _check_stops(path, "picture", index)
     return VideoInfo(path, width, height, fps, duration_s, has_audio, name, picture_s, peak_nits)
 

@@ -233,6 +233,24 @@ def test_odd_numbers_in_a_motion_file_are_told(dim, tmp_path, changes, words):
     refused(dim("visualize", path), "odd.npz", words)
 
 
+def test_a_motion_beyond_what_fits_in_memory_is_told(dim, tmp_path):
+    long = write_motion(
+        tmp_path / "long.npz",
+        values=np.zeros((450_001, MOTION_DIM), np.float16),
+        valid=np.ones(450_001, bool),
+    )
+    refused(dim("export", long, "-o", "out.csv"), "long.npz", "450001 frames", "at most 450000")
+    slow = write_motion(
+        tmp_path / "slow.npz", fps=0.1, values=np.zeros((800, MOTION_DIM)), valid=np.ones(800, bool)
+    )
+    refused(dim("export", slow, "-o", "out.csv"), "480000 frames at 60 a second", "at most 450000")
+
+
+def test_a_source_that_is_no_path_is_told(dim, tmp_path):
+    path = write_motion(tmp_path / "odd.npz", meta='{"source": "a\\u0000b"}')
+    refused(dim("visualize", path), "odd.npz", "a source that is no path")
+
+
 def test_a_broken_motion_file_is_told(dim, tmp_path):
     path = tmp_path / "broken.npz"
     Motion(np.random.default_rng(0).normal(size=(50, MOTION_DIM)).clip(-1, 1), fps=25).save(path)

@@ -49,6 +49,13 @@ def test_a_long_look_down_is_no_blink() -> None:
     assert measure(Motion(values, fps=FPS)).blinks_a_minute == 0
 
 
+@pytest.mark.parametrize("fps", [0.5, 5.0])
+def test_what_frames_are_too_few_to_hold_is_no_figure(fps: float) -> None:
+    found = measure(Motion(still(), fps=fps))
+    assert np.isnan(found.pitch_jitter_degrees)
+    assert np.isnan(found.pitch_nod_band_degrees) == (fps < 1)
+
+
 @pytest.mark.parametrize("fps", [25.0, 30.0])
 def test_planted_nods_are_counted_with_size_and_rate(fps: float) -> None:
     frames = round(60 * fps)

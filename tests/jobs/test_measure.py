@@ -42,11 +42,14 @@ def test_what_cannot_be_measured_is_told_by_name(tmp_path: Path) -> None:
     Motion(np.zeros((100, 56), np.float32), fps=25.0, space="flame").save(flame)
     short = tmp_path / "short.npz"
     Motion(np.zeros((20, 56), np.float32), fps=25.0).save(short)
+    slow = tmp_path / "slow.npz"
+    Motion(np.zeros((20, 56), np.float32), fps=1.0).save(slow)
     for path, why in (
         (tmp_path / "empty", "holds no video and no motion file"),
         (tmp_path / "a.txt", "expected a video"),
         (tmp_path / "none", "no such file or folder"),
         (flame, "motion is in the 'flame' space"),
+        (slow, "1 frames a second; behaviour needs 5"),
         (short, "0.8 s long; behaviour needs 2 s"),
     ):
         with pytest.raises(InputError, match=why):
