@@ -197,8 +197,8 @@ class Motion:
             return self
         if count > limits.MOTION_FRAMES:
             raise InputError(
-                f"motion of {self.duration_s:.0f} s has {count} frames at {fps:g} a second; expected "
-                f"at most {limits.MOTION_FRAMES}; cut it, or choose a lower rate"
+                f"motion of {self.duration_s:.0f} s has {count} frames at {fps:g} a second; "
+                f"expected at most {limits.MOTION_FRAMES}; cut it, or choose a lower rate"
             )
         position = np.clip(np.arange(count) * (self.fps / fps), 0, len(self) - 1)
         low = np.minimum(position.astype(int), max(len(self) - 2, 0))
