@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
+
+from tests.command_line import keep_commands
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -18,6 +21,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def pytest_configure() -> None:
     """Let Ctrl-C through: xdist's workers ignore it, and what they start would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    keep_commands()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: Python need not look through it for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 LARGE = (".safetensors", ".bin")
 
@@ -25,12 +26,13 @@ class Hub:
     ranges: list[str] = field(default_factory=list)
     address: str = ""
 
-    @property
+    @cached_property
     def commit(self) -> str:
         """Follows from the files, as git's does."""
-        content = repr((sorted(self.files.items()), self.stated))
-        return hashlib.sha1(content.encode()).hexdigest()
+        digests = {name: hashlib.sha1(body).hexdigest() for name, body in self.files.items()}
+        return hashlib.sha1(repr((sorted(digests.items()), self.stated)).encode()).hexdigest()
 
+    @cached_property
     def info(self) -> dict:
         siblings = []
         for name, content in self.files.items():
@@ -60,7 +62,7 @@ class Hub:
                 "oid": one["blobId"],
                 **({"lfs": {"oid": one["lfs"]["sha256"], **one["lfs"]}} if "lfs" in one else {}),
             }
-            for one in self.info()["siblings"]
+            for one in self.info["siblings"]
         ]
 
 
@@ -84,7 +86,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
             if path.startswith(f"{api}/tree/"):
                 return self.send(json.dumps(hub.tree()).encode(), with_body)
             if path == api or path.startswith(f"{api}/revision/"):
-                return self.send(json.dumps(hub.info()).encode(), with_body)
+                return self.send(json.dumps(hub.info).encode(), with_body)
             name = path.rsplit("/", 1)[-1]
             wanted = f"/{hub.repository}/resolve/{hub.commit}/{name}"
             if path != wanted or name not in hub.files:
@@ -127,7 +129,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
             self.wfile.write(content[start:])
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     hub.address = f"http://127.0.0.1:{server.server_port}"
     try:
         yield hub

@@ -21,6 +21,7 @@ from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
+from tests.command_line import keep_commands
 from tests.fuzz.expected import expected
 from tests.fuzz.runs import REPOSITORY, Outcome, run
 
@@ -68,6 +69,7 @@ def import_everything() -> None:
     import torch
 
     torch.set_num_threads(1)
+    keep_commands()
     for package in ("dimcli", "renderers", "weights"):
         for module in pkgutil.walk_packages(import_module(package).__path__, package + "."):
             if not module.name.endswith("__main__"):

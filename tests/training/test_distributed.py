@@ -19,16 +19,17 @@ from dimcli.training.methods import MethodOptions, train_method
 from dimcli.training.stages import StageOptions, train_vq
 from tests.stores import make_store
 
+STEPS = 4
 OPTIONS = MethodOptions(
     preset="tiny",
     device="cpu",
-    steps=8,
+    steps=STEPS,
     seed=3,
-    overrides={"training.validate_every": 4, "training.batch_size": 8},
+    overrides={"training.validate_every": STEPS // 2, "training.batch_size": 8},
 )
 SETTINGS = (
-    *("--preset", "tiny", "--device", "cpu", "--steps", "8", "--seed", "3"),
-    *("--set", "training.validate_every=4", "--set", "training.batch_size=8"),
+    *("--preset", "tiny", "--device", "cpu", "--steps", str(STEPS), "--seed", "3"),
+    *("--set", f"training.validate_every={STEPS // 2}", "--set", "training.batch_size=8"),
 )
 IN_TWO_PARTS = ("--set", "training.accumulation=2")
 COMMANDS = (
@@ -121,11 +122,11 @@ def test_a_batch_in_parts_trains_as_a_whole_one(on_one: Path) -> None:
 @pytest.mark.slow
 def test_a_run_of_two_processes_resumes_in_one(on_two: tuple[Path, str]) -> None:
     folder, _ = on_two
-    assert training_info(folder / "cut")["step"] < 8
+    assert training_info(folder / "cut")["step"] < STEPS
     settings = {field.name: getattr(OPTIONS, field.name) for field in fields(StageOptions)}
     stage = StageOptions(**{**settings, "resume": True})
     train_vq(folder / "data", folder / "cut", "listener", stage)
-    assert training_info(folder / "cut")["step"] == 8
+    assert training_info(folder / "cut")["step"] == STEPS
 
 
 def test_one_process_has_the_whole_batch_and_all_of_the_sums() -> None:
