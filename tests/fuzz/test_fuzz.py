@@ -65,7 +65,7 @@ def test_what_a_command_leaves_is_judged(tmp_path: Path) -> None:
         ("subprocess.run(['true'])", "started 'true'"),
         ("subprocess.Popen(['/usr/bin/sleep', '9'])", "left a process: /usr/bin/sleep 9"),
         ("os.kill(os.getpid(), 9)", "ended by SIGKILL"),
-        ("bytearray(3 << 30)[::4096]", r"took \d+ MB"),
+        ("bytearray(2100 << 20)[::4096]", r"took \d+ MB"),
         ("open('x', 'w')", "made work/x"),
         ("1 / 0", "traceback: ZeroDivisionError"),
     ],
