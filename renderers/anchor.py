@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from dimcli.core.motion import (
     ARKIT_EXPRESSIONS,
@@ -33,6 +32,7 @@ from dimcli.core.motion import (
     Reals,
     expression_index,
 )
+from dimcli.core.rotations import Rotations
 
 TURN_DEGREES = (14.0, 20.0)
 """Beside its own pose a picture is turned by up to the first as asked, and never beyond the second:
@@ -64,7 +64,7 @@ def rest_of(values: Reals) -> Reals:
     ``values`` float32 [N, 56] in the ``arkit`` space.
     """
     rest = np.median(values, axis=0).astype(np.float32)
-    rest[HEAD] = Rotation.from_rotvec(values[:, HEAD]).mean().as_rotvec()
+    rest[HEAD] = Rotations.of_vectors(values[:, HEAD]).mean().vectors
     return rest
 
 
@@ -95,8 +95,8 @@ def anchor(values: Reals, reference_values: Reals, rest: Reals | None = None) ->
     own = at_camera(np.asarray(reference_values, np.float32))
     rest = rest_of(values) if rest is None else np.asarray(rest, np.float32)
     anchored = own + (values - rest)
-    turned = Rotation.from_rotvec(values[:, HEAD]) * Rotation.from_rotvec(rest[HEAD]).inv()
-    anchored[:, HEAD] = (turned * Rotation.from_rotvec(own[HEAD])).as_rotvec()
+    turned = Rotations.of_vectors(values[:, HEAD]) * Rotations.of_vectors(rest[HEAD]).inverse
+    anchored[:, HEAD] = (turned * Rotations.of_vectors(own[HEAD])).vectors
     anchored[:, JAW] = values[:, JAW]
     smile = _columns(ABSOLUTE)
     anchored[:, smile] = values[:, smile]
@@ -116,26 +116,24 @@ def within_reach(values: Reals, reference_values: Reals) -> tuple[Reals, NDArray
     Turns from the picture's own pose (``reference_values`` [56]) end smoothly
     (:data:`TURN_DEGREES`, :data:`ROLL_DEGREES`); smaller ones stay as they are, to the bit.
     """
-    own = Rotation.from_rotvec(np.asarray(reference_values, float)[HEAD])
-    turned = Rotation.from_rotvec(values[:, HEAD]) * own.inv()
-    in_plane = turned.as_quat()
+    own = Rotations.of_vectors(np.asarray(reference_values, float)[HEAD])
+    turned = Rotations.of_vectors(values[:, HEAD]) * own.inverse
+    in_plane = turned.quaternions.copy()
     in_plane[:, :2] = 0
     in_plane[np.linalg.norm(in_plane, axis=1) < 1e-6] = (0, 0, 0, 1)
-    roll = Rotation.from_quat(in_plane)
-    swing, swing_beyond = _limited(turned * roll.inv(), TURN_DEGREES)
+    roll = Rotations.of_quaternions(in_plane)
+    swing, swing_beyond = _limited(turned * roll.inverse, TURN_DEGREES)
     roll, roll_beyond = _limited(roll, ROLL_DEGREES)
-    changed = (swing.magnitude() + roll.magnitude() > 0) & (
-        (swing * roll * turned.inv()).magnitude() > 1e-6
-    )
+    changed = (swing.angles + roll.angles > 0) & ((swing * roll * turned.inverse).angles > 1e-6)
     limited = np.array(values, np.float32)
-    limited[changed, HEAD] = (swing * roll * own).as_rotvec()[changed]
+    limited[changed, HEAD] = (swing * roll * own).vectors[changed]
     return limited, swing_beyond | roll_beyond
 
 
-def _limited(turns: Rotation, degrees: tuple[float, float]) -> tuple[Rotation, NDArray[np.bool_]]:
+def _limited(turns: Rotations, degrees: tuple[float, float]) -> tuple[Rotations, NDArray[np.bool_]]:
     """Turns whose angle ends smoothly between the two ``degrees``, and which were beyond them."""
     free, most = np.radians(degrees)
-    angle = turns.magnitude()
+    angle = turns.angles
     shorter = free + (most - free) * np.tanh(np.maximum(angle - free, 0) / (most - free))
     scale = np.where(angle > free, shorter / np.maximum(angle, 1e-9), 1.0)
-    return Rotation.from_rotvec(turns.as_rotvec() * scale[:, None]), angle > most
+    return Rotations.of_vectors(turns.vectors * scale[:, None]), angle > most

@@ -27,6 +27,7 @@ from dimcli.core.arrays import BrokenFileError, read_archive
 from dimcli.core.documents import parse_json, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
+from dimcli.core.rotations import Rotations
 
 Floats = NDArray[np.float32]
 Reals = NDArray[np.floating[Any]]
@@ -322,8 +323,6 @@ def slerp_axis_angle(start: Floats, end: Floats, weight: Floats) -> Floats:
     """Shortest way between rotations ``start`` and ``end`` [N, 3] (axis-angle, radians);
     ``weight`` [N] in 0..1.
     """
-    from scipy.spatial.transform import Rotation
-
-    first = Rotation.from_rotvec(start)
-    step = (first.inv() * Rotation.from_rotvec(end)).as_rotvec()
-    return (first * Rotation.from_rotvec(step * weight[:, None])).as_rotvec().astype(np.float32)
+    first = Rotations.of_vectors(start)
+    step = (first.inverse * Rotations.of_vectors(end)).vectors
+    return (first * Rotations.of_vectors(step * weight[:, None])).vectors.astype(np.float32)

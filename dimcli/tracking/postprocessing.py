@@ -87,8 +87,6 @@ def smooth_motion(motion: Motion) -> Motion:
     Windows are as short as what they must keep: blinks 0.12 s, expression 0.2 s, head 0.28 s.
     Clips shorter than a window keep their values.
     """
-    from scipy.signal import savgol_filter  # half a second to import
-
     values = motion.values.copy()
     windows = np.full(MOTION_DIM, EXPRESSION_WINDOW_S)
     windows[HEAD] = POSE_WINDOW_S
@@ -99,11 +97,22 @@ def smooth_motion(motion: Motion) -> Motion:
         columns = np.flatnonzero(windows == seconds)
         length = 2 * round(seconds * motion.fps / 2) + 1
         if 3 < length <= len(motion):
-            values[:, columns] = savgol_filter(values[:, columns], length, 2, axis=0)
+            values[:, columns] = parabolas(values[:, columns], length)
     if motion.space == "arkit":
         values[:, EXPRESSION] = values[:, EXPRESSION].clip(0, 1)
         values[:, JAW_PITCH] = values[:, JAW_PITCH].clip(0)
     return replace(motion, values=values)
+
+
+def parabolas(values: Floats, length: int) -> Floats:
+    """Each of ``values`` [T, C] as the parabola has it that fits the ``length`` (odd, at most T)
+    around it, or at the ends the first and the last of them, best (Savitzky and Golay 1964)."""
+    at = np.vander(np.arange(length) - (length - 1) / 2, 3)
+    fit = at @ np.linalg.pinv(at)
+    half = length // 2
+    around = np.lib.stride_tricks.sliding_window_view(values.astype(np.float64), length, axis=0)
+    fitted = [fit[:half] @ around[0].T, around @ fit[half], fit[half + 1 :] @ around[-1].T]
+    return np.concatenate(fitted).astype(values.dtype)
 
 
 UPPER_LIP_INNER, LOWER_LIP_INNER = 13, 14

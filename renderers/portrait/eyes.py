@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from dimcli.core.motion import Picture, Reals, expression_index
 from renderers.heads.contours import EyeContour
@@ -153,9 +152,7 @@ class Eye:
         curve = self.local(points)
         curve = curve[np.argsort(curve[:, 0])]
         keep = np.concatenate([[True], np.diff(curve[:, 0]) > 1e-3])
-        smooth = PchipInterpolator(curve[keep, 0], curve[keep, 1], extrapolate=False)
-        height = smooth(np.clip(self._knots, curve[keep, 0].min(), curve[keep, 0].max()))
-        return height.astype(np.float32)
+        return through(curve[keep], self._knots).astype(np.float32)
 
     def _eyeball(self, image: Picture) -> Picture:
         """Patch [h, w, 3] of the picture around the eye with lids painted over by more eyeball."""
@@ -316,6 +313,30 @@ class Eye:
         from_iris = np.stack([lids.along, lids.above], -1) - (self._iris + shift)
         distance = np.hypot(from_iris[..., 0], from_iris[..., 1]) / self._iris_radius
         return shift * (1 - smoothstep(distance, 1.1, 2.6))[..., None]
+
+
+def through(points: Reals, places: Reals) -> NDArray[np.float64]:
+    """Heights at ``places`` [K] of a smooth curve through ``points`` [N, 2], sorted by their first
+    column, that swings no further than they do, and goes on flat beyond them (Fritsch and Butland
+    1984)."""
+    x, y = points.astype(np.float64).T
+    width, rise = np.diff(x), np.diff(y) / np.diff(x)
+    slope = np.zeros(len(x))
+    before, after = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]
+    along = rise[1:] * rise[:-1] > 0
+    harmonic = before[along] / rise[:-1][along] + after[along] / rise[1:][along]
+    slope[1:-1][along] = (before + after)[along] / harmonic
+    for end, (near, far) in ((0, (0, 1)), (-1, (-1, -2))):
+        wide = 2 * width[near] + width[far]
+        tilt = (wide * rise[near] - width[near] * rise[far]) / (width[near] + width[far])
+        if tilt * rise[near] > 0:
+            turns = rise[near] * rise[far] < 0 and abs(tilt) > 3 * abs(rise[near])
+            slope[end] = 3 * rise[near] if turns else tilt
+    places = places.astype(np.float64).clip(x[0], x[-1])
+    left = (np.searchsorted(x, places, side="right") - 1).clip(0, len(x) - 2)
+    share = (places - x[left]) / width[left]
+    bend = (slope[left] - rise[left]) * (1 - share) + (rise[left] - slope[left + 1]) * share
+    return y[left] + width[left] * share * (rise[left] + (1 - share) * bend)
 
 
 def uncovered(

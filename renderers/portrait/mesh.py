@@ -18,9 +18,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from dimcli.core.motion import HEAD, JAW, JAW_OPEN_RAD, Reals, expression_index
+from dimcli.core.rotations import Rotations
 from renderers.heads.contours import FACE_OVAL, fit_similarity
 from weights.canonical_face import canonical_face
 
@@ -338,19 +338,20 @@ class HeadTurn:
     def __init__(self, own: Reals, landmarks: Reals, scale: float, size: tuple[int, int]) -> None:
         """``own`` [56] the picture's frame; ``landmarks`` [478, 3] px; ``scale`` px a centimetre;
         ``size`` (width, height) of the picture."""
-        self._own_turn = Rotation.from_rotvec(own[HEAD])
+        self._from_own = Rotations.of_vectors(own[HEAD]).inverse
         self._own_nod = _seen_as_pitch(own)
         focal = size[1] / 2 / np.tan(TRACKER_VIEW_RAD / 2)
         distance_cm = max(12.0, focal / scale)
         seen = 1 - np.array([1, 1, 0]) * TURN_SHIFT_CM / distance_cm
         self._gain = np.minimum(1 / (seen * np.array(TURN_SEEN)), TURN_GAIN_LIMIT)
         right, down = landmarks[:, :2].mean(0) - np.array(size) / 2
-        self._sight = Rotation.from_rotvec(SIGHT_SHARE * np.array([-down, right, 0]) / focal)
+        sight = Rotations.of_vectors(SIGHT_SHARE * np.array([-down, right, 0]) / focal)
+        self._from_sight = sight.inverse.matrices
 
     def __call__(self, values: Reals) -> Reals:
         """Rotation [3, 3] from the picture to one frame's ``values`` [56]."""
-        asked = (Rotation.from_rotvec(values[HEAD]) * self._own_turn.inv()).as_rotvec()
+        asked = (Rotations.of_vectors(values[HEAD]) * self._from_own).vectors
         asked[0] -= _seen_as_pitch(values) - self._own_nod
-        asked = self._sight.inv().apply(asked)
+        asked = self._from_sight @ asked
         turned = asked + (self._gain - 1) * TURN_FREE_RAD * np.tanh(asked / TURN_FREE_RAD)
-        return Rotation.from_rotvec(turned).as_matrix().astype(np.float32)
+        return Rotations.of_vectors(turned).matrices.astype(np.float32)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.signal import savgol_filter
 
 from dimcli.core.motion import MOTION_DIM, Motion, expression_index
-from dimcli.tracking.postprocessing import smooth_motion
+from dimcli.tracking.postprocessing import parabolas, smooth_motion
 
 
 def motion_of(column, track, fps, space="arkit"):
@@ -52,3 +53,11 @@ def test_motion_in_the_flame_space_is_smoothed_too():
     smooth = smooth_motion(motion_of(10, jitter, 25, space="flame"))
     assert smooth.space == "flame"
     assert smooth.values[:, 10].std() < 0.8
+
+
+@pytest.mark.parametrize("length", [5, 7, 9])
+@pytest.mark.parametrize("frames", [9, 40])
+def test_the_filter_is_scipy_s_to_its_ends(length, frames):
+    values = np.random.default_rng(0).normal(size=(frames, 4)).astype(np.float32)
+    expected = savgol_filter(values, length, 2, axis=0)
+    assert np.allclose(parabolas(values, length), expected, atol=1e-5)

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.interpolate import PchipInterpolator
 
 from dimcli.core.motion import JAW_OPEN_RAD, expression_index
 from dimcli.media import VideoWriter, read_picture
 from dimcli.tracking.landmarks import observe_picture, track_video
 from renderers.base import Reference
 from renderers.heads.contours import EYES
-from renderers.portrait.eyes import eye_state
+from renderers.portrait.eyes import eye_state, through
 from renderers.portrait.portrait import PortraitRenderer
 from tests.renderers.faces import (
     BROW_DOT,
@@ -257,3 +258,12 @@ def test_the_tracker_gives_the_motion_back_from_real_portraits(
     got = closed_loop(reference, tmp_path / "loop.mp4")
     floors = {"pitch": 0.95, "yaw": 0.95, "roll": 0.95, "jaw": 0.9, "mouthSmile": 0.8}
     assert all(got[name] >= floor for name, floor in (floors | {"eyeBlink": 0.8}).items()), got
+
+
+def test_the_curve_of_a_lid_is_scipy_s():
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        points = np.stack([np.arange(9) + random.uniform(-0.4, 0.4, 9), random.normal(size=9)], 1)
+        places = np.linspace(-2, 10, 200)
+        curve = PchipInterpolator(*points.T)(places.clip(points[0, 0], points[-1, 0]))
+        assert np.allclose(through(points, places), curve, atol=1e-12)
