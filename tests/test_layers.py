@@ -44,6 +44,7 @@ def test_the_ways_through_the_house_are_short_and_their_files_there():
     ways = dict(re.findall(r"\*\*([\w-]+):\*\* (.*?)\.\n", text, re.DOTALL))
     files = {way: re.findall(r"`(\S+\.py)`", words) for way, words in ways.items()}
     assert len(files["generate-listener"]) == len(set(files["generate-listener"])) <= 10
+    assert len(files["eval"]) == len(set(files["eval"])) <= 12
     assert files.keys() == {"generate-listener", "train", "finetune", "eval"}
     for file in (file for way in files.values() for file in way):
         assert (REPOSITORY / "dimcli" / file).is_file(), file
