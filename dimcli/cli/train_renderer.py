@@ -97,10 +97,11 @@ def train_renderer(
             f"{ours.distance:.3f} (placed {placed.distance:.3f}), sharpness {ours.sharpness:.2f} "
             f"of the clip's ({placed.sharpness:.2f})"
         )
+        more = ", or train on with --resume" if result.reason == "minutes" else ""
         if worse := person.worse():
             console.say(
                 f"note: {name} looks worse than from one picture without training: "
-                f"{'; '.join(worse)}; use --renderer portrait, or train on with --resume"
+                f"{'; '.join(worse)}; use --renderer portrait{more}"
             )
     console.say(
         f"wrote {output}, step {result.step} ({ends[result.reason]}), "

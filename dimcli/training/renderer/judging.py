@@ -28,8 +28,9 @@ BATCH = 4
 FINE_PX, COARSE_PX = 0.5, 1.5
 """Detail is what a blur of the first standard deviation leaves and one of the second takes."""
 SOFTER, LIDS, LIPS = 0.85, 0.03, 0.01
-"""A trained picture looks worse than the placed one below this share of its sharpness, and where
-the errors of lids or lips are so much above its own."""
+"""A trained picture looks worse than the placed one below this share of its sharpness (or of the
+clip's, where the placed one is sharper than the clip), and where the errors of lids or lips are so
+much above its own."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Figures:
         """In what the trained pictures look worse than the placed portrait, in words."""
         ours, theirs = self.trained, self.placed
         found = []
-        if ours.sharpness < SOFTER * theirs.sharpness:
+        if ours.sharpness < SOFTER * min(theirs.sharpness, 1.0):
             found.append(f"softer (sharpness {ours.sharpness:.2f}, placed {theirs.sharpness:.2f})")
         if ours.distance > theirs.distance:
             away = f"distance {ours.distance:.3f}, placed {theirs.distance:.3f}"

@@ -119,9 +119,12 @@ class LossConfig:
     """Sizes of the picture that the perceptual distance looks at, each half the one before."""
     finest: int = 0
     """How often the first of those sizes is halved; 1 takes a quarter of the time of 0."""
+    detail: float = 0.0
+    """L1 between the amounts of fine detail of the final picture and the target, place by place:
+    all other terms are the smaller the softer a picture is where it is unsure."""
 
     def __post_init__(self) -> None:
-        for name in ("pixel", "warp_pixel", "warp", "final", "style"):
+        for name in ("pixel", "warp_pixel", "warp", "final", "style", "detail"):
             if getattr(self, name) < 0:
                 raise InputError(f"loss {name} is {getattr(self, name)}; expected 0 or more")
         if not 1 <= self.scales <= 6:
@@ -133,6 +136,14 @@ class LossConfig:
 def pixel_loss(picture: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """L1 of pictures [B, 3, H, W]; ``weight`` [B, 1, H, W] as :func:`region_weights` gives it."""
     return weighted_mean((picture - target).abs(), weight)
+
+
+def amount_of_detail(picture: Tensor) -> Tensor:
+    """How much fine detail there is around each place: [B, 3, H, W] to [B, 1, H/4, W/4], the mean
+    size of the grey levels' differences from their neighbours' mean."""
+    grey = picture.mean(1, keepdim=True)
+    fine = (grey - F.avg_pool2d(grey, 3, stride=1, padding=1, count_include_pad=False)).abs()
+    return F.avg_pool2d(fine, 8, stride=4, padding=2, count_include_pad=False)
 
 
 class RenderingLoss(nn.Module):
@@ -172,6 +183,10 @@ class RenderingLoss(nn.Module):
         if final is not None:
             if config.pixel:
                 terms["pixel"] = config.pixel * pixel_loss(final, target, weight)
+            if config.detail:
+                wanted = amount_of_detail(target)
+                error = (amount_of_detail(final) - wanted).abs()
+                terms["detail"] = config.detail * weighted_mean(error, weight)
             if config.final and self.final is not None:
                 terms["final"] = config.final * self.final(final, target, weight)
         return terms
@@ -241,7 +256,8 @@ PRESETS = {
         RendererTraining(
             steps=1000,  # more give finer texture and lose the small nods of a still head
             loss=LossConfig(
-                pixel=10.0, warp_pixel=3.0, warp=0.0, final=0.4, style=0.0, scales=1, finest=0
+                pixel=10.0, warp_pixel=3.0, warp=0.0, final=0.4, style=0.0, scales=1, finest=0,
+                detail=100.0,
             ),
         ),
     ),

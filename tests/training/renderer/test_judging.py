@@ -21,6 +21,12 @@ def test_a_soft_picture_of_a_higher_psnr_is_told_to_look_worse() -> None:
     assert worse == "softer (sharpness 0.50, placed 0.80)"
 
 
+def test_a_picture_nearly_as_sharp_as_the_clip_is_not_soft_however_sharp_the_portrait_is() -> None:
+    crisp = replace(PLACED, sharpness=1.3)
+    assert not Figures(40, replace(crisp, sharpness=0.9), crisp, crisp).worse()
+    assert Figures(40, replace(crisp, sharpness=0.8), crisp, crisp).worse()
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

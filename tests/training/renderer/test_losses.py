@@ -40,6 +40,19 @@ def at(weights: Tensor, points: Tensor, corners: tuple[int, int]) -> float:
     return float(weights[0, 0, y, x])
 
 
+def test_detail_is_lost_by_blur_and_not_by_a_shift() -> None:
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.rand(1, 3, *SIZE, generator=generator) * 2 - 1
+    loss = RenderingLoss(LossConfig(pixel=0, warp_pixel=0, warp=0, final=0, detail=1.0), None)
+
+    def lost(final: Tensor) -> float:
+        return float(loss(picture, final=final)["detail"])
+
+    blurred = torch.nn.functional.avg_pool2d(picture, 3, 1, 1, count_include_pad=False)
+    assert lost(picture) == 0.0
+    assert lost(blurred) > 5 * lost(picture.roll(1, dims=3)) > 0.0
+
+
 def test_mouth_and_eyes_weigh_more_than_the_face_and_that_more_than_the_background() -> None:
     points = landmarks()
     weights = region_weights(points, SIZE, RegionConfig(face=1, mouth=3, eyes=5))
