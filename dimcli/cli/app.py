@@ -12,7 +12,7 @@ from dimcli.cli import (
     generate,
     live,
     motion,
-    prepare,
+    prepare_speech,
     serve,
     study,
     train,
@@ -97,6 +97,6 @@ EXAMPLES = {
 
 for _name, _command in COMMANDS.items():
     app.command(_name, cls=evaluate.Eval if _name == "eval" else None)(_command)
-app.add_typer(prepare.prepare, name="prepare")
+app.add_typer(prepare_speech.prepare, name="prepare")
 app.add_typer(study.group, name="study")
 app.add_typer(weights.group, name="weights")

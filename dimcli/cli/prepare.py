@@ -1,4 +1,5 @@
-"""``dim prepare``: a corpus into a data set that every training command takes."""
+"""``dim prepare``: a corpus into a data set that every training command takes; of speakers alone:
+:mod:`dimcli.cli.prepare_speech`."""
 
 import time
 from pathlib import Path
@@ -16,13 +17,11 @@ from dimcli.cli.prepare_options import (
     Preparing,
     RateOption,
     SideBySide,
-    SpeechAudioOption,
     TableOption,
     TrackerOption,
     Turns,
     Working,
     new_data,
-    numbers,
     preparing,
     run_prepare,
     split_names,
@@ -350,103 +349,3 @@ def prepare_synthetic(
     console.say(f"wrote {output}: {shares} clips, {console.seconds(taken)} taken")
     if how.as_json:
         console.print_json({"path": str(output), "clips": clips, "taken_s": round(taken, 3)})
-
-
-@prepare.command("speech")
-@preparing
-def prepare_speech(
-    source: Annotated[Path, typer.Argument(help="Folder of sounds with TextGrids.")],
-    output: DataOutputOption,
-    audio: Annotated[str, typer.Option(help="Encoder: mel4, mel or hubert.")] = "mel4",
-    fps: Annotated[float, typer.Option("--fps", min=5, max=120, help="Frames a second.")] = 25.0,
-    versions: Annotated[
-        int, typer.Option(min=1, max=1000, help="Of each file, each changed in its own way.")
-    ] = 1,
-    versions_of: Annotated[
-        list[str] | None,
-        typer.Option(metavar="VOICES=N", help="Other versions of some voices, as in 'anna-*=6'."),
-    ] = None,
-    change: Annotated[
-        bool,
-        typer.Option(
-            "--change/--no-change",
-            help="Change the sound: pitch, rate, room, noise, band, codec, level.",
-        ),
-    ] = True,
-    clip_s: Annotated[float, typer.Option(help="Longest clip, seconds.")] = 20.0,
-    rest_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Clips without speech, a clip with.")
-    ] = 0.06,
-    seed: SeedOption = 0,
-    *,
-    how: Preparing,
-) -> None:
-    """Speech with phone times: faces that say it, made by a rule, to train a speaker on.
-
-    SRC has a sub-folder a voice; in it NAME.wav and NAME.TextGrid with a tier 'phones' in IPA or
-    ARPABET, as the Montreal Forced Aligner writes. 80 % of the voices train, 10 % val, 10 % test.
-    """
-    from dimcli.data.synthetic.spoken import SpokenOptions, spoken
-
-    options = SpokenOptions(
-        fps=fps,
-        audio=audio,
-        versions=versions,
-        more=numbers(versions_of or []),
-        change=change,
-        clip_s=clip_s,
-        rest_share=rest_share,
-        seed=seed,
-    )
-    run_prepare(spoken(source, options), output, how)
-
-
-@prepare.command("biwi")
-@preparing
-def prepare_biwi(
-    source: Annotated[Path, typer.Argument(help="BIWI's folder, as FaceFormer lays it out.")],
-    output: DataOutputOption,
-    kind: Annotated[
-        str,
-        typer.Option(
-            "--from", help="Motion: emoca (emoca_biwi/), motion (of dim extract), or auto."
-        ),
-    ] = "auto",
-    audio: SpeechAudioOption = "auto",
-    test: Annotated[
-        str, typer.Option(help="Test split: a (train's subjects), b (the other eight), or both.")
-    ] = "a",
-    *,
-    how: Preparing,
-) -> None:
-    """BIWI: wav/, vertices_npy/, templates.pkl, and motion that a tracker made of its pictures.
-
-    Motion is in emoca_biwi/<SUBJ>_eNN.pkl (DIM's), or in motion/<SUBJ>_eNN.npz; how it belongs to
-    the 23,370 vertices is learned from train and kept beside the data, with regions/lve.txt and
-    fdd.txt: dim eval scores by them.
-    """
-    from dimcli.data.corpora.biwi import biwi
-
-    with new_data(output):
-        corpus = biwi(source, output, source=kind, audio=audio, test=test)
-        run_prepare(corpus, output, how)
-
-
-@prepare.command("vocaset")
-@preparing
-def prepare_vocaset(
-    source: Annotated[Path, typer.Argument(help="VOCASET's folder, FaceFormer's or the owners'.")],
-    output: DataOutputOption,
-    audio: SpeechAudioOption = "auto",
-    *,
-    how: Preparing,
-) -> None:
-    """VOCASET: scanned talking heads; FLAME's jaw and expression are fitted to their vertices.
-
-    SRC holds wav/, vertices_npy/ and templates.pkl; or data_verts.npy, raw_audio_fixed.pkl,
-    subj_seq_to_idx.pkl and templates.pkl. Needs your FLAME: dim weights import flame FILE.
-    """
-    from dimcli.data.corpora.vocaset import vocaset
-
-    with new_data(output):
-        run_prepare(vocaset(source, output, audio=audio), output, how)

@@ -15,14 +15,11 @@ from dimcli.core.motion import Bools, Floats
 from dimcli.data.clip import Clip, ClipRecord
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.measures.family import Tally
-from dimcli.evaluation.measures.rdgg import (
+from dimcli.evaluation.measures.rdgg import Driver, Energies, Listener, Reference
+from dimcli.evaluation.measures.rdgg_inputs import (
     AUDIO_PARTS,
     MOTION_PARTS,
-    Driver,
-    Energies,
-    Listener,
     Projection,
-    Reference,
     join_folds,
     reactive,
 )

@@ -15,17 +15,19 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from dimcli.evaluation.measures.listening import voiced
-from dimcli.evaluation.measures.rdgg import (
-    Driver,
-    Listener,
-    Projection,
-    join_folds,
-    reactive,
-    without_gaps,
-)
+from dimcli.evaluation.measures.rdgg import Driver, Listener
+from dimcli.evaluation.measures.rdgg_inputs import Projection, join_folds, reactive
 
 EXPECTED: dict[str, Any] = json.loads((Path(__file__).parent / "expected.json").read_text())
 FPS = 25.0
+
+
+def without_gaps(motion: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Motion [T, C] at its own rate, whose unseen frames are the mean of the others."""
+    filled = np.array(motion, float)
+    if seen.any():
+        filled[~seen] = filled[seen].mean(axis=0)
+    return filled
 
 
 def walk(random: np.random.Generator, frames: int, columns: int, step: float = 0.1) -> np.ndarray:

@@ -16,8 +16,8 @@ from dimcli.evaluation.measures.rdgg import (
     Interval,
     Listener,
     Reference,
-    reactive,
 )
+from dimcli.evaluation.measures.rdgg_inputs import reactive
 from dimcli.evaluation.metrics import Gaussian
 from tests.evaluation.measures import fixtures
 from tests.evaluation.measures.fixtures import EXPECTED, FPS
