@@ -23,7 +23,7 @@ _HERE = Path(__file__).parent
 @cache
 def registry() -> dict[str, Any]:
     """The registry: ``files``, ``runs`` and ``fetchable``, each a mapping of name to its facts."""
-    return yaml.safe_load((_HERE / "registry.yaml").read_text())
+    return yaml.safe_load((_HERE / "registry.yaml").read_text("utf-8"))
 
 
 def digest(path: Path) -> str:

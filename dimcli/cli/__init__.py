@@ -11,6 +11,7 @@ import errno
 import io
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -121,7 +122,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = app(args=arguments, standalone_mode=False) or 0
     except DimError as error:
         told = isinstance(error, ToldError)
-        console.fail(str(error), as_json=not told and "--json" in (arguments or sys.argv))
+        message = _with_address(str(error))
+        console.fail(message, as_json=not told and "--json" in (arguments or sys.argv))
         code = error.exit_code
     except KeyboardInterrupt:
         code = _INTERRUPTED
@@ -156,6 +158,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     if code == _INTERRUPTED:  # Typer returns it for an interruption
         console.fail("interrupted; nothing half-written was left")
     _end(code, arguments)
+
+
+def _with_address(message: str) -> str:
+    """What is wrong with a path; of an address (URL) also that it is one, whoever read it."""
+    is_one = re.match(r"(?:--[\w-]+ )?([A-Za-z][A-Za-z0-9+.-]+):/", message)
+    return (
+        f"{message} (an address, URL: download it)" if is_one and "URL" not in message else message
+    )
 
 
 def _hint(error: Any) -> str:

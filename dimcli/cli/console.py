@@ -24,11 +24,22 @@ if TYPE_CHECKING:
 
 
 _LONGEST = 300
-"""Characters of an error: names from a file may be of any length."""
+"""Characters of what is said: names from a file may be of any length."""
 
 
 def say(message: str) -> None:
     """One line for people; of several processes that train together only the first speaks."""
+    _show(_cut(message))
+
+
+def _cut(line: str) -> str:
+    if len(line) <= _LONGEST:
+        return line
+    # the fault and its fix stand at the ends
+    return f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+
+
+def _show(message: str) -> None:
     if _speaks():
         with suppress(OSError):  # who reads it went away, or its disk is full: the work goes on
             print(printable(message), file=sys.stderr, flush=True)
@@ -40,10 +51,8 @@ def _speaks() -> bool:
 
 def fail(message: str, *, as_json: bool = False) -> None:
     """One line for people about why the command ends; ``as_json``: and for programs."""
-    line = " ".join(message.split())
-    if len(line) > _LONGEST:  # the fault and its fix stand at the ends
-        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
-    say(f"error: {line}")
+    line = _cut(" ".join(message.split()))
+    _show(f"error: {line}")
     if as_json:
         print_json({"error": line})
 

@@ -28,9 +28,13 @@ def is_address(path: Path) -> bool:
 def existing_file(path: Path, kind: str) -> Path:
     """``path``, if it is a file with something in it; ``kind`` says what was expected."""
     path = Path(path)
+    try:
+        there = path.exists()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a {kind} file")
-    if not path.exists():
+    if not there:
         if is_address(path):
             raise InputError(f"{path}: is an address (URL); download it and name the {kind} file")
         raise InputError(f"{path}: no such {kind} file")

@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 
 import numpy as np
 
+from dimcli.audio import ACTIVITY, MEL
 from dimcli.core.config import Range, Section
 from dimcli.core.errors import InputError
 from dimcli.core.motion import FPS_RANGE, Floats, Motion
@@ -120,6 +121,13 @@ class Clip:
     def attitude(self) -> str:
         """The listener's attitude, one of ATTITUDES."""
         return self.record.attitude
+
+    @property
+    def activity(self) -> Floats | None:
+        """How sure it is that the speaker is heard, 0..1 [T]; None where features do not say it: a
+        data set may call others ``mel``."""
+        says = self.audio_encoder == MEL.name and self.speaker_audio.shape[1] == MEL.dim
+        return self.speaker_audio[:, ACTIVITY] if says else None
 
     def motion(self, role: str) -> Motion:
         """The ``speaker``'s or the ``listener``'s motion."""

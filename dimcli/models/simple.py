@@ -147,7 +147,7 @@ class LoudnessPredictor:
     def fit(cls, store: ClipStore) -> LoudnessPredictor:
         """By least squares on the train split. Raises InputError for features without a level."""
         name = store.info.audio_encoder
-        if not name.startswith(MEL.name):
+        if not name.startswith(MEL.name) or store.info.audio_dim % MEL_DIM:
             raise InputError(f"{store.root}: features of '{name}' do not say how loud it is")
         products, pulls = np.zeros((2, 2)), np.zeros((2, MOTION_DIM))
         for record in store.clips("train"):

@@ -9,6 +9,8 @@ import pytest
 
 from dimcli.core.motion import MOTION_DIM, Motion
 
+CLIPS = ("prepare", "clips", "clips", "--fps", "25", "--table")
+
 
 def refused(ended, *words: str) -> None:
     assert ended.code == 2, ended.err
@@ -175,6 +177,46 @@ def test_sound_that_is_missing_is_told_before_any_work(dim, motion_file):
 
 def test_a_name_that_is_too_long_is_one_line(dim, motion_file):
     refused(dim("visualize", motion_file, "-o", "x" * 300 + ".mp4"), "name too long")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("extract", "URL"),
+        ("visualize", "URL"),
+        ("generate-listener", "clip.mp4", "--renderer", "mesh", "--weights", "URL"),
+        ("train-vq", "URL", "--role", "listener", "-o", "run"),
+        ("eval", "--data", "URL"),
+        ("prepare", "clips", "URL", "-o", "data"),
+        ("measure", "URL"),
+        ("study", "make", "URL", "URL", "-o", "study"),
+        ("weights", "import", "flame", "URL"),
+    ],
+    ids=" ".join,
+)
+def test_an_address_is_told_to_be_one_wherever_a_path_stands(dim, speaker, tmp_path, words):
+    (tmp_path / "clip.mp4").write_bytes(speaker.read_bytes())
+    ended = dim(*(word.replace("URL", "https://x.invalid/a") for word in words))
+    refused(ended, "x.invalid/a", "address", "URL")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("speaker\n{cell}.mp4\n", ("generate-listener", "table.csv", "--renderer", "mesh")),
+        ("{cell}\nx\n", ("generate-listener", "table.csv", "--renderer", "mesh")),
+        ("speaker,listener\n{cell}.mp4,y.mp4\n", (*CLIPS, "table.csv")),
+        ("video,split\nx.mp4,{cell}\n", (*CLIPS, "table.csv")),
+        ("{cell}\nx\n", (*CLIPS, "table.csv")),
+    ],
+)
+def test_a_cell_of_5000_characters_makes_no_line_of_as_many(dim, tmp_path, table, words):
+    (tmp_path / "table.csv").write_text(table.format(cell="x" * 5000))
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "one.mp4").write_bytes(b"no clip")
+    ended = dim(*words, "-o", "out")
+    assert ended.code == 2
+    assert max(map(len, ended.err.splitlines())) < 330
 
 
 def test_a_missing_reference_is_asked_for(dim, speaker):

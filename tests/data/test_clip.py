@@ -48,3 +48,9 @@ def test_an_answer_has_the_rate_and_space_of_its_stimulus(tmp_path: Path) -> Non
     assert (answer.fps, answer.space, len(answer)) == (25.0, "arkit", 60)
     with pytest.raises(InputError, match="56"):
         stimulus.motion(np.zeros((60, 55), np.float32))
+
+
+def test_features_that_are_called_mel_and_are_not_say_nothing_of_speech(tmp_path: Path) -> None:
+    for dim, says in ((5, False), (32, True)):
+        store = make_store(tmp_path / str(dim), audio_dim=dim)
+        assert (store.load(store.records[0]).activity is not None) is says

@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 import struct
 import subprocess
+import sys
+import time
 import wave
 from pathlib import Path
 from typing import Any
@@ -322,6 +324,51 @@ def test_an_encoder_that_is_killed_at_any_stage_leaves_no_file(
         for frame in frames:
             writer.write(frame)
     assert list(tmp_path.iterdir()) == []
+
+
+WORKS = """
+import sys, time
+from pathlib import Path
+from dimcli.media import VideoWriter, read_frames
+source, out = map(Path, sys.argv[1:])
+with VideoWriter(out, fps=25) as writer:
+    for frame in read_frames(source):
+        writer.write(frame)
+        print(writer._child.process.pid, flush=True)
+        break
+    frames = read_frames(source)
+    next(frames)
+    print(frames.gi_frame.f_locals["child"].process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at /proc")
+def test_children_end_when_we_are_killed(tmp_path):
+    source, out = tmp_path / "long.mkv", tmp_path / "out.mp4"
+    noise = "nullsrc=size=640x480:rate=25:duration=4,geq=random(1)*255:128:128"
+    ffmpeg("-f", "lavfi", "-i", noise, "-c:v", "mjpeg", source)
+    words = (sys.executable, "-c", WORKS, source, out)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as dim:
+        assert dim.stdout is not None
+        children = [int(dim.stdout.readline()) for _ in range(2)]
+        assert all(map(runs, children))
+        dim.kill()
+    until = time.monotonic() + 30
+    while any(map(runs, children)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(runs, children))
+    with VideoWriter(out, fps=25) as writer:  # which removes what the dead one left
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    assert {path.name for path in tmp_path.iterdir()} == {source.name, out.name}
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended: one that nobody waits for stays as a name."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dimcli.audio import ACTIVITY, MEL
 from dimcli.core.motion import Motion, Reals
 from dimcli.data.clip import Clip, ClipRecord
 from dimcli.data.store import ClipStore
@@ -161,8 +160,7 @@ class Behaving(Family):
             return lambda motion: {
                 (part, name): why for part, names in PARTS.items() for name in names
             }
-        active = clip.speaker_audio[:, ACTIVITY] if clip.audio_encoder == MEL.name else None
-        return lambda motion: describe(motion, clip.speaker, active)
+        return lambda motion: describe(motion, clip.speaker, clip.activity)
 
     def tally(self, shares: Sequence[Sequence[Any]]) -> Mapping[str, Tally]:
         """One tally a part."""

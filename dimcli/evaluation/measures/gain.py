@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.audio import ACTIVITY, MEL
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Bools, Floats
 from dimcli.data.clip import Clip, ClipRecord
@@ -141,9 +140,8 @@ class Gain:
         voice = self._store.listener_voice(clip.record)
         if voice is None:
             return np.ones(frames, bool)
-        heard = np.ones(len(clip), bool)
-        if clip.audio_encoder == MEL.name:
-            heard = clip.speaker_audio[:, ACTIVITY] > 0.5
+        activity = clip.activity
+        heard = np.ones(len(clip), bool) if activity is None else activity > 0.5
         listens = reactive(voice, heard, clip.speaker.fps)
         return listens[(np.arange(frames) * len(clip) // frames)]
 

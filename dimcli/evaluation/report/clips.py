@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.audio import ACTIVITY, MEL_DIM
 from dimcli.core.errors import InputError
 from dimcli.core.masks import runs
 from dimcli.core.motion import Motion
@@ -154,9 +153,9 @@ def _jpeg(picture: NDArray[np.uint8]) -> bytes:
 
 
 def _speech(clip: Clip) -> Spans | None:
-    if clip.audio_encoder != "mel" or clip.speaker_audio.shape[1] != MEL_DIM:
+    if clip.activity is None:
         return None
-    frames = clip.speaker_audio[: round(SHOWN_S * clip.speaker.fps), ACTIVITY] > 0.5
+    frames = clip.activity[: round(SHOWN_S * clip.speaker.fps)] > 0.5
     times = runs(frames) / clip.speaker.fps
     return [(float(start), float(end)) for start, end in times]
 

@@ -222,7 +222,8 @@ def ear_of(model: DIM) -> OnlineMel:
     """What makes the features that ``model`` takes, as sound comes. Raises InputError where these
     are not ``mel``, or its motion is not ``arkit``."""
     data = model.config.data
-    if data.audio_encoder not in (MEL.name, MEL4.name) or data.space != "arkit":
+    mel = data.audio_encoder in (MEL.name, MEL4.name) and data.audio_dim % MEL_DIM == 0
+    if not mel or data.space != "arkit":
         raise InputError(
             f"weights of '{data.audio_encoder}' sound and '{data.space}' motion cannot answer "
             "live; expected weights that were trained on mel or mel4, in the arkit space"
