@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import imageio_ffmpeg
 import pytest
 
 if TYPE_CHECKING:
@@ -26,6 +28,21 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--autoplay-policy=no-user-gesture-required",
 )
+
+
+def devices(clip: Path, folder: Path) -> list[str]:
+    """Flags that give Chromium a camera and a microphone, which have what ``clip`` has, over and
+    over; ``folder`` keeps it."""
+    run = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(clip)]
+    scaled = ("-vf", "scale=480:480", "-q:v", "3", "-an")
+    subprocess.run([*run, *scaled, str(folder / "camera.mjpeg")], check=True)
+    subprocess.run([*run, "-vn", "-ar", "48000", str(folder / "microphone.wav")], check=True)
+    return [
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}",
+        f"--use-file-for-fake-audio-capture={folder / 'microphone.wav'}",
+    ]
 
 
 @contextmanager

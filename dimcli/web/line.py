@@ -139,7 +139,7 @@ def websocket(port: int, heard: bool) -> Iterator[Source]:
             port,
             origins=[None],  # pages send one
             compression=None,
-            max_size=limits.PICTURE_BYTES + 1,
+            max_size=limits.MESSAGE_BYTES,
             ping_interval=limits.IDLE_PINGS_S,
             ping_timeout=limits.IDLE_PINGS_S,
         )

@@ -119,6 +119,7 @@ def beside(face: str, voice: str) -> str:
     for figure, (real, *_) in tables[1].items():
         found = [one[figure] for one in tables]
         cells = [one[column] for column in columns.values() for one in found]
+        cells = ["-" if cell == "nan" else cell for cell in cells]  # lips are seen in videos only
         lines.append([figure, real, *cells])
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     said = []

@@ -99,9 +99,20 @@ def test_what_a_program_sends_is_heard_seen_and_said(live, pieces, pictures):
         (b"\x02junk", 1003, "no whole JPEG"),
         (b"\x04face", 1003, "bytes of kind 4"),
         (b"\x03" + bytes(32000 * 15), 1008, "of voice"),
-        (b"\x02" + bytes(2_000_000), 1009, ""),
+        (b"\x02" + bytes(2_000_000), 1008, "a picture of more than"),
+        (b"\x03" + bytes(9_000_000), 1009, ""),
     ],
-    ids=["no JSON", "unknown", "gain", "odd", "no JPEG", "face", "too much voice", "too long"],
+    ids=[
+        "no JSON",
+        "unknown",
+        "gain",
+        "odd",
+        "no JPEG",
+        "face",
+        "too much voice",
+        "too large",
+        "too long",
+    ],
 )
 def test_a_program_that_does_not_behave_is_told_and_the_face_lives_on(live, sent, code, why):
     with live(heard=True) as (frames, address, _):

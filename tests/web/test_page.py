@@ -3,14 +3,12 @@
 import base64
 import io
 import re
-import subprocess
 import threading
 import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,28 +19,18 @@ from dimcli.core.motion import Floats
 from dimcli.media.probe import probe_video
 from dimcli.tracking.landmarks import observe_picture
 from dimcli.web.server import live_sessions
-from tests.browser import chromium
+from tests.browser import chromium, devices
 from tests.web.serving import serving, wait_for
 
 pytestmark = pytest.mark.slow
 
-WIDTHS = ((1280, 900), (390, 844))
+WINDOWS = ((1280, 900), (390, 844), (1000, 560))
 
 
 @pytest.fixture(scope="module")
-def devices(examples, tmp_path_factory) -> list[str]:
+def hardware(examples, tmp_path_factory) -> list[str]:
     """Flags that give Chromium a camera and a microphone."""
-    folder = tmp_path_factory.mktemp("devices")
-    run = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(examples / "speaker.mp4")]
-    scaled = ("-vf", "scale=480:480", "-q:v", "3", "-an")
-    subprocess.run([*run, *scaled, str(folder / "camera.mjpeg")], check=True)
-    subprocess.run([*run, "-vn", "-ar", "48000", str(folder / "microphone.wav")], check=True)
-    return [
-        "--use-fake-ui-for-media-stream",
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}",
-        f"--use-file-for-fake-audio-capture={folder / 'microphone.wav'}",
-    ]
+    return devices(examples / "speaker.mp4", tmp_path_factory.mktemp("devices"))
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +55,8 @@ def client(other_site, tmp_path_factory):
 
 
 @pytest.fixture
-def page(client, devices, tmp_path):
-    with chromium(tmp_path / "profile", flags=devices) as browser:
+def page(client, hardware, tmp_path):
+    with chromium(tmp_path / "profile", flags=hardware) as browser:
         browser.get(f"{client.address.url}#live")
         yield Page(browser, tmp_path)
 
@@ -114,8 +102,9 @@ class Page:
         return False
 
     def pictures(self, name: str) -> None:
-        """Screenshots at both widths, light and dark; nothing is wider than the window."""
-        for width, height in WIDTHS:
+        """Screenshots of windows, light and dark; nothing is wider than they are, and the face is
+        not cut off."""
+        for width, height in WINDOWS:
             for scheme in ("light", "dark"):
                 size = {"width": width, "height": height, "mobile": width < 500}
                 self.browser.execute_cdp_cmd(
@@ -126,6 +115,12 @@ class Page:
                 time.sleep(0.3)
                 wide = "return Math.max(document.documentElement.scrollWidth, innerWidth)"
                 assert self.browser.execute_script(wide) <= width
+                inside = (
+                    "const [stage, face] = ['stage', 'face'].map("
+                    "id => document.getElementById(id).getBoundingClientRect());"
+                    "return face.height <= stage.height && face.width <= stage.width"
+                )
+                assert self.browser.execute_script(inside)
                 long = self.browser.execute_script("return document.documentElement.scrollHeight")
                 clip = {"x": 0, "y": 0, "width": width, "height": long, "scale": 1}
                 taken = self.browser.execute_cdp_cmd(
