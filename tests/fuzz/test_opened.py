@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from dimcli.core.motion import MOTION_DIM, Motion
 from dimcli.media.ffmpeg import FORMATS
 
 pytestmark = pytest.mark.slow
@@ -35,11 +37,15 @@ MAIN_JOB = (
 )
 
 
+STRACE = ("strace", "-f", "--seccomp-bpf", "-qq", "-s", "4000")
+"""Stops at the calls that it is asked for, and at no others."""
+
+
 def can_trace() -> bool:
     found = shutil.which("strace")
     if found is None:
         return False
-    return subprocess.run([found, "true"], capture_output=True, check=False).returncode == 0
+    return subprocess.run([*STRACE, "true"], capture_output=True, check=False).returncode == 0
 
 
 traced = pytest.mark.skipif(not can_trace(), reason="strace is missing, or may not trace here")
@@ -54,11 +60,34 @@ LISTS = {
     "g.svg": '<svg xmlns="http://www.w3.org/2000/svg"><image href="{secret}"/></svg>',
 }
 PREFIXED = ("file:secret.mp4", "concat:secret.mp4|secret.mp4", "subfile,,start,0,,:secret.mp4")
-COMMANDS = ("extract NAME -o out.npz", "generate-speaker NAME --renderer mesh -o out.mp4")
-"""What reads pictures, and what reads sound."""
+SMALL = "--size 64 -o out.mp4"
+COMMANDS = (
+    "extract NAME -o out.npz",
+    f"generate-speaker NAME --renderer mesh {SMALL}",
+    f"generate-listener NAME --renderer mesh {SMALL}",
+    f"generate-listener speaker.mp4 --ref NAME {SMALL}",
+    f"generate-listener speaker.mp4 --renderer mesh --audio NAME {SMALL}",
+    f"generate-speaker speaker.mp4 --ref face.png --background NAME {SMALL}",
+    f"generate-dyad speaker.mp4 NAME --renderer mesh {SMALL}",
+    f"visualize motion.npz --audio NAME {SMALL}",
+    f"visualize motion.npz NAME {SMALL}",
+    f"render motion.npz --ref NAME {SMALL}",
+    f"render motion.npz --ref face.png --audio NAME {SMALL}",
+    "live --from NAME --to file -o out.npz --seconds 1",
+    "measure NAME",
+    "train-renderer NAME --preset tiny --steps 1 -o run",
+)
+"""What takes the path of a picture, a video or a sound; the first two with every name."""
+FOLDERS = (
+    "study make lists lists -o study",
+    "prepare clips lists --fps 25 -o data",
+    "prepare speech lists -o data",
+    "generate-speaker lists --renderer mesh --size 64 -o out",
+)
+"""What takes a folder of them: here of those that name others."""
 
 WATCH = """
-import json, sys
+import json, os, sys
 seen = {"codes": [], "opened": [], "connected": [], "started": [], "inside": []}
 
 def hook(event, given):
@@ -88,7 +117,8 @@ for words in json.loads(sys.argv[1]):
         main(words)
     except SystemExit as ended:
         seen["codes"].append(ended.code)
-print(json.dumps(seen))
+print(json.dumps(seen), flush=True)
+os._exit(0)  # as the command line does: a library's thread that still runs would abort
 """
 """Command lines, and what they opened themselves: ``inside`` is what a file made PyAV open."""
 
@@ -120,20 +150,25 @@ def trace(folder: Path, commands: Sequence[Sequence[str]]) -> tuple[list[int], s
     """How commands ended, and what all their processes opened and connected to."""
     log = folder / "trace"
     calls = "trace=open,openat,openat2,creat,connect,sendto,sendmsg,bind"
-    seen = run(folder, commands, "strace", "-f", "-qq", "-s", "4000", "-e", calls, "-o", str(log))
+    seen = run(folder, commands, *STRACE, "-e", calls, "-o", str(log))
     return seen["codes"], log.read_text(errors="replace")
 
 
 @pytest.fixture
 def lists(folder: Path) -> list[list[str]]:
     """Each command with each list of files, and with names that have a protocol in front."""
+    (folder / "lists").mkdir()
     for name, content in LISTS.items():
-        (folder / name).write_text(content.format(secret=folder / "secret.mp4"))
-    return [
+        for path in (folder / name, folder / "lists" / name):
+            path.write_text(content.format(secret=folder / "secret.mp4"))
+    (folder / "lists" / "d.TextGrid").write_text("x")
+    Motion(np.zeros((10, MOTION_DIM), np.float32), fps=25).save(folder / "motion.npz")
+    named = [
         [name if word == "NAME" else word for word in command.split()]
-        for command in COMMANDS
-        for name in (*LISTS, *PREFIXED)
+        for at, command in enumerate(COMMANDS)
+        for name in ((*LISTS, *PREFIXED) if at < 2 else ("b.mp4", "c.mp4", PREFIXED[1]))
     ]
+    return [*named, *(command.split() for command in FOLDERS)]
 
 
 @traced
