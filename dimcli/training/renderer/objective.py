@@ -43,7 +43,7 @@ def weighted_mean(error: Tensor, weight: Tensor | None) -> Tensor:
     if weight is None:
         return error.mean()
     weight = F.adaptive_avg_pool2d(weight, (error.shape[-2], error.shape[-1]))
-    return (error.mean(1, keepdim=True) * weight).sum() / weight.sum()
+    return (error.mean(1, keepdim=True) * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def gram(features: Tensor) -> Tensor:
@@ -120,8 +120,9 @@ class LossConfig:
     finest: int = 0
     """How often the first of those sizes is halved; 1 takes a quarter of the time of 0."""
     detail: float = 0.0
-    """L1 between the amounts of fine detail of the final picture and the target, place by place:
-    all other terms are the smaller the softer a picture is where it is unsure."""
+    """L1 between the amounts of fine detail of the final picture and the target, place by place
+    where regions weigh more than 1: all other terms are the smaller the softer a picture is where
+    it is unsure."""
 
     def __post_init__(self) -> None:
         for name in ("pixel", "warp_pixel", "warp", "final", "style", "detail"):
@@ -140,9 +141,11 @@ def pixel_loss(picture: Tensor, target: Tensor, weight: Tensor | None = None) ->
 
 def amount_of_detail(picture: Tensor) -> Tensor:
     """How much fine detail there is around each place: [B, 3, H, W] to [B, 1, H/4, W/4], the mean
-    size of the grey levels' differences from their neighbours' mean."""
-    grey = picture.mean(1, keepdim=True)
-    fine = (grey - F.avg_pool2d(grey, 3, stride=1, padding=1, count_include_pad=False)).abs()
+    size of what is left of the grey levels between two blurs. The finer one has nothing of a
+    chequer of single pixels, which would be the cheapest detail to paint."""
+    grey = F.pad(picture.mean(1, keepdim=True), (3, 3, 3, 3), mode="replicate")
+    finer = F.avg_pool2d(F.avg_pool2d(grey, 2, stride=1), 2, stride=1)
+    fine = (finer[..., 2:-2, 2:-2] - F.avg_pool2d(finer, 5, stride=1)).abs()
     return F.avg_pool2d(fine, 8, stride=4, padding=2, count_include_pad=False)
 
 
@@ -186,7 +189,8 @@ class RenderingLoss(nn.Module):
             if config.detail:
                 wanted = amount_of_detail(target)
                 error = (amount_of_detail(final) - wanted).abs()
-                terms["detail"] = config.detail * weighted_mean(error, weight)
+                face = None if weight is None else (weight - 1).clamp(min=0)
+                terms["detail"] = config.detail * weighted_mean(error, face)
             if config.final and self.final is not None:
                 terms["final"] = config.final * self.final(final, target, weight)
         return terms

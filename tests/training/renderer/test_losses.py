@@ -51,6 +51,9 @@ def test_detail_is_lost_by_blur_and_not_by_a_shift() -> None:
     blurred = torch.nn.functional.avg_pool2d(picture, 3, 1, 1, count_include_pad=False)
     assert lost(picture) == 0.0
     assert lost(blurred) > 5 * lost(picture.roll(1, dims=3)) > 0.0
+    chequer = torch.ones(SIZE)
+    chequer[::2, ::2] = chequer[1::2, 1::2] = -1
+    assert lost(blurred + 0.5 * chequer) == pytest.approx(lost(blurred), rel=0.02)
 
 
 def test_mouth_and_eyes_weigh_more_than_the_face_and_that_more_than_the_background() -> None:
