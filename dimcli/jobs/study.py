@@ -129,9 +129,14 @@ def make_study(options: StudyOptions, progress: Progress = silent) -> StudyMade:
         (folder / PUBLIC / PAGE).write_text(page, encoding="utf-8", errors="replace")
         (folder / KEY).write_text(study.as_json() + "\n", encoding="utf-8")
         (folder / "README.md").write_text(_readme(study, minutes, options), encoding="utf-8")
-        if output.exists():
+        if options.force and output.exists():
             shutil.rmtree(output)
-        folder.replace(output)
+        try:
+            folder.rename(output)
+        except OSError:  # it refuses a folder with something in it
+            raise InputError(
+                f"{output}: another program made it in the meantime; pass --force to replace it"
+            ) from None
     told = (*remarks, *(line for plan in plans.values() for line in plan.remarks))
     if len(told) > _TOLD:
         told = (*told[:_TOLD], f"and {len(told) - _TOLD} more of this kind")

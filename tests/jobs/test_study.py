@@ -65,6 +65,17 @@ def test_what_participants_get_tells_no_method(study: Path):
         assert "made by" not in report(path)
 
 
+def test_of_two_who_make_one_study_the_second_is_told(folders: Path, tmp_path: Path):
+    def meanwhile(*_: object) -> None:
+        (tmp_path / "study").mkdir(exist_ok=True)
+        (tmp_path / "study" / "key.json").write_text("the other's")
+
+    with pytest.raises(InputError, match="another program made it in the meantime"):
+        make_study(options(folders, tmp_path / "study"), meanwhile)
+    assert (tmp_path / "study" / "key.json").read_text() == "the other's"
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+
+
 def test_the_same_seed_makes_the_same_study_and_force_replaces_it(folders: Path, tmp_path: Path):
     def made(name: str, **how):
         return make_study(options(folders, tmp_path / name, speaker=None, **how)).study
