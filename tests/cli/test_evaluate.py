@@ -150,6 +150,7 @@ def test_measures_that_are_not_there_are_told(
     assert message in ended.err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_other_processes_predict_what_this_one_would(dim: Dim, data: Path) -> None:
     command = ("eval", "--data", data, "--baseline", "mean", "--bootstrap", 0, "--json")
     here = json.loads(dim(*command).out)

@@ -30,6 +30,7 @@ def run(tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_a_model_trained_on_hubert_hears_with_hubert(run, examples, tmp_path):
     small_model().save_pretrained(tmp_path / "small")
     name = f"hubert:{tmp_path / 'small'}"

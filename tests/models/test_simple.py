@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> ClipStore:
     root = tmp_path_factory.mktemp("synthetic") / "data"
-    write_synthetic(root, conversations=16, recipe=Recipe(seed=5))
+    write_synthetic(root, conversations=8, recipe=Recipe(seed=5))
     return ClipStore(root)
 
 

@@ -388,6 +388,7 @@ def test_a_client_that_says_nothing_or_stays_for_too_long_is_ended(talking, monk
         assert "the session lasted" in ended(socket)[1]
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_ended(talking, monkeypatch):
     monkeypatch.setattr(limits, "UNREAD_S", 0.5)
     raw = socket.socket()
