@@ -1,12 +1,16 @@
 """What can be drawn of a motion file, and which sound goes with it."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Motion, expression_index
+from dimcli.jobs.export import export_motion
 from dimcli.jobs.render import drawable, load_motion, load_renderer, on_picture, read_reference
+from tests.fuzz.seeds import renderer as untrained_run
 
 
 def extreme_motions() -> dict[str, np.ndarray]:
@@ -27,10 +31,15 @@ def extreme_motions() -> dict[str, np.ndarray]:
     }
 
 
-@pytest.fixture(scope="module", params=[("portrait", 64), ("portrait", 128), ("mesh", 64)])
-def renderer(request, examples):
+@pytest.fixture(
+    scope="module", params=[("portrait", 64), ("portrait", 128), ("mesh", 64), ("trained", 64)]
+)
+def renderer(request, examples, tmp_path_factory):
     kind, size = request.param
-    reference = examples / "listener.png" if kind == "portrait" else None
+    reference = None if kind == "mesh" else examples / "listener.png"
+    if kind == "trained":
+        kind = str(tmp_path_factory.mktemp("trained") / "run")
+        untrained_run(Path(kind))
     return load_renderer(kind, reference, size=size)
 
 
@@ -49,6 +58,18 @@ def test_extreme_motion_is_drawn_in_range(renderer, name):
     assert len(frames) == len(values)
     inside = list(renderer.frames(motion.in_range()))
     assert all(np.array_equal(one, other) for one, other in zip(frames, inside, strict=True))
+
+
+@pytest.mark.parametrize("name", extreme_motions())
+@pytest.mark.parametrize("suffix", [".csv", ".glb", ".json"])
+def test_extreme_motion_is_exported(tmp_path, name, suffix):
+    values = extreme_motions()[name]
+    Motion(values, fps=25).save(tmp_path / "motion.npz")
+    written = export_motion(tmp_path / "motion.npz", tmp_path / f"out{suffix}")
+    assert written.frames >= len(values)
+    content = written.path.read_bytes()
+    assert b"nan" not in content.lower() or suffix == ".glb"
+    assert b"Infinity" not in content
 
 
 def test_what_is_far_outside_its_range_is_told_and_the_rest_is_not():
