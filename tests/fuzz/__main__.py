@@ -67,6 +67,7 @@ def main() -> int:
 def import_everything() -> None:
     """What commands import when they run, once for all of them."""
     import torch
+    import torch._dynamo  # optimisers import it
 
     torch.set_num_threads(1)
     keep_commands()
