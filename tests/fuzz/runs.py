@@ -30,7 +30,7 @@ PROGRESS = re.compile(
     r"(note: |wrote |evaluated |scored |fetched |imported |pushed |step \d+|\d+ of \d+ whole)"
     r"|.* \.\.\.$|.*: \d+( of \d+(, about .* left)?)?$|failed, \d+ of \d+:$|  .*: "
     r"|No gain: |.* is nearer to "
-    r"|to .+|listening to |open http|\d+ frames in |\d+ s: \d+ frames|ended by "
+    r"|to .+|listening to |saying what |open http|\d+ frames in |\d+ s: \d+ frames|ended by "
 )
 """What a command says besides its last line."""
 
@@ -158,6 +158,7 @@ def faults_of_files(
         if name in CACHES or inside.endswith("/statistics.json"):
             continue
         named = first == "work" and any(inside.startswith(each) for each in plan.outputs)
+        named = named or any(_within(name, each) for each in plan.outputs)
         wanted = (named and (code == 0 or plan.keeps)) or (plan.homes and first == "home")
         wanted = wanted or (
             first == "work"
@@ -167,6 +168,14 @@ def faults_of_files(
             done = "made" if name not in before else "changed" if name in after else "removed"
             faults.append(f"{done} {name}")
     return faults[:5]
+
+
+def _within(name: str, output: str) -> bool:
+    """Whether a file of the run's folder is an ``output`` that was named beyond ``work``, in it, or
+    a folder that was made for it."""
+    parts = output.split("/")
+    beyond = parts[0] == ".." and len(parts) > 1 and parts[1] not in ("..", ".", "", "canary")
+    return beyond and (name == parts[1] or name.startswith(parts[1] + os.sep))
 
 
 # --- the process ---
@@ -242,6 +251,7 @@ def limit() -> None:
 def watcher(plan: Plan) -> Callable[[str, tuple[Any, ...]], None]:
     """Writes down what is opened, started or connected to beyond what a command may."""
     roots = [str(plan.folder / name) for name in ("work", "home", "tmp")]
+    roots += [str(plan.folder / "nowhere")]  # what a command may make where an output lies there
     roots += [str(REPOSITORY), sys.prefix, sys.base_prefix, str(Path(os.__file__).parent)]
     roots += ["/usr", "/lib", "/etc", "/proc", "/dev", "/sys", "/opt", "/bin"]
     log = os.open(plan.folder / "events", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
