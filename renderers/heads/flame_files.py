@@ -18,6 +18,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
 from dimcli.core.tensors import read_arrays
 from dimcli.pickles import read_npy, read_pickle
+from renderers.base import NUM_LANDMARKS
 from weights.importing import KINDS
 
 NUM_VERTICES = 5023
@@ -117,6 +118,13 @@ def read_landmarks(file: Path) -> Arrays:
         faces, weights = (np.asarray(data[key]) for key in _EMBEDDING_KEYS)
         if "landmark_indices" in data:
             indices = np.asarray(data["landmark_indices"])
+            if indices.dtype.kind not in "iu" or indices.ndim != 1 or not indices.size:
+                raise InputError(
+                    f"{file}: landmark_indices are {indices.dtype} of shape {indices.shape}; "
+                    "expected integers, one a landmark"
+                )
+            if indices.min() < 0 or indices.max() >= NUM_LANDMARKS:
+                raise InputError(f"{file}: landmark_indices leave the {NUM_LANDMARKS} of MediaPipe")
             found |= _embedding(file, "mediapipe", faces, weights, indices.shape)
             found["mediapipe_indices"] = indices.astype(np.int32)
         else:

@@ -172,6 +172,16 @@ def test_a_spoiled_embedding_is_refused(tmp_path: Path, key: str, value: Array, 
         read_landmarks(tmp_path / "e.npy")
 
 
+@pytest.mark.parametrize(
+    "indices", [np.array(["a"] * 105), np.full(105, 478), np.full(105, -1), np.zeros((0,), int), 3]
+)
+def test_spoiled_indices_of_landmarks_are_refused(tmp_path: Path, indices: Array) -> None:
+    whole = mediapipe_embedding()
+    np.savez(tmp_path / "e.npz", **{**whole, "landmark_indices": indices})
+    with pytest.raises(InputError, match=r"e\.npz: landmark_indices"):
+        read_landmarks(tmp_path / "e.npz")
+
+
 def test_other_files_are_no_embedding(tmp_path: Path) -> None:
     np.save(tmp_path / "motion.npy", np.zeros((4, 56)))
     with pytest.raises(InputError, match=r"landmark_embedding\.npy"):
