@@ -59,12 +59,15 @@ def test_frames_come_in_order_and_at_their_times_also_when_drawing_is_slow(sessi
             loop.hear(np.zeros(480, np.float32))
             loop.see(lambda: np.zeros((8, 8, 3), np.uint8))
             time.sleep(0.03)
+        ends = time.monotonic() + 20
+        while session.heard_s < 1.49 and time.monotonic() < ends:
+            time.sleep(0.01)
     assert not running()
     assert loop.error is None
     assert [frame.index for frame, _, _ in came] == list(range(len(came)))
-    assert 10 < len(session.noticed) <= 50
+    assert 5 < len(session.noticed) <= 50
     assert session.noticed == sorted(session.noticed)
-    assert 1.3 < session.heard_s < 1.51
+    assert session.heard_s == pytest.approx(1.5)
     assert 0 < sum(drawn is None for _, drawn, _ in came) == loop.undrawn < len(came)
     late = [at - began - frame.time_s - session.delay_s for frame, _, at in came]
     assert min(late) > -0.01
@@ -143,12 +146,12 @@ def test_a_computer_that_is_too_slow_falls_no_further_behind(session, monkeypatc
         return advance(now_s)
 
     session.advance = slow
-    came = []
+    came, began = [], time.monotonic()
     with Loop(session, lambda frame, drawn: came.append(frame)) as loop:
         for _ in range(50):
             loop.hear(np.zeros(480, np.float32))
             time.sleep(0.03)
-        assert loop.now_s < 1.3
-        assert loop.now_s - came[-1].time_s < 1.2
+        assert loop.now_s < time.monotonic() - began - 0.05, "the clock was set back"
+        assert loop.now_s - came[-1].time_s < 2.0
         assert session.heard_s < loop.now_s + 0.6
     assert [frame.index for frame in came] == list(range(len(came)))
