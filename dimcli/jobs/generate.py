@@ -327,6 +327,7 @@ def _open_clip(
         path, tracker, how.checkpoint, region=area, online=how.online, device=device
     )
     sound = how.audio or path
+    media.bounded_track(sound)  # before the face is tracked
 
     def take_in(progress: Progress) -> Source:
         motion = track_face(progress)

@@ -4,6 +4,7 @@ from dimcli.media.frames import (
     SYNTHETIC_TAG,
     Picture,
     VideoWriter,
+    bounded_track,
     check_video_output,
     is_silent,
     quiet_libraries,
@@ -15,6 +16,6 @@ from dimcli.media.probe import VideoInfo, audio_track, has_audio, has_video, pro
 
 __all__ = [
     "PICTURE_SUFFIXES", "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter", "audio_track",
-    "check_video_output", "has_audio", "has_video", "is_silent", "probe_video",
+    "bounded_track", "check_video_output", "has_audio", "has_video", "is_silent", "probe_video",
     "quiet_libraries", "read_audio", "read_frames", "read_picture",
 ]  # fmt: skip

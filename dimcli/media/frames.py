@@ -143,15 +143,29 @@ def _stream_frames(
         raise InputError(f"{path}: its picture ends after {count} frames ({why})")
 
 
+def bounded_track(path: Path) -> SoundTrack | None:
+    """The track of :func:`sound_track`, whose sound :func:`read_audio` can hold in memory. Raises
+    InputError where the file says that it is longer than that."""
+    track = sound_track(path)
+    stated_s = track.duration_s or 0.0 if track is not None else 0.0
+    if stated_s > limits.SOUND_S + limits.GAP_S:
+        raise InputError(
+            f"{path}: its sound is {stated_s / 3600:.1f} hours long; expected at most "
+            f"{limits.SOUND_S / 3600:.0f}; cut the file"
+        )
+    return track
+
+
 def read_audio(path: Path, rate: int = 16000, *, channel: int | None = None) -> Floats:
     """Sound of a video or sound file, mono float32 [N] in -1..1 at ``rate`` Hz.
 
     The track is that of :func:`sound_track`. Of several channels the mean, or ``channel`` (0 is
     left) where one person has it alone; where channels of opposite phase cancel
     out, the first. Starts at the picture's time zero (silence is put before sound that starts
-    late). Empty where a video has no sound. Raises InputError where the file cannot be read.
+    late). Empty where a video has no sound. Raises InputError where the file cannot be read, or is
+    longer than fits in memory.
     """
-    track = sound_track(path)
+    track = bounded_track(path)
     if track is None:
         return np.zeros(0, np.float32)
     samples = _decode_sound(path, track, rate, channel)
@@ -190,9 +204,10 @@ def _decode_sound(path: Path, track: SoundTrack, rate: int, channel: int | None)
             f"{path}: its sound cannot be read ({complaint}); expected wav, mp3, m4a, mp4, ..."
         )
     samples = np.frombuffer(data, np.float32)
-    if len(samples) < LEAST_SHARE * (track.duration_s or 0) * rate - rate / 4:
+    stated_s = track.duration_s if track.exact and track.duration_s else 0.0
+    if len(samples) < LEAST_SHARE * stated_s * rate - rate / 4:
         raise InputError(
-            f"{path}: its sound ends after {len(samples) / rate:.1f} of {track.duration_s:.1f} s "
+            f"{path}: its sound ends after {len(samples) / rate:.1f} of {stated_s:.1f} s "
             "(the file is cut short or damaged)"
         )
     if len(samples) > limits.SOUND_S * rate:

@@ -63,7 +63,9 @@ class SoundTrack:
     index: int
     """From 0, among the sound tracks."""
     duration_s: float | None
-    """Its length, where the file says it exactly."""
+    """Its length, where the file says it."""
+    exact: bool
+    """Whether it says it exactly; other formats estimate it from the bit rate."""
     channels: int = 1
 
     @property
@@ -336,7 +338,8 @@ def sound_track(path: Path) -> SoundTrack | None:
     """Which of a file's sound tracks is read: the one that :func:`audio_track` chose, else
     the one that the file flags as its default, else the first. None where there is no sound.
 
-    Raises InputError where the file cannot be read, has no such track, or is beyond the limits.
+    It may be of any length: who holds it in memory limits that. Raises InputError where the file
+    cannot be read, has no such track, or is beyond the other limits.
     """
     with _opened(path, "video or sound", "wav, mp3, m4a, mp4, ...") as container:
         sounds = container.streams.audio
@@ -367,15 +370,9 @@ def sound_track(path: Path) -> SoundTrack | None:
         duration = _seconds(stream.duration, stream.time_base)
         if duration is None and container.duration:
             duration = container.duration / av.time_base
-        # other formats estimate it from the bit rate
         exact = container.format.name.startswith(("mov", "wav", "flac"))
-    if duration is not None and duration > limits.SOUND_S + limits.GAP_S:
-        raise InputError(
-            f"{path}: its sound is {duration / 3600:.1f} hours long; expected at most "
-            f"{limits.SOUND_S / 3600:.0f}; cut the file"
-        )
     _check_stops(path, "sound", place)
-    return SoundTrack(index, duration if exact else None, channels)
+    return SoundTrack(index, duration, exact, channels)
 
 
 def has_audio(path: Path) -> bool:

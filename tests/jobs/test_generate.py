@@ -8,11 +8,12 @@ from dimcli.audio import load_encoder
 from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
-from dimcli.jobs.generate import SOUND_RATE, Listener, Source
+from dimcli.jobs.generate import SOUND_RATE, Listener, Source, Watching, _open_clip
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
 from tests.answers import write_run
 from tests.audio.test_hubert import WIDTH, small_model
+from tests.media.clips import make
 
 
 @pytest.fixture
@@ -52,3 +53,10 @@ def test_an_encoder_of_another_width_is_refused_before_any_tracking(run):
 def test_an_encoder_that_is_not_here_is_refused_before_any_tracking(run):
     with pytest.raises(InputError, match="hubert:/gone: no such folder"):
         Listener.load(run("hubert:/gone", WIDTH), "cpu")
+
+
+def test_sound_of_three_hours_is_refused_before_a_face_is_tracked(examples, tmp_path):
+    silence = ("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono:d=10800", "-frame_size", "65535")
+    how = Watching(audio=make(tmp_path / "long.flac", *silence))
+    with pytest.raises(InputError, match=r"long\.flac: its sound is 3\.0 hours long"):
+        _open_clip(examples / "speaker.mp4", "arkit", how, "listener-small", "cpu")

@@ -98,6 +98,15 @@ def test_sound_is_as_long_as_the_picture_to_a_frame(tmp_path, tone, count):
     assert "Video: h264" in report(path)
 
 
+def test_sound_that_is_too_long_to_be_in_memory_is_copied_as_far_as_the_picture_goes(tmp_path):
+    hours = tmp_path / "hours.flac"
+    silence = ("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono:d=10800", "-frame_size", "65535")
+    make(hours, *silence)
+    assert media.has_audio(hours)
+    path = write(tmp_path / "out.mp4", smooth_frames(), audio_from=hours)
+    assert len(media.read_audio(path)) / 16000 == pytest.approx(1, abs=0.03)
+
+
 def test_a_source_without_sound_gives_a_video_without_sound(tmp_path):
     mute = make(tmp_path / "mute.mp4", *source())
     path = write(tmp_path / "out.mp4", smooth_frames(), audio_from=mute)
