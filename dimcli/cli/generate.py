@@ -184,7 +184,15 @@ def generate_dyad(
     temperature: TemperatureOption = None,
     background: BackgroundOption = "keep",
     size: SizeOption = None,
-    audio_track: AudioTrackOption = None,
+    audio_track: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Which sound track, from 1, of both files. Default: the one that each flags as "
+            "default.",
+            show_default=False,
+        ),
+    ] = None,
     save_motion: Annotated[
         Path | None, typer.Option(help="Keep the motions in NAME-a.npz and NAME-b.npz.")
     ] = None,

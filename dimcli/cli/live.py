@@ -11,7 +11,6 @@ import typer
 from dimcli.cli import console
 from dimcli.cli.generate import Attitude, WeightsOption
 from dimcli.cli.options import (
-    AudioTrackOption,
     FaceOptions,
     Job,
     OutputOption,
@@ -84,7 +83,14 @@ def live(
     ] = None,
     subject: Annotated[str, typer.Option(help="The face's name in Unreal's Live Link.")] = "dim",
     camera: Annotated[int, typer.Option(min=0, max=99, help="Number of the camera.")] = 0,
-    audio_track: AudioTrackOption = None,
+    audio_track: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Which sound track of the clip, from 1. Default: the one flagged as default.",
+            show_default=False,
+        ),
+    ] = None,
     weights: WeightsOption = "listener-live",
     attitude: Annotated[Attitude, typer.Option(help="How the listener feels.")] = "unknown",
     seed: SeedOption = 0,

@@ -337,6 +337,8 @@ def video(
         yield Sink(str(path), send, pictures=True)
         if mix is not None and sound is not None:
             mix.write(sound, writer.frames / fps)
+            with media.audio_track(None):  # the one that was chosen is the clip's
+                stack.close()
 
 
 def file(

@@ -193,7 +193,8 @@ def _saying(name: str, next_piece: Callable[[], Floats | None]) -> Source:
 @contextmanager
 def voice_file(path: Path) -> Iterator[Source]:
     """A sound file that the agent says, from the beginning on. Raises InputError."""
-    samples = media.read_audio(path, SAMPLE_RATE)
+    with media.audio_track(None):  # the one that was chosen is the clip's
+        samples = media.read_audio(path, SAMPLE_RATE)
     if not len(samples):
         raise InputError(f"--voice {path}: has no sound; expected speech")
     pieces = iter(samples[first : first + PIECE] for first in range(0, len(samples), PIECE))

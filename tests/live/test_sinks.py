@@ -297,6 +297,22 @@ def test_a_video_holds_frames_that_were_not_drawn_and_has_both_voices(tmp_path) 
     assert loud[26:39].all() and not loud[42:].any()
 
 
+def test_the_track_that_was_chosen_is_the_clip_s_and_not_that_of_our_own_sound(tmp_path) -> None:
+    from dimcli import media
+    from dimcli.media.probe import chosen_track
+    from tests.media.clips import make
+
+    clip, path = tmp_path / "clip.mkv", tmp_path / "face.mp4"
+    tracks = ("-f", "lavfi", "-i", "anullsrc=d=1", "-f", "lavfi", "-i", "sine=300:duration=1")
+    make(clip, *tracks, "-map", "0", "-map", "1")
+    with media.audio_track(2):
+        with sinks.file(path, FPS, clip, speaks=True, force=False) as sink:
+            for index in range(25):
+                sink.send(frame_at(index), np.zeros((32, 32, 3), np.uint8))
+        assert chosen_track() == 2
+    assert np.abs(media.read_audio(path, 16000)).max() > 0.05
+
+
 def test_a_loudspeaker_plays_what_is_said_in_its_place_and_silence_between(monkeypatch) -> None:
     class Loudspeaker:
         PortAudioError = RuntimeError

@@ -70,6 +70,16 @@ def test_sound_alone_is_a_source_and_what_has_neither_is_told(short_speaker, tmp
         pass
 
 
+def test_the_track_that_was_chosen_is_the_clip_s_and_not_the_voice_s(tmp_path) -> None:
+    from scipy.io import wavfile
+
+    wavfile.write(tmp_path / "a.wav", 16000, np.ones(800, np.int16))
+    face = Told()
+    with media.audio_track(2), sources.voice(str(tmp_path / "a.wav")) as voice:
+        voice.give(0.0, face)
+    assert sum(len(samples) for _, samples in face.said) == 800
+
+
 class Microphone:
     """PortAudio, as far as it is used: calls back with two chunks when it is started."""
 
