@@ -20,6 +20,7 @@ from dimcli.cli.options import (
     WorkersOption,
     with_options,
 )
+from dimcli.core.documents import shortened, whole_number
 from dimcli.core.errors import InputError, ToldError
 
 if TYPE_CHECKING:
@@ -153,10 +154,13 @@ def numbers(texts: list[str]) -> tuple[tuple[str, int], ...]:
     """``natural-*=6`` and the like as pairs. Raises InputError."""
     pairs = []
     for text in texts:
-        name, sign, number = text.rpartition("=")
-        if not (sign and name and number.isdecimal()):
-            raise InputError(f"--versions-of {text}: expected VOICES=N, as in 'anna-*=6'")
-        pairs.append((name, int(number)))
+        name, _, digits = text.rpartition("=")
+        number = whole_number(digits)
+        if not name or number is None:
+            raise InputError(
+                f"--versions-of {shortened(text)}: expected VOICES=N, as in 'anna-*=6'"
+            )
+        pairs.append((name, number))
     return tuple(pairs)
 
 

@@ -27,6 +27,13 @@ def shortened(value: object, length: int = 60) -> str:
     return text if len(text) <= length else f"{text[:half]}...{text[-half:]}"
 
 
+def whole_number(text: str) -> int | None:
+    """The number that a text of at most 18 digits is; None for any other text, as of thousands of
+    digits, which Python refuses."""
+    text = text.strip()
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
+
+
 def read_bytes(path: Path, kind: str, largest: int) -> bytes:
     """A file of at most ``largest`` bytes; ``kind`` says what was expected."""
     path = existing_file(path, kind)

@@ -77,7 +77,7 @@ class Folds:
         content = read_json(path)
         try:
             folds = cls(int(content["folds"]), {str(k): int(v) for k, v in content["of"].items()})
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             raise InputError(f"{path}: damaged; train the run again") from None
         if set(folds.of) != {record.conversation for record in store.records} or not all(
             1 <= fold <= folds.count for fold in folds.of.values()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dimcli import media
+from dimcli.core.documents import shortened, whole_number
 from dimcli.core.errors import InputError
 from dimcli.core.files import check_output
 from dimcli.core.motion import Motion
@@ -132,13 +133,12 @@ def parse_region(text: str | None) -> tuple[int, int, int, int] | None:
     """``x,y,width,height`` in pixels as four numbers. Raises InputError."""
     if text is None:
         return None
-    parts = text.split(",")
-    if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
-        raise InputError(
-            f"--region {text}: expected x,y,width,height in pixels, as in 256,0,256,256"
-        )
-    x, y, width, height = (int(part) for part in parts)
-    return x, y, width, height
+    match [whole_number(part) for part in text.split(",")]:
+        case [int(x), int(y), int(width), int(height)]:
+            return x, y, width, height
+    raise InputError(
+        f"--region {shortened(text)}: expected x,y,width,height in pixels, as in 256,0,256,256"
+    )
 
 
 def require_video(source: Path, region: str | None, who: str | None) -> None:

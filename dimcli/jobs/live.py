@@ -15,6 +15,7 @@ import numpy as np
 
 import weights as bundled
 from dimcli.core.device import choose_device
+from dimcli.core.documents import shortened, whole_number
 from dimcli.core.errors import InputError
 from dimcli.core.files import existing_file
 from dimcli.core.motion import Picture
@@ -143,12 +144,15 @@ def live(
 def _websocket_port(name: str) -> int | None:
     """The port of what is called ``ws`` or ``ws:9001``; None for what is called otherwise. Raises
     InputError."""
-    kind, colon, port = name.partition(":")
-    if kind != sources.WEBSOCKET or (colon and not port.isdecimal()):
+    kind, colon, digits = name.partition(":")
+    if kind != sources.WEBSOCKET or (colon and not digits.isdecimal()):
         return None
-    if colon and not 0 < int(port) < 65536:
-        raise InputError(f"{name}: expected a port from 1 to 65535, as in ws:{WEBSOCKET_PORT}")
-    return int(port) if colon else WEBSOCKET_PORT
+    port = whole_number(digits) if colon else WEBSOCKET_PORT
+    if port is None or not 0 < port < 65536:
+        raise InputError(
+            f"{shortened(name)}: expected a port from 1 to 65535, as in ws:{WEBSOCKET_PORT}"
+        )
+    return port
 
 
 def _checked(source: str, voice: str | None) -> tuple[Path | None, bool]:

@@ -328,6 +328,8 @@ def test_a_wrong_option_is_one_line(dim, speaker):
     refused(dim("generate-listener", speaker, "--sampels", "2"), "--sampels")
     refused(dim("generate-listener", speaker, "--seed", 10**20), "seed")
     refused(dim("extract", speaker, "--region", "²,0,20,20"), "--region", "x,y,width,height")
+    long = f"0,0,20,{'9' * 5000}"
+    refused(dim("extract", speaker, "--region", long), "--region", "x,y,width,height")
     refused(dim("nonsense"), "nonsense")
 
 

@@ -140,6 +140,7 @@ def test_a_program_talks_to_the_face_over_a_websocket(dim, short_speaker, tmp_pa
         (("--to", "sound"), "--to sound: plays what the agent says"),
         (("--to", "osc", "--voice", "nowhere.wav"), "nowhere.wav: no such"),
         (("--to", "osc", "--voice", "ws:99999"), "ws:99999: expected a port"),
+        (("--to", "osc", "--voice", "ws:" + "9" * 5000), "9: expected a port"),
         (("--to", "x"), "--to x: expected some of livelink, vmc, osc, camera, sound, file"),
         (("--to", "osc", "--to", "osc"), "--to: name each once"),
         (("--to", "osc", "--to", "vmc", "--port", 9), "--port: is of one --to"),

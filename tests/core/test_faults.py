@@ -12,7 +12,14 @@ import torch
 import yaml
 
 from dimcli.core import manifest
-from dimcli.core.documents import parse_json, parse_yaml, read_json, read_json_lines, read_yaml
+from dimcli.core.documents import (
+    parse_json,
+    parse_yaml,
+    read_json,
+    read_json_lines,
+    read_yaml,
+    whole_number,
+)
 from dimcli.core.errors import InputError
 from dimcli.core.tensors import read_tensors, save_tensors
 from dimcli.data.store import ClipStore
@@ -61,6 +68,12 @@ def test_yaml_beyond_its_limits_is_an_error_of_the_file(tmp_path, text, words):
     with pytest.raises(InputError, match=f"a.yaml: .*({words})") as error:
         read_yaml(path)
     assert len(str(error.value)) < 400
+
+
+def test_a_whole_number_has_so_many_digits_and_nothing_else():
+    assert [whole_number(text) for text in ("0", " 042 ", "9" * 18)] == [0, 42, 10**18 - 1]
+    for text in ("", "-1", "+1", "1.0", "1_0", "0x1", "\u00b2", "9" * 19, "9" * 5000):
+        assert whole_number(text) is None
 
 
 def test_bytes_that_are_no_utf8_are_an_error_of_the_file(tmp_path):

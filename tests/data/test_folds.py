@@ -53,9 +53,10 @@ def test_folds_of_other_clips_are_refused(store: ClipStore, tmp_path: Path) -> N
     store.records = store.records[:-1]
     with pytest.raises(InputError, match="is not of the clips in"):
         Folds.read(tmp_path, store)
-    (tmp_path / FILE).write_text('{"folds": []}')
-    with pytest.raises(InputError, match="damaged"):
-        Folds.read(tmp_path, store)
+    for content in ('{"folds": []}', '{"folds": Infinity, "of": {}}'):
+        (tmp_path / FILE).write_text(content)
+        with pytest.raises(InputError, match="damaged"):
+            Folds.read(tmp_path, store)
     with pytest.raises(InputError, match="dim finetune --folds"):
         Folds.read(tmp_path / "elsewhere", store)
 

@@ -60,7 +60,7 @@ LICENCE = "BIWI 3D Audiovisual Corpus: research only, by agreement with ETH Zuri
 EXAMPLES = 800
 """Frames that the map between motion and vertices is learned from."""
 
-_FRAME = re.compile(r"frame_?(\d+)")
+_FRAME = re.compile(r"frame_?(\d{1,9})")
 
 
 @dataclass(frozen=True)

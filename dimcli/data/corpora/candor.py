@@ -311,7 +311,7 @@ def _pickled_motion(path: Path, order: str, base: int) -> Motion:
         raise InputError(f"{path}: expected a dictionary of frame number -> 56 numbers")
     try:
         rows = {int(key): numbers(row, f"{path}: {key}") for key, row in content.items()}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{path}: its keys are not frame numbers") from None
     if min(rows) < base:
         raise InputError(f"{path}: has frame {min(rows)}; --first-frame says they begin at {base}")

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dimcli.audio import AudioEncoder
-from dimcli.core.documents import read_json
+from dimcli.core.documents import read_json, shortened, whole_number
 from dimcli.core.errors import InputError
 from dimcli.core.files import remove_unfinished, write_text
 from dimcli.core.motion import Floats
@@ -95,10 +95,10 @@ class Shard:
     @classmethod
     def parse(cls, text: str) -> Shard:
         """``i/n`` as a share. Raises InputError."""
-        number, slash, count = text.partition("/")
-        if not (slash and number.isdecimal() and count.isdecimal()):
-            raise InputError(f"--shard {text}: expected i/n, as in 2/8")
-        return cls(int(number), int(count))
+        match [whole_number(part) for part in text.split("/")]:
+            case [int(number), int(count)]:
+                return cls(number, count)
+        raise InputError(f"--shard {shortened(text)}: expected i/n, as in 2/8")
 
     def part(self, out: Path) -> Path:
         """The file that says this share is done."""

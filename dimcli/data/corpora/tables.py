@@ -161,7 +161,7 @@ def _turn(header: list[str], row: str) -> Turn | None:
             start_s=float(named["start"]),
             stop_s=float(named["stop"]),
         )
-    except ValueError:
+    except (ValueError, OverflowError):  # a turn number that is infinite
         return None
     times = (turn.start_s, turn.stop_s)
     whole = all(map(math.isfinite, times)) and 0 <= turn.start_s < turn.stop_s

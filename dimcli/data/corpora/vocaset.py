@@ -196,7 +196,7 @@ def _frames(options: _Options, scan: Scan) -> NDArray[np.floating]:
     everything = open_vertices(options.root / "data_verts.npy", NUM_VERTICES)
     try:
         order = np.array([int(row) for _, row in sorted(rows.items())])
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         raise InputError("subj_seq_to_idx.pkl: its frames have no row numbers") from None
     if not len(order) or order.min() < 0 or order.max() >= len(everything):
         raise InputError(f"subj_seq_to_idx.pkl: rows outside of data_verts.npy's {len(everything)}")
@@ -212,7 +212,7 @@ def _samples(options: _Options, scan: Scan) -> Floats:
             f"sentence{scan.sentence:02d}"
         ]
         sound, rate = np.asarray(entry["audio"]), int(entry["sample_rate"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError("raw_audio_fixed.pkl: has no sound of it") from None
     if sound.ndim != 1 or sound.dtype.kind not in "fi" or not 1000 <= rate <= 400_000:
         raise InputError(

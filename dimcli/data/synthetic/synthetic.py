@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from dimcli.audio import MEL, mel
+from dimcli.core.documents import shortened, whole_number
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats
 from dimcli.data.clip import ClipRecord
@@ -132,10 +133,13 @@ def conversation_name(index: int) -> str:
 
 def conversation_index(name: str) -> int:
     """The index of a conversation by its id. Raises InputError for another data set's id."""
-    prefix, _, number = name.rpartition("-")
-    if prefix != "synthetic" or not number.isdigit():
-        raise InputError(f"conversation '{name}' is not synthetic; the oracle knows only those")
-    return int(number)
+    prefix, _, digits = name.rpartition("-")
+    number = whole_number(digits)
+    if prefix != "synthetic" or number is None:
+        raise InputError(
+            f"conversation '{shortened(name)}' is not synthetic; the oracle knows only those"
+        )
+    return number
 
 
 def write_synthetic(

@@ -176,6 +176,7 @@ def test_frames_that_emoca_missed_come_from_their_neighbours(tmp_path: Path) -> 
     path.write_bytes(pickle.dumps({"frame_000": {"exp": np.zeros(10), "pose": np.zeros(6)}}))
     with pytest.raises(InputError, match="exp 10 long"):
         read_emoca_biwi(path)
-    path.write_bytes(pickle.dumps([1, 2]))
-    with pytest.raises(InputError, match="frame_NNN"):
-        read_emoca_biwi(path)
+    for other in ([1, 2], {f"frame_{'9' * 5000}": frames["frame_000"]}):
+        path.write_bytes(pickle.dumps(other))
+        with pytest.raises(InputError, match="frame_NNN"):
+            read_emoca_biwi(path)

@@ -222,3 +222,10 @@ def test_media_and_tracked_motion_may_lie_apart_from_the_transcripts(tmp_path: P
     assert (clip.record.speaker, clip.record.listener) == ("ann", "bob")
     np.testing.assert_array_equal(clip.listener.values, corpora.moving(120, seed=1)[:60])
     assert clip.speaker_audio.std() > 0.1
+
+
+def test_a_turn_whose_number_has_thousands_of_digits_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "transcript.csv"
+    path.write_text(f"turn_id,speaker,start,stop\n0,ann,0,1\n{'9' * 5000},bob,1,2\n")
+    turns, damaged = read_turns(path)
+    assert [turn.speaker for turn in turns] == ["ann"] and damaged == 1

@@ -207,7 +207,7 @@ def test_a_scheduler_that_does_not_answer_is_named(
         prepare(corpus(2), tmp_path / "data", engine=engine)
 
 
-@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/-2"])
+@pytest.mark.parametrize("text", ["0/2", "3/2", "2", "a/b", "1/-2", "1/" + "9" * 5000])
 def test_a_shard_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"--shard .*expected i/n"):
         Shard.parse(text)

@@ -163,6 +163,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_goes_on(speech: Path, tmp_pat
         (["empty"], "has no sound"),
         (["sounds"], "has 1 sounds but no TextGrid"),
         (["sounds", "--versions-of", "x"], "expected VOICES=N"),
+        (["sounds", "--versions-of", "x=" + "9" * 5000], "expected VOICES=N"),
     ],
 )
 def test_a_source_that_gives_nothing_is_refused(
