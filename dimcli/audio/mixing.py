@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import tempfile
 import threading
+import wave
 from pathlib import Path
 
 import numpy as np
-from scipy.io import wavfile
 
 from dimcli.audio.sound import SAMPLE_RATE
 from dimcli.core.motion import Floats
+
+BLOCK_BYTES = 1 << 20
 
 
 class Mix:
@@ -37,11 +39,16 @@ class Mix:
 
     def write(self, path: str | Path, seconds: float) -> None:
         """Write all of it as a ``.wav`` that lasts for ``seconds`` at least."""
-        with self._using:
+        missing = 2 * round(seconds * SAMPLE_RATE)
+        with self._using, wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
             self._file.seek(0)
-            heard = np.frombuffer(self._file.read(), np.int16)
-        least = round(seconds * SAMPLE_RATE)
-        wavfile.write(path, SAMPLE_RATE, np.pad(heard, (0, max(0, least - len(heard)))))
+            while block := self._file.read(BLOCK_BYTES):
+                file.writeframesraw(block)
+                missing -= len(block)
+            while missing > 0:
+                file.writeframesraw(bytes(min(missing, BLOCK_BYTES)))
+                missing -= BLOCK_BYTES
 
     def close(self) -> None:
         """Free what it holds."""
