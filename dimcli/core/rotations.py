@@ -56,6 +56,22 @@ class Rotations:
         return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
     @property
+    def yaw_pitch_roll(self) -> Numbers:
+        """Angles [..., 3], radians, about y, then x, then z, axes that turn along; no roll where
+        x is turned by a right angle, and yaw and roll are one."""
+        m = self.matrices
+        level = np.hypot(m[..., 0, 2], m[..., 2, 2])
+        upright = level > _SMALL_RAD
+        yaw = np.where(
+            upright,
+            np.arctan2(m[..., 0, 2], m[..., 2, 2]),
+            np.arctan2(-m[..., 2, 0], m[..., 0, 0]),
+        )
+        pitch = np.arctan2(-m[..., 1, 2], level)
+        roll = np.where(upright, np.arctan2(m[..., 1, 0], m[..., 1, 1]), 0.0)
+        return np.stack([yaw, pitch, roll], axis=-1)
+
+    @property
     def angles(self) -> Numbers:
         """How far each turns [...], radians, at most half a turn."""
         axis, cosine = self.quaternions[..., :3], self.quaternions[..., 3]

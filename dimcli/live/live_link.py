@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from dimcli.core.motion import HEAD, JAW_OPEN_RAD, JAW_PITCH, Floats, expression_index
+from dimcli.core.rotations import Rotations
 from renderers.heads.open_head import OpenHead
 
 SHAPES: tuple[str, ...] = tuple(
@@ -55,8 +55,7 @@ def angles(values: Floats) -> NDArray[np.float64]:
     with torch.inference_mode():
         eyes = _head().eye_turns(torch.from_numpy(values))
     turns = np.stack([values[:, HEAD], *(eye.numpy() for eye in eyes)], axis=1).astype(float)
-    found = Rotation.from_rotvec(turns.reshape(-1, 3)).as_euler("YXZ")
-    return np.asarray(found.reshape(len(values), -1))
+    return Rotations.of_vectors(turns).yaw_pitch_roll.reshape(len(values), -1)
 
 
 @cache

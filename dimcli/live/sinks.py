@@ -42,7 +42,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from dimcli import media
 from dimcli.audio import SAMPLE_RATE
@@ -50,6 +49,7 @@ from dimcli.audio.mixing import Mix
 from dimcli.core.errors import InputError, MissingDependencyError
 from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import HEAD, Floats, Motion, Picture
+from dimcli.core.rotations import Rotations
 from dimcli.live.live_link import SHAPES, angles, shapes
 from dimcli.live.session import LiveFrame
 from dimcli.live.sources import sound_devices
@@ -112,7 +112,7 @@ def live_link_packet(frame: LiveFrame, fps: float, *, device: str, subject: str 
 
 def unity_turn(head: Floats, share: float = 1.0) -> list[float]:
     """``share`` of a turn [3] (axis-angle, radians) as a quaternion x, y, z, w of Unity's axes."""
-    x, y, z, w = Rotation.from_rotvec(np.asarray(head, float) * share).as_quat().tolist()
+    x, y, z, w = Rotations.of_vectors(np.asarray(head, float) * share).quaternions.tolist()
     return [x, -y, -z, w]  # seen in a mirror: x runs the other way
 
 

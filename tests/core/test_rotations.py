@@ -36,3 +36,13 @@ def test_they_follow_each_other_turn_back_and_have_a_mean_as_scipy_s(vectors):
     near = 0.2 * vectors
     mean = Rotations.of_vectors(near).mean().matrices
     assert np.allclose(mean, Rotation.from_rotvec(near).mean().as_matrix(), atol=1e-9)
+
+
+def test_yaw_pitch_and_roll_are_scipy_s_and_turn_a_face_that_looks_straight_up(vectors):
+    found = Rotations.of_vectors(vectors).yaw_pitch_roll
+    assert np.allclose(found, Rotation.from_rotvec(vectors).as_euler("YXZ"), atol=1e-12)
+    for up in (np.pi / 2, -np.pi / 2):  # yaw and roll are one
+        turn = Rotation.from_euler("YXZ", [0.3, up, 0.2])
+        found = Rotations.of_vectors(turn.as_rotvec()).yaw_pitch_roll
+        again = Rotation.from_euler("YXZ", found)
+        assert (again * turn.inv()).magnitude() < 1e-7
