@@ -320,6 +320,8 @@ def through(points: Reals, places: Reals) -> NDArray[np.float64]:
     column, that swings no further than they do, and goes on flat beyond them (Fritsch and Butland
     1984)."""
     x, y = points.astype(np.float64).T
+    if len(x) == 2:
+        return np.interp(places, x, y)
     width, rise = np.diff(x), np.diff(y) / np.diff(x)
     slope = np.zeros(len(x))
     before, after = 2 * width[1:] + width[:-1], width[1:] + 2 * width[:-1]

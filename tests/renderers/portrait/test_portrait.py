@@ -267,3 +267,5 @@ def test_the_curve_of_a_lid_is_scipy_s():
         places = np.linspace(-2, 10, 200)
         curve = PchipInterpolator(*points.T)(places.clip(points[0, 0], points[-1, 0]))
         assert np.allclose(through(points, places), curve, atol=1e-12)
+    line = through(points[:2], places)
+    assert np.allclose(line, PchipInterpolator(*points[:2].T)(places.clip(*points[:2, 0])))
