@@ -24,7 +24,7 @@ from dimcli.data.gains import AS_IS, FaceSettings, Gains
 from dimcli.jobs.drawing import Face
 from dimcli.live import sinks, sources
 from dimcli.live.loop import Loop
-from dimcli.live.session import LiveFrame, Session
+from dimcli.live.session import LiveFrame, Session, require_fit
 from dimcli.models.checkpoint import load_dim
 from dimcli.models.config import find_run, read_data_config
 
@@ -32,9 +32,9 @@ TICK_S = 0.005
 TELL_S = 5.0
 LAST_S = 10.0
 """When it has ended, frames that are still due are waited for as long as one came in this time."""
-Websocket = Callable[[int, bool], AbstractContextManager[sources.Source]]
-"""Opens a WebSocket at a port as a source; True: the partner is heard and seen over it, False: only
-the agent's voice comes."""
+Websocket = Callable[[int, bool, bool], AbstractContextManager[sources.Source]]
+"""Opens a WebSocket at a port as a source: whether the partner is heard and seen over it, and
+whether the agent's voice comes."""
 WEBSOCKET_PORT = 8765
 _RECENT = 1500
 """Frames whose lateness is kept: a minute's."""
@@ -123,9 +123,17 @@ def live(
         ]
         face = Face(reference, size, fps) if draws and reference is not None else None
         model = load_dim(run, choose_device(device))[1]
-        speaker = bundled.DEFAULT_SPEAKER if speaks else None
-        said = speaker and load_dim(find_run(speaker, "--weights"), choose_device(device))[1]
-        session = Session(model, said or None, settings=settings, seed=seed)
+        speaker = None
+        if speaks:
+            named = find_run(bundled.DEFAULT_SPEAKER, "--weights")
+            speaker = load_dim(named, choose_device(device))[1]
+        if speaker is not None and voice is None and "sound" not in to:
+            try:
+                require_fit(model, speaker)
+            except InputError as error:  # a voice is not asked for, and may never come
+                told(f"no voice can be said: {error}")
+                speaker = None
+        session = Session(model, speaker, settings=settings, seed=seed)
         _warm(session, Session(model))
         # last: a microphone that is open while models are loaded hears what nobody answers
         given = _given(stack, source, voice, camera, websocket)
@@ -181,7 +189,9 @@ def _given(
     if port or said:
         if websocket is None:
             raise InputError(f"{sources.WEBSOCKET}: is opened by the command `dim live`")
-        given.append(stack.enter_context(websocket(port or said or 0, port is not None)))
+        says = voice is None or said is not None
+        opened = websocket(port or said or 0, port is not None, says)
+        given.append(stack.enter_context(opened))
     if port is None:
         given.append(stack.enter_context(sources.opened(source, camera)))
     return given[::-1]

@@ -58,6 +58,18 @@ class LiveFrame:
     said: Floats | None = None
 
 
+def require_fit(listener: DIM, speaker: DIM) -> None:
+    """Raise InputError unless one face can be of both models: the same frame rate, and steps of the
+    speaker's that fit in the listener's."""
+    stride, said = listener.config.vq.stride, speaker.config.vq.stride
+    if speaker.fps != listener.fps or stride % said:
+        raise InputError(
+            f"the listener makes steps of {stride} frames at {listener.fps:g} fps, the speaker of "
+            f"{said} at {speaker.fps:g}; expected the same rate, and steps that fit in the "
+            "listener's"
+        )
+
+
 class Session:
     """A face in a conversation; see the module. Not for several threads at once."""
 
@@ -80,14 +92,9 @@ class Session:
         settings = settings or FaceSettings()
         self._face = GainedFace(settings, self._fps)
         self.settings = settings
+        if speaker is not None:
+            require_fit(listener, speaker)
         self._voice = None if speaker is None else Voice(speaker, style=style, seed=seed)
-        said = self._voice
-        if said and (said.fps != self._fps or self._stride % said.stride):
-            raise InputError(
-                f"the listener makes steps of {self._stride} frames at {self._fps:g} fps, the "
-                f"speaker of {said.stride} at {said.fps:g}; expected the same rate, and steps "
-                "that fit in the listener's"
-            )
         self._state = self._stream.start(seed)
         self._sight = Watch(self._fps)
         self._sound: deque[Floats] = deque()  # heard, and not yet given to the ear

@@ -23,14 +23,19 @@ if TYPE_CHECKING:
 
     from dimcli.live.loop import Loop
 
-KNOWN = "start, settings, hush, ping, stop"
+KNOWN = ("start", "settings", "hush", "ping", "stop")
 
 
 class _Line:
     """What is heard over connections, once there is a face to tell it to."""
 
-    def __init__(self, *, heard: bool) -> None:
-        self._heard = heard
+    def __init__(self, *, heard: bool, said: bool) -> None:
+        self._refused: dict[int, str] = {}
+        if not heard:
+            why = "the partner is not heard over this; see --from ws"
+            self._refused |= {messages.HEARD: why, messages.SEEN: why}
+        if not said:
+            self._refused[messages.SAID] = "the voice comes from elsewhere; see --voice"
         self._taken = threading.Lock()
         self._begun = threading.Event()
         self._face: Loop[Any] | None = None
@@ -82,56 +87,47 @@ class _Line:
             said = said if kind == "start" else told
             session.settings = messages.read_settings(said, session.settings)
         if kind == "start":
-            facts = {"fps": session.fps, "delay_s": round(session.delay_s, 4)}
-            _tell(connection, type="ready", **facts, width=0, height=0, names=messages.NAMES)
+            _tell(connection, messages.ready(session))
         elif kind == "hush":
-            _tell(connection, type="hushed", time_s=face.hush())
+            _tell(connection, messages.hushed(face.hush()))
         elif kind == "ping":
-            number = messages.number(told, "id")
-            _tell(connection, type="pong", id=number, time_s=face.now_s)
+            _tell(connection, messages.pong(told, face.now_s))
         elif kind != "settings":
-            raise RefusedError(messages.UNREADABLE, f"{kind[:20]}: unknown; known: {KNOWN}")
+            raise messages.unknown(kind, KNOWN)
         return True
 
     def _take(self, connection: ServerConnection, face: Loop[Any], kind: int, data: bytes) -> None:
-        if kind == messages.SAID:
-            time_s = face.say(messages.read_samples(data))
-            _tell(connection, type="voice", time_s=time_s)
-        elif kind in (messages.HEARD, messages.SEEN) and not self._heard:
+        if kind in self._refused:
             raise RefusedError(
-                messages.AGAINST_RULES,
-                f"bytes of kind {kind}: the partner is not heard over this; see --from ws",
+                messages.AGAINST_RULES, f"bytes of kind {kind}: {self._refused[kind]}"
             )
+        if kind == messages.SAID:
+            _tell(connection, messages.voice(face.say(messages.read_samples(data))))
         elif kind == messages.HEARD:
             face.hear(messages.read_samples(data))
         elif kind == messages.SEEN:
-            if len(data) > limits.PICTURE_BYTES:
-                raise RefusedError(
-                    messages.AGAINST_RULES, f"a picture of more than {limits.PICTURE_BYTES} bytes"
-                )
+            messages.require_small(data)
             face.see(messages.read_jpeg(data))
         else:
-            raise RefusedError(
-                messages.UNREADABLE, f"bytes of kind {kind}; known: 1 sound, 2 picture, 3 voice"
-            )
+            raise messages.unknown(kind, (messages.HEARD, messages.SEEN, messages.SAID))
 
 
-def _tell(connection: ServerConnection, **message: Any) -> None:
+def _tell(connection: ServerConnection, message: dict[str, Any]) -> None:
     connection.send(json.dumps(message))
 
 
 @contextmanager
-def websocket(port: int, heard: bool) -> Iterator[Source]:
+def websocket(port: int, heard: bool, said: bool = True) -> Iterator[Source]:
     """A WebSocket at ``port`` of this machine as a source; ``heard``: the partner's sound and
-    pictures come over it, else only the agent's voice. Raises InputError where the port is taken,
-    MissingDependencyError."""
+    pictures come over it, ``said``: the agent's voice does. Raises InputError where the port is
+    taken, MissingDependencyError."""
     try:
         from websockets.sync.server import serve
     except ImportError:
         raise MissingDependencyError(
             "ws: needs websockets; install it with `pip install 'dim-listener[serve]'`"
         ) from None
-    line = _Line(heard=heard)
+    line = _Line(heard=heard, said=said)
     try:
         server = serve(
             line.serve,

@@ -11,7 +11,7 @@ import io
 import math
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from dimcli.core.limits import LARGEST_SEED
 from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, JAW, JAW_OPEN_RAD, Floats, Picture
 from dimcli.data import gains
 from dimcli.data.gains import FaceSettings
-from dimcli.live.session import LiveFrame
+from dimcli.live.session import LiveFrame, Session
 from dimcli.web import limits
 
 POSES = ("headPitch", "headYaw", "headRoll", "jawPitch", "jawYaw", "jawRoll")
@@ -36,6 +36,7 @@ PACKED = struct.Struct("<BBHId")
 """Kind, flags (1: speaking, 2: the partner's face is seen), 0, index, time in seconds."""
 NAMES = [*POSES, *ARKIT_EXPRESSIONS]
 """The 56 numbers of binary motion, in order; the first six are in radians."""
+KINDS = {HEARD: "sound", SEEN: "picture", SAID: "voice", FACE: "face"}
 AS_IS = FaceSettings()
 SETTINGS = ("attitude", *gains.NAMES)
 REASON_BYTES = 123
@@ -163,6 +164,50 @@ def read_jpeg(data: bytes) -> Picture:
     raise RefusedError(
         AGAINST_RULES, f"a picture of more than {limits.PICTURE_PIXELS / 1e6:.1f} million pixels"
     )
+
+
+def require_small(data: bytes) -> None:
+    """Raise RefusedError where a camera's picture has more bytes than it may."""
+    if len(data) > limits.PICTURE_BYTES:
+        raise RefusedError(AGAINST_RULES, f"a picture of more than {limits.PICTURE_BYTES} bytes")
+
+
+def unknown(kind: str | int, known: Iterable[str | int]) -> RefusedError:
+    """What a message of a ``kind`` is refused with that is none of the ``known``: a text's, or a
+    number in :data:`KINDS`."""
+    if isinstance(kind, str):
+        reason = f"{kind[:20]}: unknown; known: {', '.join(map(str, known))}"
+    else:
+        names = ", ".join(f"{each} {KINDS[each]}" for each in KINDS if each in known)
+        reason = f"bytes of kind {kind}; known: {names}"
+    return RefusedError(UNREADABLE, reason)
+
+
+def ready(session: Session, size: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+    """That a session has begun; ``size`` of its pictures (width, height)."""
+    return {
+        "type": "ready",
+        "fps": session.fps,
+        "delay_s": round(session.delay_s, 4),
+        "width": size[0],
+        "height": size[1],
+        "names": NAMES,
+    }
+
+
+def pong(ping: dict[str, Any], now_s: float | None) -> dict[str, Any]:
+    """The answer to a ``ping``. Raises RefusedError."""
+    return {"type": "pong", "id": number(ping, "id"), "time_s": now_s}
+
+
+def voice(time_s: float) -> dict[str, Any]:
+    """When a piece of voice is said."""
+    return {"type": "voice", "time_s": time_s}
+
+
+def hushed(time_s: float) -> dict[str, Any]:
+    """When the face falls silent."""
+    return {"type": "hushed", "time_s": time_s}
 
 
 def jpeg(picture: Picture) -> bytes:

@@ -25,6 +25,25 @@ CAMERA_S = 1.0
 """Pictures of the camera wait so long for the frame of their time."""
 
 
+class Arrivals:
+    """Tells when sound was heard that comes in pieces, each a little late and some later: they
+    follow each other, but for gaps."""
+
+    GAP_S = 0.06
+
+    def __init__(self) -> None:
+        self._end_s = -1.0
+
+    def placed(self, samples: Floats, now_s: float) -> tuple[Floats, float]:
+        """What of a piece that came ``now_s`` is new, and when it ends."""
+        end_s = self._end_s + len(samples) / limits.SOUND_RATE
+        if now_s - end_s > self.GAP_S:
+            end_s = now_s
+        more = max(0, round((end_s - now_s) * limits.SOUND_RATE))
+        self._end_s = min(end_s, now_s)
+        return samples[more:], self._end_s
+
+
 class Recording:
     """Written to ``path`` from ``start_s`` on; with ``camera``, its pictures are on the left."""
 

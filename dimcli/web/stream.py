@@ -26,12 +26,14 @@ from dimcli.live.loop import Loop
 from dimcli.live.session import LiveFrame, Session
 from dimcli.web import limits, messages
 from dimcli.web.messages import Allowance, RefusedError, Start
-from dimcli.web.recording import Recording
+from dimcli.web.recording import Arrivals, Recording
 from dimcli.web.shelf import Shelf
 
 FIGURES_S = 1.0
 OUTGOING, PICTURES = 50, 2
 """Messages that wait to be sent, and of these pictures; a client that is slower gets the newest."""
+
+KNOWN = ("start", "settings", "hush", "record", "camera", "ping", "stop")
 
 MakeSession = Callable[[FaceSettings, int], Session]
 """From settings and a seed."""
@@ -117,25 +119,6 @@ class _Spent:
     heard: Allowance
     said: Allowance
     faces: Allowance
-
-
-class Arrivals:
-    """Tells when sound was heard that comes in pieces, each a little late and some later: they
-    follow each other, but for gaps."""
-
-    GAP_S = 0.06
-
-    def __init__(self) -> None:
-        self._end_s = -1.0
-
-    def placed(self, samples: Floats, now_s: float) -> tuple[Floats, float]:
-        """What of a piece that came ``now_s`` is new, and when it ends."""
-        end_s = self._end_s + len(samples) / limits.SOUND_RATE
-        if now_s - end_s > self.GAP_S:
-            end_s = now_s
-        more = max(0, round((end_s - now_s) * limits.SOUND_RATE))
-        self._end_s = min(end_s, now_s)
-        return samples[more:], self._end_s
 
 
 class _Talk:
@@ -236,8 +219,7 @@ class _Talk:
             await self._socket.close(1000, "stopped")
             return True
         if kind == "ping":
-            now_s = self._talk.now_s if self._talk else None
-            self._put({"type": "pong", "id": messages.number(message, "id"), "time_s": now_s})
+            self._put(messages.pong(message, self._talk.now_s if self._talk else None))
         elif kind == "start":
             if self._talk is not None:
                 raise RefusedError(messages.AGAINST_RULES, "start: the session has begun already")
@@ -251,16 +233,12 @@ class _Talk:
         elif kind == "record":
             await self._record(message)
         elif kind == "hush":
-            time_s = await asyncio.to_thread(self._talk.hush)
-            self._put({"type": "hushed", "time_s": time_s})
+            self._put(messages.hushed(await asyncio.to_thread(self._talk.hush)))
         elif kind == "camera":
             if self._recording is not None and message.get("on") is False:
                 self._recording[1].camera_off()
         else:
-            raise RefusedError(
-                messages.UNREADABLE,
-                f"{kind[:20]}: unknown; known: start, settings, hush, record, camera, ping, stop",
-            )
+            raise messages.unknown(kind, KNOWN)
         return False
 
     async def _take(self, kind: int, data: bytes) -> None:
@@ -280,10 +258,7 @@ class _Talk:
             if self._recording is not None:
                 self._recording[1].hear(*self._sound.placed(samples, self._talk.now_s))
         elif kind == messages.SEEN:
-            if len(data) > limits.PICTURE_BYTES:
-                raise RefusedError(
-                    messages.AGAINST_RULES, f"a picture of more than {limits.PICTURE_BYTES} bytes"
-                )
+            messages.require_small(data)
             self._talk.see(partial(self._seen, data, self._talk.now_s))
         elif kind == messages.SAID:
             samples = messages.read_samples(data)
@@ -292,13 +267,9 @@ class _Talk:
                     messages.AGAINST_RULES,
                     f"more than {limits.VOICE_AT_ONCE_S:.0f} s of voice ahead; send it later",
                 )
-            time_s = await asyncio.to_thread(self._talk.say, samples)
-            self._put({"type": "voice", "time_s": time_s})
+            self._put(messages.voice(await asyncio.to_thread(self._talk.say, samples)))
         else:
-            raise RefusedError(
-                messages.UNREADABLE,
-                f"bytes of kind {kind}; known: 1 sound, 2 picture, 3 voice, 4 face",
-            )
+            raise messages.unknown(kind, messages.KINDS)
 
     async def _take_face(self, data: bytes) -> None:
         if not self._may.faces.take(1):
@@ -331,20 +302,10 @@ class _Talk:
                     messages.AGAINST_RULES, "frames: send a face, or name a picture, to be drawn"
                 )
             self._face = await asyncio.to_thread(Face, own, start.size, session.fps)
-        width, height = self._face.size if self._face else (0, 0)
         self._talk = Loop(
             session, self._show, draw=self._draw if self._face else None, failed=self._fail
         )
-        self._put(
-            {
-                "type": "ready",
-                "fps": session.fps,
-                "delay_s": round(session.delay_s, 4),
-                "width": width,
-                "height": height,
-                "names": messages.NAMES,
-            }
-        )
+        self._put(messages.ready(session, self._face.size if self._face else (0, 0)))
 
     def _fail(self, error: Exception) -> None:
         """In a thread of the conversation."""

@@ -30,11 +30,11 @@ def live(listener, speaker):
     """Opens a live face that hears a WebSocket: its frames so far, and its address."""
 
     @contextmanager
-    def opened(*, heard: bool):
+    def opened(*, heard: bool, said: bool = True):
         port, frames, over = free_port(), [], threading.Event()
         session = Session(listener, speaker)
         with (
-            websocket(port, heard) as source,
+            websocket(port, heard, said) as source,
             Loop(session, lambda frame, _: frames.append(frame)) as loop,
         ):
 
@@ -137,6 +137,17 @@ def test_only_the_agents_voice_is_taken_where_the_partner_is_heard_elsewhere(liv
         read(socket, "voice")
         socket.send(b"\x01" + pieces[0])
         assert "see --from ws" in ended(socket)[1]
+
+
+def test_a_voice_is_refused_where_it_comes_from_elsewhere(live, pieces):
+    with live(heard=True, said=False) as (_, address, loop):
+        with joined(address) as socket:
+            socket.send(b"\x01" + pieces[0])
+            say(socket, {"type": "ping", "id": 1})
+            read(socket, "pong")
+            socket.send(b"\x03" + pieces[0])
+            assert "comes from elsewhere; see --voice" in ended(socket)[1]
+        assert loop.error is None
 
 
 def test_one_program_at_a_time_and_no_page(live):

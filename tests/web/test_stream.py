@@ -25,8 +25,7 @@ from dimcli.data.gains import FaceSettings
 from dimcli.media.probe import probe_video
 from dimcli.web import limits, stream
 from dimcli.web.messages import jpeg
-from dimcli.web.recording import Recording
-from dimcli.web.stream import Arrivals
+from dimcli.web.recording import Arrivals, Recording
 from tests.web.serving import Client, serving, wait_for
 
 START = {"type": "start", "motion": "binary"}
