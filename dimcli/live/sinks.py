@@ -46,6 +46,7 @@ import numpy as np
 from dimcli import media
 from dimcli.audio import SAMPLE_RATE
 from dimcli.audio.mixing import Mix
+from dimcli.core import limits
 from dimcli.core.errors import InputError, MissingDependencyError
 from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import HEAD, Floats, Motion, Picture
@@ -246,9 +247,15 @@ def camera(fps: float) -> Iterator[Sink]:
 
 @contextmanager
 def motion_file(path: Path, fps: float, *, force: bool) -> Iterator[Sink]:
-    """Motion as a ``.npz``, written at the end."""
+    """Motion as a ``.npz``, written at the end; of a longer conversation the first
+    :data:`dimcli.core.limits.MOTION_FRAMES`, which is what such a file may hold."""
     frames: list[LiveFrame] = []
-    yield Sink(str(path), lambda frame, picture: frames.append(frame))
+
+    def keep(frame: LiveFrame, picture: Picture | None) -> None:
+        if len(frames) < limits.MOTION_FRAMES:
+            frames.append(frame)
+
+    yield Sink(str(path), keep)
     if frames:
         values = np.stack([frame.values for frame in frames])
         Motion(values, fps, meta={"generated": "dim", "live": True}).save(path, force=force)

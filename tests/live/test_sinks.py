@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from dimcli.core import limits
 from dimcli.core.errors import InputError, MissingDependencyError
 from dimcli.core.motion import (
     ARKIT_EXPRESSIONS,
@@ -248,6 +249,14 @@ def test_a_motion_file_holds_every_frame(tmp_path) -> None:
     motion = Motion.load(tmp_path / "a.npz")
     assert motion.fps == FPS
     assert np.array_equal(motion.values, np.stack([frame_at(i).values for i in range(5)]))
+
+
+def test_a_motion_file_ends_where_motion_may_not_be_longer(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "MOTION_FRAMES", 3)
+    with sinks.file(tmp_path / "a.npz", FPS, None, force=False) as sink:
+        for index in range(5):
+            sink.send(frame_at(index), None)
+    assert len(Motion.load(tmp_path / "a.npz")) == 3
 
 
 def test_files_of_other_kinds_and_those_that_exist_are_refused(tmp_path) -> None:
