@@ -71,10 +71,10 @@ def _show(result: EvaluationResult, *, as_json: bool) -> dict[str, Any]:
             show_scores(each)
     for line in result.gains:
         console.say(line)
-    written = ", ".join(map(str, result.written)) or "nothing (name files with -o)"
-    console.say(
-        f"evaluated {len(evaluation.methods)} methods on {evaluation.clips} clips; wrote {written}"
-    )
+    nothing = "" if result.written else "; wrote nothing (name files with -o)"
+    console.say(f"evaluated {len(evaluation.methods)} methods on {evaluation.clips} clips{nothing}")
+    for path in result.written:
+        console.say(f"wrote {path}")
     return evaluation.as_dict() | {"gains": list(result.gains)}
 
 

@@ -65,12 +65,16 @@ def _over_samples(values: Array, picks: Array | None = None) -> Array:
     return np.asarray((values * picks).sum(axis=0))
 
 
-def figures_of(tallies: Mapping[str, AnyTally], draws: Array | None) -> Figures:
-    """Figures of one method from its tallies by part, with intervals over ``draws`` [B, C]."""
+def figures_of(
+    tallies: Mapping[str, AnyTally], draws: Array | None, picks: Array | None = None
+) -> Figures:
+    """Figures of one method from its tallies by part, with intervals over ``draws`` [B, C];
+    ``picks`` [S, B] are the samples' shares in each draw."""
     values = {part: tally.figures() for part, tally in tallies.items()}
     if draws is None:
         return with_intervals(values, None)
-    return with_intervals(values, {part: tally.figures(draws) for part, tally in tallies.items()})
+    resampled = {part: tally.figures(draws) for part, tally in tallies.items()}
+    return with_intervals(values, resampled, picks)
 
 
 def figure_of(by_sample: Array, drawn: Array | None) -> Figure:

@@ -48,9 +48,6 @@ from dimcli.evaluation.scores import (
 from dimcli.evaluation.speaker_metrics import SpeakerMeasures
 
 Array = NDArray[np.floating[Any]]
-Values = dict[str, dict[str, Array]]
-"""By part and figure, [S, B]."""
-
 PROTOCOLS = ("paper", "official")
 UNITS = ("clip", "conversation")
 SHORTEST = 3
@@ -188,7 +185,7 @@ def evaluate(
             for name in predictors
         ),
         distributions=distributions,
-        families=tuple(other.scores(draws) for other in others),
+        families=tuple(other.scores(draws, picks) for other in others),
     )
 
 
@@ -204,13 +201,13 @@ class _FamilyShares:
         for name, motions in answers.items():
             self._shares.setdefault(name, []).append([measure(motion) for motion in motions])
 
-    def scores(self, draws: Array | None) -> FamilyScores:
+    def scores(self, draws: Array | None, picks: Array | None) -> FamilyScores:
         figures: dict[str, Figures] = {}
         missing: dict[str, dict[str, str]] = {}
         for name, shares in self._shares.items():
             tallies = self._family.tally(list(zip(*shares, strict=True)))
             shown = self._family.of_truth if name == TRUTH else self._family.columns
-            found = figures_of(tallies, draws)
+            found = figures_of(tallies, draws, picks)
             figures[name] = {
                 part: {one: figure for one, figure in each.items() if one in shown}
                 for part, each in found.items()

@@ -16,6 +16,7 @@ from dataclasses import replace
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
 from dimcli.core.files import check_folder, new_folder, write_text
+from dimcli.core.limits import LARGEST_SEED
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore, data_config, has_listeners
@@ -65,6 +66,9 @@ _WHOLE_SYNTHETIC_HOURS = 10.0
 def run_table(options: TableOptions, progress: Progress = silent) -> EvaluationResult:
     """Make a table. Raises InputError for what is wrong with the options, before long work."""
     plan = table_plan(options.table, options.dataset)
+    last = options.seed + options.trainings + options.samples - 2
+    if last > LARGEST_SEED:
+        raise InputError(f"--seed {options.seed}: the last would be {last}, over {LARGEST_SEED}")
     with new_folder(options.output, "*.safetensors"):
         return _run(plan, options, progress)
 

@@ -1,4 +1,4 @@
-"""The whole main job, process start included, and its peak memory against the clip's length.
+"""The whole main job, process start included: by clip, by length, and beside busy processes.
 
 ``python -m tests.bench main_job``. Uses the real clips where they are (DIM_CLIPS or
 ``../shared/clips``), and the shipped examples always.
@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -28,6 +27,8 @@ peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(json.dumps([code, time.perf_counter() - started, peak / 1024]))
 """
 
+BUSY = "while True: pass"
+
 
 def main_job(speaker: Path, reference: Path, folder: Path) -> tuple[float, float]:
     """Seconds and peak MB of one run of the command."""
@@ -36,6 +37,7 @@ def main_job(speaker: Path, reference: Path, folder: Path) -> tuple[float, float
     command = [
         *(sys.executable, "-m", "dimcli", "generate-listener", speaker, "--ref", reference),
         *("-o", folder / "out.mp4", "--force"),
+        *(("--speaker", "left") if speaker.stem.startswith("vico") else ()),  # two people
     ]
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, *map(str, command)],
@@ -79,16 +81,22 @@ def main() -> None:
                     f"{taken / length:>7.2f}{peak:>7.0f}",
                     flush=True,
                 )
-        peaks = []
-        for length in (10, 300):
-            clip = looped(speakers[-1], length, folder)
-            started = time.perf_counter()
-            peaks.append(main_job(clip, portraits[0], folder)[1])
+        peaks = {}
+        for length, busy in ((2, 0), (2, 4), (10, 0), (10, 4), (300, 0)):
+            clip = looped(speakers[0], length, folder)
+            others = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(busy)]
+            try:
+                taken, peaks[length, busy] = main_job(clip, portraits[0], folder)
+            finally:
+                for other in others:
+                    other.kill()
+                    other.wait()
             print(
-                f"looped to {length:>3} s: {time.perf_counter() - started:.1f} s taken, "
-                f"peak {peaks[-1]:.0f} MB"
+                f"looped to {length:>3} s, beside {busy} busy processes: {taken:.1f} s taken, "
+                f"{taken / length:.2f} of its length, peak {peaks[length, busy]:.0f} MB",
+                flush=True,
             )
-        print(f"memory of 300 s over 10 s: {peaks[1] / peaks[0]:.2f}")
+        print(f"memory of 300 s over 10 s: {peaks[300, 0] / peaks[10, 0]:.2f}")
 
 
 if __name__ == "__main__":

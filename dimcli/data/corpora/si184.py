@@ -94,7 +94,7 @@ def si184(root: Path, *, audio: str = "auto", fps: float | None = None) -> Corpu
         encoder=sound.encoder,
         jobs=jobs,
         licence=LICENCE,
-        settings={"audio": sound.origin},
+        settings={"audio": sound.origin, "speech": LISTENER_VOICE},
         skipped=tuple(skipped),
         remarks=sound.remarks(),
     )

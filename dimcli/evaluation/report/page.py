@@ -115,12 +115,13 @@ def study_page(
 def _facts(evaluation: Evaluation, weights: Mapping[str, str], command: str) -> dict[str, str]:
     made_by = ", ".join(f"{key} {value}" for key, value in evaluation.made_by.items())
     seeds = {"seed" if evaluation.protocol == "speaker" else "seeds": str(evaluation.seed)}
-    if evaluation.protocol != "speaker" and evaluation.samples > 1:
-        last = evaluation.seed + evaluation.samples - 1
+    samples = evaluation.samples // evaluation.trainings
+    if evaluation.protocol != "speaker" and samples > 1:
+        last = evaluation.seed + samples - 1
         seeds = {"seeds": f"{evaluation.seed} to {last}, one a sample"}
     if evaluation.trainings > 1:
         last = evaluation.seed + evaluation.trainings - 1
-        seeds |= {"seeds of training": f"{evaluation.seed} to {last}"}
+        seeds |= {"trainings": f"seeds {evaluation.seed} to {last}; samples from there on, each"}
     return {
         "data": f"{evaluation.dataset}, {evaluation.split} split ({made_by})",
         "rate and space": f"{evaluation.fps:g} frames a second, {evaluation.space}",

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dimcli.core.config import from_dict
 from dimcli.core.device import choose_device
 from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
@@ -28,7 +29,7 @@ from dimcli.training.renderer.card import preview, write_card, write_preview
 from dimcli.training.renderer.footage import Region, read_shots
 from dimcli.training.renderer.judging import Figures, judge
 from dimcli.training.renderer.loop import Look, RendererTrainable, some_of
-from dimcli.training.renderer.objective import PRESETS, Objective, RendererTraining
+from dimcli.training.renderer.objective import PRESETS, LossConfig, Objective, RendererTraining
 from dimcli.training.renderer.training_set import (
     HELD_OUT,
     TRAIN,
@@ -115,6 +116,9 @@ def train_renderer(
     network_config, config = _configured(options)
     device = choose_device(options.device)
     _check_run(run, options)
+    begun = options.resume and (run / STATE).is_file()
+    if begun:
+        config = replace(config, loss=_loss_of(run))
     backbone = choose_backbone().to(device)
     with (
         run_folder(run),
@@ -130,7 +134,6 @@ def train_renderer(
         runs.write_people(run, known)
         description = {"preset": options.preset, **asdict(config), "sources": _names(people)}
         description = json.loads(json.dumps(description))
-        begun = options.resume and (run / STATE).is_file()
         if begun:
             _check_same(run, description)
         runs.write_config(run, network_config, list(training_sets), description)
@@ -229,11 +232,19 @@ def _barely_begun(run: Path) -> bool:
     )
 
 
+def _loss_of(run: Path) -> LossConfig:
+    """The loss that a run was begun with, which it keeps; terms that did not exist weigh nothing.
+    Raises InputError."""
+    stored = runs.read_config(run).get("training")
+    loss = stored.get("loss") if isinstance(stored, dict) else None
+    return from_dict(LossConfig, loss, f"{run / runs.CONFIG}: loss")
+
+
 def _check_same(run: Path, description: dict[str, Any]) -> None:
     """Raise where a run that resumes was begun with other settings; its length may change."""
     stored = runs.read_config(run)["training"]
     for key, value in description.items():
-        if key not in ("steps", "minutes") and stored.get(key) != value:
+        if key not in ("steps", "minutes", "loss") and stored.get(key) != value:
             raise InputError(
                 f"{run}: --resume with another {key} than in {runs.CONFIG}; give the same ones"
             )

@@ -157,6 +157,25 @@ def test_the_truth_is_its_own_reaction(tmp_path: Path) -> None:
         assert family(found, "unils").figures["known"]["open head"][name].value == 0.0
 
 
+def test_intervals_of_a_family_cover_trainings_too(tmp_path: Path) -> None:
+    store = made(tmp_path / "data", clips=4)
+
+    class Trained:
+        def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+            still = np.zeros((len(stimulus), 56), np.float32)
+            return stimulus.motion(still + (0.0, 3.0)[seed])
+
+    def width(trainings: int) -> float:
+        found = evaluate(
+            store, "test", {"it": Trained()}, samples=2, trainings=trainings, families=["unils"]
+        )
+        figure = family(found, "unils").figures["it"]["open head"]["mhd_mm"]
+        assert figure.low is not None and figure.high is not None
+        return figure.high - figure.low
+
+    assert width(2) > 2 * width(1)
+
+
 def test_frames_in_which_the_listener_talks_are_left_out(tmp_path: Path) -> None:
     store = made(tmp_path / "data", clips=2, voice="[[2.0, 4.02]]")
     talks = store.listener_voice(store.records[0])

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import load_file
 
 from dimcli.core.errors import InputError
@@ -96,6 +97,9 @@ def test_time_that_is_up_ends_a_run_that_can_be_resumed(clips: Path) -> None:
     result = train_renderer(people, clips / "timed", replace(OPTIONS, minutes=1e-6))
     assert (result.step, result.reason) == (0, "minutes")
     assert read_run(clips / "timed").people  # it can be used, too
+    config = yaml.safe_load((clips / "timed" / "config.yaml").read_text())
+    del config["training"]["loss"]["detail"]  # as a run from before there was such a term
+    (clips / "timed" / "config.yaml").write_text(yaml.safe_dump(config))
     more = replace(OPTIONS, resume=True, steps=1)
     assert train_renderer(people, clips / "timed", more).step == 1
     with pytest.raises(InputError, match="--resume with another seed"):
