@@ -4,15 +4,13 @@ from dimcli.media.frames import (
     SYNTHETIC_TAG,
     Picture,
     VideoWriter,
-    bounded_track,
     check_video_output,
-    is_silent,
     quiet_libraries,
-    read_audio,
     read_frames,
 )
 from dimcli.media.pictures import PICTURE_SUFFIXES, read_picture
 from dimcli.media.probe import VideoInfo, audio_track, has_audio, has_video, probe_video
+from dimcli.media.sound import bounded_track, is_silent, read_audio
 
 __all__ = [
     "PICTURE_SUFFIXES", "SYNTHETIC_TAG", "Picture", "VideoInfo", "VideoWriter", "audio_track",
