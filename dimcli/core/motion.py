@@ -26,7 +26,7 @@ from dimcli.core import limits
 from dimcli.core.arrays import BrokenFileError, read_archive
 from dimcli.core.documents import parse_json, shortened
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output
+from dimcli.core.files import atomic_output, check_output
 from dimcli.core.rotations import Rotations
 
 Floats = NDArray[np.float32]
@@ -326,3 +326,8 @@ def slerp_axis_angle(start: Floats, end: Floats, weight: Floats) -> Floats:
     first = Rotations.of_vectors(start)
     step = (first.inverse * Rotations.of_vectors(end)).vectors
     return (first * Rotations.of_vectors(step * weight[:, None])).vectors.astype(np.float32)
+
+
+def check_motion_output(path: Path, *inputs: Path | None, force: bool) -> Path:
+    """``path``, if a motion file may be written there. Raises InputError."""
+    return check_output(path, *inputs, force=force, kind="motion file", suffixes=(".npz",))

@@ -89,7 +89,7 @@ def convert_file(
 
     Raises InputError as :func:`convert_motion` does.
     """
-    from dimcli.jobs.render import check_motion_output
+    from dimcli.core.motion import check_motion_output
 
     started = time.monotonic()
     output = output or Path(f"{path.stem}-{space}.npz")

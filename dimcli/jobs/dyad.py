@@ -20,7 +20,7 @@ from dimcli.audio import ACTIVITY, LEVEL, mel
 from dimcli.core.errors import InputError
 from dimcli.core.files import temporary_beside
 from dimcli.core.masks import Bools, widened, with_gaps_filled, without_short_runs
-from dimcli.core.motion import Floats, Motion
+from dimcli.core.motion import Floats, Motion, check_motion_output
 from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import UNKNOWN_STYLE
 from dimcli.data.gains import AS_IS, Gains
@@ -38,7 +38,6 @@ from dimcli.jobs.render import (
     KEEP,
     Picture,
     VideoResult,
-    check_motion_output,
     check_renderer,
     check_video,
     default_video,

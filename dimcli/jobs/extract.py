@@ -11,9 +11,8 @@ from dimcli import media
 from dimcli.core.documents import shortened, whole_number
 from dimcli.core.errors import InputError
 from dimcli.core.files import check_output
-from dimcli.core.motion import Motion
+from dimcli.core.motion import Motion, check_motion_output
 from dimcli.core.progress import Progress, silent
-from dimcli.jobs.render import check_motion_output
 from dimcli.tracking.trackers import BUILT_IN, Region, face_tracker, space_of
 
 if TYPE_CHECKING:

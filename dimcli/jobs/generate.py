@@ -19,7 +19,7 @@ import weights as bundled
 from dimcli import media
 from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Floats, Motion
+from dimcli.core.motion import Floats, Motion, check_motion_output
 from dimcli.core.progress import Background, Progress, silent
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
 from dimcli.data.gains import AS_IS, Gains
@@ -30,7 +30,6 @@ from dimcli.jobs.render import (
     TRANSPARENT,
     Picture,
     VideoResult,
-    check_motion_output,
     check_renderer,
     check_video,
     default_video,

@@ -13,7 +13,6 @@ import numpy as np
 from dimcli import media
 from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError
-from dimcli.core.files import check_output
 from dimcli.core.motion import Motion, Picture, expression_index
 from dimcli.core.progress import Progress, silent
 
@@ -100,11 +99,6 @@ def check_video(path: Path, *inputs: Path | None, background: str, force: bool) 
     """``path``, if a video before ``background`` may be written there."""
     transparent = background == TRANSPARENT
     return media.check_video_output(path, *inputs, force=force, transparent=transparent)
-
-
-def check_motion_output(path: Path, *inputs: Path | None, force: bool) -> Path:
-    """``path``, if a motion file may be written there."""
-    return check_output(path, *inputs, force=force, kind="motion file", suffixes=(".npz",))
 
 
 def load_motion(
@@ -214,7 +208,7 @@ def renderer_for(
     if background != KEEP and kind != "portrait":
         raise InputError(f"--background: is for --renderer portrait, not for {kind}")
     if kind == "mesh":
-        from dimcli.jobs.visualize import MeshStyle, mesh_renderer
+        from dimcli.jobs.mesh import MeshStyle, mesh_renderer
 
         return LoadedRenderer(mesh_renderer(space, MeshStyle(size=size, device=device)), space)
     check_renderer(kind)

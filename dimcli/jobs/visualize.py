@@ -1,43 +1,26 @@
-"""Motion on heads to a video: ``dim visualize``, and the mesh renderer of every job."""
+"""Motion on heads to a video: ``dim visualize``."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dimcli import media
-from dimcli.core.errors import InputError, printable
-from dimcli.core.motion import Floats, Motion, Picture
+from dimcli.core.errors import printable
+from dimcli.core.motion import Motion, Picture
 from dimcli.core.progress import Progress, silent
+from dimcli.jobs.mesh import MeshStyle, mesh_renderer, require_head
 from dimcli.jobs.render import VideoResult, load_motion, write_video
 
 if TYPE_CHECKING:
     from renderers.mesh.mesh import MeshRenderer
 
-MESH_SIZE = 512
-HEADS = {"arkit": "open", "flame": "flame"}
-"""The head that shows motion of each space."""
 LABEL_SHARE = 1 / 22
 """Height of a label's letters as a share of the picture."""
-
-
-@dataclass(frozen=True)
-class MeshStyle:
-    """How a mesh video looks: ``size`` of a tile in pixels, ``head``, ``look`` and ``rasteriser``
-    by name, ``turntable_s`` the seconds of a full turn of the head (0 for none)."""
-
-    head: str = "auto"
-    size: int | None = None
-    look: str | None = None
-    turntable_s: float = 0.0
-    rasteriser: str = "auto"
-    device: str = "auto"
 
 
 def visualize_motions(
@@ -59,7 +42,7 @@ def visualize_motions(
 
     Several are shown side by side under their files' names, at the first one's frame rate, for as
     long as the shortest; the sound is the first one's. For ``size`` and what follows see
-    :class:`MeshStyle`.
+    :class:`dimcli.jobs.mesh.MeshStyle`.
     """
     started = time.monotonic()
     style = MeshStyle(head, size, look, turntable, rasteriser, device)
@@ -84,41 +67,6 @@ def visualize_motions(
     ]
     pictures = tiles(renderers, shown, labels)
     return write_video(output, shown[0], pictures, loaded[0][1], force, progress, started, remarks)
-
-
-def require_head(head: str, space: str, path: Path) -> None:
-    """Raise InputError unless ``head`` shows motion of ``space``; ``path`` is the motion's file."""
-    spaces = {name: of for of, name in HEADS.items()}
-    if head not in ("auto", *spaces):
-        raise InputError(f"--head {head}: unknown; known: auto, {', '.join(spaces)}")
-    if head not in ("auto", HEADS[space]):
-        raise InputError(
-            f"--head {head}: {path} is in the '{space}' space, which --head {HEADS[space]} shows; "
-            f"convert it with `dim convert {path} --to {spaces[head]}`"
-        )
-
-
-def mesh_renderer(
-    space: str, style: MeshStyle, shape: Floats | None = None, *, fps: float = 1.0
-) -> MeshRenderer:
-    """A renderer of the head that shows motion of ``space``, of ``fps`` frames a second; ``shape``
-    [S] is a person's. InputError that says how to get that head where it isn't here.
-    """
-    from dimcli.core.device import choose_device
-    from renderers.heads.flame import load_head
-    from renderers.mesh.mesh import MeshRenderer
-    from renderers.mesh.raster import Camera, make_rasteriser
-
-    camera = Camera()
-    turn = 2 * math.pi / (style.turntable_s * fps) if style.turntable_s else 0.0
-    return MeshRenderer(
-        style.size or MESH_SIZE,
-        head=load_head(HEADS[space], shape),
-        camera=camera,
-        rasteriser=make_rasteriser(style.rasteriser, camera, choose_device(style.device)),
-        look=style.look,
-        turn_rad=turn,
-    )
 
 
 def tiles(

@@ -30,7 +30,8 @@ from dimcli.core.errors import InputError
 from dimcli.core.files import existing_file
 from dimcli.pickles.arrays import ARRAY_GLOBALS
 from dimcli.pickles.budget import Budget
-from dimcli.pickles.stubs import PYTHON_GLOBALS, Global, RefusedError, config_global, settle
+from dimcli.pickles.settling import settle
+from dimcli.pickles.stubs import PYTHON_GLOBALS, Global, RefusedError, config_global
 
 _PYTHONS: Any = pickle
 """The interpreter's module, whose parts the type checker does not know."""

@@ -1,20 +1,16 @@
 """What a pickle may name, and the inert stand-ins that take the place of it.
 
 Nothing that a file names is looked up, imported or called: each allowed name is a :class:`Global`
-of this module, whose only power is to make a stand-in. When the whole file is read, :func:`settle`
-checks the stand-ins and turns them into arrays, matrices and tensors.
+of this module, whose only power is to make a stand-in. When the whole file is read,
+:func:`dimcli.pickles.settling.settle` checks the stand-ins and turns them into arrays, matrices and
+tensors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-if TYPE_CHECKING:
-    from dimcli.pickles.budget import Budget
+from typing import Any
 
 Settle = Callable[[Any], Any]
 
@@ -167,10 +163,6 @@ def config_global(module: str, name: str) -> Global | None:
     return Global(full, lambda *args: Record(full, args))
 
 
-_CONTAINER_BYTES = 500
-"""What a container or an array takes, beside its content."""
-
-
 def size_of(value: Any) -> int:
     """Bytes of a text, an array, a sparse matrix or a tensor, about."""
     if isinstance(value, str | bytes | bytearray):
@@ -178,46 +170,3 @@ def size_of(value: Any) -> int:
     if hasattr(value, "indptr"):
         return sum(part.nbytes for part in (value.data, value.indices, value.indptr))
     return int(getattr(value, "nbytes", 0))
-
-
-def settle(value: Any, budget: Budget) -> Any:
-    """``value`` with every stand-in replaced by what it stands for, as often as it occurs; what
-    that takes is taken from ``budget``.
-    """
-    done: dict[int, tuple[Any, Any]] = {}
-
-    def walk(value: Any) -> Any:
-        if value is None or isinstance(value, str | bytes | int | float | complex | np.generic):
-            return value
-        if id(value) in done:
-            return done[id(value)][1]
-        budget.spend(size=_CONTAINER_BYTES)
-        result: Any
-        if isinstance(value, dict):
-            result = {}
-            done[id(value)] = value, result
-            for key, content in value.items():
-                result[walk(key)] = walk(content)
-        elif isinstance(value, list):
-            result = []
-            done[id(value)] = value, result
-            result.extend(walk(element) for element in value)
-        elif isinstance(value, tuple):
-            result = tuple(walk(element) for element in value)
-        elif isinstance(value, set | frozenset):
-            result = type(value)(walk(element) for element in value)
-        elif isinstance(value, Record):
-            done[id(value)] = value, value
-            result = value.settle(walk)
-        elif hasattr(type(value), "settle"):
-            result = value.settle(walk)
-            budget.spend(size=size_of(result))
-        else:
-            result = value
-        done[id(value)] = value, result
-        return result
-
-    try:
-        return walk(value)
-    except RecursionError:
-        raise RefusedError("is nested too deep") from None

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from dimcli.core.device import choose_device
-from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
 from dimcli.core.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Floats, Motion
 from dimcli.core.progress import Progress, silent
@@ -24,7 +23,6 @@ from dimcli.tracking.following import Face, Follower
 from dimcli.tracking.landmarks import facts_of_track
 from dimcli.tracking.networks import Bundle
 from dimcli.tracking.postprocessing import fill_columns, fill_motion, finite_rows, smooth_motion
-from dimcli.tracking.trackers import space_of
 from weights.importing import imported
 
 _BATCH = 16  # crops that go through the network together
@@ -33,12 +31,8 @@ _BATCH = 16  # crops that go through the network together
 def load_encoder(
     tracker: str, checkpoint: Path | None = None, device: str = "auto"
 ) -> FlameEncoder:
-    """The encoder ``tracker`` with its published ``checkpoint``, by default the imported one.
-
-    Raises InputError where the tracker is unknown, or the checkpoint isn't there or isn't its own.
-    """
-    if space_of(tracker) != "flame":
-        raise InputError(f"--tracker {tracker}: has no checkpoint; expected emoca, deca or smirk")
+    """The encoder ``tracker`` (``emoca``, ``deca`` or ``smirk``) with its published ``checkpoint``,
+    by default the imported one. Raises InputError where that isn't there or isn't its own."""
     where = choose_device(device)
     if checkpoint is None:
         checkpoint = imported(tracker, f"--tracker {tracker}")

@@ -33,6 +33,8 @@ def loaded_encoder(tracker: str, checkpoint: Path | None, device: str) -> FlameE
     """The network of ``emoca``, ``deca`` or ``smirk``; the last one stays in memory, as a corpus's
     videos come one after another. Raises InputError.
     """
+    if space_of(tracker) != "flame":
+        raise InputError(f"--tracker {tracker}: has no checkpoint; expected emoca, deca or smirk")
     from dimcli.tracking.encoders import load_encoder
 
     return load_encoder(tracker, checkpoint, device)
