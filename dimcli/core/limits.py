@@ -12,6 +12,9 @@ BATCH_FRAMES = 500_000
 """Frames of all windows of a batch; the shipped models take 2,560."""
 PICTURE_PIXELS = 64_000_000
 """Pixels of a still picture: every telephone's in its largest common size."""
+JPEG_SCANS = 500
+"""Passes over a JPEG's pixels: an encoder makes ten, and a file of a megabyte has room for 80,000,
+hours of work."""
 SIDE_PIXELS = 16_384
 """Width or height of a frame."""
 VIDEO_S = 12 * 3600.0

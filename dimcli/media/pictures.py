@@ -28,7 +28,8 @@ def read_picture(path: Path) -> Picture:
     as sRGB), laid on white where it is transparent, and made smaller where a side is longer than
     :data:`PICTURE_SIDE`; of an animation the first picture. HEIC needs the package ``pi-heif``.
     Raises InputError where the file is missing, empty, damaged, not a picture, or has more than
-    :data:`dimcli.core.limits.PICTURE_PIXELS` pixels (told before it is decoded).
+    :data:`dimcli.core.limits.PICTURE_PIXELS` pixels or ``JPEG_SCANS`` scans (told before it is
+    decoded).
     """
     path = existing_file(path, "picture")
     heic = _is_heif(path)
@@ -41,6 +42,10 @@ def read_picture(path: Path) -> Picture:
             Image.init()
             with Image.open(path, formats=FORMATS if heic else FORMATS[:-1]) as image:
                 _check_size(path, image.width, image.height)
+                if image.format in ("JPEG", "MPO") and has_too_many_scans(path.read_bytes()):
+                    raise InputError(
+                        f"{path}: is a JPEG of more than {limits.JPEG_SCANS} scans; save it anew"
+                    )
                 return _upright_srgb(image)
     except InputError:
         raise
@@ -49,6 +54,11 @@ def read_picture(path: Path) -> Picture:
     except Exception:  # decoders raise whatever a damaged file makes them stumble over
         pass
     raise InputError(f"{path}: not a picture that can be read; expected JPEG, PNG, WebP, ...")
+
+
+def has_too_many_scans(jpeg: bytes) -> bool:
+    """Whether a JPEG says so often that pixels follow that decoding it takes for ever."""
+    return jpeg.count(b"\xff\xda") > limits.JPEG_SCANS
 
 
 def _check_size(path: Path, width: int, height: int) -> None:

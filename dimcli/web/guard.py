@@ -59,7 +59,7 @@ class Guard:
             return _no(421, f"this server is not called {host[:80]!r}; use its address")
         origin = headers.get("origin")
         known = origin is not None and origin.lower() in self._origins
-        if origin is not None and not known and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and not known and _place(origin) != host.lower():
             return _no(403, f"pages of {origin[:80]} may not use this server (see --origin)")
         if not known and headers.get("sec-fetch-site") == "cross-site" and scope["path"] != "/":
             return _no(403, "pages of other sites may not use this server")
@@ -96,6 +96,14 @@ class Guard:
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), (self._token or "").encode())
+
+
+def _place(origin: str) -> str:
+    """Name and port of an Origin; nothing where it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _cookie(headers: Headers) -> str:

@@ -8,9 +8,11 @@ Everything in here is plain functions of what came, so that it can be tried with
 from __future__ import annotations
 
 import io
+import json
 import math
 import struct
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -18,12 +20,13 @@ from typing import Any, Literal
 import numpy as np
 
 from dimcli.core.documents import parse_json
-from dimcli.core.errors import InputError
-from dimcli.core.limits import LARGEST_SEED
+from dimcli.core.errors import InputError, printable
+from dimcli.core.limits import JPEG_SCANS, LARGEST_SEED
 from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, JAW, JAW_OPEN_RAD, Floats, Picture
 from dimcli.data import gains
 from dimcli.data.gains import FaceSettings
 from dimcli.live.session import LiveFrame, Session
+from dimcli.media.pictures import has_too_many_scans
 from dimcli.web import limits
 
 POSES = ("headPitch", "headYaw", "headRoll", "jawPitch", "jawYaw", "jawRoll")
@@ -48,11 +51,12 @@ class RefusedError(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
-        self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
+        self.reason = printable(reason).encode()[:REASON_BYTES].decode(errors="ignore")
 
 
-UNREADABLE, AGAINST_RULES, TOO_BIG, FAULT, LATER = 1003, 1008, 1009, 1011, 1013
-"""WebSocket's codes: what cannot be read, is not allowed or too big, our fault, come later."""
+STOPPED, UNREADABLE, AGAINST_RULES, TOO_BIG, FAULT, LATER = 1000, 1003, 1008, 1009, 1011, 1013
+"""WebSocket's codes: as was asked, what cannot be read, is not allowed or too big, our fault, come
+later."""
 
 
 class Allowance:
@@ -89,12 +93,23 @@ class Start:
     settings: FaceSettings = AS_IS
 
 
+def read_json(text: str | bytes, source: str) -> Any:
+    """The value of a client's JSON, all of which can be sent back: ``parse_json`` also takes halves
+    of characters (``"\\ud800"``), which no answer can hold. Raises InputError."""
+    value = parse_json(text, source)
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{source}: not Unicode (half of a character)") from None
+    return value
+
+
 def read_text(text: str) -> dict[str, Any]:
     """The object that a text message is. Raises RefusedError."""
     if len(text) > limits.TEXT_BYTES:
         raise RefusedError(AGAINST_RULES, f"a text of more than {limits.TEXT_BYTES} characters")
     try:
-        message = parse_json(text, "text message")
+        message = read_json(text, "text message")
     except InputError as error:
         raise RefusedError(UNREADABLE, str(error)) from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
@@ -153,10 +168,14 @@ def read_jpeg(data: bytes) -> Picture:
     Raises RefusedError."""
     from PIL import Image
 
+    if has_too_many_scans(data):
+        raise RefusedError(AGAINST_RULES, f"a picture of more than {JPEG_SCANS} scans")
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            if image.width * image.height <= limits.PICTURE_PIXELS:
-                return np.array(image.convert("RGB"), np.uint8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sizes that are refused below, and of oddities
+            with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+                if image.width * image.height <= limits.PICTURE_PIXELS:
+                    return np.array(image.convert("RGB"), np.uint8)
     except Image.DecompressionBombError:
         pass
     except Exception:  # decoders raise whatever damaged bytes make them stumble over

@@ -56,14 +56,17 @@ class Recording:
         self._panel = np.zeros((size[1], size[1] * 4 // 3, 3), np.uint8)
         self._sound = Mix()
         self._frames: queue.Queue[tuple[int, Picture] | None] = queue.Queue(WAITING_FRAMES)
-        self._error, self._ended = "", False
+        self._error, self._unheard, self._ended = "", "", False
         self._frame = self._written = 0
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
 
     def hear(self, samples: Floats, end_s: float) -> None:
         """A voice's samples [N] at 16 kHz, the last of which ends at ``end_s``; voices add up."""
-        self._sound.add(samples, end_s - len(samples) / limits.SOUND_RATE - self.start_s)
+        try:
+            self._sound.add(samples, end_s - len(samples) / limits.SOUND_RATE - self.start_s)
+        except OSError as error:  # a full disk; the session goes on, and the end tells it
+            self._unheard = error.strerror or type(error).__name__
 
     def see(self, picture: Picture, time_s: float) -> None:
         """The camera's picture of ``time_s``."""
@@ -101,29 +104,31 @@ class Recording:
             except queue.Full:
                 pass
         self._thread.join()
-        if self._error:
-            raise RuntimeError(self._error)
+        if error := self._error or self._unheard:
+            raise RuntimeError(error)
         return self._written / self._fps
 
     def _write(self) -> None:
-        with tempfile.NamedTemporaryFile(suffix=".wav") as sound:
-            try:
-                with VideoWriter(self._path, fps=self._fps, audio_from=Path(sound.name)) as video:
-                    while (due := self._frames.get()) is not None:
-                        index, picture = due
-                        if not video.frames:
-                            video.write(picture)
-                        # what was not drawn in time; encoding it would put off the end more and
-                        # more on a computer that is too slow
-                        video.hold(max(0, index - video.frames))
-                        if video.frames == index:
-                            video.write(picture)
-                    if video.frames:
-                        video.hold(max(0, self._frame - video.frames))
-                    self._written = video.frames
-                    self._sound.write(sound.name, self._written / self._fps)
-            except Exception as error:
-                self._error = str(error) or type(error).__name__
-            finally:
-                self._ended = True
-                self._sound.close()
+        try:
+            with (
+                tempfile.NamedTemporaryFile(suffix=".wav") as sound,
+                VideoWriter(self._path, fps=self._fps, audio_from=Path(sound.name)) as video,
+            ):
+                while (due := self._frames.get()) is not None:
+                    index, picture = due
+                    if not video.frames:
+                        video.write(picture)
+                    # what was not drawn in time; encoding it would put off the end more and more
+                    # on a computer that is too slow
+                    video.hold(max(0, index - video.frames))
+                    if video.frames == index:
+                        video.write(picture)
+                if video.frames:
+                    video.hold(max(0, self._frame - video.frames))
+                self._written = video.frames
+                self._sound.write(sound.name, self._written / self._fps)
+        except Exception as error:
+            self._error = str(error) or type(error).__name__
+        finally:
+            self._ended = True
+            self._sound.close()

@@ -32,8 +32,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import dimcli
-from dimcli.core.documents import parse_json
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, printable
 from dimcli.core.files import check_folder
 from dimcli.core.limits import LARGEST_SEED
 from dimcli.data import gains
@@ -41,6 +40,7 @@ from dimcli.data.gains import FaceSettings, Gains
 from dimcli.live.session import Session
 from dimcli.web import limits
 from dimcli.web.guard import Guard, is_loopback
+from dimcli.web.messages import read_json
 from dimcli.web.shelf import Entry, Shelf
 from dimcli.web.stream import MakeSession, Room
 
@@ -77,7 +77,7 @@ class Site:
                 *live,
                 Mount("/", StaticFiles(directory=PAGE, html=True)),
             ],
-            exception_handlers={InputError: _told, ClientDisconnect: _gone},
+            exception_handlers={InputError: _told, TimeoutError: _slow, ClientDisconnect: _gone},
             lifespan=self._working,
         )
 
@@ -105,12 +105,9 @@ class Site:
 
     async def upload(self, request: Request) -> Response:
         """Take in a file, the body of the request."""
-        try:
-            async with asyncio.timeout(limits.UPLOAD_S):
-                name = request.query_params.get("name", "")
-                return JSONResponse({"name": await self.shelf.upload(name, _chunks(request))})
-        except TimeoutError:
-            raise InputError("the file came too slowly") from None
+        async with asyncio.timeout(limits.UPLOAD_S):
+            name = request.query_params.get("name", "")
+            return JSONResponse({"name": await self.shelf.upload(name, _chunks(request))})
 
     async def add(self, request: Request) -> Response:
         """Put a job into the queue: ``kind``, ``title``, ``source``, ``picture``, ``options``."""
@@ -119,7 +116,7 @@ class Site:
             body += chunk
             if len(body) > limits.REQUEST_BYTES:
                 raise InputError(f"the request is larger than {limits.REQUEST_BYTES} bytes")
-        job = Job.of(parse_json(body, "the request"))
+        job = Job.of(read_json(body, "the request"))
         picture: Path | str = faces().get(job.picture, job.picture)
         entry = self.shelf.add(job.kind, job.title, job.source, picture, job.options)
         return JSONResponse(shown(entry), 201)
@@ -132,7 +129,7 @@ class Site:
     async def video(self, request: Request) -> Response:
         """A finished video, to be watched or, with ``?download``, kept."""
         entry = self.shelf.entries.get(request.path_params["id"])
-        if entry is None or entry.state != "done":
+        if entry is None or entry.state != "done" or not self.shelf.video(entry.id).is_file():
             return _missing()
         kept = "download" in request.query_params
         return FileResponse(
@@ -197,7 +194,11 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 
 
 async def _told(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)[:300]}, 400)
+    return JSONResponse({"error": printable(str(error))[:300]}, 400)
+
+
+async def _slow(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "the request came too slowly"}, 400)
 
 
 async def _gone(request: Request, error: Exception) -> Response:

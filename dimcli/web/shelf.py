@@ -16,18 +16,19 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from dimcli.core.documents import parse_json
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, printable
 from dimcli.web import limits
 
 State = Literal["waiting", "running", "done", "failed"]
 ID = re.compile(r"[0-9a-f]{16}")
+UPLOADED = re.compile(r"[0-9a-f]{16}\.[a-z0-9]{1,5}")
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}")
 WORKER = (sys.executable, "-m", "dimcli.web.worker")
 
@@ -67,8 +68,8 @@ class Shelf:
     def open(self) -> None:
         """Read what is there; a job that a stopped server left is begun anew."""
         self._uploads.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self._uploads)
-        self._uploads.mkdir()
+        for path in self._uploads.iterdir():  # it may be a link to a folder of another disk
+            path.unlink()
         found = []
         for path in self.folder.glob("*/entry.json"):
             try:
@@ -93,7 +94,10 @@ class Shelf:
                 self._news.clear()
                 await self._news.wait()
                 continue
-            await self._make(waiting[0])
+            try:
+                await self._make(waiting[0])
+            except Exception as error:  # the next job is another one
+                self._fail(waiting[0], f"the server could not make it: {_reason(error)}")
 
     # what clients ask for
 
@@ -108,7 +112,7 @@ class Shelf:
         path = self._uploads / f"{secrets.token_hex(8)}{suffix.lower()}"
         taken = 0
         try:
-            with path.open("xb") as file:
+            with _keeping(), path.open("xb") as file:
                 async for chunk in chunks:
                     taken += len(chunk)
                     if taken > limits.UPLOAD_BYTES:
@@ -129,34 +133,43 @@ class Shelf:
         that :meth:`upload` gave. Raises InputError."""
         if sum(entry.state == "waiting" for entry in self.entries.values()) >= limits.WAITING:
             raise InputError(f"{limits.WAITING} jobs are waiting; let some end first")
+        if source == picture:
+            raise InputError("source, picture: one file for both; send the picture by itself")
         heard = self._uploaded(source)
         seen = self._uploaded(picture) if isinstance(picture, str) else picture
-        entry = self._new(kind, title, options)
-        home = self.folder / entry.id
-        heard.rename(home / f"source{heard.suffix}")
-        if isinstance(picture, str):
-            seen = seen.rename(home / f"picture{seen.suffix}")
-        self._keep(replace(entry, source=f"source{heard.suffix}", picture=str(seen.name)))
-        if seen.parent != home:
-            shutil.copyfile(seen, home / seen.name)
+        with self._new(kind, title, options) as entry:
+            home = self.folder / entry.id
+            heard.rename(home / f"source{heard.suffix}")
+            if isinstance(picture, str):
+                seen = seen.rename(home / f"picture{seen.suffix}")
+            else:
+                shutil.copyfile(seen, home / seen.name)
+            self._keep(replace(entry, source=f"source{heard.suffix}", picture=str(seen.name)))
         self._news.set()
         return self.entries[entry.id]
 
     def begin_recording(self, title: str) -> tuple[str, Path]:
         """The id of a new recording, and the video that is to be written. Raises InputError."""
         self.require_space()
-        entry = self._new("recording", title, {})
-        self._keep(replace(entry, state="running", stage="recording"))
+        with self._new("recording", title, {}) as entry:
+            self._keep(replace(entry, state="running", stage="recording"))
         return entry.id, self.video(entry.id)
 
     def end_recording(self, name: str, duration_s: float, error: str = "") -> None:
-        """A recording is written, or, with an ``error`` or nothing in it, forgotten."""
+        """A recording is written, or, with an ``error`` or nothing in it, forgotten. Raises
+        InputError where it cannot be kept."""
         if name not in self.entries:
             return
         if error or duration_s <= 0:
             self._forget(name)
             return
-        self._keep(replace(self.entries[name], state="done", stage="", duration_s=duration_s))
+        try:
+            with _keeping():
+                kept = replace(self.entries[name], state="done", stage="", duration_s=duration_s)
+                self._keep(kept)
+        except InputError:
+            self._forget(name)
+            raise
 
     async def remove(self, name: str) -> bool:
         """Cancel a job, or remove a video; whether there was one. Nothing of it is left."""
@@ -215,12 +228,10 @@ class Shelf:
         if now is None:  # removed in the meantime
             self._forget(entry.id)
             return
-        for name in (entry.source, entry.picture):
-            (home / name).unlink(missing_ok=True)
         if "error" in end or not self.video(entry.id).is_file():
-            why = end.get("error") or "its process was ended"
-            self._keep(replace(now, state="failed", remarks=(self._said(now, why),)))
+            self._fail(entry, end.get("error") or "its process was ended")
         else:
+            self._use_up(entry)
             self._keep(
                 replace(
                     now,
@@ -231,6 +242,20 @@ class Shelf:
                 )
             )
         self._make_room()
+
+    def _fail(self, entry: Entry, why: str) -> None:
+        """A job is over without a video; also where nothing can be written any more."""
+        if (now := self.entries.get(entry.id)) is None:
+            self._forget(entry.id)
+            return
+        self._use_up(entry)
+        self.video(entry.id).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._keep(replace(now, state="failed", remarks=(self._said(now, why),)))
+
+    def _use_up(self, entry: Entry) -> None:
+        for name in (entry.source, entry.picture):
+            (self.folder / entry.id / name).unlink(missing_ok=True)
 
     def _said(self, entry: Entry, text: str) -> str:
         """What a worker says, with the user's name of a file in place of ours."""
@@ -259,15 +284,24 @@ class Shelf:
         return self.folder / "uploads"
 
     def _uploaded(self, name: str) -> Path:
-        path = self._uploads / Path(name).name
-        if not name or not path.is_file():
+        path = self._uploads / name
+        if not UPLOADED.fullmatch(name) or not path.is_file():
             raise InputError(f"{name[:80] or 'a file'}: is not here (any more); send it again")
         return path
 
-    def _new(self, kind: str, title: str, options: dict[str, Any]) -> Entry:
-        entry = Entry(secrets.token_hex(8), kind, title[:80], time.time(), options=options)
-        (self.folder / entry.id).mkdir()
-        return entry
+    @contextmanager
+    def _new(self, kind: str, title: str, options: dict[str, Any]) -> Iterator[Entry]:
+        """An entry with a folder that is to be filled; nothing of it is left where that fails."""
+        entry = Entry(
+            secrets.token_hex(8), kind, printable(title)[:80], time.time(), options=options
+        )
+        try:
+            with _keeping():
+                (self.folder / entry.id).mkdir()
+                yield entry
+        except BaseException:
+            self._forget(entry.id)
+            raise
 
     def _keep(self, entry: Entry) -> None:
         self.entries[entry.id] = entry
@@ -285,6 +319,22 @@ class Shelf:
         ended = [entry.id for entry in self.entries.values() if entry.state in ("done", "failed")]
         for name in ended[: max(0, len(ended) - limits.KEPT)]:
             self._forget(name)
+
+
+@contextmanager
+def _keeping() -> Iterator[None]:
+    """A disk that is full, or a folder that is gone, is told. Raises InputError."""
+    try:
+        yield
+    except TimeoutError:  # of what is kept, which did not come
+        raise
+    except OSError as error:
+        raise InputError(f"the server cannot keep it: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Why, without the server's paths."""
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

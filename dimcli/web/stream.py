@@ -66,7 +66,7 @@ class Room:
             pass
         except Exception as error:
             await _close(socket, _refusal(error))
-            if not isinstance(error, DimError):
+            if not isinstance(error, DimError | OSError):
                 raise
 
     def end_recording(
@@ -86,7 +86,11 @@ class Room:
         except RuntimeError as fault:
             length_s, error = 0.0, str(fault)
             told({"type": "note", "text": error[:300]})
-        self.shelf.end_recording(name, length_s, error)
+        try:
+            self.shelf.end_recording(name, length_s, error)
+        except InputError as fault:
+            told({"type": "note", "text": str(fault)})
+            length_s = 0.0
         told({"type": "recording", "id": name, "on": False, "duration_s": length_s})
 
     async def close(self) -> None:
@@ -100,6 +104,8 @@ def _refusal(error: Exception) -> RefusedError:
         return error
     if isinstance(error, InputError):
         return RefusedError(messages.AGAINST_RULES, str(error))
+    if isinstance(error, OSError):  # a full disk
+        return RefusedError(messages.LATER, f"the server could not go on: {error.strerror}")
     return RefusedError(messages.FAULT, f"our fault: {type(error).__name__}")
 
 
@@ -191,8 +197,7 @@ class _Talk:
             text, data = message.get("text"), message.get("bytes")
             self._require_allowed(len(text) if text is not None else len(data or b""))
             if text is not None:
-                if await self._read(messages.read_text(text)):
-                    return
+                await self._read(messages.read_text(text))
             elif data:
                 await self._take(data[0], data[1:])
 
@@ -212,12 +217,11 @@ class _Talk:
                 f"more than {limits.BYTES_A_SECOND / 1e6:.0f} MB a second; send smaller pictures",
             )
 
-    async def _read(self, message: dict[str, Any]) -> bool:
-        """Do what a text message says; whether the client ends the session."""
+    async def _read(self, message: dict[str, Any]) -> None:
+        """Do what a text message says."""
         kind = message["type"]
-        if kind == "stop":
-            await self._socket.close(1000, "stopped")
-            return True
+        if kind == "stop":  # closed when nothing is being sent any more
+            raise RefusedError(messages.STOPPED, "stopped")
         if kind == "ping":
             self._put(messages.pong(message, self._talk.now_s if self._talk else None))
         elif kind == "start":
@@ -239,7 +243,6 @@ class _Talk:
                 self._recording[1].camera_off()
         else:
             raise messages.unknown(kind, KNOWN)
-        return False
 
     async def _take(self, kind: int, data: bytes) -> None:
         if kind == messages.FACE:
@@ -371,13 +374,18 @@ class _Talk:
         except InputError as error:
             self._put({"type": "note", "text": str(error)})
             return
-        recording = Recording(
-            path,
-            self._face.size,
-            self._talk.session.fps,
-            self._last_s,
-            camera=message.get("camera") is True,
-        )
+        try:
+            recording = Recording(
+                path,
+                self._face.size,
+                self._talk.session.fps,
+                self._last_s,
+                camera=message.get("camera") is True,
+            )
+        except OSError as error:
+            self._room.shelf.end_recording(name, 0.0)
+            self._put({"type": "note", "text": f"nothing is recorded: {error.strerror}"})
+            return
         self._recording = name, recording
         self._put({"type": "recording", "id": name, "on": True})
 

@@ -11,6 +11,7 @@ from dimcli.core.motion import MOTION_DIM, Motion
 from tests.cli.conftest import Dim
 from tests.flame_files import flame_arrays, mediapipe_embedding, model_pickle
 from tests.pickle_writing import program
+from weights.importing import KINDS
 
 
 @pytest.fixture(scope="module")
@@ -127,5 +128,28 @@ def test_a_file_that_would_be_hashed_for_ever_is_one_line(dim: Dim, home: Path, 
     ended = dim("weights", "import", kind, "deep.pkl")
     assert ended.code == 2
     assert "deep.pkl: refused, as it has keys of type nested tuple" in ended.err
+    assert len(ended.err.strip().splitlines()) == 1
+    assert not home.exists() or not list(home.iterdir())
+
+
+HOSTILE = {
+    "a list in itself": program(b"]\x94h\x00a"),
+    "nested 100,000 deep": program(b"]" * 100_000 + b"a" * 99_999),
+    "a folder": None,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_hostile_file_or_an_empty_folder_is_one_line(
+    dim: Dim, home: Path, kind: str, what: str
+) -> None:
+    if (content := HOSTILE[what]) is None:
+        Path("odd.pkl").mkdir()
+    else:
+        Path("odd.pkl").write_bytes(content)
+    ended = dim("weights", "import", kind, "odd.pkl")
+    assert ended.code == 2
+    assert "odd.pkl" in ended.err
     assert len(ended.err.strip().splitlines()) == 1
     assert not home.exists() or not list(home.iterdir())

@@ -188,6 +188,18 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path):
     tracemalloc.stop()
 
 
+def test_a_small_jpeg_that_would_be_decoded_for_hours_is_refused(tmp_path):
+    Image.new("L", (4000, 4000), 128).save(tmp_path / "a.jpg", progressive=True)
+    whole = (tmp_path / "a.jpg").read_bytes()
+    end = whole.rindex(b"\xff\xd9")
+    scan = whole[whole.rindex(b"\xff\xda") : end]
+    (tmp_path / "a.jpg").write_bytes(whole[:end] + scan * 80_000 + whole[end:])
+    with pytest.raises(InputError, match=r"a\.jpg: is a JPEG of more than 500 scans"):
+        media.read_picture(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(whole)
+    assert media.read_picture(tmp_path / "a.jpg").shape == (4000, 4000, 3)
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
 def test_a_huge_or_very_long_picture_is_made_smaller(tmp_path, mode):
     path = tmp_path / "long.png"

@@ -39,7 +39,8 @@ def test_this_machines_names_are_answered(client, host):
 
 def test_a_page_of_another_site_may_not_use_the_server(client):
     port = client.address.port
-    for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "http://localhost.evil"):
+    others = ("http://evil.example", "null", "http://127.0.0.1:1", "http://localhost.evil")
+    for origin in (*others, "http://[", "http://[::1", "http://]"):
         answer = client.ask("POST", "/api/videos", b"{}", Origin=origin)
         assert (answer.status, b"may not use" in answer.body) == (403, True)
     assert client.ask("GET", "/api/videos", Sec_Fetch_Site="cross-site").status == 403

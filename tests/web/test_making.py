@@ -25,6 +25,8 @@ if words[0] == "hang":
     pathlib.Path(words[1]).write_text(str(child.pid))
     output.with_name("half.part").mkdir()
     time.sleep(60)
+if words[0] == "babble":
+    print("a library's own words", flush=True)
 if words[0] == "fail":
     print(json.dumps({"error": asked["source"] + ": shows no face"}), flush=True)
 elif words[0] == "make":
@@ -121,6 +123,15 @@ def test_the_queue_survives_the_server_and_a_job_that_was_begun_begins_anew(tmp_
         wait_for(lambda: all(video["state"] == "done" for video in client.videos()))
 
 
+def test_uploads_may_be_on_another_disk(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "left.mp4").touch()
+    (tmp_path / "videos" / "uploads").symlink_to(tmp_path / "disk")
+    Shelf(tmp_path / "videos").open()
+    assert (tmp_path / "videos" / "uploads").is_dir() and not list((tmp_path / "disk").iterdir())
+
+
 def test_files_that_are_not_ours_are_left_alone(tmp_path):
     (tmp_path / "holiday").mkdir()
     (tmp_path / "holiday" / "entry.json").write_text('{"id": "holiday"}')
@@ -147,6 +158,10 @@ def test_files_that_are_not_ours_are_left_alone(tmp_path):
         ({"kind": "speaker", "options": {"blinks": "1"}}, "blinks: expected a number"),
         ({"kind": "listener", "source": "../../entry.json"}, "is not here"),
         ({"kind": "listener", "source": "", "picture": "ada"}, "is not here"),
+        ({"kind": "listener", "source": "a" * 5000, "picture": "ada"}, "is not here"),
+        ({"kind": "listener", "source": "a.mp4", "picture": "a.mp4"}, "one file for both"),
+        ({"kind": "listener", "title": "\ud800"}, "not Unicode"),
+        ({"kind": "listener", "source": "\udfff.mp4"}, "not Unicode"),
     ],
 )
 def test_a_request_that_makes_no_sense_is_told_why(client, tmp_path, body, why):
@@ -167,6 +182,59 @@ def test_an_upload_that_is_too_large_or_too_slow_leaves_nothing(client, tmp_path
     answer = client.ask("POST", "/api/uploads?name=no/ending", b"x")
     assert (answer.status, "no ending" in answer.json["error"]) == (400, True)
     assert not list(uploads.iterdir())
+
+
+def test_a_request_that_stops_is_told_and_a_video_that_is_gone_is_missing(
+    client, tmp_path, monkeypatch
+):
+    name = add(client, tmp_path, "make")
+    wait_for(lambda: entry(client, name)["state"] == "done")
+    client.site.shelf.video(name).unlink()
+    assert client.ask("GET", f"/api/videos/{name}/video.mp4").status == 404
+    monkeypatch.setattr(limits, "UNREAD_S", 0.2)
+    answer = client.ask("POST", "/api/videos", b"{", Content_Length="10")
+    assert (answer.status, "too slowly" in answer.json["error"]) == (400, True)
+
+
+def test_a_full_disk_is_told_leaves_nothing_and_ends_no_queue(client, tmp_path, monkeypatch):
+    folder = tmp_path / "videos"
+    kept = client.site.shelf._keep
+    written: list[str] = []
+
+    def full_after(number: int) -> None:
+        def keep(entry):
+            written.append(entry.state)
+            if len(written) > number:
+                client.site.shelf.entries[entry.id] = entry
+                raise OSError(28, "No space left on device", str(folder))
+            kept(entry)
+
+        written.clear()
+        monkeypatch.setattr(client.site.shelf, "_keep", keep)
+
+    source = tmp_path / "talk.mp4"
+    source.write_text("make")
+    full_after(0)
+    asked = {"kind": "listener", "source": client.upload(source), "picture": "ada"}
+    answer = client.ask("POST", "/api/videos", asked)
+    assert answer.status == 400
+    assert answer.json["error"] == "the server cannot keep it: No space left on device"
+    assert not client.videos() and {path.name for path in folder.iterdir()} == {"uploads"}
+    full_after(1)  # it is asked for, and nothing can be written when its turn comes
+    name = add(client, tmp_path, "make")
+    wait_for(lambda: entry(client, name)["state"] == "failed")
+    assert "No space left" in entry(client, name)["remarks"][0]
+    assert {path.name for path in (folder / name).iterdir()} == {"entry.json"}
+    monkeypatch.setattr(client.site.shelf, "_keep", kept)
+    name = add(client, tmp_path, "make")
+    wait_for(lambda: entry(client, name)["state"] == "done")
+
+
+def test_a_worker_that_says_what_nobody_understands_fails_and_the_next_begins(client, tmp_path):
+    name = add(client, tmp_path, "babble")
+    wait_for(lambda: entry(client, name)["state"] == "failed")
+    name = add(client, tmp_path, "make")
+    wait_for(lambda: entry(client, name)["state"] == "done")
 
 
 def test_uploads_that_nobody_uses_make_room(client, tmp_path, monkeypatch):

@@ -100,12 +100,21 @@ def test_a_picture_is_a_whole_jpeg_of_a_sensible_size():
             read_jpeg(wrong)
 
 
-def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded():
+@pytest.mark.parametrize("side", [10_000, 65_000])  # Pillow warns of the former
+@pytest.mark.filterwarnings("error")
+def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded(side):
     small = bytearray(coded(40, 30))
     at = small.index(b"\xff\xc0") + 5
-    small[at : at + 4] = struct.pack(">HH", 65000, 65000)
+    small[at : at + 4] = struct.pack(">HH", side, side)
     with pytest.raises(RefusedError, match="million pixels"):
         read_jpeg(bytes(small))
+
+
+def test_a_jpeg_that_would_be_decoded_for_minutes_is_refused():
+    whole = coded(40, 30)
+    scan = whole[whole.index(b"\xff\xda") : -2]
+    with pytest.raises(RefusedError, match="more than 500 scans"):
+        read_jpeg(whole[:-2] + scan * 500 + whole[-2:])
 
 
 def test_motion_goes_out_with_names_and_units():

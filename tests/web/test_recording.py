@@ -1,5 +1,6 @@
 """A recording has face, camera and sound at their own times."""
 
+import tempfile
 import threading
 
 import numpy as np
@@ -91,3 +92,21 @@ def test_a_recording_without_a_frame_or_a_place_is_told(tmp_path):
         with pytest.raises(RuntimeError):
             Recording(path, (64, 64), FPS, 0.0, camera=False).finish()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_ends_a_recording_and_nothing_else(tmp_path, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    recording = Recording(tmp_path / "talk.mp4", (64, 64), FPS, 0.0, camera=False)
+    monkeypatch.setattr(recording._sound, "add", full)
+    recording.hear(np.ones(1600, np.float32), 0.1)
+    recording.draw(np.zeros((64, 64, 3), np.uint8), 0.0)
+    with pytest.raises(RuntimeError, match="No space left"):
+        recording.finish()
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+    recording = Recording(tmp_path / "other.mp4", (64, 64), FPS, 0.0, camera=False)
+    for index in range(100):  # more than wait
+        recording.draw(np.zeros((64, 64, 3), np.uint8), index / FPS)
+    with pytest.raises(RuntimeError, match="No space left"):
+        recording.finish()
