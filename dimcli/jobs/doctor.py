@@ -38,6 +38,7 @@ def checks() -> list[Check]:
         Check("audio", "mel, mel4", "works", "built in"),
         _hubert(),
         _model(weights.DEFAULT_LISTENER),
+        _model(weights.LIVE_LISTENER),
         _model(weights.DEFAULT_SPEAKER),
         Check("renderer", "portrait", "works", "from one picture, no training"),
         Check("renderer", "mesh, by OpenCV", "works", "on any machine"),
@@ -55,8 +56,8 @@ def checks() -> list[Check]:
             "for dim train-renderer: pip install 'dim-listener[train]'",
         ),
         _package("training", "tensorboard", "tensorboard", "pip install 'dim-listener[train]'"),
-        _package("study", "models", "statsmodels", "pip install 'dim-listener[study]'"),
         _package("training", "Dask", "distributed", "pip install 'dim-listener[cluster]'"),
+        _package("study", "models", "statsmodels", "pip install 'dim-listener[study]'"),
         _package(
             "weights", "Hugging Face hub", "huggingface_hub", "pip install 'dim-listener[hub]'"
         ),

@@ -71,7 +71,8 @@ NOTES = {
 """What to know about methods that need no training."""
 NO_INTERVALS = (
     "No intervals, so no method is marked as the best: nothing says how sure these figures are. "
-    "They need two clips or more, and --bootstrap; dim finetune --folds tests on all of few clips."
+    "They need two clips or more, and --bootstrap; with few clips train by dim finetune --folds N "
+    "and give --folds here, too."
 )
 
 

@@ -47,7 +47,7 @@ from dimcli.web.stream import MakeSession, Room
 PAGE = Path(__file__).parent / "page"
 LISTENER = "listener-live"
 OPTIONS = {
-    "listener": ("attitude", "style", "layout", "seed", *gains.NAMES),
+    "listener": ("attitude", "style", "layout", "who", "seed", *gains.NAMES),
     "speaker": ("style", "seed", *gains.NAMES),
 }
 """What may be said of a job, by its kind."""

@@ -43,6 +43,7 @@ export function startMaking(status) {
       const told = share => say('make-said', `Sending ${source.name}: ${Math.round(100 * share)} %`);
       const { kind, seed, ...options } = Object.fromEntries(new FormData(form));
       delete options['make-face'];
+      if (!options.who) delete options.who;
       const picture = faces.value instanceof File ? await upload(faces.value, () => {}) : faces.value;
       const name = await upload(source, told);
       await getJSON('api/videos', {
