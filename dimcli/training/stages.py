@@ -224,6 +224,11 @@ def _finetune(
             )
         window_s = source_config.training.window_s
         base = replace(source_config, preset=ADAPT, training=replace(ADAPTATION, window_s=window_s))
+    elif source_config.stage == "finetune":
+        options.remark(
+            f"{init} is fine-tuned already: --preset {ADAPT} goes on from it at a low rate, and "
+            "stops early"
+        )
     config = replace(base, vq=source_config.vq, dim=base.dim if from_vq else source_config.dim)
     config = with_overrides(config, options.settings())
     found = data_config(store)

@@ -196,9 +196,8 @@ def test_a_session_in_the_browser_by_keys_and_by_touch(
                 )
                 assert films == list(shown)
                 keys("\n")  # nothing was watched or answered
-                assert "Please watch A, B to the end and answer" in run(
-                    "return document.querySelector('.open').textContent"
-                )
+                said = "'Please watch A, B to the end and answer'"
+                wait(f"document.querySelector('.open').textContent.includes({said})")
                 if step == len(order) - 1:
                     keys("43")
                     browser.refresh()  # half an answer is still there

@@ -9,6 +9,7 @@ import torch
 from dimcli.core.errors import InputError
 from dimcli.tracking.checkpoints import find_checkpoint
 from dimcli.tracking.encoders import load_encoder
+from dimcli.tracking.trackers import loaded_encoder
 from tests.tracking.encoder_files import (
     deca_file,
     emoca_state,
@@ -178,7 +179,7 @@ def test_files_that_are_no_checkpoint_are_named(tmp_path):
     with pytest.raises(InputError, match=r"list\.pt: holds no tensors"):
         load_encoder("smirk", tmp_path / "list.pt", "cpu")
     with pytest.raises(InputError, match="unknown; known: landmarks, emoca, deca, smirk"):
-        load_encoder("mica", tmp_path / "list.pt", "cpu")
+        loaded_encoder("mica", tmp_path / "list.pt", "cpu")
 
 
 @pytest.mark.parametrize("layout", ["deca_model.tar", "best.ckpt", "SMIRK_em1.pt"])

@@ -249,6 +249,10 @@ def test_adapting_starts_from_a_fine_tuned_run_and_never_ends_worse(
     assert after.config.training.window_s == before.config.training.window_s
     same = zip(before.model.state_dict().values(), after.model.state_dict().values(), strict=True)
     assert all(torch.equal(one, other) for one, other in same)
+    told: list[str] = []
+    plain = replace(options(steps=1), remark=told.append)
+    finetune(folder / "data", tmp_path / "plain", folder / "fine", "listener", plain)
+    assert "--preset adapt goes on from it" in told[0]
     with pytest.raises(InputError, match="goes on from a fine-tuned run"):
         finetune(folder / "data", tmp_path / "other", folder / "pre", "listener", chosen)
 
