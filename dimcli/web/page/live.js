@@ -26,6 +26,7 @@ export function startLive(status) {
     talk?.cameraChanged();
   });
   press('record', on => talk?.send({ type: 'record', on, camera: talk.seesYou }));
+  element('start').disabled = false;  // a press before now would be lost
   still();
 }
 

@@ -61,6 +61,7 @@ export function startMaking(status) {
     element('add').disabled = false;
   });
 
+  element('add').disabled = false;
   refresh();
   setInterval(refresh, EVERY_MS);
 }
