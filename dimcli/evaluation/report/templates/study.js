@@ -243,7 +243,7 @@ document.addEventListener('keydown', (event) => {
     const unseen = [...document.querySelectorAll('.film')].find((one) => !state.seen[one.dataset.video]);
     const film = unseen || document.querySelector('.film');
     if (film) { film.scrollIntoView({ block: 'nearest' }); film.querySelector('video').play(); }
-  } else if (key === 'enter' && !document.activeElement.matches('button, a')) {
+  } else if (key === 'enter' && !document.activeElement.closest('#question :is(button, a)')) {
     event.preventDefault();
     next();
   }
