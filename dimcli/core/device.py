@@ -1,8 +1,11 @@
-"""The one place that chooses a device."""
+"""The one place that chooses a device, and what multiplies on it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 
 import torch
 
@@ -24,3 +27,33 @@ def choose_device(name: str = "auto") -> torch.device:
     if place is None:
         return torch.device("cuda")
     return torch.device("cuda", int(place) % torch.cuda.device_count())
+
+
+@contextmanager
+def large_products() -> Iterator[None]:
+    """Products of large float32 matrices on a CPU, inside, by whoever is fastest at them.
+
+    torch asks MKL, which uses half the width (AVX2) of the AVX-512 of processors that are not
+    Intel's; oneDNN uses all of it. torch asks oneDNN where it may round to bf16, which oneDNN only
+    does on processors that multiply matrices themselves (AMX): there everything stays as it is.
+    Small products, and attention, are slower by oneDNN. The setting is of the whole process.
+    """
+    if torch.get_float32_matmul_precision() != "highest" or not _onednn_keeps_float32():
+        yield
+        return
+    torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+@lru_cache(maxsize=1)
+def _onednn_keeps_float32() -> bool:
+    """Whether oneDNN multiplies in float32 where it may round to bf16."""
+    finer = torch.full((64, 256), 1 + 2.0**-12)  # bf16 makes 1 of it
+    torch.set_float32_matmul_precision("medium")
+    try:
+        return bool((finer @ torch.eye(256)).equal(finer))
+    finally:
+        torch.set_float32_matmul_precision("highest")

@@ -110,7 +110,7 @@ def generate(
     track = Track(total, stride, MOTION_DIM)
     codes = torch.zeros(0, model.parts, dtype=torch.long)
     start = 0
-    with one_thread():
+    with one_thread(), torch.inference_mode():
         for window in windows(total, sampling.window, sampling.overlap):
             held = np.arange(window.start * stride, window.stop * stride).clip(max=frames - 1)
             seen = None if speaker is None else speaker[held]

@@ -17,9 +17,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dimcli.audio import MEL_DIM
+from dimcli.core.device import large_products
 from dimcli.models.dim.config import DIMRun
 
 Made = TypeVar("Made")
+LARGE = 2**21
+"""Multiplications from which a product is large."""
 
 
 def sinusoidal_positions(steps: int, width: int, like: Tensor) -> Tensor:
@@ -66,6 +69,18 @@ def _kept(make: Callable[..., Made]) -> Callable[..., Made]:
     """``make``, which in a stream is asked for the same few tables at every step; those of
     inference are of no use to training."""
     return _KEPT[make] if torch.is_inference_mode_enabled() else make
+
+
+class Linear(nn.Linear):
+    """torch's, whose large products on a CPU are faster in inference (:func:`large_products`)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features [..., D] -> [..., D']."""
+        work = features.numel() * self.out_features
+        if work < LARGE or features.is_cuda or not torch.is_inference_mode_enabled():
+            return super().forward(features)
+        with large_products():
+            return super().forward(features)
 
 
 class LocalMixing(nn.Module):
@@ -127,11 +142,11 @@ class Block(nn.Module):
         self.local = LocalMixing(width, local_kernel, causal) if local_kernel else None
         self.local_norm = nn.LayerNorm(width) if local_kernel else None
         self.attention_norm = nn.LayerNorm(width)
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.attention_out = nn.Linear(width, width)
+        self.query_key_value = Linear(width, 3 * width)
+        self.attention_out = Linear(width, width)
         self.feedforward_norm = nn.LayerNorm(width)
         self.feedforward = nn.Sequential(
-            nn.Linear(width, feedforward), nn.GELU(), nn.Linear(feedforward, width)
+            Linear(width, feedforward), nn.GELU(), Linear(feedforward, width)
         )
         self.dropout = nn.Dropout(dropout)
 
