@@ -203,7 +203,7 @@ class _FamilyShares:
 
     def scores(self, draws: Array | None, picks: Array | None) -> FamilyScores:
         figures: dict[str, Figures] = {}
-        missing: dict[str, dict[str, str]] = {}
+        missing: dict[str, dict[str, list[str]]] = {}
         for name, shares in self._shares.items():
             tallies = self._family.tally(list(zip(*shares, strict=True)))
             shown = self._family.of_truth if name == TRUTH else self._family.columns
@@ -215,7 +215,8 @@ class _FamilyShares:
             for part, tally in tallies.items():
                 for one, why in tally.reasons.items():
                     if one in shown:
-                        missing.setdefault(f"{TITLES[one]}: {why}", {})[f"{name}, {part}"] = ""
+                        of_figure = missing.setdefault(why, {}).setdefault(TITLES[one], [])
+                        of_figure.append(f"{name}, {part}")
         return FamilyScores(
             self._name,
             self._family.title,
@@ -225,12 +226,20 @@ class _FamilyShares:
         )
 
 
-def _reasons(missing: Mapping[str, Collection[str]]) -> list[str]:
-    """Why figures are missing, a line a reason."""
-    return [
-        f"–: {why}: {'; '.join(list(where)[:6])}" + ("; ..." if len(where) > 6 else "") + "."
-        for why, where in missing.items()
-    ]
+def _reasons(missing: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+    """Why figures are missing, a line a reason; figures that the same methods lack stand together.
+    ``missing``: by reason and figure, of whom."""
+    lines = []
+    for why, figures in missing.items():
+        together: dict[tuple[str, ...], list[str]] = {}
+        for figure, where in figures.items():
+            together.setdefault(tuple(where), []).append(figure)
+        parts = [
+            f"{', '.join(names)} of {' and of '.join(where[:6])}" + " ..." * (len(where) > 6)
+            for where, names in together.items()
+        ]
+        lines.append(f"–: {why}: {'; '.join(parts)}.")
+    return lines
 
 
 def samples_by(protocol: str, samples: int | None) -> int:

@@ -229,7 +229,8 @@ class Scale:
 
     def value(self, figure: Figure) -> str:
         """A figure, with its standard deviation over samples if it has one."""
-        spread = "" if not figure.std else f" ±{self.number(figure.std)}"
+        std = figure.std or 0.0
+        spread = f" ±{self.number(std)}" if std and math.isfinite(std) else ""
         return self.number(figure.value) + spread
 
     def interval(self, figure: Figure) -> str:
@@ -277,7 +278,8 @@ def family_tables(evaluation: Evaluation) -> tuple[ScoreTable, ...]:
             Row(one.name, family.figures[one.name], BOUND if one.bound else METHOD)
             for one in evaluation.methods
         ]
-        rows.append(Row(TRUTH, family.figures[TRUTH], TRUE))
+        if any(family.figures[TRUTH].values()):
+            rows.append(Row(TRUTH, family.figures[TRUTH], TRUE))
         title = f"{evaluation.dataset}, {evaluation.split} split, {family.title}"
         parts = dict.fromkeys(part for row in rows for part in row.figures)
         tables.append(

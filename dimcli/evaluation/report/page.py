@@ -142,6 +142,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["data_url"] = _data_url
+    environment.filters["heading"] = lambda text: text[:1].upper() + text[1:]
     environment.globals |= {
         **{"width": WIDTH, "height": HEIGHT, "clusters": CLUSTERS, "most_frames": MAX_FRAMES},
         **{"official_draws": DRAWS, "shown_s": SHOWN_S},

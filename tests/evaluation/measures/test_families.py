@@ -107,11 +107,25 @@ def test_what_stands_still_has_no_figure_of_timing_but_a_reason(evaluation: Eval
     assert math.isnan(found.figures["still"]["pose"]["tlcc_offset"].value)
     assert math.isnan(found.figures["still"]["expression and pose"]["rdgg"].value)
     told = [note for note in found.notes if note.startswith("–:")]
-    assert any("R-DGG: its listeners stand still" in note for note in told)
+    assert any("its listeners stand still: R-DGG of still" in note for note in told)
     assert any("no coefficient moves on both sides (in 12 of 12)" in note for note in told)
     table = next(one for one in family_tables(evaluation) if one.family == "timing")
     scale = table.scale("pose", "tlcc_offset")
     assert scale.value(found.figures["still"]["pose"]["tlcc_offset"]) == "–"
+
+
+def test_a_figure_that_no_sample_has_has_no_spread_either_and_its_reason_is_told_once(
+    tmp_path: Path,
+) -> None:
+    store = made(tmp_path / "data", clips=2)
+    families = ("timing", "unils")
+    found = evaluate(store, "test", {"still": Still()}, samples=2, bootstrap=0, families=families)
+    timing, unils = family_tables(found)
+    still = timing.rows[0].figure("pose", "tlcc_offset")
+    assert timing.scale("pose", "tlcc_offset").value(still) == "–"
+    (told,) = [note for note in timing.notes if "no coefficient moves" in note]
+    assert told.endswith("offset frames, TLCC peak of still, expression and of still, pose.")
+    assert [row.name for row in unils.rows] == ["still"]  # the truth has none of these figures
 
 
 def test_every_family_says_what_it_rewards_falsely_and_every_figure_has_a_title(
