@@ -26,13 +26,17 @@ def make(
         list[str],
         typer.Argument(
             metavar="FOLDER...",
-            help="A folder of videos a method, or NAME=FOLDER; files of one name go together.",
+            help="A method each: a folder of videos, or a run or bundled weights, which answer "
+            "the speakers' videos; also NAME=FOLDER. Files of one name go together.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     speaker: Annotated[
         Path | None,
         typer.Option(help="Folder of the speakers' videos, shown beside each listener."),
+    ] = None,
+    ref: Annotated[
+        Path | None, typer.Option(help="Picture of the listener, where methods are runs.")
     ] = None,
     pairs: Annotated[
         bool, typer.Option("--pairs", help="Ask which of two is better, not for scores.")
@@ -60,7 +64,7 @@ def make(
     from dimcli.media import audio_track as audio_track_of
 
     options = StudyOptions(
-        methods, output, speaker, pairs, checks, seed, title, consent, post, code, force
+        methods, output, speaker, pairs, checks, seed, title, consent, post, code, force, ref
     )
     with audio_track_of(audio_track), console.progress_display() as progress:
         made = make_study(options, progress)

@@ -8,13 +8,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.evaluation.study import read_study, sessions
 from dimcli.jobs.study import StudyOptions, make_study, score_results
-from dimcli.media import probe_video
+from dimcli.media import probe_video, read_frames
 from tests.browser import chromium
+from tests.corpora import face_video
 from tests.media.clips import make, report, source
 
 
@@ -103,6 +105,9 @@ def test_the_same_seed_makes_the_same_study_and_force_replaces_it(folders: Path,
         ({"methods": ["{root}/ELP"]}, "1 methods; a study compares 2"),
         ({"methods": ["{root}/none", "{root}/ELP"]}, "no such folder"),
         ({"methods": ["{root}/ELP", "{root}"]}, "no video is in all of them"),
+        ({"methods": ["{root}/ELP", "listener-smal"]}, "no such folder, run or bundled weights"),
+        ({"methods": ["{root}/ELP", "listener-small"]}, "(--speaker) and a picture of its"),
+        ({"ref": Path("face.png")}, "--ref face.png: no method is a run"),
     ],
 )
 def test_what_makes_no_study_is_told_and_leaves_nothing(folders: Path, tmp_path: Path, how, said):
@@ -113,6 +118,34 @@ def test_what_makes_no_study_is_told_and_leaves_nothing(folders: Path, tmp_path:
     with pytest.raises(InputError, match=re.escape(said)):
         make_study(plan)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_answers_the_speakers_and_is_shown_as_blind_as_videos_are(
+    examples: Path, tmp_path: Path
+) -> None:
+    for name, start in (("speaker", 0.0), ("ELP", 2.0)):
+        video = tmp_path / name / "one.mp4"
+        face_video(examples / "speaker.mp4", video, start=start, seconds=1.0)
+    (tmp_path / "speaker" / "two.mp4").write_bytes(video.read_bytes())
+    ref = examples / "listener.png"
+    methods = [str(tmp_path / "ELP"), "ours=listener-small"]
+    made = make_study(StudyOptions(methods, tmp_path / "study", tmp_path / "speaker", ref=ref))
+    assert (made.study.methods, made.study.stimuli) == (("ELP", "ours"), ("one",))
+    assert any(line.startswith("left out two") for line in made.remarks)
+    films = {method: name for name, (_, method) in made.study.videos.items()}
+    shown = [
+        np.stack(list(read_frames(made.folder / "public" / "videos" / f"{films[method]}.mp4")))
+        for method in ("ours", "ELP")
+    ]
+    assert abs(len(shown[0]) - len(shown[1])) <= 1 and len(shown[0]) >= 24
+    width = shown[0].shape[2] // 2
+    heads = [film[:24, :, :width].astype(int) for film in shown]
+    assert np.abs(heads[0] - heads[1]).mean() < 3  # the speaker, beside both
+    ours = shown[0][:, :, width:].astype(int)
+    assert ours.std(axis=(1, 2)).min() > 10 and np.abs(np.diff(ours, axis=0)).max() > 10
+    assert "- ours: listener-small, sha256 " in (made.folder / "README.md").read_text()
+    assert "listener-small" not in (made.folder / "public" / "index.html").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ELP", "speaker", "study"]
 
 
 class Collector(BaseHTTPRequestHandler):
