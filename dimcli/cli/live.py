@@ -14,7 +14,9 @@ from dimcli.cli.options import (
     FaceOptions,
     Job,
     OutputOption,
+    RegionOption,
     SeedOption,
+    WhoOption,
     job,
 )
 
@@ -91,6 +93,8 @@ def live(
             show_default=False,
         ),
     ] = None,
+    region: RegionOption = None,
+    who: WhoOption = None,
     weights: WeightsOption = "listener-live",
     attitude: Annotated[Attitude, typer.Option(help="How the listener feels.")] = "unknown",
     seed: SeedOption = 0,

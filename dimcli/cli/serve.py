@@ -70,6 +70,7 @@ def serve(
             webbrowser.open(address.url)
 
     try:
-        serve_page(host, port, folder or user_folder() / "serve", weights, origin or (), ready)
+        kept = folder or user_folder() / "serve"
+        serve_page(host, port, kept, weights, origin or (), ready, console.say)
     except KeyboardInterrupt:
         console.say("stopped")

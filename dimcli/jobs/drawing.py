@@ -34,6 +34,8 @@ class Face:
             try:
                 ready = load_renderer("portrait", path, size=size)
             except InputError as error:
+                if not isinstance(picture, bytes):
+                    raise
                 raise InputError(str(error).replace(f"{path}: ", "")) from None
         assert ready.reference is not None
         self._renderer, self._own = ready.renderer, ready.reference.values

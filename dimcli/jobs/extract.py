@@ -200,7 +200,10 @@ def area_in(video: Path, region: str | None, who: str | None) -> Region | None:
         return area_of(video, who)
     if who is not None:
         raise InputError(f"--speaker {who}: --region says where to look already; give one of them")
-    return parse_region(region)
+    area = parse_region(region)
+    if area is not None:
+        media.check_region(media.probe_video(video), area)
+    return area
 
 
 def _read_motion(source: Path, fps: float | None, smooth: bool, progress: Progress) -> Motion:

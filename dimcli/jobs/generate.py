@@ -39,7 +39,7 @@ from dimcli.jobs.render import (
     write_video,
 )
 from dimcli.models.config import NEEDS_FACE, find_run, read_data_config
-from dimcli.tracking.trackers import face_tracker
+from dimcli.tracking.trackers import Region, face_tracker
 
 if TYPE_CHECKING:
     from dimcli.audio import LoadedEncoder
@@ -54,12 +54,14 @@ tracked jaws, as was reported of 13 clips."""
 @dataclass(frozen=True)
 class Source:
     """What a role takes in: mono ``samples`` [N] at SOUND_RATE, the ``motion`` of the speaker whom
-    a listener watches, remarks worth telling, and the file of the ``sound``."""
+    a listener watches, remarks worth telling, the file of the ``sound``, and the ``area`` of the
+    picture (x, y, width, height px) that shows the speaker, None for all of it."""
 
     samples: Floats
     motion: Motion | None = None
     remarks: tuple[str, ...] = ()
     sound: Path | None = None
+    area: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -336,7 +338,7 @@ def _open_clip(
             remarks += (f"{path} shows no face in {missing:.1%} of its frames",)
         if motion.meta.get("most_faces", 1) > 1:
             remarks += (f"{path} shows several faces; the largest was followed (see --speaker)",)
-        return Source(media.read_audio(sound, SOUND_RATE), motion, remarks, sound)
+        return Source(media.read_audio(sound, SOUND_RATE), motion, remarks, sound, area)
 
     return take_in
 
@@ -516,7 +518,7 @@ def generate_videos(
             motion = shown
         frames = ready.renderer.render(shown.values)
         if layout == "side-by-side":
-            frames = beside(source, frames, motion.fps)
+            frames = beside(source, frames, motion.fps, taken_in.area)
         stage = "rendering" if samples == 1 else f"rendering {i + 1} of {samples}"
         written = write_video(
             path, motion, frames, sound, force, progress, started, remarks + more, stage
@@ -534,11 +536,15 @@ def save_generated(motion: Motion, path: Path | None, source: Path, *, force: bo
         replace(motion, meta=meta).save(path, force=force)
 
 
-def beside(speaker: Path, frames: Iterator[Picture], fps: float) -> Iterator[Picture]:
-    """Each frame with the speaker's frame of the same moment on its left, equally high."""
+def beside(
+    speaker: Path, frames: Iterator[Picture], fps: float, area: Region | None = None
+) -> Iterator[Picture]:
+    """Each frame with the speaker's frame of the same moment, or the ``area`` of it that shows the
+    speaker, on its left, equally high."""
     import cv2
 
-    for right, left in zip(frames, media.read_frames(speaker, fps=fps), strict=False):
+    speakers = media.read_frames(speaker, fps=fps, region=area)
+    for right, left in zip(frames, speakers, strict=False):
         height = right.shape[0]
         width = max(1, round(left.shape[1] * height / left.shape[0]))
         how = cv2.INTER_AREA if height < left.shape[0] else cv2.INTER_CUBIC

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import weights as bundled
-from dimcli.core.device import choose_device
+from dimcli import media
 from dimcli.core.documents import shortened, whole_number
 from dimcli.core.errors import InputError
 from dimcli.core.files import existing_file
@@ -22,11 +23,14 @@ from dimcli.core.motion import Picture
 from dimcli.core.progress import Progress, silent
 from dimcli.data.gains import AS_IS, FaceSettings, Gains
 from dimcli.jobs.drawing import Face
+from dimcli.jobs.extract import area_in, require_video
 from dimcli.live import sinks, sources
 from dimcli.live.loop import Loop
-from dimcli.live.session import LiveFrame, Session, require_fit
-from dimcli.models.checkpoint import load_dim
 from dimcli.models.config import find_run, read_data_config
+from dimcli.tracking.trackers import Region
+
+if TYPE_CHECKING:
+    from dimcli.live.session import LiveFrame, Session
 
 TICK_S = 0.005
 TELL_S = 5.0
@@ -77,6 +81,8 @@ def live(
     port: int | None = None,
     subject: str = "dim",
     camera: int = 0,
+    region: str | None = None,
+    who: str | None = None,
     weights: str = bundled.LIVE_LISTENER,
     attitude: str = "unknown",
     gains: Gains = AS_IS,
@@ -93,9 +99,11 @@ def live(
     over, or Ctrl-C; send the face ``to`` some of :data:`dimcli.live.sinks.KINDS`.
 
     ``voice`` is what the agent says: a sound file, ``-`` for a pipe, or ``ws``, whose port may be
-    said, as in ``ws:9001``; ``websocket`` opens it. ``reference`` is the picture that a camera or
+    said, as in ``ws:9001``; ``websocket`` opens it. ``region`` or ``who`` says whom to watch in a
+    clip (:func:`dimcli.jobs.extract.area_in`). ``reference`` is the picture that a camera or
     an mp4 shows, its longer side ``size`` pixels; ``output`` the file of ``file``
-    (:data:`dimcli.live.sinks.FILES`). ``told`` is given a line of figures every few seconds. Raises
+    (:data:`dimcli.live.sinks.FILES`). ``told`` is given a line before the models are loaded,
+    when everything that is named has been opened, and one of figures every few seconds. Raises
     InputError for what is wrong with them.
     """
     settings = FaceSettings(**asdict(gains), attitude=attitude)
@@ -109,7 +117,7 @@ def live(
         raise InputError("--ref: a camera and an mp4 show a face; name the picture of one")
     if reference is not None and not draws:
         raise InputError("--ref: only --to camera and an .mp4 show a picture; leave it out")
-    clip, speaks = _checked(source, voice)
+    clip, area, speaks = _checked(source, voice, region, who)
     if "sound" in to and not speaks:
         raise InputError("--to sound: plays what the agent says; name it with --voice")
     run = find_run(weights, "--weights")
@@ -121,22 +129,15 @@ def live(
             )
             for kind in to
         ]
+        given = _given(stack, source, voice, camera, websocket, area)
+        runs = [run, *([find_run(bundled.DEFAULT_SPEAKER, "--weights")] if speaks else [])]
+        told(f"loading {' and '.join(each.name for each in runs)} ...")
         face = Face(reference, size, fps) if draws and reference is not None else None
-        model = load_dim(run, choose_device(device))[1]
-        speaker = None
-        if speaks:
-            named = find_run(bundled.DEFAULT_SPEAKER, "--weights")
-            speaker = load_dim(named, choose_device(device))[1]
-        if speaker is not None and voice is None and "sound" not in to:
-            try:
-                require_fit(model, speaker)
-            except InputError as error:  # a voice is not asked for, and may never come
-                told(f"no voice can be said: {error}")
-                speaker = None
-        session = Session(model, speaker, settings=settings, seed=seed)
-        _warm(session, Session(model))
-        # last: a microphone that is open while models are loaded hears what nobody answers
-        given = _given(stack, source, voice, camera, websocket)
+        needed = voice is not None or "sound" in to
+        session = _session(runs, settings, seed, device, told if not needed else None)
+        # last: who takes in while models are loaded hears what nobody answers
+        for each in given:
+            each.begin()
         wire = _Wire(opened)
         for sink in opened:
             told(f"to {sink.name}")
@@ -163,20 +164,59 @@ def _websocket_port(name: str) -> int | None:
     return port
 
 
-def _checked(source: str, voice: str | None) -> tuple[Path | None, bool]:
-    """The clip that is listened to, if it is one, and whether anything is said. Raises
-    InputError."""
+def _checked(
+    source: str, voice: str | None, region: str | None, who: str | None
+) -> tuple[Path | None, Region | None, bool]:
+    """The clip that is listened to, if it is one, where in it the person is who is, and whether
+    anything is said. Raises InputError."""
     elsewhere = source in sources.DEVICES or _websocket_port(source) is not None
     clip = None if elsewhere else existing_file(Path(source), "clip")
+    area = None
+    if clip is not None and media.has_video(clip):
+        area = area_in(clip, region, who)
+    else:
+        require_video(Path(source), region, who)
     if voice is None:
-        return clip, _websocket_port(source) is not None
+        return clip, area, _websocket_port(source) is not None
     if voice != sources.PIPE and _websocket_port(voice) is None:
         existing_file(Path(voice), "voice")
-    return clip, True
+    return clip, area, True
+
+
+def _session(
+    runs: Sequence[Path],
+    settings: FaceSettings,
+    seed: int,
+    device: str,
+    told: Callable[[str], None] | None,
+) -> Session:
+    """A session of the ``runs`` of a listener and, where there are two, a speaker, ready to answer
+    at once. A speaker who does not fit is left out, which is ``told``. Raises InputError, also for
+    one who does not where that is None."""
+    from dimcli.core.device import choose_device
+    from dimcli.live.session import Session, require_fit
+    from dimcli.models.checkpoint import load_dim
+
+    listener, *speakers = (load_dim(run, choose_device(device))[1] for run in runs)
+    speaker = speakers[0] if speakers else None
+    if speaker is not None and told is not None:
+        try:
+            require_fit(listener, speaker)
+        except InputError as error:  # a voice is not asked for, and may never come
+            told(f"no voice can be said: {error}")
+            speaker = None
+    session = Session(listener, speaker, settings=settings, seed=seed)
+    _warm(session, Session(listener))
+    return session
 
 
 def _given(
-    stack: ExitStack, source: str, voice: str | None, camera: int, websocket: Websocket | None
+    stack: ExitStack,
+    source: str,
+    voice: str | None,
+    camera: int,
+    websocket: Websocket | None,
+    area: Region | None = None,
 ) -> list[sources.Source]:
     """What is listened to, and what the agent says where that comes from elsewhere, opened. Raises
     InputError."""
@@ -193,7 +233,7 @@ def _given(
         opened = websocket(port or said or 0, port is not None, says)
         given.append(stack.enter_context(opened))
     if port is None:
-        given.append(stack.enter_context(sources.opened(source, camera)))
+        given.append(stack.enter_context(sources.opened(source, camera, area)))
     return given[::-1]
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dimcli.core.motion import HEAD, JAW_OPEN_RAD, JAW_PITCH, Floats, expression_index
 from dimcli.core.rotations import Rotations
-from renderers.heads.open_head import OpenHead
+
+if TYPE_CHECKING:
+    from renderers.heads.open_head import OpenHead
 
 SHAPES: tuple[str, ...] = tuple(
     """
@@ -52,6 +54,8 @@ def angles(values: Floats) -> NDArray[np.float64]:
     Euler angles in the order yaw, then pitch, then roll about axes that turn along; the eyes'
     are those of the open head's joints.
     """
+    import torch
+
     with torch.inference_mode():
         eyes = _head().eye_turns(torch.from_numpy(values))
     turns = np.stack([values[:, HEAD], *(eye.numpy() for eye in eyes)], axis=1).astype(float)
@@ -60,4 +64,6 @@ def angles(values: Floats) -> NDArray[np.float64]:
 
 @cache
 def _head() -> OpenHead:
+    from renderers.heads.open_head import OpenHead
+
     return OpenHead.bundled()

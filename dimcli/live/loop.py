@@ -6,10 +6,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dimcli.core.motion import Floats, Picture
-from dimcli.live.session import LiveFrame, Session
+
+if TYPE_CHECKING:
+    from dimcli.live.session import LiveFrame, Session
 
 Drawn = TypeVar("Drawn")
 

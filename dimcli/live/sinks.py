@@ -39,7 +39,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -52,8 +52,10 @@ from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import HEAD, Floats, Motion, Picture
 from dimcli.core.rotations import Rotations
 from dimcli.live.live_link import SHAPES, angles, shapes
-from dimcli.live.session import LiveFrame
 from dimcli.live.sources import sound_devices
+
+if TYPE_CHECKING:
+    from dimcli.live.session import LiveFrame
 
 NETWORK = {"livelink": 11111, "vmc": 39539, "osc": 9000}
 """What goes by UDP, and the port that programs listen at if nobody changed it."""

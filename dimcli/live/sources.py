@@ -54,17 +54,20 @@ class Talking(Protocol):
 
 @dataclass
 class Source:
-    """``give(now_s, face)`` hands on what has come by ``now_s``, seconds since it began;
+    """What is opened, so that everything that can be wrong with it has been told. After ``begin()``
+    it takes in; ``give(now_s, face)`` hands on what has come by ``now_s``, seconds since then;
     ``length_s`` is when it ends, None for what goes on."""
 
     name: str
     give: Callable[[float, Any], None]
     length_s: float | None = None
+    begin: Callable[[], None] = lambda: None
 
 
 @contextmanager
-def clip(path: Path) -> Iterator[Source]:
-    """A video of somebody, or a sound file, as if it happened now. Raises InputError."""
+def clip(path: Path, area: tuple[int, int, int, int] | None = None) -> Iterator[Source]:
+    """A video of somebody, who is seen in the ``area`` (x, y, width, height px; None: anywhere), or
+    a sound file, as if it happened now. Raises InputError."""
     seen, heard = media.has_video(path), media.has_audio(path)
     if not seen and not heard:
         raise InputError(f"--from {path}: has no picture and no sound; expected a video or speech")
@@ -85,7 +88,7 @@ def clip(path: Path) -> Iterator[Source]:
                 return
             face.see(picture)
 
-    with closing(media.read_frames(info)) if info else ExitStack() as opened:
+    with closing(media.read_frames(info, region=area)) if info else ExitStack() as opened:
         pictures: Iterator[Picture] = iter(()) if info is None else opened  # type: ignore[assignment]
         yield Source(path.name, give, length_s)
 
@@ -126,8 +129,8 @@ def microphone() -> Iterator[Source]:
         )
     except sounddevice.PortAudioError as error:
         raise InputError(f"--from: no microphone can be opened ({error.args[0]})") from None
-    with stream:
-        yield Source("microphone", give)
+    with closing(stream):
+        yield Source("microphone", give, begin=stream.start)
 
 
 @contextmanager
@@ -156,7 +159,10 @@ def camera(index: int = 0) -> Iterator[Source]:
                 "--from mic does without"
             )
         watching = threading.Thread(target=watch, name="camera", daemon=True)
-        watching.start()
+
+        def begin() -> None:
+            sound.begin()
+            watching.start()
 
         def give(now_s: float, face: Talking) -> None:
             sound.give(now_s, face)
@@ -164,21 +170,29 @@ def camera(index: int = 0) -> Iterator[Source]:
                 face.see(newest.pop())
 
         try:
-            yield Source(f"camera {index} and microphone", give)
+            yield Source(f"camera {index} and microphone", give, begin=begin)
         finally:
             ended.set()
-            watching.join(timeout=2)
+            if watching.ident is not None:
+                watching.join(timeout=2)
             capture.release()
 
 
-def opened(name: str, index: int = 0) -> AbstractContextManager[Source]:
-    """The source that is called ``camera`` (number ``index``) or ``mic``, or a clip's path."""
+def opened(
+    name: str, index: int = 0, area: tuple[int, int, int, int] | None = None
+) -> AbstractContextManager[Source]:
+    """The source that is called ``camera`` (number ``index``) or ``mic``, or a clip's path, whose
+    ``area`` is looked at."""
     if name == "camera":
         return camera(index)
-    return microphone() if name == "mic" else clip(Path(name))
+    return microphone() if name == "mic" else clip(Path(name), area)
 
 
-def _saying(name: str, next_piece: Callable[[], Floats | None]) -> Source:
+def _saying(
+    name: str,
+    next_piece: Callable[[], Floats | None],
+    begin: Callable[[], None] = lambda: None,
+) -> Source:
     """An agent's voice of which ``next_piece`` gives what follows, None where nothing is there."""
     end_s = 0.0
 
@@ -187,7 +201,7 @@ def _saying(name: str, next_piece: Callable[[], Floats | None]) -> Source:
         while end_s < now_s + VOICE_AHEAD_S and (piece := next_piece()) is not None:
             end_s = face.say(piece) + len(piece) / SAMPLE_RATE
 
-    return Source(name, give)
+    return Source(name, give, begin=begin)
 
 
 @contextmanager
@@ -219,8 +233,11 @@ def voice_pipe() -> Iterator[Source]:
             samples = np.frombuffer(data, "<i2", len(data) // 2)
             pieces.put(samples.astype(np.float32) / np.float32(32768))
 
-    threading.Thread(target=read, name="voice", daemon=True).start()
-    yield _saying("standard input", lambda: None if pieces.empty() else pieces.get())
+    def next_piece() -> Floats | None:
+        return None if pieces.empty() else pieces.get()
+
+    reading = threading.Thread(target=read, name="voice", daemon=True)
+    yield _saying("standard input", next_piece, reading.start)
 
 
 def voice(name: str) -> AbstractContextManager[Source]:

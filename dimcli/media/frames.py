@@ -67,18 +67,8 @@ def read_frames(
     filters = [f"scale={info.width}:{info.height}", "setsar=1"]
     width, height = info.width, info.height
     if region is not None:
+        check_region(info, region)
         x, y, width, height = region
-        if (
-            x < 0
-            or y < 0
-            or min(width, height) < 1
-            or x + width > info.width
-            or (y + height > info.height)
-        ):
-            raise InputError(
-                f"{info.path}: region {x},{y},{width},{height} leaves the picture "
-                f"({info.width}x{info.height}); expected x,y,width,height inside it"
-            )
         filters.append(f"crop={width}:{height}:{x}:{y}:exact=1")
     if info.peak_nits is not None:
         filters.append(_tone_mapping(info.peak_nits))
@@ -92,6 +82,17 @@ def read_frames(
         seconds = min(info.duration_s, info.picture_s or info.duration_s)
         least = round(LEAST_SHARE * seconds * (fps or info.fps))
     return _stream_frames(info.path, ",".join(filters), width, height, limit, least)
+
+
+def check_region(info: VideoInfo, region: tuple[int, int, int, int]) -> None:
+    """Raise InputError where a ``region`` (x, y, width, height) is not inside the picture."""
+    x, y, width, height = region
+    across = 0 <= x < x + width <= info.width
+    if not (across and 0 <= y < y + height <= info.height):
+        raise InputError(
+            f"{info.path}: region {x},{y},{width},{height} leaves the picture "
+            f"({info.width}x{info.height}); expected x,y,width,height inside it"
+        )
 
 
 def _tone_mapping(peak_nits: float) -> str:
@@ -291,13 +292,24 @@ class VideoWriter:
             timed.metadata.update(coded.metadata)
             stream = coded.streams.video[0]
             copied = timed.add_stream_from_template(stream)
+            assert stream.time_base is not None
+            before, first = None, 0
             for packet in coded.demux(stream):
-                if packet.size:
-                    assert stream.time_base is not None
-                    packet.pts = moved(packet.pts, stream.time_base)
-                    packet.dts = moved(packet.dts, stream.time_base)
-                    packet.stream = copied
-                    timed.mux(packet)
+                if not packet.size:
+                    continue
+                packet.pts = moved(packet.pts, stream.time_base)
+                packet.dts = moved(packet.dts, stream.time_base)
+                packet.stream = copied
+                if before is None:
+                    first = packet.dts
+                else:
+                    timed.mux(before)
+                before = packet
+            if before is not None and before.dts is not None:
+                # a track ends with its last packet, which need not be the last to be shown
+                whole = round(self.frames / (fps * stream.time_base))
+                before.duration = whole - (before.dts - first)
+                timed.mux(before)
         even.unlink()
 
     def _add_sound(self, source: Path, track: SoundTrack) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dimcli.core.errors import InputError, MissingDependencyError
@@ -119,8 +119,8 @@ def _tell(connection: ServerConnection, message: dict[str, Any]) -> None:
 @contextmanager
 def websocket(port: int, heard: bool, said: bool = True) -> Iterator[Source]:
     """A WebSocket at ``port`` of this machine as a source; ``heard``: the partner's sound and
-    pictures come over it, ``said``: the agent's voice does. Raises InputError where the port is
-    taken, MissingDependencyError."""
+    pictures come over it, ``said``: the agent's voice does. Programs that connect before it begins
+    wait. Raises InputError where the port is taken, MissingDependencyError."""
     try:
         from websockets.sync.server import serve
     except ImportError:
@@ -143,10 +143,14 @@ def websocket(port: int, heard: bool, said: bool = True) -> Iterator[Source]:
         raise InputError(
             f"ws: port {port} cannot be used ({error.strerror}); name another, as in ws:{port + 1}"
         ) from None
-    with server:
-        thread = threading.Thread(target=server.serve_forever, name="websocket", daemon=True)
-        thread.start()
+    with ExitStack() as stack:
+        stack.callback(server.socket.close)
+
+        def begin() -> None:
+            stack.enter_context(server)  # its end waits for the thread
+            threading.Thread(target=server.serve_forever, name="websocket", daemon=True).start()
+
         try:
-            yield Source(f"ws://127.0.0.1:{port}/stream", line.give)
+            yield Source(f"ws://127.0.0.1:{port}/stream", line.give, begin=begin)
         finally:
             line.close()

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,9 +25,11 @@ from dimcli.core.limits import JPEG_SCANS, LARGEST_SEED
 from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, JAW, JAW_OPEN_RAD, Floats, Picture
 from dimcli.data import gains
 from dimcli.data.gains import FaceSettings
-from dimcli.live.session import LiveFrame, Session
 from dimcli.media.pictures import has_too_many_scans
 from dimcli.web import limits
+
+if TYPE_CHECKING:
+    from dimcli.live.session import LiveFrame, Session
 
 POSES = ("headPitch", "headYaw", "headRoll", "jawPitch", "jawYaw", "jawRoll")
 HEARD, SEEN, SAID, FACE = 1, 2, 3, 4

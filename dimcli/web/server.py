@@ -17,10 +17,10 @@ import re
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -37,12 +37,14 @@ from dimcli.core.files import check_folder
 from dimcli.core.limits import LARGEST_SEED
 from dimcli.data import gains
 from dimcli.data.gains import FaceSettings, Gains
-from dimcli.live.session import Session
 from dimcli.web import limits
 from dimcli.web.guard import Guard, is_loopback
 from dimcli.web.messages import read_json
 from dimcli.web.shelf import Entry, Shelf
 from dimcli.web.stream import MakeSession, Room
+
+if TYPE_CHECKING:
+    from dimcli.live.session import Session
 
 PAGE = Path(__file__).parent / "page"
 LISTENER = "listener-live"
@@ -259,10 +261,12 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """A server on a socket that is bound already; ``address`` says where."""
+    """A server on a socket that is :func:`bound` to ``host``; ``address`` says where."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, origins: Sequence[str] = ()) -> None:
-        self.listening = bound(host, port)
+    def __init__(
+        self, app: ASGIApp, host: str, listening: socket.socket, origins: Sequence[str] = ()
+    ) -> None:
+        self.listening = listening
         token = None if is_loopback(host) else secrets.token_urlsafe(24)
         self.address = Address(host, self.listening.getsockname()[1], token)
         super().__init__(
@@ -290,19 +294,24 @@ class Server(uvicorn.Server):
         self.run(sockets=[self.listening])
 
 
-def live_sessions(name: str | None) -> MakeSession | None:
+def live_sessions(
+    name: str | None, told: Callable[[str], None] = lambda line: None
+) -> MakeSession | None:
     """What makes sessions of a listener who does not look ahead, by bundled name or run directory,
-    with the bundled speaker's mouth; by default the bundled one, None without it. Raises
-    InputError.
+    with the bundled speaker's mouth; by default the bundled one, None without it. ``told`` is given
+    a line before they are loaded. Raises InputError.
     """
     import weights
-    from dimcli.models.checkpoint import load_dim
     from dimcli.models.config import find_run
 
     if name is None and LISTENER not in weights.registry()["runs"]:
         return None
-    listener = load_dim(find_run(name or LISTENER, "--weights"))[1]
-    speaker = load_dim(find_run(weights.DEFAULT_SPEAKER, "--weights"))[1]
+    runs = [find_run(each, "--weights") for each in (name or LISTENER, weights.DEFAULT_SPEAKER)]
+    told(f"loading {' and '.join(run.name for run in runs)} ...")
+    from dimcli.live.session import Session
+    from dimcli.models.checkpoint import load_dim
+
+    listener, speaker = (load_dim(run)[1] for run in runs)
 
     def make_session(settings: FaceSettings, seed: int) -> Session:
         return Session(listener, speaker, settings=settings, seed=seed)
@@ -318,18 +327,17 @@ def serve(
     listener: str | None,
     origins: Sequence[str],
     ready: Callable[[Address], None],
+    told: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Serve until the process is interrupted. Videos are kept in ``folder``; for ``listener`` see
-    :func:`live_sessions`, for ``origins`` :class:`Guard`. Raises InputError."""
+    :func:`live_sessions`, for ``origins`` :class:`Guard`. ``told`` is given a line before something
+    is loaded. Raises InputError, before that where it can."""
     for origin in origins:
         if not re.fullmatch(r"https?://[^/\s]+", origin):
             raise InputError(f"--origin {origin[:80]}: expected one as http://localhost:3000")
     check_folder(folder)
-    server = Server(
-        Site(Shelf(folder), live_sessions(listener)).app,
-        host,
-        port,
-        [each.lower() for each in origins],
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    server.serve_here(ready)
+    with closing(bound(host, port)) as listening:
+        site = Site(Shelf(folder), live_sessions(listener, told))
+        folder.mkdir(parents=True, exist_ok=True)
+        server = Server(site.app, host, listening, [each.lower() for each in origins])
+        server.serve_here(ready)

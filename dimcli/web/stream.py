@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
@@ -23,11 +23,13 @@ from dimcli.core.motion import Floats, Picture
 from dimcli.data.gains import FaceSettings
 from dimcli.jobs.drawing import Face
 from dimcli.live.loop import Loop
-from dimcli.live.session import LiveFrame, Session
 from dimcli.web import limits, messages
 from dimcli.web.messages import Allowance, RefusedError, Start
 from dimcli.web.recording import Arrivals, Recording
 from dimcli.web.shelf import Shelf
+
+if TYPE_CHECKING:
+    from dimcli.live.session import LiveFrame, Session
 
 FIGURES_S = 1.0
 OUTGOING, PICTURES = 50, 2
@@ -35,7 +37,7 @@ OUTGOING, PICTURES = 50, 2
 
 KNOWN = ("start", "settings", "hush", "record", "camera", "ping", "stop")
 
-MakeSession = Callable[[FaceSettings, int], Session]
+MakeSession = Callable[[FaceSettings, int], "Session"]
 """From settings and a seed."""
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from dimcli import media
 from dimcli.core.motion import Motion
 from dimcli.tracking.landmarks import track_video
 from tests.conftest import beginning
+from tests.tracking.test_people import beside
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +123,24 @@ def test_samples_are_numbered_and_side_by_side_shows_the_speaker(
     assert sorted(path.name for path in tmp_path.glob("*.mp4")) == ["out-1.mp4", "out-2.mp4"]
     first = next(media.read_frames(tmp_path / "out-1.mp4"))
     assert first.shape[1] > 1.5 * first.shape[0]
+
+
+def test_side_by_side_shows_the_one_who_was_chosen_and_nobody_else(
+    dim, examples, short_speaker, tmp_path
+):
+    from dimcli.tracking.people import area_of
+
+    two = beside(tmp_path, short_speaker, 0.9)
+    ended = dim(
+        *("generate-listener", two, "--ref", examples / "listener.png", "--speaker", "right"),
+        *("--layout", "side-by-side", "--size", 256, "-o", "out.mp4"),
+    )
+    assert ended.code == 0, ended.err
+    shown = next(media.read_frames(tmp_path / "out.mp4"))
+    right = next(media.read_frames(two, region=area_of(two, "right")))
+    width = round(right.shape[1] * shown.shape[0] / right.shape[0])
+    there = cv2.resize(shown[:, :width], right.shape[1::-1]).astype(int)
+    assert np.abs(there - right).mean() < 4
 
 
 STARTED = """

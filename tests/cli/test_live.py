@@ -3,14 +3,19 @@
 import json
 import socket
 import struct
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 from dimcli.cli import live as command
+from dimcli.core.errors import InputError
 from dimcli.core.motion import HEAD, Motion
 from tests.cli.test_bad_input import refused
+from tests.tracking.test_people import beside
+from tests.web.test_line import free_port
 
 
 @pytest.fixture
@@ -34,6 +39,7 @@ def test_a_clip_goes_to_unreal_and_to_a_file_frame_by_frame(dim, unreal, short_s
     assert figures["frames"] == 25
     assert figures["latency_s"] > 0.1
     assert figures["lost"] == 0
+    assert ended.err.startswith("loading listener-live ...\n")
     assert "listening to speaker.mp4; Ctrl-C ends it" in ended.err
     motion = Motion.load(tmp_path / "face.npz")
     assert len(motion) == 25
@@ -75,7 +81,7 @@ def test_a_picture_is_drawn_into_a_video_and_ctrl_c_ends_it_whole(
     )
     assert ended.code == 0, ended.err
     assert "ended by Ctrl-C" in ended.err
-    frames = sum(1 for _ in media.read_frames(tmp_path / "face.mp4"))
+    frames = sum(1 for _ in media.read_frames(tmp_path / "face.mp4", fps=25))
     assert 1 <= frames < 50
     assert f"{frames} frames in" in ended.err
 
@@ -156,6 +162,80 @@ def test_a_program_talks_to_the_face_over_a_websocket(dim, short_speaker, tmp_pa
 def test_what_cannot_be_is_told_in_a_line(dim, short_speaker, options, told, tmp_path):
     refused(dim("live", "--from", short_speaker, *options), told)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def nothing_heavy(monkeypatch):
+    """Loading a model fails the test."""
+    from dimcli.models import checkpoint
+
+    def load(*_):
+        raise AssertionError("models were loaded")
+
+    monkeypatch.setattr(checkpoint, "load_dim", load)
+
+
+def test_of_two_people_one_is_chosen_before_a_model_is_loaded(
+    dim, short_speaker, tmp_path, nothing_heavy
+):
+    two = beside(tmp_path, short_speaker, 0.9)
+    asked = ("live", "--from", two, "--to", "osc")
+    refused(dim(*asked), "2 faces of similar size", "--speaker left, right or largest")
+    refused(dim(*asked, "--region", "500,0,64,64"), "leaves the picture")
+    refused(dim(*asked, "--region", "0,0,256,256", "--speaker", "left"), "give one of them")
+    refused(dim("live", "--from", "mic", "--to", "osc", "--speaker", "left"), "mic is not a video")
+
+
+def test_the_chosen_person_is_watched(dim, short_speaker, tmp_path, monkeypatch):
+    from dimcli.jobs import live
+
+    opened = []
+
+    def watched(name, camera, area):
+        opened.append(area)
+        raise InputError("enough")
+
+    monkeypatch.setattr(live.sources, "opened", watched)
+    two = beside(tmp_path, short_speaker, 0.9)
+    for chosen in (("--speaker", "right"), ("--region", "256,0,256,256")):
+        refused(dim("live", "--from", two, "--to", "osc", *chosen), "enough")
+    found, said = opened
+    assert said == (256, 0, 256, 256)
+    assert found[0] == pytest.approx(256, abs=30) and found[0] + found[2] == 512
+
+
+def test_what_is_named_is_checked_before_a_model_is_loaded(
+    dim, short_speaker, tmp_path, nothing_heavy
+):
+    from PIL import Image
+
+    (tmp_path / "a.txt").write_text("no sound")
+    Image.new("RGB", (64, 64)).save(tmp_path / "grey.png")
+    picture = ("-o", "a.mp4", "--ref", "grey.png")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for options, told in (
+            (("--from", "a.txt", "--to", "osc"), "a.txt"),
+            (("--from", short_speaker, "--to", "osc", "--voice", "a.txt"), "a.txt"),
+            (("--from", f"ws:{taken.getsockname()[1]}", "--to", "osc"), "cannot be used"),
+            (("--from", "mic", "--to", "osc"), "--from: "),
+            (("--from", short_speaker, "--to", "osc", "--weights", "nobody"), "nobody"),
+            (
+                ("--from", short_speaker, "--to", "file", *picture),
+                "grey.png",
+            ),
+            (
+                (*("--from", f"ws:{free_port()}", "--to", "file"), *picture),
+                "grey.png",
+            ),
+        ):
+            refused(dim("live", *options), told)
+
+
+def test_checks_do_not_wait_for_the_library_of_models():
+    lazy = "import sys, dimcli.jobs.live, dimcli.web.line, dimcli.web.server"
+    subprocess.run([sys.executable, "-c", f"{lazy}; assert 'torch' not in sys.modules"], check=True)
 
 
 def test_a_clip_that_is_not_there_and_a_command_without_one_are_told(dim):

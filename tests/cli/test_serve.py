@@ -13,7 +13,7 @@ from dimcli.web import server
 def served(monkeypatch):
     """The servers that were started; each ends at once, as by Ctrl-C."""
     started = []
-    monkeypatch.setattr(server, "live_sessions", lambda name: None)
+    monkeypatch.setattr(server, "live_sessions", lambda name, told: None)
 
     def run(self, sockets):
         started.append(self)

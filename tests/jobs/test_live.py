@@ -10,6 +10,7 @@ from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.jobs import live
 from dimcli.live.sources import Source
+from dimcli.models import checkpoint
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
 from tests.live.conftest import speaker, spread_out  # noqa: F401  a fixture
@@ -25,7 +26,7 @@ def other_rate(monkeypatch, speaker):  # noqa: F811
     torch.manual_seed(0)
     listener = spread_out(DIM(with_overrides(preset("tiny", "finetune"), settings)))
     runs = {live.bundled.DEFAULT_SPEAKER: speaker, live.bundled.LIVE_LISTENER: listener}
-    monkeypatch.setattr(live, "load_dim", lambda run, device: (None, runs[run.name]))
+    monkeypatch.setattr(checkpoint, "load_dim", lambda run, device: (None, runs[run.name]))
 
 
 def test_a_listener_whom_the_speaker_does_not_fit_listens_until_a_voice_comes(other_rate, tmp_path):

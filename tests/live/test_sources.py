@@ -55,6 +55,13 @@ def test_a_clip_plays_at_its_own_speed_whole_and_in_small_pieces(short_speaker) 
     assert np.abs([now for now, _ in seen] - np.arange(len(seen)) / info.fps).max() < 0.011
 
 
+def test_of_a_clip_the_area_that_was_chosen_is_seen(short_speaker) -> None:
+    with sources.opened(str(short_speaker), area=(10, 20, 64, 48)) as source:
+        _, seen = played(source, np.zeros(1))
+    whole = next(iter(media.read_frames(short_speaker)))
+    assert np.array_equal(seen[0][1], whole[20:68, 10:74])
+
+
 def test_sound_alone_is_a_source_and_what_has_neither_is_told(short_speaker, tmp_path) -> None:
     from scipy.io import wavfile
 
@@ -90,12 +97,11 @@ class Microphone:
         self.callback = callback
         return self
 
-    def __enter__(self):
+    def start(self) -> None:
         for value in (0.25, 0.5):
             self.callback(np.full((320, 1), value, np.float32), 320, None, None)
-        return self
 
-    def __exit__(self, *raised) -> None:
+    def close(self) -> None:
         self.ended = True
 
 
@@ -104,6 +110,9 @@ def test_a_microphone_gives_its_chunks_in_order(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", device)
     with sources.opened("mic") as source:
         assert source.length_s is None
+        before, _ = played(source, np.zeros(1))
+        assert not before  # nobody listens yet
+        source.begin()
         heard, _ = played(source, np.zeros(2))
     assert [chunk[0] for _, chunk in heard] == [0.25, 0.5]
     assert device.ended
@@ -150,6 +159,7 @@ def test_a_camera_gives_its_newest_picture_the_right_way_round(monkeypatch) -> N
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
     monkeypatch.setitem(sys.modules, "sounddevice", Microphone())
     with sources.opened("camera", 1) as source:
+        source.begin()
         assert read.wait(5)
         for _ in range(200):
             _, seen = played(source, np.zeros(1))
@@ -187,6 +197,7 @@ def test_a_voice_from_a_pipe_is_said_as_it_comes(monkeypatch) -> None:
         monkeypatch.setattr(sys, "stdin", there)
         face, samples = Told(), np.arange(1000, dtype="<i2")
         with sources.voice("-") as source:
+            source.begin()
             played(source, np.zeros(1), face)
             assert not face.said
             for part in (samples.tobytes()[:333], samples.tobytes()[333:]):  # in odd pieces

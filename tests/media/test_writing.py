@@ -88,6 +88,18 @@ def test_a_held_frame_without_sound_keeps_the_tag(tmp_path):
     assert media.SYNTHETIC_TAG in report(tmp_path / "out.mp4")
 
 
+@pytest.mark.parametrize("pattern", ["whw", "wwhw", "wwwwwhhww", 50 * "w" + "hh"])
+def test_a_video_of_held_frames_has_them_all(tmp_path, pattern):
+    frame = smooth_frames(1)[0]
+    with media.VideoWriter(tmp_path / "out.mp4", fps=25) as writer:
+        for written in pattern:
+            if written == "w":
+                writer.write(frame)
+            else:
+                writer.hold()
+    assert len(list(media.read_frames(tmp_path / "out.mp4", fps=25))) == len(pattern)
+
+
 @pytest.mark.parametrize("count", [10, 63, 100])
 def test_sound_is_as_long_as_the_picture_to_a_frame(tmp_path, tone, count):
     path = write(tmp_path / "out.mp4", smooth_frames(count), audio_from=tone)

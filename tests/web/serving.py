@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dimcli.web.server import Address, Server, Site
+from dimcli.web.server import Address, Server, Site, bound
 from dimcli.web.shelf import WORKER, Shelf
 
 
@@ -64,7 +64,7 @@ def serving(
     **parts: Any,
 ) -> Iterator[Client]:
     site = Site(Shelf(folder, worker), **parts)
-    server = Server(site.app, host, 0, origins)
+    server = Server(site.app, host, bound(host, 0), origins)
     thread = threading.Thread(target=server.serve_here, args=(lambda address: None,), daemon=True)
     thread.start()
     wait_for(lambda: server.started)

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -37,6 +37,7 @@ def live(listener, speaker):
             websocket(port, heard, said) as source,
             Loop(session, lambda frame, _: frames.append(frame)) as loop,
         ):
+            source.begin()
 
             def give() -> None:
                 while not over.is_set():
@@ -164,7 +165,9 @@ def test_one_program_at_a_time_and_no_page(live):
 
 def test_a_port_that_is_taken_is_told_and_a_program_that_came_before_the_face_ends(live):
     port = free_port()
-    with websocket(port, True), joined(f"ws://127.0.0.1:{port}/stream") as early:
+    with ExitStack() as stack:
+        stack.enter_context(websocket(port, True)).begin()
+        early = stack.enter_context(joined(f"ws://127.0.0.1:{port}/stream"))
         with pytest.raises(InputError, match=f"port {port} cannot be used"), websocket(port, True):
             pass
         say(early, {"type": "ping", "id": 1})  # nobody answers yet, and closing waits for nobody
