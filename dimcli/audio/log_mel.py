@@ -155,7 +155,7 @@ class Levels:
     @classmethod
     def of(cls, power: Floats, energy: Floats, voicing: Floats, pitch: Floats) -> Levels | None:
         """Those of an analysed sound (:func:`analyse`); None where it is silent."""
-        smooth_db = _smooth(_level_db(energy), 3)
+        smooth_db = smooth(level_db(energy), 3)
         speech_db = float(np.quantile(smooth_db, 0.95))
         if speech_db < SILENCE_DBFS:
             return None
@@ -173,10 +173,11 @@ class Levels:
 
     def activity(self, energy: Floats) -> Floats:
         """Whether somebody speaks, 0..1, in windows of speech-band power [H]: [H]."""
-        return _activity(_smooth(_level_db(energy), 3), self.speech_db, self.floor_db)
+        return _activity(smooth(level_db(energy), 3), self.speech_db, self.floor_db)
 
 
-def _level_db(energy: Floats) -> Floats:
+def level_db(energy: Floats) -> Floats:
+    """Levels in dBFS of windows' speech-band power [H]."""
     return np.asarray(10.0 * np.log10(energy * (4.0 / (WINDOW * WINDOW)) + 1e-12))
 
 
@@ -213,17 +214,17 @@ def normalise(
     features = np.empty((len(energy), MEL_DIM), dtype=np.float32)
     bands_db = _bands_db(power, levels.noise)
     features[:, :NUM_MELS] = np.clip((bands_db - levels.centre) / RANGE_DB, -1.0, 0.6)
-    features[:, LEVEL] = np.clip((_level_db(energy) - levels.speech_db) / RANGE_DB, -1.0, 0.5)
+    features[:, LEVEL] = np.clip((level_db(energy) - levels.speech_db) / RANGE_DB, -1.0, 0.5)
     features[:, ACTIVITY] = activity
     features[:, VOICING] = voiced
     features[:, PITCH] = octaves * (voiced > 0.5)
     # The gate gives a pause one look, whatever noise is left in it.
-    gate = np.clip(_smooth(activity, 5) * 3.0, 0.0, 1.0)[:, None]
+    gate = np.clip(smooth(activity, 5) * 3.0, 0.0, 1.0)[:, None]
     features[:, : LEVEL + 1] = gate * features[:, : LEVEL + 1] - (1.0 - gate)
     return features
 
 
-def _smooth(signal: Floats, width: int) -> Floats:
+def smooth(signal: Floats, width: int) -> Floats:
     """Moving average over ``width`` values with held ends: [H]."""
     padded = np.pad(signal, width // 2, mode="edge")
     return np.convolve(padded, np.full(width, 1.0 / width), mode="valid").astype(np.float32)

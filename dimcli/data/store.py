@@ -26,6 +26,7 @@ from dimcli.core.config import Choice, Count, Range, Section, from_dict
 from dimcli.core.documents import parse_json, read_json, read_json_lines, read_yaml, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
+from dimcli.core.masks import runs
 from dimcli.core.motion import FPS_RANGE, MOTION_DIM, SPACES, Bools, Floats, Motion
 from dimcli.data.clip import ROLES, SPLITS, UNKNOWN_STYLE, Clip, ClipRecord, DataConfig
 
@@ -33,6 +34,13 @@ CONVERSATIONS = "conversations"
 LISTENER_VOICE = "listener_voice"
 """The fact of a conversation that says when its listener talks: JSON, [[start, end], ...] in
 seconds from the start of its arrays. Data sets whose listeners' sound is not known have none."""
+
+
+def voice_note(talks: Bools, fps: float) -> str:
+    """The fact LISTENER_VOICE of frames [T] in which the listener talks; times lie well within the
+    first and the last frame, so that rounding moves none."""
+    return json.dumps((np.add(runs(talks), (0.25, -0.25)) / fps).round(6).tolist())
+
 
 _KINDS = {"F32": "<f4", "F16": "<f2"}
 _LARGEST_HEADER = 100_000_000

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -22,16 +22,18 @@ from dimcli.core.config import from_dict
 from dimcli.core.documents import parse_json, read_json_lines
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output, check_folder, write_text
-from dimcli.core.motion import MOTION_DIM, Floats, Motion
+from dimcli.core.motion import MOTION_DIM, Bools, Floats, Motion
 from dimcli.core.tensors import read_note
 from dimcli.data.clip import SPLITS, UNKNOWN_STYLE, ClipRecord
 from dimcli.data.store import (
     CONVERSATIONS,
     HEADER,
     INDEX,
+    LISTENER_VOICE,
     STATISTICS,
     DatasetInfo,
     conversation_path,
+    voice_note,
 )
 
 TOLERANCE_S = 0.5
@@ -69,7 +71,8 @@ class Dyads:
     """A conversation's arrays: motions float32 [T, 56], sound float32 [T, D], and the clips in it.
 
     ``skipped`` are clips of this conversation that could not be used; ``facts`` what else is known
-    of it, kept in its file and read by :meth:`dimcli.data.store.ClipStore.facts`.
+    of it, kept in its file and read by :meth:`dimcli.data.store.ClipStore.facts`. ``talks``
+    bool [T]: whether the listener talks, None where nobody knows.
     """
 
     speaker: Floats
@@ -78,6 +81,7 @@ class Dyads:
     clips: tuple[Span, ...]
     skipped: tuple[Skipped, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    talks: Bools | None = None
 
     def __post_init__(self) -> None:
         if not self.clips:
@@ -91,9 +95,12 @@ class Dyads:
         first = self.skipped[0]
         return f"none of its {len(self.skipped)} clips can be used (first: {first.reason})"
 
-    def notes(self) -> dict[str, str]:
-        """What the index needs to know of this conversation, to be kept in its file."""
+    def notes(self, fps: float) -> dict[str, str]:
+        """What the index needs to know of this conversation of ``fps`` frames a second, to be kept
+        in its file."""
+        voice = {} if self.talks is None else {LISTENER_VOICE: voice_note(self.talks, fps)}
         return {
+            **voice,
             "clips": json.dumps([asdict(clip) for clip in self.clips]),
             "skipped": json.dumps([asdict(skip) for skip in self.skipped]),
             **self.facts,
@@ -135,25 +142,34 @@ def check_lengths(lengths_s: dict[str, float]) -> None:
         raise InputError(f"lengths differ: {said}; expected the same within {TOLERANCE_S:g} s")
 
 
-def joined(pieces: list[tuple[Span, Floats, Floats, Floats]], skipped: list[Skipped]) -> Dyads:
-    """A conversation of clips that lie anywhere in it, one after the other.
+class Piece(NamedTuple):
+    """A clip: its span, whose frames :func:`joined` sets, the motions of speaker and listener
+    [T, 56], audio [T, D], and whether the listener talks [T], where that is known."""
 
-    Each piece is a span, whose frames are set here, and its speaker [T, 56], listener [T, 56] and
-    audio [T, D].
-    """
+    span: Span
+    speaker: Floats
+    listener: Floats
+    audio: Floats
+    talks: Bools | None = None
+
+
+def joined(pieces: list[Piece], skipped: list[Skipped]) -> Dyads:
+    """A conversation of clips that lie anywhere in it, one after the other."""
     if not pieces:
         nothing = np.zeros((0, 0), np.float32)
         return Dyads(nothing, nothing, nothing, (), tuple(skipped))
     clips = []
     at = 0
-    for span, speaker, _, _ in pieces:
-        fields = asdict(span) | {"start": at, "stop": at + len(speaker)}
+    for piece in pieces:
+        fields = asdict(piece.span) | {"start": at, "stop": at + len(piece.speaker)}
         clips.append(Span(**fields))
-        at += len(speaker)
+        at += len(piece.speaker)
     speakers, listeners, audio = (
         np.concatenate([piece[part] for piece in pieces]) for part in (1, 2, 3)
     )
-    return Dyads(speakers, listeners, audio, tuple(clips), tuple(skipped))
+    known = [piece.talks for piece in pieces if piece.talks is not None]
+    talks = np.concatenate(known) if len(known) == len(pieces) else None
+    return Dyads(speakers, listeners, audio, tuple(clips), tuple(skipped), talks=talks)
 
 
 SKIPPED = "skipped.jsonl"

@@ -10,7 +10,7 @@ import yaml
 from dimcli.core.errors import InputError
 from dimcli.data.clip import ClipRecord
 from dimcli.data.store import ClipStore, conversation_path
-from dimcli.data.writer import StoreWriter, split_conversations
+from dimcli.data.writer import Dyads, Span, StoreWriter, split_conversations
 from tests.stores import make_store
 
 
@@ -187,3 +187,18 @@ def test_splits_depend_on_the_names_and_the_seed_alone() -> None:
     assert splits != split_conversations(names, 1)
     counts = {split: list(splits.values()).count(split) for split in ("train", "val", "test")}
     assert counts == {"train": 16, "val": 2, "test": 2}
+
+
+@pytest.mark.parametrize("fps", [25.0, 29.97, 30.0, 60.0])
+def test_who_talks_comes_back_frame_by_frame(tmp_path: Path, fps: float) -> None:
+    random = np.random.default_rng(3)
+    talks = random.random(20_000) < 0.5
+    writer = StoreWriter(tmp_path, name="x", fps=fps, space="arkit", encoder="mel", audio_dim=2)
+    still = np.zeros((len(talks), 56), np.float32)
+    dyads = Dyads(still, still, still[:, :2], (Span("c", 5, 19_990, "s", "l"),), talks=talks)
+    writer.add(
+        "c", speaker=still, listener=still, audio=still[:, :2], notes=dyads.notes(writer.fps)
+    )
+    writer.finish([ClipRecord("c", "c", 5, 19_990, "train", "s", "l")], {})
+    store = ClipStore(tmp_path)
+    np.testing.assert_array_equal(store.listener_voice(store.records[0]), talks[5:19_990])

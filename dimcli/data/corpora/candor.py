@@ -17,7 +17,7 @@ Splits are by conversation: 5 % test, 5 % val.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,10 +25,11 @@ import numpy as np
 
 from dimcli.audio import HUBERT
 from dimcli.audio.sound import to_frames
+from dimcli.audio.voices import Voice, talking
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
-from dimcli.core.motion import MOTION_DIM, Floats, Motion
-from dimcli.data.corpora.preparing import Corpus, Job, Piece, dyads_of, file_name
+from dimcli.core.motion import MOTION_DIM, Bools, Floats, Motion
+from dimcli.data.corpora.preparing import Corpus, Job, dyads_of, file_name
 from dimcli.data.corpora.sources import (
     HUBERT_FIRST_S,
     HUBERT_FPS,
@@ -43,7 +44,7 @@ from dimcli.data.corpora.sources import (
     whole_recording,
 )
 from dimcli.data.corpora.tables import TURN_KINDS, Turn, read_turns
-from dimcli.data.writer import MIN_SEEN, Dyads, Skipped, Span, split_conversations
+from dimcli.data.writer import MIN_SEEN, Dyads, Piece, Skipped, Span, split_conversations
 from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
 from dimcli.tracking.postprocessing import fill_motion
@@ -106,10 +107,13 @@ class _Options:
 
 @dataclass(frozen=True)
 class _Person:
-    """One side of a conversation: the face, and the features of the voice at the same rate."""
+    """One side of a conversation: the face, the features of the voice at the same rate, and the
+    voice itself with whether it talks [T], where each is on a track of its own."""
 
     motion: Motion
     audio: Floats | None
+    voice: Voice | None = None
+    talks: Bools | None = None
 
 
 def candor(
@@ -191,6 +195,7 @@ def _make(options: _Options, root: Path, name: str) -> Dyads:
         label: _person(options, root, recordings, name, person, channel)
         for label, (person, channel) in people.items()
     }
+    sides = _told_apart(sides, options.fps)
     skipped = [Skipped(f"{name}: {table.name}", f"{damaged} damaged rows")] if damaged else []
     ids = {label: person for label, (person, _) in people.items()}
 
@@ -206,6 +211,17 @@ def _make(options: _Options, root: Path, name: str) -> Dyads:
                 )
 
     return dyads_of(clips(), skipped)
+
+
+def _told_apart(sides: dict[str, _Person], fps: float) -> dict[str, _Person]:
+    """Both people with whether they talk, where their voices are there."""
+    apart = {}
+    for (label, one), other in zip(sides.items(), reversed(sides.values()), strict=True):
+        apart[label] = one
+        if one.audio is not None and one.voice and other.voice:
+            talks = talking(one.voice, other.voice, fps, len(one.audio))
+            apart[label] = replace(one, voice=None, talks=talks)
+    return apart
 
 
 def _people(recordings: Path, turns: list[Turn], table: Path) -> dict[str, tuple[str, int | None]]:
@@ -254,10 +270,11 @@ def _piece(
     fps = options.fps
     first = round(start_s * fps)
     frames = round(stop_s * fps) - first
+    later = first + round(options.turns.shift_ms / 1000 * fps)
     parts = []
     for role, motion, at in (
         ("speaker", speaker.motion, first),
-        ("listener", listener.motion, first + round(options.turns.shift_ms / 1000 * fps)),
+        ("listener", listener.motion, later),
     ):
         if at < 0 or at + frames > len(motion):
             raise InputError(f"the {role}'s recording is {motion.duration_s:.2f} s long")
@@ -269,7 +286,10 @@ def _piece(
         audio = no_sound(frames)
     else:
         audio = encoded_piece(speaker.audio, first / fps, fps, frames)
-    return span, parts[0], parts[1], audio
+    talks = listener.talks
+    if talks is not None:  # their sound may end a little before their picture
+        talks = np.pad(talks, (0, frames))[later : later + frames]
+    return Piece(span, parts[0], parts[1], audio, talks)
 
 
 def _person(
@@ -300,7 +320,8 @@ def _person(
         samples = read_audio(video)
     if not len(samples):
         raise InputError(f"{video}: has no sound")
-    return _Person(motion, whole_recording(samples, options.sound.encoder, options.fps, least=1))
+    audio = whole_recording(samples, options.sound.encoder, options.fps, least=1)
+    return _Person(motion, audio, Voice.of(samples, options.fps, len(audio)))
 
 
 def _pickled_motion(path: Path, order: str, base: int) -> Motion:

@@ -41,7 +41,7 @@ from dimcli.data.corpora.sources import (
     whole_recording,
 )
 from dimcli.data.corpora.tables import Row, attitude_of, drawn_groups, read_table
-from dimcli.data.writer import Dyads, Skipped, Span, joined, paired, split_conversations
+from dimcli.data.writer import Dyads, Piece, Skipped, Span, joined, paired, split_conversations
 from dimcli.media import probe_video, read_audio
 
 TABLE = "clips.csv"
@@ -266,7 +266,7 @@ def _make(options: _Options, files: _Files, parts: tuple[_Clip, ...]) -> Dyads:
             continue
         span = Span(part.id, 0, 1, part.speaker, part.listener, part.attitude)
         cut = slice(first, min(last, len(speaker)))
-        pieces.append((span, speaker.values[cut], listener.values[cut], audio[cut]))
+        pieces.append(Piece(span, speaker.values[cut], listener.values[cut], audio[cut]))
     seen = {role: round(float(m.valid.mean()), 4) for role, m in zip(ROLES, motions, strict=True)}
     return replace(joined(pieces, skipped), facts={SEEN: json.dumps(seen)})
 

@@ -22,18 +22,15 @@ from dimcli.core import limits
 from dimcli.core.arrays import read_archive
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
-from dimcli.data.corpora.preparing import Corpus, Job, Piece, dyads_of, file_name
+from dimcli.data.corpora.preparing import Corpus, Job, dyads_of, file_name
 from dimcli.data.corpora.sources import (
     POSE_FIRST,
     SoundPlan,
-    check_sound,
-    encoded,
     motion_of,
-    no_sound,
     numbers,
 )
 from dimcli.data.corpora.tables import drawn_groups
-from dimcli.data.writer import Dyads, Skipped, Span, paired
+from dimcli.data.writer import Dyads, Piece, Skipped, Span, paired
 from dimcli.media import read_audio
 
 DUALTALK_FPS = 25.0
@@ -158,14 +155,16 @@ def _piece(options: _Options, pair: _Pair, speaker: int) -> Piece:
     first, second = (_motion(pair.file(person, ".npz")) for person in (speaker, listener))
     talking, listening = paired(first, second, options.fps)
     frames = len(talking)
-    audio = no_sound(frames)
-    if options.sound.origin == "sound":
-        samples = read_audio(pair.file(speaker, ".wav"))
-        check_sound(samples, options.fps, frames)
-        audio = encoded(samples, options.sound.encoder, options.fps, frames)
+    own, other = (pair.file(person, ".wav") for person in (speaker, listener))
+    audio, talks = options.sound.of_pair(
+        partial(read_audio, own),
+        partial(read_audio, other) if other.is_file() else None,
+        options.fps,
+        frames,
+    )
     people = [f"{pair.video}-{person}" for person in (speaker, listener)]
     span = Span(f"{pair.folder.name}-{pair.name}-{speaker}", 0, frames, *people)
-    return span, talking.values, listening.values, audio
+    return Piece(span, talking.values, listening.values, audio, talks)
 
 
 def _motion(path: Path) -> Motion:

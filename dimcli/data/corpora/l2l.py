@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from dimcli.audio import AudioEncoder
 from dimcli.core.arrays import read_array
 from dimcli.core.errors import InputError
-from dimcli.data.corpora.preparing import Corpus, Job, Piece, dyads_of, file_name
+from dimcli.data.corpora.preparing import Corpus, Job, dyads_of, file_name
 from dimcli.data.corpora.sources import (
     EXPRESSION_FIRST,
     SoundPlan,
@@ -32,7 +32,7 @@ from dimcli.data.corpora.sources import (
     resampled_rows,
 )
 from dimcli.data.corpora.tables import drawn_groups
-from dimcli.data.writer import Dyads, Skipped, Span
+from dimcli.data.writer import Dyads, Piece, Skipped, Span
 from dimcli.pickles import read_npy
 
 L2L_FPS = 30.0
@@ -219,7 +219,7 @@ def _piece(
     frames = len(speaker)
     span = Span(name, 0, frames, video, options.listener)
     if sound is None:
-        return span, speaker.values, listener.values, no_sound(frames)
+        return Piece(span, speaker.values, listener.values, no_sound(frames))
     rows = numbers(sound, f"{name}: audio")
     wanted = (ROWS_A_FRAME * source_frames, L2L_MEL.dim // ROWS_A_FRAME)
     if rows.shape != wanted:
@@ -227,4 +227,4 @@ def _piece(
     rows = resampled_rows(
         rows, ROWS_A_FRAME * L2L_FPS, ROWS_A_FRAME * options.fps, ROWS_A_FRAME * frames
     )
-    return span, speaker.values, listener.values, rows.reshape(frames, L2L_MEL.dim)
+    return Piece(span, speaker.values, listener.values, rows.reshape(frames, L2L_MEL.dim))

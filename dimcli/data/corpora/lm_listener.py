@@ -22,7 +22,7 @@ from dimcli.audio import HUBERT
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, Motion
 from dimcli.data.clip import SPLITS
-from dimcli.data.corpora.preparing import Corpus, Job, Piece, dyads_of, file_name
+from dimcli.data.corpora.preparing import Corpus, Job, dyads_of, file_name
 from dimcli.data.corpora.sources import (
     POSE_FIRST,
     SoundPlan,
@@ -34,7 +34,7 @@ from dimcli.data.corpora.sources import (
     sound_file,
     whole_recording,
 )
-from dimcli.data.writer import Dyads, Skipped, Span
+from dimcli.data.writer import Dyads, Piece, Skipped, Span
 from dimcli.media import read_audio
 from dimcli.pickles import read_torch
 
@@ -166,7 +166,7 @@ def _piece(options: _Options, segment: dict[str, Any], name: str, sound: Floats 
         audio = encoded_piece(sound, _start_s(segment, name), options.fps, frames)
     else:
         audio = no_sound(frames)
-    return span, speaker.values, listener.values, audio
+    return Piece(span, speaker.values, listener.values, audio)
 
 
 def _motion(segment: dict[str, Any], person: str, name: str) -> Motion:

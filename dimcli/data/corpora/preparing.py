@@ -22,12 +22,11 @@ from dimcli.audio import AudioEncoder
 from dimcli.core.documents import read_json, shortened, whole_number
 from dimcli.core.errors import InputError
 from dimcli.core.files import remove_unfinished, write_text
-from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import SPLITS, ClipRecord
 from dimcli.data.store import CONVERSATIONS, DatasetInfo
 from dimcli.data.workers import HERE, Engine, each_done
-from dimcli.data.writer import Dyads, Skipped, Span, StoreWriter, clips_of_notes, joined
+from dimcli.data.writer import Dyads, Piece, Skipped, StoreWriter, clips_of_notes, joined
 from dimcli.media import audio_track
 
 SHARDS = "shards"
@@ -35,7 +34,7 @@ STORED, HALF = "store", "float16"
 """The setting of a corpus whose audio features are kept in 16 bits."""
 TRACK = "audio_track"
 """The setting of a corpus of which another sound track is read than the files' default."""
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Goes up whenever the same corpus and settings would give other data."""
 
 
@@ -201,11 +200,6 @@ def prepare(
     return _report(corpus, writer.out, contents, skipped, info)
 
 
-Piece = tuple[Span, Floats, Floats, Floats]
-"""A clip: its span, whose frames :func:`dyads_of` sets, the motions of speaker and listener
-[T, 56], and audio [T, D]."""
-
-
 def dyads_of(
     clips: Iterable[tuple[str, Callable[[], Piece]]], skipped: Sequence[Skipped] = ()
 ) -> Dyads:
@@ -273,7 +267,7 @@ def _make_one(
             speaker=dyads.speaker,
             listener=dyads.listener,
             audio=dyads.audio,
-            notes={"recipe": recipe, "job": job.key, **dyads.notes()},
+            notes={"recipe": recipe, "job": job.key, **dyads.notes(writer.fps)},
         )
     except InputError as error:
         return job.conversation, str(error)

@@ -24,18 +24,15 @@ from pathlib import Path, PurePosixPath
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.clip import ROLES, SPLITS
-from dimcli.data.corpora.preparing import SEEN, Corpus, Job, Piece, dyads_of, file_name
+from dimcli.data.corpora.preparing import SEEN, Corpus, Job, dyads_of, file_name
 from dimcli.data.corpora.sources import (
     MotionPlan,
     SoundPlan,
-    check_sound,
-    encoded,
-    no_sound,
+    read_sound,
     sound_file,
 )
 from dimcli.data.corpora.tables import read_table
-from dimcli.data.writer import Dyads, Skipped, Span, paired
-from dimcli.media import read_audio
+from dimcli.data.writer import Dyads, Piece, Skipped, Span, paired
 
 REACT_FPS, MARS_FPS = 25.0, 30.0
 LICENCE = "REACT and MARS: the agreements that their owners have signed with you"
@@ -170,17 +167,12 @@ def _motion(options: _Options, split: str, videos: Path, name: str) -> Motion:
 def _piece(options: _Options, split: str, pair: _Pair, speaker: Motion, listener: Motion) -> Piece:
     speaks, listens = paired(speaker, listener, options.fps)
     frames = len(speaks)
-    audio = no_sound(frames)
-    if options.sound.origin == "sound":
-        path = sound_file(pair.sounds, pair.speaker)
-        if path is None:
-            raise InputError(f"{pair.sounds / pair.speaker}.wav: no such sound file")
-        samples = read_audio(path)
-        check_sound(samples, options.fps, frames)
-        audio = encoded(samples, options.sound.encoder, options.fps, frames)
+    own, other = (partial(read_sound, pair.sounds, name) for name in (pair.speaker, pair.listener))
+    known = sound_file(pair.sounds, pair.listener) is not None
+    audio, talks = options.sound.of_pair(own, other if known else None, options.fps, frames)
     people = [_flat(PurePosixPath(name).parent) for name in (pair.speaker, pair.listener)]
     span = Span(f"{split}-{_flat(pair.listener)}", 0, frames, *people)
-    return span, speaks.values, listens.values, audio
+    return Piece(span, speaks.values, listens.values, audio, talks)
 
 
 def _flat(path: PurePosixPath | str) -> str:

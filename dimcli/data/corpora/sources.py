@@ -8,6 +8,7 @@ videos: a tracker follows the faces in them, or motion that somebody has tracked
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import numpy as np
 
 from dimcli.audio import HUBERT, MEL, NO_SOUND, SAMPLE_RATE, AudioEncoder, encode, encoder_here
 from dimcli.audio.sound import to_frames
+from dimcli.audio.voices import Voice, talking
 from dimcli.core.errors import InputError
-from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, Floats, Motion
+from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, Bools, Floats, Motion
 from dimcli.core.progress import silent
 from dimcli.data.writer import TOLERANCE_S, check_lengths
-from dimcli.media import probe_video
+from dimcli.media import probe_video, read_audio
 from dimcli.tracking.emoca_folder import read_emoca_folder
 from dimcli.tracking.trackers import (
     BUILT_IN,
@@ -213,6 +215,31 @@ class SoundPlan:
             raise InputError(f"--audio {audio}: there is no sound to encode; expected none")
         return cls("sound", chosen)
 
+    def of_pair(
+        self,
+        speaker: Callable[[], Floats],
+        listener: Callable[[], Floats] | None,
+        fps: float,
+        frames: int,
+    ) -> tuple[Floats, Bools | None]:
+        """Features [frames, D] of the speaker's sound, zeros where none is to be encoded, and
+        whether the listener talks, bool [frames], None without their sound.
+
+        Both are mono samples [N] at SAMPLE_RATE, read where they are needed. Raises InputError
+        where one is not as long as the frames within half a second.
+        """
+        if self.origin != "sound":
+            return no_sound(frames), None
+        samples = speaker()
+        check_sound(samples, fps, frames)
+        audio = encoded(samples, self.encoder, fps, frames)
+        if listener is None:
+            return audio, None
+        others = listener()
+        check_sound(others, fps, frames)
+        own, other = (Voice.of(each, fps, frames) for each in (others, samples))
+        return audio, talking(own, other, fps, frames)
+
     def remarks(self) -> tuple[str, ...]:
         """A line for the user where there is no sound."""
         if self.origin != "none":
@@ -291,6 +318,14 @@ def hubert_rows(content: Any, name: str, fps: float, frames: int) -> Floats:
     rows = feature_rows(content, name)
     check_lengths({"motion": frames / fps, "features": len(rows) / HUBERT_FPS})
     return to_frames(rows, fps, frames, first_s=HUBERT_FIRST_S, step_s=1 / HUBERT_FPS)
+
+
+def read_sound(folder: Path, *stems: str) -> Floats:
+    """Mono samples [N] at SAMPLE_RATE of the first of ``stems`` that is a sound in ``folder``.
+    Raises InputError where none is."""
+    for path in filter(None, (sound_file(folder, stem) for stem in stems)):
+        return read_audio(path)
+    raise InputError(f"{folder / stems[0]}.wav: no such sound file")
 
 
 def sound_file(folder: Path, stem: str) -> Path | None:

@@ -28,7 +28,6 @@ from dimcli.core import limits
 from dimcli.core.arrays import archive_arrays
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
-from dimcli.core.masks import runs
 from dimcli.core.motion import NUM_EXPRESSION, Motion
 from dimcli.data.clip import SPLITS
 from dimcli.data.corpora.lmdb_file import LmdbFile
@@ -42,7 +41,7 @@ from dimcli.data.corpora.sources import (
     no_sound,
     numbers,
 )
-from dimcli.data.store import LISTENER_VOICE
+from dimcli.data.store import LISTENER_VOICE, voice_note
 from dimcli.data.writer import Dyads, Skipped, Span, paired
 
 TABLE, VALUES = "seamless_interaction_pairs.json", "data_lmdb"
@@ -120,7 +119,7 @@ def _make(options: _Options, clip: str, listener: str, speaker: str) -> Dyads:
         check_sound(samples, options.fps, frames)
         audio = encoded(samples, options.encoder, options.fps, frames)
     span = Span(clip, 0, frames, speaker, listener)
-    voice = json.dumps((runs(listening.talks) / UNILSTALK_FPS).tolist())
+    voice = voice_note(listening.talks, UNILSTALK_FPS)
     return Dyads(speaks.values, listens.values, audio, (span,), facts={LISTENER_VOICE: voice})
 
 

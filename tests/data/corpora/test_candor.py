@@ -166,6 +166,9 @@ def test_videos_are_tracked_and_each_voice_is_its_own_channel(
     np.testing.assert_array_less(ann.speaker_audio[20:28, 29], 0.5)
     # the second turn begins at 1.5 s, when the right voice does
     np.testing.assert_array_less(0.5, bob.speaker_audio[3:13, 29])
+    # who listens talks in between, as the tracks have it
+    voice = store.listener_voice(store.records[0])
+    assert voice is not None and voice[18:27].all() and not voice[3:13].any()
     # the videos are pieces of one, two seconds apart
     assert np.abs(bob.speaker.values).max() > 0.05
 

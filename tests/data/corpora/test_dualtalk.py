@@ -34,6 +34,21 @@ def test_each_pair_is_two_conversations_in_which_each_listens_once(tmp_path: Pat
     assert voices[0].any() and not np.allclose(*voices)
 
 
+def test_the_listeners_voice_is_known_where_their_sound_is_there(tmp_path: Path) -> None:
+    corpora.dualtalk(tmp_path / "src", PAIRS[:2])
+    talks, silent = (tmp_path / "src" / "test" / f"{pair}_speaker1.wav" for pair in PAIRS[:2])
+    corpora.tone(talks, 2.0, hertz=(180.0, 0.0))  # in the first and the third half second
+    silent.unlink()
+    prepare(dualtalk(tmp_path / "src"), tmp_path / "data")
+    store = ClipStore(tmp_path / "data")
+    records = {record.id: record for record in store.clips("test")}
+    voice = store.listener_voice(records[f"test-{PAIRS[0]}-2"])
+    assert voice is not None
+    assert voice[1:12].all() and voice[26:37].all()
+    assert not voice[15:24].any() and not voice[40:].any()
+    assert store.listener_voice(records[f"test-{PAIRS[1]}-2"]) is None
+
+
 def test_val_is_taken_from_train_by_video_and_ood_only_where_asked(tmp_path: Path) -> None:
     names = [f"v{video}_sub_video_{part}" for video in range(8) for part in range(2)]
     corpora.dualtalk(tmp_path / "src", names, "train", frames=10)

@@ -22,6 +22,8 @@ def plan(folder: Path) -> MotionPlan:
 
 def test_pairs_of_the_table_come_with_their_split_motion_and_sound(tmp_path: Path) -> None:
     corpora.react(tmp_path / "src", tmp_path / "motion", CLIPS)
+    answer = tmp_path / "src" / "train" / "Audio_files" / "NoXI" / "065" / "novice" / "2.wav"
+    corpora.tone(answer, 2.0, hertz=(180.0, 0.0))
     prepared = prepare(react(tmp_path / "src", motion=plan(tmp_path / "motion")), tmp_path / "data")
     assert prepared.clips == {"train": 3, "val": 0, "test": 0}
     store = ClipStore(tmp_path / "data")
@@ -35,6 +37,8 @@ def test_pairs_of_the_table_come_with_their_split_motion_and_sound(tmp_path: Pat
             np.testing.assert_allclose(motion.values, corpora.moving(50, 25.0, seed), atol=1e-6)
         assert record.speaker.endswith("-expert") and record.listener.endswith("-novice")
         assert clip.speaker_audio.any()
+        voice = store.listener_voice(record)
+        assert voice is not None and voice.any() == (index == 1)
 
 
 def test_planted_faults_are_named_and_the_others_go_on(tmp_path: Path) -> None:
