@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from dimcli.cli import console
+from dimcli.cli.resuming import StoppedError
 from dimcli.core.errors import DimError, ToldError
 
 
@@ -121,10 +122,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
         code = app(args=arguments, standalone_mode=False) or 0
     except DimError as error:
-        told = isinstance(error, ToldError)
-        message = _with_address(str(error))
-        console.fail(message, as_json=not told and "--json" in (arguments or sys.argv))
-        code = error.exit_code
+        _tell(error, arguments or sys.argv[1:])
+        _end(error.exit_code, arguments)
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:
@@ -158,6 +157,16 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     if code == _INTERRUPTED:  # Typer returns it for an interruption
         console.fail("interrupted; nothing half-written was left")
     _end(code, arguments)
+
+
+def _tell(error: DimError, arguments: list[str]) -> None:
+    """Say why the command of ``arguments`` ended, and what goes on with what it left."""
+    if isinstance(error, StoppedError):
+        console.fail(f"interrupted; {error}")
+        console.say_whole(f"go on with: {error.command(arguments)}")
+        return
+    told = isinstance(error, ToldError)
+    console.fail(_with_address(str(error)), as_json=not told and "--json" in arguments)
 
 
 def _with_address(message: str) -> str:

@@ -32,6 +32,11 @@ def say(message: str) -> None:
     _show(_cut(message))
 
 
+def say_whole(message: str) -> None:
+    """One line for people that is of use whole only: a command to be copied."""
+    _show(message)
+
+
 def _cut(line: str) -> str:
     if len(line) <= _LONGEST:
         return line

@@ -25,6 +25,7 @@ from dimcli.cli.options import (
     WorkersOption,
     job,
 )
+from dimcli.cli.resuming import resumable
 from dimcli.cli.train_options import PresetOption, SetOption, overrides
 from dimcli.core.errors import InputError
 from dimcli.data.corpora import Dataset
@@ -270,7 +271,8 @@ def table(
         clips=clips,
         command=" ".join(["dim", *sys.argv[1:]]),
     )
-    with console.progress_display() as progress:
+    trained = "what was trained and predicted"
+    with resumable(output, "*.safetensors", trained), console.progress_display() as progress:
         result = run_table(options, progress)
     document = _show(result, as_json=as_json)
     if as_json:

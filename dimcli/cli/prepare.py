@@ -306,7 +306,14 @@ def prepare_clips(
     listener (two files), and, optionally: layout (speaker-left, speaker-right), sound, id, start
     and stop (seconds), split (train, val, test), attitude (positive, neutral, negative),
     speaker_id, listener_id. Without it NAME.speaker.mp4 and NAME.listener.mp4 are a pair and any
-    other video shows both; splits are seeded, by speaker.
+    other video shows both; splits are seeded, by speaker. Two talks, the first of which counts for
+    both of its people:
+
+    \b
+    video,layout,speaker_id,listener_id
+    talk1.mp4,speaker-left,anna,ben
+    talk1.mp4,speaker-right,ben,anna
+    talk2.mp4,speaker-left,cem,anna
     """
     from dimcli.data.corpora.clips import clips
     from dimcli.data.corpora.sources import MotionPlan

@@ -2,8 +2,8 @@
 
 import inspect
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,6 +20,7 @@ from dimcli.cli.options import (
     WorkersOption,
     with_options,
 )
+from dimcli.cli.resuming import resumable
 from dimcli.core.documents import shortened, whole_number
 from dimcli.core.errors import InputError, ToldError
 
@@ -141,13 +142,16 @@ def run_prepare(corpus: "Corpus", output: Path, how: Preparing) -> None:
             raise ToldError(f"{output}: nothing could be prepared; the reasons stand above")
 
 
-def new_data(output: Path) -> AbstractContextManager[None]:
+@contextmanager
+def new_data(output: Path) -> Iterator[None]:
     """Within the block a data set is made: one that fails before its first conversation leaves no
-    folder."""
+    folder, and after Ctrl-C the same command goes on."""
     from dimcli.core.files import new_folder
     from dimcli.data.store import CONVERSATIONS
 
-    return new_folder(output, f"{CONVERSATIONS}/*")
+    made = f"{CONVERSATIONS}/*"
+    with resumable(output, made, "the conversations that are whole"), new_folder(output, made):
+        yield
 
 
 def numbers(texts: list[str]) -> tuple[tuple[str, int], ...]:

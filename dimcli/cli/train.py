@@ -10,9 +10,11 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import Role, RunOption
+from dimcli.cli.resuming import training
 from dimcli.cli.train_options import Common, overrides, with_common
 
 if TYPE_CHECKING:
+    from dimcli.core.progress import Progress as Showing
     from dimcli.jobs.finetune import FineTuned
     from dimcli.training.loop import Progress, TrainingResult
     from dimcli.training.stages import StageOptions
@@ -31,7 +33,7 @@ def train_vq(
     """Learn one role's motion codes (VQ-VAE)."""
     from dimcli.training import stages
 
-    _train(output, common, lambda options: stages.train_vq(data, output, role, options))
+    _train(output, common, lambda options, _: stages.train_vq(data, output, role, options))
 
 
 @with_common
@@ -53,7 +55,7 @@ def pretrain(
     _train(
         output,
         common,
-        lambda options: stages.pretrain(data, output, vq_speaker, vq_listener, options),
+        lambda options, _: stages.pretrain(data, output, vq_speaker, vq_listener, options),
     )
 
 
@@ -86,7 +88,7 @@ def finetune(
     _train(
         output,
         common,
-        lambda options: job.finetune(data, output, init, task, options, folds),
+        lambda options, shown: job.finetune(data, output, init, task, options, folds, shown),
     )
 
 
@@ -137,7 +139,7 @@ def train(
     from dimcli.training import methods
     from dimcli.training.stages import StageOptions
 
-    def stages(options: StageOptions) -> TrainingResult:
+    def stages(options: StageOptions, _: Showing) -> TrainingResult:
         given = {field.name: getattr(options, field.name) for field in fields(StageOptions)}
         return methods.train_method(
             data,
@@ -161,26 +163,35 @@ def train(
 def _train(
     output: Path,
     common: Common,
-    stage: Callable[[StageOptions], TrainingResult | FineTuned],
+    stage: Callable[[StageOptions, Showing], TrainingResult | FineTuned],
 ) -> None:
-    """Run a stage with its progress shown, and say how it ended."""
+    """Run a stage with its progress shown, and say how it ended; it is given the display, too, for
+    what it does besides training."""
     import importlib.util
     import math
     import time
 
     from dimcli.jobs.finetune import FineTuned
+    from dimcli.training.figures import explained
     from dimcli.training.stages import StageOptions
 
     started = time.monotonic()
     tensorboard = importlib.util.find_spec("tensorboard") is not None
-    with console.progress_display() as progress:
+    told: set[str] = set()
+    with training(output, again=common.resume), console.progress_display() as progress:
 
         def report(now: Progress) -> None:
-            name = f"training {now.stage}".strip()
-            progress(name, now.step, now.steps)
-            if now.split == "val":
-                figures = ", ".join(f"{name} {value:.4g}" for name, value in now.figures.items())
-                console.say(f"{f'{now.stage}, ' if now.stage else ''}step {now.step}: {figures}")
+            # of models that train as long as each other the end of all is foretold
+            what = now.stage if now.parts == 1 else f"{now.parts} models"
+            done = now.part * now.steps + now.step
+            progress(f"training {what}".strip(), done, now.parts * now.steps)
+            if now.split != "val":
+                return
+            for line in explained(now.figures.keys() - told):
+                console.say(line)
+            told.update(now.figures)
+            figures = ", ".join(f"{name} {value:.4g}" for name, value in now.figures.items())
+            console.say(f"{f'{now.stage}, ' if now.stage else ''}step {now.step}: {figures}")
 
         ended = stage(
             StageOptions(
@@ -196,7 +207,8 @@ def _train(
                 tensorboard=tensorboard,
                 progress=report,
                 remark=lambda line: console.say(f"note: {line}"),
-            )
+            ),
+            progress,
         )
     result, remarks = (
         (ended.training, ended.remarks) if isinstance(ended, FineTuned) else (ended, ())

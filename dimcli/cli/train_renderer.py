@@ -9,6 +9,7 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import DeviceOption, ForceOption, JsonOption, RegionOption, RunOption
+from dimcli.cli.resuming import training
 from dimcli.cli.train_options import ResumeOption
 from dimcli.core.limits import LARGEST_SEED
 
@@ -61,9 +62,9 @@ def train_renderer(
 
     def look(now: Look) -> None:
         level = "" if math.isnan(now.psnr) else f", held-out PSNR {now.psnr:.2f} dB"
-        console.say(f"step {now.step}: loss {now.loss:.3f}{level}")
+        console.say(f"step {now.step}: training loss {now.loss:.3f}{level}")
 
-    with console.progress_display() as progress:
+    with training(output, again=resume), console.progress_display() as progress:
         result = train(
             named_sources(clips, identity),
             output,

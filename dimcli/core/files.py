@@ -150,14 +150,14 @@ def check_folder(path: Path) -> Path:
 
 @contextmanager
 def new_folder(path: Path, worth: str) -> Iterator[None]:
-    """Where the block fails, remove the folder ``path`` again if it was not there before and holds
-    no file called ``worth`` (a pattern), with those parents that were not there either: what was
-    made before the fault blocks no further try.
+    """Where the block fails or is interrupted, remove the folder ``path`` again if it was not there
+    before and holds no file called ``worth`` (a pattern), with those parents that were not there
+    either: what was made before the fault blocks no further try.
     """
     made = [each for each in (path, *path.absolute().parents) if not each.exists()]
     try:
         yield
-    except Exception:
+    except BaseException:
         if made and path.is_dir() and not any(path.rglob(worth)):
             shutil.rmtree(path, ignore_errors=True)
             for parent in made[1:]:

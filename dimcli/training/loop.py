@@ -103,6 +103,9 @@ class Progress:
     seconds: float
     stage: str = ""
     """Of a training of several stages, which one this is."""
+    part: int = 0
+    parts: int = 1
+    """Of several trainings that are as long as each other, which one this is, from 0."""
 
 
 @dataclass(frozen=True)

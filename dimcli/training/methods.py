@@ -255,22 +255,23 @@ def finetune_folds(
         distributed.on_first(lambda: drawn.write(run))
         results = []
         for fold, place in places.items():
+            name = f"fold {fold} of {count}" if fold else "all"
             now = replace(
                 options,
                 resume=options.resume and (place / CONFIG).is_file(),
                 force=True,
                 max_minutes=options.max_minutes / len(places),
                 splits=drawn.splits(fold) if fold else None,
-                progress=_named(options, f"fold {fold} of {count}" if fold else "all"),
+                progress=_named(options, stage=name, part=fold, parts=len(places)),
             )
             results.append(finetune(data, place, init, task, now))
     return results[0]
 
 
-def _named(options: StageOptions, stage: str) -> Callable[[Progress], None] | None:
-    """The progress of ``options``, which is told which ``stage`` it is of."""
+def _named(options: StageOptions, **facts: Any) -> Callable[[Progress], None] | None:
+    """The progress of ``options``, which is told which stage or part it is of."""
     told = options.progress
-    return None if told is None else lambda now: told(replace(now, stage=stage))
+    return None if told is None else lambda now: told(replace(now, **facts))
 
 
 def _require_listeners(data: Path) -> None:
@@ -337,7 +338,7 @@ def _in_order(stages: dict[str, Stage], run: Path, options: MethodOptions) -> Tr
                 resume=options.resume and (run / name / CONFIG).is_file(),
                 force=True,
                 max_minutes=max(left, 1e-6) if options.max_minutes else 0.0,
-                progress=_named(options, name or "generation")
+                progress=_named(options, stage=name or "generation")
                 if len(stages) > 1
                 else options.progress,
             )

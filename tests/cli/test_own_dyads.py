@@ -69,6 +69,9 @@ def test_three_commands_end_with_a_listener_nearer_to_ones_own(
     assert tuned.code == 0, tuned.err
     assert "mine is nearer to the true listener than listener-small (FD on 3 clips" in tuned.err
     assert "nods a minute" in tuned.err
+    assert f"training {CLIPS + 1} models ..." in tuned.err
+    assert tuned.err.count("  loss: by this the best weights are chosen") == 1
+    assert tuned.err.index("  loss: by this") < tuned.err.index("all, step 0: ")
 
     scored = dim(
         *("eval", "--data", "data", "--weights", "mine", "--weights", "listener-small", "--folds"),

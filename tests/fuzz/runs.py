@@ -29,7 +29,7 @@ SECONDS, MEGABYTES, LINE = 60.0, 2000, 300
 PROGRESS = re.compile(
     r"(note: |wrote |evaluated |scored |fetched |imported |pushed |step \d+|\d+ of \d+ whole)"
     r"|.* \.\.\.$|.*: \d+( of \d+(, about .* left)?)?$|failed, \d+ of \d+:$|  .*: "
-    r"|No gain: |.* is nearer to "
+    r"|No gain: |.* is nearer to |figures of |go on with: "
     r"|to .+|listening to |saying what |open http|\d+ frames in |\d+ s: \d+ frames|ended by "
 )
 """What a command says besides its last line."""

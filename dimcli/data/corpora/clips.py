@@ -9,7 +9,7 @@ layout     of ``video``: ``speaker-left`` (default) or ``speaker-right``
 speaker    the speaker's video
 listener   the listener's video, of the same time
 sound      the speaker's sound, where it is not in the speaker's (or the side-by-side) video
-id         the clip's name; default the file's
+id         the clip's name; default the file's, with ``-right`` where ``layout`` says so
 start      seconds at which the clip starts, default 0; ``stop`` likewise, default the end
 split      ``train``, ``val`` or ``test``; default seeded, by speaker (by file if unknown)
 attitude   the listener's: ``positive``, ``neutral``, ``negative``
@@ -133,10 +133,17 @@ def clips(
     motion = motion or MotionPlan()
     sound = SoundPlan.choose(audio, given=None, sound=audio != "none")
     options = _Options(root, motion, sound, rate)
+    if not any(row.get("speaker_id") for row in rows):
+        remark += (
+            f"each file counts as a speaker of its own: {TABLE} with a column speaker_id says who "
+            "speaks (dim prepare clips --help)",
+        )
     jobs = []
+    named = Counter(files.name for files in splits)
     for files, split in sorted(splits.items(), key=lambda item: item[0].name):
         parts = tuple(clip for clip, _ in found[files])
-        name = parts[0].id if len(parts) == 1 else files.name
+        name = files.name if named[files.name] == 1 else f"{files.name}-{files.layout}"
+        name = parts[0].id if len(parts) == 1 else name
         key = json.dumps([vars(files), [vars(part) for part in parts]])
         jobs.append(Job(file_name(name), split, partial(_make, options, files, parts), key))
     return Corpus(
@@ -193,8 +200,9 @@ def _clip(row: Row, files: _Files) -> _Clip:
         raise InputError(f"start {start_s:g} and stop {stop_s}; expected 0 <= start < stop seconds")
     # not Path.stem: names of clips hold dots
     name = row.get("id") or files.speaker.rpartition(".")[0]
-    if start_s and not row.get("id"):
-        name += f"-{start_s:g}"
+    if not row.get("id"):
+        name += "-right" if row.get("layout") == LAYOUTS[1] else ""  # both may be listed
+        name += f"-{start_s:g}" if start_s else ""
     return _Clip(
         id=name,
         start_s=start_s,

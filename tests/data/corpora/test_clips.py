@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,22 @@ def test_halves_are_told_apart_and_agree_with_two_files(made: Path, tmp_path: Pa
     assert np.abs(left.speaker.head - two.speaker.head).max() < 0.05
     assert np.abs(left.speaker.values - left.listener.values).max() > 0.1
     np.testing.assert_allclose(left.speaker_audio[:28, 29], two.speaker_audio[:28, 29], atol=0.1)
+
+
+def test_a_recording_is_listed_for_both_of_its_people_as_the_readme_shows(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    table = re.search(r"```\n(video,layout.*?)```", readme, re.DOTALL)
+    assert table is not None
+    (tmp_path / "clips.csv").write_text(table[1])
+    corpus = clips(tmp_path, fps=25)
+    assert not corpus.skipped
+    assert sorted(job.conversation for job in corpus.jobs) == ["talk1", "talk1-right", "talk2"]
+    assert not any("a speaker of its own" in remark for remark in corpus.remarks)
+    rows = [f"talk1.mp4,{who},{when}" for who in ("", "speaker-right") for when in ("2,4", "5,9")]
+    (tmp_path / "parts.csv").write_text("\n".join(["video,layout,start,stop", *rows]))
+    corpus = clips(tmp_path, table=tmp_path / "parts.csv", fps=25)
+    assert len({job.conversation for job in corpus.jobs}) == 2
+    assert any("a speaker of its own" in remark for remark in corpus.remarks)
 
 
 @pytest.mark.slow
