@@ -15,6 +15,7 @@ import os
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
@@ -34,6 +35,10 @@ CONVERSATIONS = "conversations"
 LISTENER_VOICE = "listener_voice"
 """The fact of a conversation that says when its listener talks: JSON, [[start, end], ...] in
 seconds from the start of its arrays. Data sets whose listeners' sound is not known have none."""
+
+APPROPRIATE = "appropriate"
+"""The fact of a conversation of one clip that says whose motion in the data set answers its speaker
+as well as its listener's does: JSON, [[clip id, role], ...]."""
 
 
 def voice_note(talks: Bools, fps: float) -> str:
@@ -260,6 +265,24 @@ class ClipStore:
             return dict(parse_json(notes, str(path)))
         except (OSError, SafetensorError, ValueError, TypeError, InputError):
             raise InputError(f"{path}: missing or damaged; prepare the data set again") from None
+
+    def appropriate(self, record: ClipRecord) -> list[tuple[ClipRecord, str]]:
+        """Whose motion answers a clip's speaker as well as its listener's does, clips with a role
+        each: nobody's where the data set does not say; without clips that are not there. Raises
+        InputError."""
+        text = self.facts(record.conversation).get(APPROPRIATE, "[]")
+        try:
+            named = [(str(name), str(role)) for name, role in json.loads(text)]
+        except (TypeError, ValueError):
+            named = [("", "")]
+        if any(role not in ROLES for _, role in named):
+            path = conversation_path(self.root, record.conversation)
+            raise InputError(f"{path}: {APPROPRIATE} is not [[clip id, role], ...]")
+        return [(self._by_id[name], role) for name, role in named if name in self._by_id]
+
+    @cached_property
+    def _by_id(self) -> dict[str, ClipRecord]:
+        return {record.id: record for record in self.records}
 
     def listener_voice(self, record: ClipRecord) -> Bools | None:
         """Whether the listener talks in each frame of a clip, bool [T]; None where nobody knows.

@@ -10,8 +10,13 @@ Below ``train``, ``val`` and ``test``:
 
 Assumed, as no definition was at hand: a path of the table is one below ``Video_files``, with or
 without a suffix; MARS's kind ``facial-attributes`` is beside one kind that holds videos, whatever
-it is called. The coefficients that are distributed are FaceVerse's, no motion of a space that is
+it is called; the organisers' ``neighbour_emotion_<split>.npy`` lie beside the tables. The
+coefficients that are distributed are FaceVerse's, no motion of a space that is
 known here: videos are tracked, or motion that was tracked before is taken.
+
+Of the appropriate reactions to a speaker, REACT's are those of the matrix [N, N], whose [k, j] says
+that the true reaction of sample j suits sample k, too: samples are the pairs, then the pairs with
+roles swapped. MARS's are of all listeners of the session, of whom nine are drawn beside the own.
 """
 
 from __future__ import annotations
@@ -21,8 +26,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+import numpy as np
+
+from dimcli.core.arrays import read_array
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Motion
+from dimcli.core.motion import Bools, Motion
 from dimcli.data.clip import ROLES, SPLITS
 from dimcli.data.corpora.preparing import SEEN, Corpus, Job, dyads_of, file_name
 from dimcli.data.corpora.sources import (
@@ -32,12 +40,14 @@ from dimcli.data.corpora.sources import (
     sound_file,
 )
 from dimcli.data.corpora.tables import read_table
+from dimcli.data.store import APPROPRIATE
 from dimcli.data.writer import Dyads, Piece, Skipped, Span, paired
 
 REACT_FPS, MARS_FPS = 25.0, 30.0
 LICENCE = "REACT and MARS: the agreements that their owners have signed with you"
 
 _VIDEOS, _SOUNDS, _MARK = "Video_files", "Audio_files", "facial-attributes"
+_MARS_OTHERS = 9
 _SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 
@@ -49,6 +59,12 @@ class _Pair:
     sounds: Path
     speaker: str
     listener: str
+    others: tuple[tuple[str, str], ...] = ()
+    """Whose reactions are appropriate beside the listener's: clips, and a role of each."""
+
+    def clip(self, split: str) -> str:
+        """The clip's id."""
+        return f"{split}-{_flat(self.listener)}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +108,7 @@ def react(
                 file_name(f"{split}-{pair.listener}"),
                 split,
                 partial(_make, options, split, pair),
-                json.dumps([pair.speaker, pair.listener]),
+                json.dumps([pair.speaker, pair.listener, pair.others]),
             )
             for split, pair in pairs
         ],
@@ -107,15 +123,47 @@ def _react(root: Path, split: str) -> tuple[list[_Pair], list[Skipped]]:
     table, videos = root / f"{split}.csv", root / split / _VIDEOS
     if not table.is_file():
         return [], [Skipped(split, f"there is no {table.name}, which says who answers whom")]
-    pairs, skipped = [], []
-    for number, row in enumerate(read_table(table, ("speaker_path", "listener_path")), start=2):
+    pairs: dict[int, _Pair] = {}
+    skipped = []
+    rows = read_table(table, ("speaker_path", "listener_path"))
+    for number, row in enumerate(rows):
         paths = [_below(row[f"{role}_path"]) for role in ("speaker", "listener")]
         if None in paths:
-            skipped.append(Skipped(f"{table.name}: row {number}", "a path leads out of the folder"))
+            reason = "a path leads out of the folder"
+            skipped.append(Skipped(f"{table.name}: row {number + 2}", reason))
             continue
         speaker, listener = map(str, paths)
-        pairs.append(_Pair(videos, root / split / _SOUNDS, speaker, listener))
-    return pairs, skipped
+        pairs[number] = _Pair(videos, root / split / _SOUNDS, speaker, listener)
+    path = root / f"neighbour_emotion_{split}.npy"
+    if path.is_file():
+        pairs = _with_neighbours(pairs, _neighbours(path, len(rows)), split)
+    return list(pairs.values()), skipped
+
+
+def _neighbours(path: Path, rows: int) -> Bools:
+    """Of each row's pair, which samples' true reactions suit it: bool [rows, rows or twice that].
+    Raises InputError."""
+    matrix = read_array(path, "matrix of appropriate reactions")
+    if matrix.shape not in ((rows, rows), (2 * rows, 2 * rows)) or matrix.dtype.kind not in "biuf":
+        raise InputError(
+            f"{path}: has shape {matrix.shape}; expected ({2 * rows}, {2 * rows}) numbers, for "
+            f"the {rows} pairs of the table and those with roles swapped"
+        )
+    return np.asarray(matrix[:rows] == 1)
+
+
+def _with_neighbours(pairs: dict[int, _Pair], suits: Bools, split: str) -> dict[int, _Pair]:
+    """The pairs with the reactions of others; those of swapped pairs are their speakers'."""
+    rows = len(suits)
+    found = {}
+    for number, pair in pairs.items():
+        others = [
+            (pairs[sample % rows].clip(split), ROLES[1 - sample // rows])
+            for sample in np.flatnonzero(suits[number]).tolist()
+            if sample != number and sample % rows in pairs
+        ]
+        found[number] = replace(pair, others=tuple(others))
+    return found
 
 
 def _below(text: str) -> str | None:
@@ -139,7 +187,19 @@ def _mars(root: Path, split: str) -> tuple[list[_Pair], list[Skipped]]:
             continue
         sounds = root / split / "audio"
         pairs.append(_Pair(videos, sounds, f"speaker/{name}", f"listener/{name}"))
-    return pairs, skipped
+    random = np.random.default_rng(0)
+    drawn = []
+    for pair in pairs:
+        session = PurePosixPath(pair.listener).parent
+        others = [
+            other.clip(split)
+            for other in pairs
+            if other is not pair and PurePosixPath(other.listener).parent == session
+        ]
+        if len(others) > _MARS_OTHERS:
+            others = [others[i] for i in sorted(random.permutation(len(others))[:_MARS_OTHERS])]
+        drawn.append(replace(pair, others=tuple((name, "listener") for name in others)))
+    return drawn, skipped
 
 
 def _stems(folder: Path) -> list[str]:
@@ -155,7 +215,7 @@ def _make(options: _Options, split: str, pair: _Pair) -> Dyads:
     motions = [_motion(options, split, pair.videos, name) for name in (pair.speaker, pair.listener)]
     made = dyads_of([(pair.listener, partial(_piece, options, split, pair, *motions))])
     seen = {role: round(float(m.valid.mean()), 4) for role, m in zip(ROLES, motions, strict=True)}
-    return replace(made, facts={SEEN: json.dumps(seen)})
+    return replace(made, facts={SEEN: json.dumps(seen), APPROPRIATE: json.dumps(pair.others)})
 
 
 def _motion(options: _Options, split: str, videos: Path, name: str) -> Motion:
@@ -171,7 +231,7 @@ def _piece(options: _Options, split: str, pair: _Pair, speaker: Motion, listener
     known = sound_file(pair.sounds, pair.listener) is not None
     audio, talks = options.sound.of_pair(own, other if known else None, options.fps, frames)
     people = [_flat(PurePosixPath(name).parent) for name in (pair.speaker, pair.listener)]
-    span = Span(f"{split}-{_flat(pair.listener)}", 0, frames, *people)
+    span = Span(pair.clip(split), 0, frames, *people)
     return Piece(span, speaks.values, listens.values, audio, talks)
 
 

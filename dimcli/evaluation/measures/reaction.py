@@ -114,7 +114,9 @@ def squared_apart(sequences: Sequence[Array]) -> float:
 
 
 class Reaction(Family):
-    """The REACT family; the set of appropriate reactions is the true one alone."""
+    """The REACT family; the set of appropriate reactions is the true one, and those that the data
+    set names beside it. One of another length is cut, or cuts, to the shorter for FRCorr; the
+    challenges of 2025 and 2026 have a learnt step in its place."""
 
     title = "reaction"
     columns = ("fr_corr", "fr_dist", "fr_div", "fr_var", "fr_dvs", "fr_syn")
@@ -123,33 +125,45 @@ class Reaction(Family):
         "Rewards falsely: noise has the largest FRDiv, FRVar and FRDvs; mimicry has FRSyn 0, which "
         "the truth has not; FRDist rewards standing still near the mean."
     )
-    notes = (
-        "FRCorr and FRDist are sums over the samples of a clip, as published: compare equal "
-        "numbers of samples. The set of appropriate reactions is the true one alone.",
-    )
 
     def __init__(self, store: ClipStore, records: Sequence[ClipRecord]) -> None:
-        del store, records
+        self._store = store
+        self._sets = {record.id: store.appropriate(record) for record in records}
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What the sums and the sets are."""
-        return self.notes
+        sizes = [1 + len(others) for others in self._sets.values()]
+        if max(sizes) == 1:
+            sets = "The set of appropriate reactions is the true one alone."
+        else:
+            sets = (
+                f"The set of appropriate reactions is as the data set has it: {min(sizes)} to "
+                f"{max(sizes)}, the true one among them."
+            )
+        return (
+            "FRCorr and FRDist are sums over the samples of a clip, as published: compare equal "
+            f"numbers of samples. {sets}",
+        )
 
     def measure(self, clip: Clip) -> Callable[[Motion], Any]:
         """Figures of one prediction, and itself."""
-        speaker, truth = clip.speaker.values, clip.listener.values
+        speaker = clip.speaker.values
+        others = [self._store.motion_values(*one) for one in self._sets[clip.record.id]]
+        suitable = [clip.listener.values, *others]
 
         def share(motion: Motion) -> tuple[Shares, Floats]:
             found: Shares = {}
             for part, c in PARTS.items():
-                p, t = motion.values[:, c], truth[:, c]
+                p, reactions = motion.values[:, c], [one[:, c] for one in suitable]
                 whole = [(slice(None), 1 / p.shape[1])]
-                fits = len(p) <= LONGEST_WARP
+                fits = max(len(p), *map(len, reactions)) <= LONGEST_WARP
                 lag = tlcc(speaker[:, c], p, motion.fps)
-                found[part, "fr_corr"] = ccc(t, p)
+                found[part, "fr_corr"] = max(ccc(one[: len(p)], p[: len(one)]) for one in reactions)
                 found[part, "fr_dist"] = (
-                    warped(p, t, whole) if fits else f"the clip has over {LONGEST_WARP} frames"
+                    fr_dist([p], reactions, whole)
+                    if fits
+                    else f"the clip has over {LONGEST_WARP} frames"
                 )
                 found[part, "fr_var"] = fr_var(p)
                 found[part, "fr_syn"] = lag if isinstance(lag, str) else float(abs(lag.offset))

@@ -41,6 +41,24 @@ def test_pairs_of_the_table_come_with_their_split_motion_and_sound(tmp_path: Pat
         assert voice is not None and voice.any() == (index == 1)
 
 
+def test_the_matrix_says_whose_reactions_suit_a_speaker_too(tmp_path: Path) -> None:
+    source, motion = tmp_path / "src", tmp_path / "motion"
+    corpora.react(source, motion, CLIPS)
+    suits = np.eye(6, dtype=np.int64)  # the three pairs, then with roles swapped
+    suits[0, [2, 3, 4]] = 1
+    np.save(source / "neighbour_emotion_train.npy", suits)
+    prepare(react(source, motion=plan(motion)), tmp_path / "data")
+    store = ClipStore(tmp_path / "data")
+    names = [f"train-{c.replace('/x/', '/novice/').replace('/', '-')}" for c in CLIPS]
+    by_id = {record.id: record for record in store.records}
+    found = [(record.id, role) for record, role in store.appropriate(by_id[names[0]])]
+    assert found == [(names[2], "listener"), (names[0], "speaker"), (names[1], "speaker")]
+    assert store.appropriate(by_id[names[1]]) == []
+    np.save(source / "neighbour_emotion_train.npy", suits[:5])
+    with pytest.raises(InputError, match=r"has shape \(5, 6\); expected \(6, 6\) numbers"):
+        react(source, motion=plan(motion))
+
+
 def test_planted_faults_are_named_and_the_others_go_on(tmp_path: Path) -> None:
     source, motion = tmp_path / "src", tmp_path / "motion"
     corpora.react(source, motion, CLIPS)
@@ -75,9 +93,35 @@ def test_of_mars_the_partner_has_the_same_name_in_the_other_role(tmp_path: Path)
     prepared = prepare(react(source, motion=plan(motion)), tmp_path / "data")
     assert prepared.clips == {"train": 1, "val": 0, "test": 1}
     assert [skip.reason for skip in prepared.skipped] == ["its speaker has no video"]
-    (record,) = ClipStore(tmp_path / "data").clips("train")
+    store = ClipStore(tmp_path / "data")
+    (record,) = store.clips("train")
+    assert store.appropriate(record) == []
     assert (record.speaker, record.listener) == ("speaker-session0", "listener-session0")
     assert ClipStore(tmp_path / "data").info.fps == 30
+
+
+def test_of_mars_all_listeners_of_a_session_are_appropriate_and_nine_are_drawn(
+    tmp_path: Path,
+) -> None:
+    source, motion = tmp_path / "src", tmp_path / "motion"
+    motion.mkdir()
+    (source / "val" / "facial-attributes").mkdir(parents=True)
+    for index in range(15):
+        session = f"session{index // 12}"
+        for seed, role in enumerate(("speaker", "listener")):
+            video = source / "val" / "video" / role / session / f"Camera-{index}.mp4"
+            video.parent.mkdir(parents=True, exist_ok=True)
+            video.touch()
+            values = corpora.moving(30, 30.0, 2 * index + seed)
+            Motion(values, fps=30.0, space="flame").save(
+                motion / f"val-{role}-{session}-Camera-{index}.npz"
+            )
+    prepare(react(source, motion=plan(motion)), tmp_path / "data")
+    store = ClipStore(tmp_path / "data")
+    for record in store.clips("val"):
+        others = [other for other, role in store.appropriate(record) if role == "listener"]
+        assert len(others) == (9 if record.listener.endswith("session0") else 2)
+        assert record not in others and {o.listener for o in others} == {record.listener}
 
 
 def test_what_is_neither_is_told(tmp_path: Path) -> None:

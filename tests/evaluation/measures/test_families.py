@@ -10,7 +10,7 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.clip import ClipRecord, Stimulus
-from dimcli.data.store import LISTENER_VOICE, ClipStore
+from dimcli.data.store import APPROPRIATE, LISTENER_VOICE, ClipStore
 from dimcli.data.writer import StoreWriter
 from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.score_table import family_tables
@@ -48,7 +48,13 @@ def some(random: np.random.Generator) -> np.ndarray:
     return values
 
 
-def made(folder: Path, *, clips: int = CLIPS, voice: str | None = None) -> ClipStore:
+def made(
+    folder: Path,
+    *,
+    clips: int = CLIPS,
+    voice: str | None = None,
+    notes: dict[str, dict[str, str]] | None = None,
+) -> ClipStore:
     """Listeners who do now what their speaker's voice did four frames ago, and move besides."""
     random = np.random.default_rng(0)
     writer = StoreWriter(
@@ -65,7 +71,7 @@ def made(folder: Path, *, clips: int = CLIPS, voice: str | None = None) -> ClipS
             speaker=some(random),
             listener=listener,
             audio=sound,
-            notes={} if voice is None else {LISTENER_VOICE: voice},
+            notes=(notes or {}).get(name, {} if voice is None else {LISTENER_VOICE: voice}),
         )
         people = (f"speaker {index}", f"listener {index}")
         records.append(ClipRecord(name, name, 0, FRAMES, "test", *people))
@@ -169,6 +175,37 @@ def test_the_truth_is_its_own_reaction(tmp_path: Path) -> None:
         assert family(found, "listening").figures["known"]["pose"][name].value == pytest.approx(0)
     for name in ("lve_mm", "mhd_mm", "fdd_mm", "pdd", "jdd"):
         assert family(found, "unils").figures["known"]["open head"][name].value == 0.0
+
+
+def test_a_reaction_of_another_that_is_appropriate_counts_as_the_truth_does(tmp_path: Path) -> None:
+    suits = {"made-00": [["made-01", "listener"], ["gone", "listener"]], "made-01": []}
+    notes = {name: {APPROPRIATE: json.dumps(others)} for name, others in suits.items()}
+    store = made(tmp_path / "data", clips=2, notes=notes)
+
+    class Others:
+        def predict(self, stimulus: Stimulus, seed: int) -> Motion:
+            other = next(one for one in store.records if one.id != stimulus.id)
+            return store.load(other).listener
+
+    found = evaluate(store, "test", {"other": Others()}, bootstrap=0, families=("reaction",))
+    scores = family(found, "reaction")
+    pose = scores.figures["other"]["pose"]
+    assert 0.45 < pose["fr_corr"].value < 0.75  # 1 where it suits, about 0 where it does not
+    alone = made(tmp_path / "alone", clips=2)
+    strict = evaluate(alone, "test", {"other": Others()}, bootstrap=0, families=("reaction",))
+    far = family(strict, "reaction").figures["other"]["pose"]
+    assert pose["fr_dist"].value == pytest.approx(far["fr_dist"].value / 2, rel=0.2)
+    assert any("1 to 2, the true one among them" in note for note in scores.notes)
+
+
+@pytest.mark.parametrize("text", ["{}", "[[1]]", '[["a", "nobody"]]', "x"])
+def test_a_damaged_set_of_reactions_is_told(tmp_path: Path, text: str) -> None:
+    store = made(tmp_path / "data", clips=1, notes={"made-00": {APPROPRIATE: text}})
+    if text == "{}":
+        assert store.appropriate(store.records[0]) == []
+        return
+    with pytest.raises(InputError, match="appropriate is not"):
+        store.appropriate(store.records[0])
 
 
 def test_intervals_of_a_family_cover_trainings_too(tmp_path: Path) -> None:
