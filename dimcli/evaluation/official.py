@@ -161,7 +161,8 @@ def _spread_starts(frames: Array, k: int, random: np.random.RandomState) -> Arra
 
 
 def _means(frames: Array, labels: NDArray[np.intp], centres: Array) -> Array:
-    """Each cluster's mean; an empty one starts again from the frame that fits its own worst."""
+    """Each cluster's mean; an empty one starts again from the frame that fits its own worst. One
+    that loses its last frame so is at zero, as there."""
     k = len(centres)
     counts = np.bincount(labels, minlength=k).astype(frames.dtype)
     members = np.zeros((k, len(frames)), frames.dtype)
@@ -175,7 +176,7 @@ def _means(frames: Array, labels: NDArray[np.intp], centres: Array) -> Array:
             sums[labels[frame]] -= frames[frame]
             counts[labels[frame]] -= 1
             sums[cluster], counts[cluster] = frames[frame], 1
-    return sums / counts[:, None]
+    return sums / np.where(counts > 0, counts, 1)[:, None]
 
 
 def _squared_distances(centres: Array, frames: Array) -> Array:

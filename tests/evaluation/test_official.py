@@ -161,6 +161,18 @@ def test_fitted_centres_are_the_means_of_their_frames() -> None:
         assert np.abs(members.mean(axis=0) - centres[cluster]).max() < 0.1 * frames.std()
 
 
+@pytest.mark.filterwarnings("error")
+def test_faces_that_hold_fewer_postures_than_clusters_have_finite_centres() -> None:
+    for seed in range(60):
+        random = np.random.default_rng(seed)
+        postures = random.standard_normal((random.integers(1, 5), random.integers(1, 4)))
+        frames = postures[random.integers(0, len(postures), random.integers(8, 40))]
+        centres = fit_centres(frames, 6)
+        assert np.isfinite(centres).all()
+        distances = np.linalg.norm(frames - centres[nearest(frames, centres)], axis=1)
+        assert distances.max() < 1e-6
+
+
 def test_too_few_frames_for_the_clusters_are_an_error_that_says_how_many() -> None:
     with pytest.raises(InputError, match="at least 20"):
         fit_centres(np.zeros((19, 6)), 20)

@@ -320,21 +320,21 @@ class Reference:
             shifts.append(
                 [int(random.integers(LONGEST, len(each.motion) - LONGEST)) for _, each in rows]
             )
+        width = targets[0].shape[1]
         both, motion = [], []
         for shift in shifts:
             said = [
-                {
-                    kind: operator.predict(each, kind, off)
-                    for kind, operator in self._operators[each.listener.fold].items()
-                }
+                np.hstack(
+                    [
+                        self._operators[each.listener.fold][kind].predict(each, kind, off)
+                        for kind in ("audio", "motion")
+                    ]
+                )
                 for (_, each), off in zip(rows, shift, strict=True)
             ]
-            both.append(
-                factor.energies(
-                    blocks, targets, [np.hstack([s["audio"], s["motion"]]) for s in said]
-                )
-            )
-            motion.append(factor.energies(blocks, targets, [s["motion"] for s in said]))
+            whole, moved = factor.energies(blocks, targets, said, slice(width, None))
+            both.append(whole)
+            motion.append(moved)
         return Energies(
             tuple(name for name, _ in rows),
             both[0],
@@ -349,14 +349,20 @@ class _Factor:
     """Ridge on the own past and on what the speaker says, solved with the own past kept."""
 
     def __init__(self, gram: Array, cross: Array) -> None:
-        from scipy.linalg import cho_factor
+        from scipy.linalg import cho_factor, cho_solve
 
         self._gram, self._cross = cho_factor(gram), cross
+        self._alone = cho_solve(self._gram, cross)
 
     def energies(
-        self, blocks: Sequence[Array], targets: Sequence[Array], said: Sequence[Array]
-    ) -> Array:
-        """Squared errors by listener, [C]; ``said`` [R, S] by listener is standardised here."""
+        self,
+        blocks: Sequence[Array],
+        targets: Sequence[Array],
+        said: Sequence[Array],
+        part: slice,
+    ) -> tuple[Array, Array]:
+        """Squared errors by listener, [C] each: with all columns of what is ``said`` [R, S] by
+        listener, which is standardised here, and with those of ``part`` alone."""
         from scipy.linalg import cho_solve
 
         scores = np.concatenate(said)
@@ -365,14 +371,24 @@ class _Factor:
         scaled = [(each - mean) / std for each in said]
         mixed = sum(block.T @ one for block, one in zip(blocks, scaled, strict=True))
         gram: Any = sum(one.T @ one for one in scaled)
-        gram = gram + _SPEAKER_RIDGE * np.diag(gram).mean() * np.eye(len(gram))
-        cross = sum(one.T @ target for one, target in zip(scaled, targets, strict=True))
+        cross: Any = sum(one.T @ target for one, target in zip(scaled, targets, strict=True))
         through = cho_solve(self._gram, mixed)
-        weights = np.linalg.solve(gram - mixed.T @ through, cross - through.T @ self._cross)
-        own = cho_solve(self._gram, self._cross - mixed @ weights)
-        return np.array(
+        gram_left, cross_left = gram - mixed.T @ through, cross - through.T @ self._cross
+        own, weights = [], []
+        for columns in (slice(None), part):
+            ridge = _SPEAKER_RIDGE * np.diag(gram)[columns].mean()
+            left = gram_left[columns, columns]
+            solved = np.zeros_like(cross)
+            solved[columns] = np.linalg.solve(left + ridge * np.eye(len(left)), cross_left[columns])
+            weights.append(solved)
+            own.append(self._alone - through @ solved)
+        both_own, both_weights = np.hstack(own), np.hstack(weights)
+        errors = np.array(
             [
-                ((target - block @ own - one @ weights) ** 2).sum()
+                ((np.hstack([target, target]) - block @ both_own - one @ both_weights) ** 2)
+                .reshape(len(target), 2, -1)
+                .sum(axis=(0, 2))
                 for block, target, one in zip(blocks, targets, scaled, strict=True)
             ]
         )
+        return errors[:, 0], errors[:, 1]
