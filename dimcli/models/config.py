@@ -126,6 +126,11 @@ class GenerationConfig(Section, section="generation"):
     """Mask-predict passes a window; 1 is the paper's."""
     temperature: Annotated[float, Range(0, 100)] = 1.0
     """Sampling temperature; 0 takes the likeliest code."""
+    nod_temperature: Annotated[float, Range(0.01, 100)] = 1.0
+    """Factor on the temperature for the codes of nods (pitch), where motion has parts: below 1 nods
+    come where they are likely, and fewer elsewhere."""
+    turn_temperature: Annotated[float, Range(0.01, 100)] = 1.0
+    """The same for those of turns and tilts (yaw and roll)."""
     attitude_guidance: Annotated[float, Range(0, 100)] = 1.0
     """How much the listener's attitude counts beside what it counted in training (1):
     classifier-free guidance, for models trained with ``dim.attitude_dropout``."""

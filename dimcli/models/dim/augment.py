@@ -60,8 +60,8 @@ def warped_bands(audio: Tensor, most: float, generator: torch.Generator) -> Tens
 
 
 def hidden_steps(present: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Steps at which the speaker's face is not seen, bool [B, N] like ``present``: all of a random
-    ``share`` of the samples, and of as many others those between two random steps."""
+    """Steps that are hidden, bool [B, N] like ``present``: all of a random ``share`` of the
+    samples, and of as many others those between two random steps."""
     size, steps = present.shape
     drawn = distributed.uniform(size, 1, generator=generator)
     begin, end = (

@@ -214,6 +214,11 @@ class DIMConfig(
     face_dropout: Annotated[float, Range(0, 0.5)] = 0.0
     """Share of fine-tuning samples without the speaker's face, and again of those with a stretch
     without it: such a model listens to a voice alone, and to a camera that comes and goes."""
+    history_dropout: Annotated[float, Range(0, 0.5)] = 0.0
+    """Share of fine-tuning samples whose autoregressive decoder is shown none of the codes before a
+    step, and again of those in which a stretch of them is hidden. What comes next is told so well
+    by what was before that the speaker would hardly be listened to; a stream, which has only its
+    own codes before it, then wanders off."""
     band_warp: Annotated[float, Range(0, 0.5)] = 0.0
     """Training only, for ``mel`` features: bands are read up to so much higher or lower (0.1: 10 %
     in mel), as throats longer and shorter would shift them."""

@@ -44,6 +44,8 @@ class Dyad:
     (:func:`dimcli.models.dim.traits.told`); None: unknown. The rest:
 
     ``unseen`` bool [B, N]: the steps at which nothing is seen of the speaker's face; None: nowhere.
+    ``forgotten`` bool [B, N], in training: the steps whose codes an autoregressive decoder is not
+    shown afterwards; None: nowhere.
 
     ``motion`` by role, [B, T, 56], what the role encoders read; ``audio`` [B, T, A], the speaker's;
     ``mask`` bool [B, T], false at padding; ``attitude`` long [B], index into ``ATTITUDES``;
@@ -60,6 +62,7 @@ class Dyad:
     style: Tensor | None = None
     traits: Tensor | None = None
     unseen: Tensor | None = None
+    forgotten: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -357,6 +360,8 @@ class DIM(nn.Module):
         features = self.decoder_inputs(role, joint, dyad, visible)
         if self.start is not None:
             after = self.after(role, dyad.codes[role][:, :-1])
+            if dyad.forgotten is not None:
+                after = after.masked_fill(dyad.forgotten[:, :-1, None], 0.0)
             features = features + torch.cat([self.start.expand(len(after), 1, -1), after], dim=1)
         features = self.decoder(features, self.step_mask(dyad.mask))
         return features if steps is None else features[:, steps]

@@ -14,7 +14,12 @@ from dimcli.audio import MEL
 from dimcli.core import distributed
 from dimcli.data.clip import ROLES
 from dimcli.data.windows import Batch
-from dimcli.models.dim.augment import augmented, hidden_steps, warped_bands, with_unknown
+from dimcli.models.dim.augment import (
+    augmented,
+    hidden_steps,
+    warped_bands,
+    with_unknown,
+)
 from dimcli.models.dim.dim import DIM, OTHER, DIMOutput, Dyad
 from dimcli.models.dim.losses import (
     code_loss,
@@ -259,6 +264,9 @@ def finetune_objective(
     if augment and model.config.dim.face_dropout:
         unseen = hidden_steps(present, model.config.dim.face_dropout, generator)
         dyad = replace(dyad, unseen=unseen)
+    if augment and model.previous is not None and model.config.dim.history_dropout:
+        forgotten = hidden_steps(present, model.config.dim.history_dropout, generator)
+        dyad = replace(dyad, forgotten=forgotten)
     share = torch.ones(len(present))
     if model.config.dim.listener_visible == "uniform":
         share = (distributed.uniform(len(present), generator=generator) * 4 / 3).clamp(max=1)

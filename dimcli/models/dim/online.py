@@ -41,7 +41,7 @@ from dimcli.models.dim.generate import (
     style_index,
     window_inputs,
 )
-from dimcli.models.dim.sampling import CodePredictor, draw
+from dimcli.models.dim.sampling import CodePredictor, draw_step
 from dimcli.models.dim.stillness import Hold
 from dimcli.models.windows import check_stimulus, clip_to_range, one_thread
 
@@ -191,7 +191,7 @@ class Stream:
             logits = expected[0][known - len(steps) :]
             # the steps ahead are only guessed at: the likeliest codes, to be drawn when they come
             codes[known:] = logits.argmax(dim=-1)
-            codes[known] = draw(logits[:1].cpu(), self._temperature, generator)[0]
+            codes[known] = draw_step(model, role, logits[:1], self._temperature, generator)[0]
             decoded = decode(model, role, dyad, codes, expected)
         frames = decoded[: (known + 1) * stride].cpu().numpy()
         fresh = joined(frames, state.last, stride, JOIN_FRAMES[role])

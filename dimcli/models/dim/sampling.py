@@ -42,6 +42,17 @@ def draw(
     return flat.view(logits.shape[:-1])
 
 
+def draw_step(
+    model: DIM, role: str, logits: Tensor, temperature: float, generator: torch.Generator
+) -> Tensor:
+    """Codes [..., P] of ``role`` drawn from ``logits`` [..., P, K] at ``temperature``, those of
+    nods and turns at theirs (``generation.nod_temperature``, ``turn_temperature``)."""
+    settings = model.config.generation
+    factors = {"nod": settings.nod_temperature, "turn": settings.turn_temperature}
+    by_part = torch.tensor([factors.get(name, 1.0) for name in model.vqvae(role).columns])
+    return draw(logits.cpu() / by_part[:, None], temperature, generator)
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How a clip is sampled: ``temperature``, passes (``steps``) a window, and the steps of codes
@@ -111,7 +122,8 @@ def sample_codes(
         visible[:prefix] = True
     for chosen in fill_order(size - prefix, steps, generator):
         places = (chosen + prefix).to(codes.device)
-        drawn = draw(predictor.logits(codes, visible, places).cpu(), temperature, generator)
+        logits = predictor.logits(codes, visible, places)
+        drawn = draw_step(model, role, logits, temperature, generator)
         codes[places] = drawn.to(codes.device)
         visible[places] = True
     return codes
@@ -132,7 +144,7 @@ def _one_by_one(
     codes = dyad.codes[role][0].clone()
     codes[: len(known)] = before = known.to(codes.device)
     for index in range(len(known), len(codes)):
-        drawn = draw(successive.logits(before).cpu(), temperature, generator)
+        drawn = draw_step(model, role, successive.logits(before), temperature, generator)
         codes[index] = drawn.to(codes.device)
         before = codes[index : index + 1]
     return codes

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -160,6 +162,39 @@ def test_an_autoregressive_decoder_sees_only_earlier_codes() -> None:
     after = model(dyad, visible).logits["listener"]
     assert torch.equal(before[:, :5], after[:, :5])
     assert not torch.equal(before[:, 5:], after[:, 5:])
+
+
+def test_codes_that_are_forgotten_reach_no_later_step() -> None:
+    model = make(**{"dim.decoder": "autoregressive"})
+    dyad = standardised(model, random_batch())
+    visible = seen(dyad, model, speaker=1.0, listener=0.0)
+    forgotten = torch.zeros_like(visible["listener"])
+    forgotten[:, 4] = True
+    hidden = replace(dyad, forgotten=forgotten)
+    before, shown = (model(one, visible).logits["listener"] for one in (hidden, dyad))
+    dyad.codes["listener"][:, 4] = (dyad.codes["listener"][:, 4] + 1) % 16
+    assert torch.equal(before, model(hidden, visible).logits["listener"])
+    assert not torch.equal(before[:, 5:], shown[:, 5:])
+
+
+def test_some_fine_tuning_samples_go_without_the_codes_before(generator: torch.Generator) -> None:
+    settings = {"dim.outputs": "listener", "dim.listener_visible": "none"}
+    settings |= {"dim.decoder": "autoregressive"}
+    model = make(**settings, **{"dim.history_dropout": 0.4})
+    batch, read = random_batch(size=64), []
+
+    def keep(_: object, __: object, output: torch.Tensor) -> None:
+        output.retain_grad()
+        read.append(output)
+
+    assert model.previous is not None
+    model.previous.register_forward_hook(keep)
+    for augment in (True, False):
+        loss, _ = finetune_objective(model, batch, "listener", generator, augment=augment)
+        loss.backward()
+    shown = [(output.grad.abs().sum(dim=(1, 2)) > 0).float().mean() for output in read]
+    assert 0.4 < shown[0] < 0.8
+    assert shown[1] == 1.0
 
 
 def test_a_causal_model_does_not_see_the_future() -> None:

@@ -12,7 +12,14 @@ from dimcli.models.checkpoint import load_run
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.generate import window_inputs
-from dimcli.models.dim.sampling import UNKNOWN, CodePredictor, draw, fill_order, sample_codes
+from dimcli.models.dim.sampling import (
+    UNKNOWN,
+    CodePredictor,
+    draw,
+    draw_step,
+    fill_order,
+    sample_codes,
+)
 from tests.answers import generate_listener
 from tests.stores import AUDIO_DIM, smooth
 
@@ -147,6 +154,21 @@ def test_guidance_makes_the_attitude_count_for_more() -> None:
 def test_guidance_needs_a_model_that_is_told_attitudes() -> None:
     with pytest.raises(InputError, match=r"attitude_guidance is 2, .* dim\.attitudes"):
         make(**{"generation.attitude_guidance": 2.0, "dim.attitudes": False})
+
+
+def test_nods_and_turns_are_drawn_at_temperatures_of_their_own() -> None:
+    """Entropy of many draws of one step: only the part whose factor is low has little."""
+    logits = torch.randn(1, 6, 16, generator=torch.Generator().manual_seed(3)).expand(2000, 6, 16)
+    variety = {}
+    for name in ("nod", "turn"):
+        model = make(**{"vq.parts": "face", f"generation.{name}_temperature": 0.05})
+        generator = torch.Generator().manual_seed(0)
+        codes = draw_step(model, "listener", logits, 0.9, generator)
+        variety[name] = [len(codes[:, part].unique()) for part in range(6)]
+    assert variety["nod"][0] <= 2
+    assert min(variety["nod"][1:]) > 8
+    assert variety["turn"][1] <= 2
+    assert variety["turn"][0] > 8
 
 
 @pytest.mark.parametrize("kernel", [0, 5])
