@@ -131,6 +131,10 @@ class GenerationConfig(Section, section="generation"):
     come where they are likely, and fewer elsewhere."""
     turn_temperature: Annotated[float, Range(0.01, 100)] = 1.0
     """The same for those of turns and tilts (yaw and roll)."""
+    history_weight: Annotated[float, Range(0, 1)] = 1.0
+    """How much the codes before a step count for an autoregressive decoder. Below 1 its logits are
+    mixed with those it has without them, which know the speaker alone and cannot wander off; for
+    models trained with ``dim.history_dropout``."""
     attitude_guidance: Annotated[float, Range(0, 100)] = 1.0
     """How much the listener's attitude counts beside what it counted in training (1):
     classifier-free guidance, for models trained with ``dim.attitude_dropout``."""

@@ -315,7 +315,7 @@ _SMALL_DIM = DIMConfig(
 _LIVE_VQ = replace(_SMALL_VQ, causal=True)
 _LIVE_DIM = replace(
     _SMALL_DIM, causal=True, decoder="autoregressive", visible_targets=False,
-    listener_visible="none", face_dropout=0.3,
+    listener_visible="none", face_dropout=0.3, history_dropout=0.3,
 )  # fmt: skip
 _TINY_VQ = replace(
     _SMALL_VQ, width=16, layers=1, heads=2, feedforward=32, codebook_size=16, code_dim=4,
@@ -354,6 +354,10 @@ _SMALL_STAGES = {
         ramp_steps=100, validate_every=250,
     ),
 }  # fmt: skip
+_LIVE_STAGES = {
+    **_SMALL_STAGES,
+    "finetune": replace(_SMALL_STAGES["finetune"], steps=9000),
+}
 _TABLE_STAGES = {
     "train-vq": replace(
         _SMALL_STAGES["train-vq"], steps=500, window_s=2.56, learning_rate=3e-3, ramp_steps=50,
@@ -422,7 +426,7 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
     "live": (
         _LIVE_VQ,
         _LIVE_DIM,
-        _SMALL_STAGES,
+        _LIVE_STAGES,
         GenerationConfig(
             temperature=0.9, hold_degrees=0.8, hold_expression=0.03, smile_lift=0.15
         ),

@@ -150,28 +150,67 @@ def _one_by_one(
     return codes
 
 
-class Successive:
-    """What an autoregressive model expects of one role in a window, step after step.
+@dataclass(frozen=True)
+class View:
+    """One of the answers of the decoder that are mixed into a step's logits: its ``weight``, and
+    whether the ``attitude`` and the ``history``, the codes before a step, were told."""
 
-    Guidance is as for :class:`CodePredictor`.
+    weight: float
+    attitude: bool = True
+    history: bool = True
+
+    def of(self, dyad: Dyad, role: str) -> Dyad:
+        """``dyad`` with what this view knows of it."""
+        if not self.attitude:
+            dyad = replace(dyad, attitude=torch.full_like(dyad.attitude, UNKNOWN))
+        if not self.history:
+            nothing = torch.ones_like(dyad.codes[role][..., 0], dtype=torch.bool)
+            dyad = replace(dyad, forgotten=nothing)
+        return dyad
+
+
+def views(model: DIM, dyad: Dyad) -> list[View]:
+    """What is mixed, for ``dyad``; the weights add up to 1.
+
+    With guidance g, a logit l becomes u + g (l - u), where u is the logit of an unknown attitude:
+    classifier-free guidance (arXiv 2207.12598), for models trained with ``attitude_dropout``. With
+    ``generation.history_weight`` w, it becomes h + w (l - h), where h is that without the history.
     """
+    settings = model.config.generation
+    guidance, weight = settings.attitude_guidance, settings.history_weight
+    mixed = [View(1.0)]
+    if guidance != 1 and bool((dyad.attitude != UNKNOWN).any()):
+        mixed = [View(guidance), View(1 - guidance, attitude=False)]
+    if model.previous is not None and weight < 1:
+        parts = ((weight, True), (1 - weight, False))
+        mixed = [
+            View(one.weight * share, one.attitude, history)
+            for one in mixed
+            for share, history in parts
+        ]
+    return mixed
+
+
+class Successive:
+    """What an autoregressive model expects of one role in a window, step after step: the mixture of
+    :func:`views`, each a row."""
 
     def __init__(self, model: DIM, dyad: Dyad, role: str = "listener") -> None:
         self.model, self.role = model, role
-        settings = CodePredictor(model, dyad, role)
-        self.guidance = settings.guidance
-        nothing = torch.zeros_like(settings.seen)
+        predictor = CodePredictor(model, dyad, role)
+        nothing = torch.zeros_like(predictor.seen)
         own = model.encode_role(role, dyad, nothing)
-        other = settings.other
+        other = predictor.other
         joint = model.join(
-            {other: settings.partner, role: own}, {other: settings.seen, role: nothing}
+            {other: predictor.partner, role: own}, {other: predictor.seen, role: nothing}
         )
-        told = [dyad]
-        if settings.guided:
-            told.append(replace(dyad, attitude=torch.full_like(dyad.attitude, UNKNOWN)))
-        # a row for each
-        rows = [model.decoder_inputs(role, joint, each, nothing) for each in told]
+        rows = [
+            model.decoder_inputs(role, joint, view.of(dyad, role), nothing)
+            for view in predictor.views
+        ]
         self.inputs = torch.cat(rows)
+        by_row = [(view.weight, float(view.history)) for view in predictor.views]
+        self.weights, self.history = self.inputs.new_tensor(by_row).T[..., None, None]
         self.memory = model.decoder.memory(self.inputs, self.inputs.shape[1])
         self.at = 0
 
@@ -179,32 +218,28 @@ class Successive:
         """Logits [P, K] of the next step, given the codes ``before`` it that were not given yet,
         long [M, P]: of any number of steps in the first call, then of one."""
         model = self.model
-        shown = model.after(self.role, before[None])
+        shown = model.after(self.role, before[None]) * self.history
         if self.at == 0 and model.start is not None:
-            shown = torch.cat([model.start.expand(1, 1, -1), shown], dim=1)
+            shown = torch.cat([model.start.expand(len(shown), 1, -1), shown], dim=1)
         end = self.at + shown.shape[1]
         features = self.inputs[:, self.at : end] + shown
         features = model.decoder.step(features, self.memory, self.at)[:, -1:]
         self.at = end
-        known, *unknown = model.scores(self.role, features).float()[:, 0]
-        return unknown[0] + self.guidance * (known - unknown[0]) if unknown else known
+        return (self.weights * model.scores(self.role, features).float()[:, 0]).sum(dim=0)
 
 
 class CodePredictor:
-    """What a model expects of one role in a window, given which of its codes are known so far.
+    """What a model expects of one role in a window, given which of its codes are known so far: the
+    mixture of :func:`views`.
 
     A listener's speaker is seen; nothing of a speaker's listener is.
-
-    With guidance g, a logit l becomes u + g (l - u), where u is the logit of an unknown attitude:
-    classifier-free guidance (arXiv 2207.12598), for models trained with ``attitude_dropout``.
     """
 
     def __init__(self, model: DIM, dyad: Dyad, role: str = "listener") -> None:
         self.model = model
         self.dyad = dyad
         self.role, self.other = role, OTHER[role]
-        self.guidance = model.config.generation.attitude_guidance
-        self.guided = self.guidance != 1 and bool((dyad.attitude != UNKNOWN).any())
+        self.views = views(model, dyad)
         self.seen = model.partner_seen(role, dyad)
         self.partner = model.encode_role(self.other, dyad, self.seen)
 
@@ -229,13 +264,16 @@ class CodePredictor:
         )
         own = model.encode_role(role, current, visible)
         joint = model.join({other: self.partner, role: own}, {other: self.seen, role: visible})
-        features = model.decoded(role, joint, current, visible, steps)
-        logits = model.scores(role, features).float()[0]
-        residual = model.mouth_residual(features) if role == "speaker" else None
-        if self.guided:  # the attitude is known to the decoder alone
-            blind = replace(current, attitude=torch.full_like(current.attitude, UNKNOWN))
-            unknown = model.decode(role, joint, blind, visible, steps).float()[0]
-            logits = unknown + self.guidance * (logits - unknown)
+        decoded = [
+            model.decoded(role, joint, view.of(current, role), visible, steps)
+            for view in self.views
+        ]
+        mixed = [
+            view.weight * model.scores(role, features).float()[0]
+            for view, features in zip(self.views, decoded, strict=True)
+        ]
+        logits = torch.stack(mixed).sum(dim=0)
+        residual = model.mouth_residual(decoded[0]) if role == "speaker" else None
         return logits, None if residual is None else residual.float()[0]
 
     def _own_motion(self, codes: Tensor, visible: Tensor) -> Tensor:

@@ -172,13 +172,13 @@ def test_nods_and_turns_are_drawn_at_temperatures_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("kernel", [0, 5])
-@pytest.mark.parametrize("guidance", [1.0, 2.0])
+@pytest.mark.parametrize(("guidance", "weight"), [(1.0, 1.0), (2.0, 1.0), (1.0, 0.6), (2.0, 0.6)])
 def test_an_autoregressive_decoder_gives_the_same_codes_without_its_memory(
-    kernel: int, guidance: float
+    kernel: int, guidance: float, weight: float
 ) -> None:
     model = make(**{
         "dim.decoder": "autoregressive", "dim.local_kernel": kernel, "dim.decoder_layers": 2,
-        "generation.attitude_guidance": guidance,
+        "generation.attitude_guidance": guidance, "generation.history_weight": weight,
     })  # fmt: skip
     with torch.no_grad():
         model.heads["listener"].weight.mul_(5)
@@ -199,10 +199,14 @@ def test_an_autoregressive_decoder_gives_the_same_codes_without_its_memory(
     with torch.inference_mode():
         for index in range(3, 16):
             dyad.codes["listener"][0] = codes
-            logits = model(dyad, shown).logits["listener"]
-            blind = replace(dyad, attitude=torch.tensor([UNKNOWN]))
-            unknown = model(blind, shown).logits["listener"]
-            logits = unknown + guidance * (logits - unknown)
+            told = []
+            for attitude in (dyad.attitude, torch.tensor([UNKNOWN])):
+                view = replace(dyad, attitude=attitude)
+                full = model(view, shown).logits["listener"]
+                alone = replace(view, forgotten=torch.ones_like(present))
+                without = model(alone, shown).logits["listener"]
+                told.append(without + weight * (full - without))
+            logits = told[1] + guidance * (told[0] - told[1])
             codes[index] = draw(logits[0, index], 0.9, generator)
     assert torch.equal(found, codes)
     assert len(found.unique(dim=0)) > 4
