@@ -419,8 +419,8 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SMALL_DIM,
         _SMALL_STAGES,
         GenerationConfig(
-            steps=6, temperature=0.9, overlap_s=1.28, hold_degrees=0.8, hold_expression=0.03,
-            smile_lift=0.15,
+            steps=6, temperature=0.9, nod_temperature=0.85, turn_temperature=1.3, overlap_s=1.28,
+            hold_degrees=0.8, hold_expression=0.03, smile_lift=0.15,
         ),
     ),
     "live": (
