@@ -176,7 +176,7 @@ def collector():
 def test_a_session_in_the_browser_by_keys_and_by_touch(
     study: Path, collector, tmp_path: Path, capsys
 ):
-    """Desktop: keys, a reload in the middle, results posted. Phone: clicks, results saved."""
+    """Desktop: keys, results posted. Phone: touches, results saved. On both a reload in between."""
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -252,6 +252,9 @@ def test_a_session_in_the_browser_by_keys_and_by_touch(
         click("[name=agreed]")
         click("#consent .go")
         click("#instructions .go")
+        browser.find_elements("css selector", ".scale label")[1].click()
+        browser.refresh()  # what was touched is still there
+        assert run("return document.querySelectorAll(':checked').length") == 1
         while run("return document.getElementById('end').hidden"):
             assert fits(390)
             watch()
