@@ -124,7 +124,8 @@ def with_options(
     command: Callable[..., Any], shared: type[Shared], run: Callable[[dict[str, Any], Shared], None]
 ) -> Callable[..., None]:
     """``command`` as Typer wants it, with each field of the dataclass ``shared`` as one more option
-    after its own. Called, it is ``run`` with the values of its own options and the shared ones.
+    after its own, those that must be given first. Called, it is ``run`` with the values of its own
+    options and the shared ones.
     """
     own = inspect.signature(command, eval_str=True).parameters
     names = [field.name for field in fields(shared)]  # type: ignore[arg-type]
@@ -140,6 +141,7 @@ def with_options(
         )
         if parameter.annotation is not shared
     ]
+    parameters.sort(key=lambda each: each.default is not each.empty)
     typed.__doc__, typed.__name__ = command.__doc__, command.__name__
     typed.__annotations__ = {each.name: each.annotation for each in parameters}
     typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -8,22 +8,28 @@ from typing import Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import CheckpointOption, ReactingOption, SeedOption
+from dimcli.cli.options import (
+    EngineOption,
+    JsonOption,
+    ReactingOption,
+    SchedulerOption,
+    SeedOption,
+    WorkersOption,
+)
 from dimcli.cli.prepare_options import (
     AudioOption,
+    Corpus,
     DataOutputOption,
-    MotionOption,
+    GivenAudioOption,
     OrderOption,
-    Preparing,
+    PreparingVideos,
     RateOption,
     SideBySide,
+    SplitNamesOption,
     TableOption,
-    TrackerOption,
     Turns,
-    Working,
     new_data,
     preparing,
-    run_prepare,
     split_names,
 )
 
@@ -38,38 +44,30 @@ prepare = typer.Typer(
 @preparing
 def prepare_vico(
     source: Annotated[Path, typer.Argument(help="ViCo's folder.")],
-    output: DataOutputOption,
     kind: Annotated[
         str, typer.Option("--from", help="videos, emoca, processed, or auto: what is there.")
     ] = "auto",
-    tracker: TrackerOption = None,
-    checkpoint: CheckpointOption = None,
-    motion: MotionOption = None,
     audio: AudioOption = "auto",
     fps: RateOption = None,
     order: OrderOption = "pose-exp",
     table: TableOption = None,
-    split: Annotated[
-        list[str] | None,
-        typer.Option(help="What another split of the table counts as, as in ood=test."),
-    ] = None,
+    split: SplitNamesOption = None,
     seed: SeedOption = 0,
     *,
-    how: Preparing,
-) -> None:
+    how: PreparingVideos,
+) -> Corpus:
     """ViCo: videos and sounds, EMOCA's folders, or DIM's processed files, and the metadata.
 
     SRC holds videos/ and audios/ (tracked here, or with --motion DIR and STEM.npz or STEM/ in it),
     or emoca/ and hubert/, or vico_processed_30fps/ (space flame), with RLD_data.csv; or the 2022
     challenge's files with its train.csv, ... Val is taken from train, by video and speaker.
     """
-    from dimcli.data.corpora.sources import MotionPlan
     from dimcli.data.corpora.vico import vico
 
-    corpus = vico(
+    return vico(
         source,
         source=kind,
-        motion=MotionPlan.choose(tracker, checkpoint, motion),
+        motion=how.plan(),
         audio=audio,
         fps=fps,
         order=order,
@@ -77,23 +75,19 @@ def prepare_vico(
         split_names=split_names(split or []),
         seed=seed,
     )
-    run_prepare(corpus, output, how)
 
 
 @prepare.command("lm_listener")
 @preparing
 def prepare_lm_listener(
     source: Annotated[Path, typer.Argument(help="One listener's folder, as dataset/trevor.")],
-    output: DataOutputOption,
     audio: AudioOption = "auto",
     sounds: Annotated[
         Path | None,
         typer.Option(help="Folder of the videos' sounds (<fname>.wav).", show_default=False),
     ] = None,
     fps: RateOption = None,
-    *,
-    how: Preparing,
-) -> None:
+) -> Corpus:
     """LM_Listener: segments_train.pth, segments_val.pth, segments_test.pth, with their splits.
 
     The corpus has no sound: features in it (hubert_feat) are taken, or the sounds in --sounds, or
@@ -102,50 +96,39 @@ def prepare_lm_listener(
     """
     from dimcli.data.corpora.lm_listener import lm_listener
 
-    corpus = lm_listener(source, audio=audio, sounds=sounds, fps=fps)
-    run_prepare(corpus, output, how)
+    return lm_listener(source, audio=audio, sounds=sounds, fps=fps)
 
 
 @prepare.command("l2l")
 @preparing
 def prepare_l2l(
     source: Annotated[Path, typer.Argument(help="One person's folder, as data/trevor.")],
-    output: DataOutputOption,
-    audio: Annotated[str, typer.Option(help="given, none or auto.")] = "auto",
+    audio: GivenAudioOption = "auto",
     side: Annotated[
         int | None,
         typer.Option(min=0, max=1, help="Who listens: 0 left, 1 right. Default: what is there."),
     ] = None,
     fps: RateOption = None,
     seed: SeedOption = 0,
-    *,
-    how: Preparing,
-) -> None:
+) -> Corpus:
     """Learning2Listen: train/ and test/ with p0_list_faces_clean_deca.npy and so on.
 
     Val is taken from train, by video.
     """
     from dimcli.data.corpora.l2l import l2l
 
-    corpus = l2l(source, audio=audio, fps=fps, side=side, seed=seed)
-    run_prepare(corpus, output, how)
+    return l2l(source, audio=audio, fps=fps, side=side, seed=seed)
 
 
 @prepare.command("dualtalk")
 @preparing
 def prepare_dualtalk(
     source: Annotated[Path, typer.Argument(help="Folder with train/, test/, ood/.")],
-    output: DataOutputOption,
     audio: AudioOption = "auto",
-    split: Annotated[
-        list[str] | None,
-        typer.Option(help="What another folder counts as, as in ood=test."),
-    ] = None,
+    split: SplitNamesOption = None,
     fps: RateOption = None,
     seed: SeedOption = 0,
-    *,
-    how: Preparing,
-) -> None:
+) -> Corpus:
     """DualTalk: files NAME_speaker1.npz and NAME_speaker2.npz with their sounds.
 
     Each pair is two conversations, in which one and then the other listens. Val is taken from
@@ -154,76 +137,60 @@ def prepare_dualtalk(
     from dimcli.data.corpora.dualtalk import dualtalk
 
     names = split_names(split or [])
-    corpus = dualtalk(source, audio=audio, fps=fps, split_names=names, seed=seed)
-    run_prepare(corpus, output, how)
+    return dualtalk(source, audio=audio, fps=fps, split_names=names, seed=seed)
 
 
 @prepare.command("si184")
 @preparing
 def prepare_si184(
     source: Annotated[Path, typer.Argument(help="Folder with pairs184.txt and GT/.")],
-    output: DataOutputOption,
-    audio: Annotated[str, typer.Option(help="given, none or auto.")] = "auto",
+    audio: GivenAudioOption = "auto",
     fps: RateOption = None,
-    *,
-    how: Preparing,
-) -> None:
+) -> Corpus:
     """SI-184 (R-DGG): the true listeners of the benchmark, all of them a test split.
 
     Motion is brought to 25 frames a second, the rate of the published figures.
     """
     from dimcli.data.corpora.si184 import si184
 
-    corpus = si184(source, audio=audio, fps=fps)
-    run_prepare(corpus, output, how)
+    return si184(source, audio=audio, fps=fps)
 
 
 @prepare.command("unilstalk")
 @preparing
 def prepare_unilstalk(
     source: Annotated[Path, typer.Argument(help="Folder with data_lmdb and its table of pairs.")],
-    output: DataOutputOption,
     audio: AudioOption = "auto",
     fps: RateOption = None,
-    *,
-    how: Preparing,
-) -> None:
+) -> Corpus:
     """UniLS-Talk: data_lmdb and seamless_interaction_pairs.json; the first of each pair listens."""
     from dimcli.data.corpora.unilstalk import unilstalk
 
-    run_prepare(unilstalk(source, audio=audio, fps=fps), output, how)
+    return unilstalk(source, audio=audio, fps=fps)
 
 
 @prepare.command("react")
 @preparing
 def prepare_react(
     source: Annotated[Path, typer.Argument(help="Folder with train/, val/, test/.")],
-    output: DataOutputOption,
-    tracker: TrackerOption = None,
-    checkpoint: CheckpointOption = None,
-    motion: MotionOption = None,
     audio: AudioOption = "auto",
     fps: RateOption = None,
     *,
-    how: Preparing,
-) -> None:
+    how: PreparingVideos,
+) -> Corpus:
     """REACT 2023/24 (train.csv, train/Video_files) or MARS (train/facial-attributes): videos.
 
     They are tracked here, or --motion DIR has <split>-<path, with - for />.npz.
     """
     from dimcli.data.corpora.react import react
-    from dimcli.data.corpora.sources import MotionPlan
 
-    plan = MotionPlan.choose(tracker, checkpoint, motion)
-    corpus = react(source, motion=plan, audio=audio, fps=fps)
-    run_prepare(corpus, output, how)
+    return react(source, motion=how.plan(), audio=audio, fps=fps)
 
 
 @prepare.command("candor")
 @preparing
 def prepare_candor(
     source: Annotated[Path, typer.Argument(help="Folder of conversations.")],
-    output: DataOutputOption,
     kind: Annotated[
         str, typer.Option("--from", help="videos, emoca (pickles), or auto: what is there.")
     ] = "auto",
@@ -239,9 +206,6 @@ def prepare_candor(
         Path | None,
         typer.Option(help="Folder of <uuid>/processed, where not SRC.", show_default=False),
     ] = None,
-    tracker: TrackerOption = None,
-    checkpoint: CheckpointOption = None,
-    motion: MotionOption = None,
     audio: AudioOption = "auto",
     fps: RateOption = None,
     order: OrderOption = "pose-exp",
@@ -250,8 +214,8 @@ def prepare_candor(
     ] = 0,
     seed: SeedOption = 0,
     *,
-    how: Preparing,
-) -> None:
+    how: PreparingVideos,
+) -> Corpus:
     """CANDOR: conversation folders with transcripts; in each turn one speaks and one listens.
 
     SRC holds <uuid>/transcription and <uuid>/processed (tracked here, 30 frames a second, or with
@@ -260,12 +224,11 @@ def prepare_candor(
     conversations train, 5 % val, 5 % test.
     """
     from dimcli.data.corpora.candor import TurnOptions, candor
-    from dimcli.data.corpora.sources import MotionPlan
 
-    corpus = candor(
+    return candor(
         source,
         source=kind,
-        motion=MotionPlan.choose(tracker, checkpoint, motion),
+        motion=how.plan(),
         media=media,
         audio=audio,
         fps=fps,
@@ -274,21 +237,16 @@ def prepare_candor(
         seed=seed,
         turns=TurnOptions(turns, min_s, max_s, shift_ms),
     )
-    run_prepare(corpus, output, how)
 
 
 @prepare.command("clips")
 @preparing
 def prepare_clips(
     source: Annotated[Path, typer.Argument(help="Folder of videos.")],
-    output: DataOutputOption,
     table: TableOption = None,
     layout: Annotated[
         SideBySide, typer.Option(help="Of side-by-side videos whose row says nothing.")
     ] = "speaker-left",
-    tracker: TrackerOption = None,
-    checkpoint: CheckpointOption = None,
-    motion: MotionOption = None,
     audio: Annotated[str, typer.Option(help="Encoder of the sound (mel, hubert) or none.")] = (
         "auto"
     ),
@@ -298,8 +256,8 @@ def prepare_clips(
     ] = None,
     seed: SeedOption = 0,
     *,
-    how: Preparing,
-) -> None:
+    how: PreparingVideos,
+) -> Corpus:
     """Your own dyad videos: one file side by side, or one for each person.
 
     A table SRC/clips.csv has a row a clip, with the columns video (both persons), or speaker and
@@ -316,15 +274,12 @@ def prepare_clips(
     talk2.mp4,speaker-left,cem,anna
     """
     from dimcli.data.corpora.clips import clips
-    from dimcli.data.corpora.sources import MotionPlan
 
-    plan = MotionPlan.choose(tracker, checkpoint, motion)
-    corpus = clips(source, table=table, layout=layout, motion=plan, audio=audio, fps=fps, seed=seed)
-    run_prepare(corpus, output, how)
+    plan = how.plan()
+    return clips(source, table=table, layout=layout, motion=plan, audio=audio, fps=fps, seed=seed)
 
 
 @prepare.command("synthetic")
-@preparing
 def prepare_synthetic(
     output: DataOutputOption,
     hours: Annotated[
@@ -332,13 +287,16 @@ def prepare_synthetic(
     ] = 1.0,
     reacting: ReactingOption = False,
     seed: SeedOption = 0,
-    *,
-    how: Working,
+    workers: WorkersOption = 1,
+    engine: EngineOption = "local",
+    scheduler: SchedulerOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw dyads whose listener follows a known rule. Run again after a kill, it goes on."""
     from dimcli.data.store import ClipStore
     from dimcli.data.synthetic.rule import ReactionRule
     from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
+    from dimcli.data.workers import Engine
 
     started = time.monotonic()
     with new_data(output), console.progress_display() as progress:
@@ -346,7 +304,7 @@ def prepare_synthetic(
             output,
             hours=hours,
             recipe=Recipe(seed=seed, reaction=ReactionRule() if reacting else None),
-            engine=how.who(),
+            engine=Engine(workers, engine, scheduler),
             progress=lambda done, total: progress("conversations", done, total),
         )
     store = ClipStore(output)
@@ -354,5 +312,5 @@ def prepare_synthetic(
     taken = time.monotonic() - started
     shares = ", ".join(f"{count} {split}" for split, count in clips.items())
     console.say(f"wrote {output}: {shares} clips, {console.seconds(taken)} taken")
-    if how.as_json:
+    if as_json:
         console.print_json({"path": str(output), "clips": clips, "taken_s": round(taken, 3)})

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import (
     AudioTrackOption,
+    CheckpointOption,
     EngineOption,
     JsonOption,
     SchedulerOption,
@@ -26,7 +27,10 @@ from dimcli.core.errors import InputError, ToldError
 
 if TYPE_CHECKING:
     from dimcli.data.corpora.preparing import Corpus, Prepared
-    from dimcli.data.workers import Engine
+    from dimcli.data.corpora.sources import MotionPlan
+else:
+    Corpus = Any
+    """Commands name it, and what they name is looked up; its own module takes long to import."""
 
 
 Order = Literal["pose-exp", "exp-pose"]
@@ -62,6 +66,7 @@ AudioOption = Annotated[
         "none, or auto (features, else mel, else none).",
     ),
 ]
+GivenAudioOption = Annotated[str, typer.Option("--audio", help="given, none or auto.")]
 SpeechAudioOption = Annotated[
     str, typer.Option("--audio", help="Encoder: mel4, mel or hubert; auto is mel4.")
 ]
@@ -82,64 +87,74 @@ MotionOption = Annotated[
         show_default=False,
     ),
 ]
+SplitNamesOption = Annotated[
+    list[str] | None,
+    typer.Option("--split", help="What another of the corpus's splits counts as, as in ood=test."),
+]
 TableOption = Annotated[
     Path | None,
     typer.Option("--table", help="The csv table, where it lies elsewhere.", show_default=False),
 ]
 
 
-@dataclass(frozen=True)
-class Working:
-    """Who makes the conversations, and how that is reported."""
+@dataclass(frozen=True, kw_only=True)
+class Preparing:
+    """The options of every command that prepares a corpus."""
 
+    output: DataOutputOption
     workers: WorkersOption = 1
     engine: EngineOption = "local"
     scheduler: SchedulerOption = None
     as_json: JsonOption = False
-
-    def who(self) -> "Engine":
-        """Where they are made. Raises InputError."""
-        from dimcli.data.workers import Engine
-
-        return Engine(self.workers, self.engine, self.scheduler)
-
-
-@dataclass(frozen=True)
-class Preparing(Working):
-    """The options that end the list of every command that prepares a corpus."""
-
     shard: ShardOption = None
     store: StoreOption = "float32"
     audio_track: AudioTrackOption = None
 
 
-def preparing(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the options of its parameter ``how``, :class:`Working` or more."""
-    shared = inspect.signature(command, eval_str=True).parameters["how"].annotation
-    return with_options(command, shared, lambda own, how: command(**own, how=how))
+@dataclass(frozen=True, kw_only=True)
+class PreparingVideos(Preparing):
+    """Those of a corpus of videos, too."""
+
+    tracker: TrackerOption = None
+    checkpoint: CheckpointOption = None
+    motion: MotionOption = None
+
+    def plan(self) -> "MotionPlan":
+        """Where the motion comes from. Raises InputError."""
+        from dimcli.data.corpora.sources import MotionPlan
+
+        return MotionPlan.choose(self.tracker, self.checkpoint, self.motion)
 
 
-def run_prepare(corpus: "Corpus", output: Path, how: Preparing) -> None:
+def preparing(command: Callable[..., Corpus]) -> Callable[..., None]:
+    """A command that prepares the corpus which ``command`` gives, with the options of
+    :class:`Preparing`, or of its parameter ``how``."""
+    how = inspect.signature(command, eval_str=True).parameters.get("how")
+
+    def run(own: dict[str, Any], common: Preparing) -> None:
+        started = time.monotonic()
+        with new_data(common.output):
+            _prepare(command(**own, **({"how": common} if how else {})), common, started)
+
+    return with_options(command, how.annotation if how else Preparing, run)
+
+
+def _prepare(corpus: Corpus, how: Preparing, started: float) -> None:
     """Make the data set, and say what is in it and what is not."""
     from dimcli.data.corpora.preparing import HALF, STORED, TRACK, Shard, prepare
+    from dimcli.data.workers import Engine
 
-    started = time.monotonic()
     if how.store == HALF:
         corpus = replace(corpus, settings={**corpus.settings, STORED: HALF})
     if how.audio_track is not None:
         corpus = replace(corpus, settings={**corpus.settings, TRACK: how.audio_track})
-    with new_data(output):
-        with console.progress_display() as progress:
-            prepared = prepare(
-                corpus,
-                output,
-                engine=how.who(),
-                shard=Shard.parse(how.shard) if how.shard else None,
-                progress=progress,
-            )
-        _report(prepared, time.monotonic() - started, as_json=how.as_json)
-        if prepared.info is None and not prepared.waiting_for:
-            raise ToldError(f"{output}: nothing could be prepared; the reasons stand above")
+    engine = Engine(how.workers, how.engine, how.scheduler)
+    shard = Shard.parse(how.shard) if how.shard else None
+    with console.progress_display() as progress:
+        prepared = prepare(corpus, how.output, engine=engine, shard=shard, progress=progress)
+    _report(prepared, time.monotonic() - started, as_json=how.as_json)
+    if prepared.info is None and not prepared.waiting_for:
+        raise ToldError(f"{how.output}: nothing could be prepared; the reasons stand above")
 
 
 @contextmanager

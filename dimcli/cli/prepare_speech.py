@@ -8,13 +8,11 @@ import typer
 from dimcli.cli.options import SeedOption
 from dimcli.cli.prepare import prepare
 from dimcli.cli.prepare_options import (
-    DataOutputOption,
+    Corpus,
     Preparing,
     SpeechAudioOption,
-    new_data,
     numbers,
     preparing,
-    run_prepare,
 )
 
 
@@ -22,7 +20,6 @@ from dimcli.cli.prepare_options import (
 @preparing
 def prepare_speech(
     source: Annotated[Path, typer.Argument(help="Folder of sounds with TextGrids.")],
-    output: DataOutputOption,
     audio: Annotated[str, typer.Option(help="Encoder: mel4, mel or hubert.")] = "mel4",
     fps: Annotated[float, typer.Option("--fps", min=5, max=120, help="Frames a second.")] = 25.0,
     versions: Annotated[
@@ -44,9 +41,7 @@ def prepare_speech(
         float, typer.Option(min=0, max=1, help="Clips without speech, a clip with.")
     ] = 0.06,
     seed: SeedOption = 0,
-    *,
-    how: Preparing,
-) -> None:
+) -> Corpus:
     """Speech with phone times: faces that say it, made by a rule, to train a speaker on.
 
     SRC has a sub-folder a voice; in it NAME.wav and NAME.TextGrid with a tier 'phones' in IPA or
@@ -64,14 +59,13 @@ def prepare_speech(
         rest_share=rest_share,
         seed=seed,
     )
-    run_prepare(spoken(source, options), output, how)
+    return spoken(source, options)
 
 
 @prepare.command("biwi")
 @preparing
 def prepare_biwi(
     source: Annotated[Path, typer.Argument(help="BIWI's folder, as FaceFormer lays it out.")],
-    output: DataOutputOption,
     kind: Annotated[
         str,
         typer.Option(
@@ -84,7 +78,7 @@ def prepare_biwi(
     ] = "a",
     *,
     how: Preparing,
-) -> None:
+) -> Corpus:
     """BIWI: wav/, vertices_npy/, templates.pkl, and motion that a tracker made of its pictures.
 
     Motion is in emoca_biwi/<SUBJ>_eNN.pkl (DIM's), or in motion/<SUBJ>_eNN.npz; how it belongs to
@@ -93,20 +87,17 @@ def prepare_biwi(
     """
     from dimcli.data.corpora.biwi import biwi
 
-    with new_data(output):
-        corpus = biwi(source, output, source=kind, audio=audio, test=test)
-        run_prepare(corpus, output, how)
+    return biwi(source, how.output, source=kind, audio=audio, test=test)
 
 
 @prepare.command("vocaset")
 @preparing
 def prepare_vocaset(
     source: Annotated[Path, typer.Argument(help="VOCASET's folder, FaceFormer's or the owners'.")],
-    output: DataOutputOption,
     audio: SpeechAudioOption = "auto",
     *,
     how: Preparing,
-) -> None:
+) -> Corpus:
     """VOCASET: scanned talking heads; FLAME's jaw and expression are fitted to their vertices.
 
     SRC holds wav/, vertices_npy/ and templates.pkl; or data_verts.npy, raw_audio_fixed.pkl,
@@ -114,5 +105,4 @@ def prepare_vocaset(
     """
     from dimcli.data.corpora.vocaset import vocaset
 
-    with new_data(output):
-        run_prepare(vocaset(source, output, audio=audio), output, how)
+    return vocaset(source, how.output, audio=audio)

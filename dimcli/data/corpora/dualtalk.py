@@ -16,19 +16,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from dimcli.core import limits
 from dimcli.core.arrays import read_archive
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.corpora.preparing import Corpus, Job, dyads_of, file_name
-from dimcli.data.corpora.sources import (
-    POSE_FIRST,
-    SoundPlan,
-    motion_of,
-    numbers,
-)
+from dimcli.data.corpora.sources import SoundPlan, motion_of_parts
 from dimcli.data.corpora.tables import drawn_groups
 from dimcli.data.writer import Dyads, Piece, Skipped, Span, paired
 from dimcli.media import read_audio
@@ -170,17 +163,4 @@ def _piece(options: _Options, pair: _Pair, speaker: int) -> Piece:
 def _motion(path: Path) -> Motion:
     """One person's file. Raises InputError that names it for anything else."""
     arrays = read_archive(path, "DualTalk", ("exp", "pose"), limits.MOTION_BYTES)
-    parts = []
-    for key, width in (("pose", 6), ("exp", 50)):
-        if key not in arrays:
-            raise InputError(f"{path}: lacks {key}")
-        part = numbers(arrays[key], f"{path}: {key}")
-        if part.ndim != 2 or part.shape[1] != width:
-            raise InputError(f"{path}: {key} has shape {part.shape}; expected (frames, {width})")
-        parts.append(part)
-    if len(parts[0]) != len(parts[1]):
-        raise InputError(
-            f"{path}: pose has {len(parts[0])} frames, exp {len(parts[1])}; expected the same"
-        )
-    values = np.concatenate(parts, axis=1)
-    return motion_of(values, name=str(path), fps=DUALTALK_FPS, order=POSE_FIRST)
+    return motion_of_parts(arrays, "pose", "exp", name=str(path), fps=DUALTALK_FPS)

@@ -16,26 +16,21 @@ from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from dimcli.audio import HUBERT
 from dimcli.core.errors import InputError
-from dimcli.core.motion import Floats, Motion
+from dimcli.core.motion import Floats
 from dimcli.data.clip import SPLITS
 from dimcli.data.corpora.preparing import Corpus, Job, dyads_of, file_name
 from dimcli.data.corpora.sources import (
-    POSE_FIRST,
     SoundPlan,
     encoded_piece,
     hubert_rows,
-    motion_of,
+    motion_of_parts,
     no_sound,
-    numbers,
-    sound_file,
+    read_sound,
     whole_recording,
 )
 from dimcli.data.writer import Dyads, Piece, Skipped, Span
-from dimcli.media import read_audio
 from dimcli.pickles import read_torch
 
 LM_FPS = 30.0
@@ -146,7 +141,10 @@ def _make(options: _Options, path: Path, indices: tuple[int, ...]) -> Dyads:
 
 
 def _piece(options: _Options, segment: dict[str, Any], name: str, sound: Floats | None) -> Piece:
-    listener, speaker = (_motion(segment, person, name) for person in ("p0", "p1"))
+    listener, speaker = (
+        motion_of_parts(segment, f"{person}_pose", f"{person}_exp", name=name, fps=LM_FPS)
+        for person in ("p0", "p1")
+    )
     if len(listener) != len(speaker):
         raise InputError(
             f"{name}: {len(listener)} frames of the listener (p0), {len(speaker)} of the speaker "
@@ -169,34 +167,11 @@ def _piece(options: _Options, segment: dict[str, Any], name: str, sound: Floats 
     return Piece(span, speaker.values, listener.values, audio)
 
 
-def _motion(segment: dict[str, Any], person: str, name: str) -> Motion:
-    parts = []
-    for part, width in (("pose", 6), ("exp", 50)):
-        key = f"{person}_{part}"
-        if key not in segment:
-            raise InputError(f"{name}: lacks {key}")
-        array = numbers(segment[key], f"{name}: {key}")
-        if array.ndim != 2 or array.shape[1] != width:
-            raise InputError(f"{name}: {key} has shape {array.shape}; expected (frames, {width})")
-        parts.append(array)
-    pose, expression = parts
-    if len(pose) != len(expression):
-        raise InputError(
-            f"{name}: {person}_pose has {len(pose)} frames, {person}_exp {len(expression)}; "
-            "expected the same"
-        )
-    values = np.concatenate([pose, expression], axis=1)
-    return motion_of(values, name=f"{name}: {person}", fps=LM_FPS, order=POSE_FIRST)
-
-
 def _sound(options: _Options, video: str) -> Floats:
     """The features of a whole video's sound."""
     assert options.sounds is not None
-    name = PurePosixPath(video).name
-    path = sound_file(options.sounds, PurePosixPath(name).stem) or sound_file(options.sounds, name)
-    if path is None:
-        raise InputError(f"{options.sounds / PurePosixPath(name).stem}.wav: no such sound file")
-    samples = read_audio(path)
+    path = PurePosixPath(video)
+    samples = read_sound(options.sounds, path.stem, path.name)
     return whole_recording(samples, options.sound.encoder, options.fps)
 
 

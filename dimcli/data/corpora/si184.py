@@ -35,10 +35,9 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
 from dimcli.data.corpora.sources import (
-    POSE_FIRST,
     SoundPlan,
     hubert_rows,
-    motion_of,
+    motion_of_parts,
     no_sound,
     numbers,
 )
@@ -144,17 +143,15 @@ def _motion(path: Path) -> Motion:
     names = ("posecode", "expcode", "face_ok", "fps", "n_frames")
     pose, expression, seen, fps, frames = _arrays(path, *names)
     count = _number(frames, f"{path}: n_frames")
-    widths = {"posecode": (pose, 6), "expcode": (expression, 50)}
-    for name, (array, width) in widths.items():
-        if array.shape != (count, width):
-            raise InputError(
-                f"{path}: {name} has shape {array.shape}; expected ({count:g}, {width})"
-            )
-    if seen.shape != (count,):
-        raise InputError(f"{path}: face_ok has shape {seen.shape}; expected ({count:g},)")
-    values = np.concatenate([numbers(pose, f"{path}: posecode"), numbers(expression, str(path))], 1)
+    parts = {"posecode": pose, "expcode": expression}
     rate = _number(fps, f"{path}: fps")
-    motion = motion_of(values, name=str(path), fps=rate, order=POSE_FIRST)
+    motion = motion_of_parts(parts, *parts, name=str(path), fps=rate)
+    for name, array, wanted in (
+        ("posecode", pose, f"({count:g}, 6)"),
+        ("face_ok", seen, f"({count:g},)"),
+    ):
+        if str(array.shape) != wanted:
+            raise InputError(f"{path}: {name} has shape {array.shape}; expected {wanted}")
     return Motion(motion.values, motion.fps, motion.space, numbers(seen, str(path)) > 0.5)
 
 

@@ -8,7 +8,7 @@ videos: a tracker follows the faces in them, or motion that somebody has tracked
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from dimcli.audio import HUBERT, MEL, NO_SOUND, SAMPLE_RATE, AudioEncoder, encod
 from dimcli.audio.sound import to_frames
 from dimcli.audio.voices import Voice, talking
 from dimcli.core.errors import InputError
-from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, Bools, Floats, Motion
+from dimcli.core.motion import MOTION_DIM, NUM_EXPRESSION, NUM_POSE, Bools, Floats, Motion
 from dimcli.core.progress import silent
 from dimcli.data.writer import TOLERANCE_S, check_lengths
 from dimcli.media import probe_video, read_audio
@@ -61,6 +61,31 @@ def motion_of(array: Any, *, name: str, fps: float, order: str) -> Motion:
         other = POSE_FIRST if order == EXPRESSION_FIRST else EXPRESSION_FIRST
         raise InputError(f"{name}: its columns look as if their order were {other} (see --order)")
     return motion
+
+
+def motion_of_parts(
+    arrays: Mapping[str, Any], pose: str, expression: str, *, name: str, fps: float
+) -> Motion:
+    """The arrays ``pose`` [T, 6] and ``expression`` [T, 50] of a file as a ``flame`` motion.
+
+    ``name`` says in errors what has them. Raises InputError as :func:`motion_of` does, and where
+    one is absent or they differ in length.
+    """
+    parts = []
+    for key, width in ((pose, NUM_POSE), (expression, NUM_EXPRESSION)):
+        if key not in arrays:
+            raise InputError(f"{name}: lacks {key}")
+        part = numbers(arrays[key], f"{name}: {key}")
+        if part.ndim != 2 or part.shape[1] != width:
+            raise InputError(f"{name}: {key} has shape {part.shape}; expected (frames, {width})")
+        parts.append(part)
+    if len(parts[0]) != len(parts[1]):
+        raise InputError(
+            f"{name}: {pose} has {len(parts[0])} frames, {expression} {len(parts[1])}; expected "
+            "the same"
+        )
+    values = np.concatenate(parts, axis=1)
+    return motion_of(values, name=f"{name}: {pose}", fps=fps, order=POSE_FIRST)
 
 
 def numbers(array: Any, name: str) -> Floats:

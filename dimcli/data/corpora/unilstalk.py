@@ -22,23 +22,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.audio import SAMPLE_RATE, AudioEncoder
+from dimcli.audio import SAMPLE_RATE
 from dimcli.audio.sound import checked_sound
 from dimcli.core import limits
 from dimcli.core.arrays import archive_arrays
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
-from dimcli.core.motion import NUM_EXPRESSION, Motion
+from dimcli.core.motion import NUM_EXPRESSION, Floats, Motion
 from dimcli.data.clip import SPLITS
 from dimcli.data.corpora.lmdb_file import LmdbFile
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
 from dimcli.data.corpora.sources import (
     POSE_FIRST,
     SoundPlan,
-    check_sound,
-    encoded,
     motion_of,
-    no_sound,
     numbers,
 )
 from dimcli.data.store import LISTENER_VOICE, voice_note
@@ -55,7 +52,7 @@ WIDTH = 111
 @dataclass(frozen=True)
 class _Options:
     values: Path
-    encoder: AudioEncoder | None
+    sound: SoundPlan
     fps: float
 
 
@@ -70,8 +67,7 @@ def unilstalk(root: Path, *, audio: str = "auto", fps: float | None = None) -> C
     if not isinstance(table, dict):
         raise InputError(f"{root / TABLE}: expected {{split: {{id: [first, second, frames]}}}}")
     sound = SoundPlan.choose(audio, given=None, sound=True)
-    encoder = sound.encoder if sound.origin == "sound" else None
-    options = _Options(root / VALUES, encoder, fps or UNILSTALK_FPS)
+    options = _Options(root / VALUES, sound, fps or UNILSTALK_FPS)
     jobs, skipped = [], []
     for split, pairs in table.items():
         if split not in SPLITS or not isinstance(pairs, dict):
@@ -113,11 +109,7 @@ def _make(options: _Options, clip: str, listener: str, speaker: str) -> Dyads:
         talking, listening = (_person(values, key) for key in (speaker, listener))
     speaks, listens = paired(talking.motion, listening.motion, options.fps)
     frames = len(speaks)
-    audio = no_sound(frames)
-    if options.encoder is not None:
-        samples = checked_sound(numbers(talking.audio, speaker), SAMPLE_RATE, SAMPLE_RATE)
-        check_sound(samples, options.fps, frames)
-        audio = encoded(samples, options.encoder, options.fps, frames)
+    audio, _ = options.sound.of_pair(talking.samples, None, options.fps, frames)
     span = Span(clip, 0, frames, speaker, listener)
     voice = voice_note(listening.talks, UNILSTALK_FPS)
     return Dyads(speaks.values, listens.values, audio, (span,), facts={LISTENER_VOICE: voice})
@@ -127,9 +119,14 @@ def _make(options: _Options, clip: str, listener: str, speaker: str) -> Dyads:
 class _Person:
     """One value of the file: motion, sound [N] and whether they talk [T]."""
 
+    key: str
     motion: Motion
     audio: NDArray[Any]
     talks: NDArray[np.bool_]
+
+    def samples(self) -> Floats:
+        """The sound, checked."""
+        return checked_sound(numbers(self.audio, self.key), SAMPLE_RATE, SAMPLE_RATE)
 
 
 def _person(values: LmdbFile, key: str) -> _Person:
@@ -158,4 +155,4 @@ def _person(values: LmdbFile, key: str) -> _Person:
         order=POSE_FIRST,
     )
     talks = numbers(arrays["speech_mask"].astype(np.float32), f"{key}: speech_mask") > 0.5
-    return _Person(motion, arrays["audio"], talks)
+    return _Person(key, motion, arrays["audio"], talks)

@@ -30,14 +30,11 @@ from dimcli.data.corpora.sources import (
     POSE_FIRST,
     MotionPlan,
     SoundPlan,
-    check_sound,
-    encoded,
     feature_rows,
     hubert_rows,
     motion_of,
-    no_sound,
+    read_sound,
     resampled_rows,
-    sound_file,
 )
 from dimcli.data.corpora.tables import (
     Row,
@@ -48,7 +45,6 @@ from dimcli.data.corpora.tables import (
     read_table,
 )
 from dimcli.data.writer import Dyads, Skipped, Span, paired
-from dimcli.media import read_audio
 from dimcli.pickles import read_pickle
 from dimcli.tracking.emoca_folder import read_emoca_folder
 
@@ -321,16 +317,10 @@ def _processed(options: _Options, clip: ViCoClip) -> tuple[Motion, Motion, Float
 
 
 def _audio(options: _Options, clip: ViCoClip, rows: Floats | None, frames: int) -> Floats:
-    root, fps, sound = options.root, options.fps, options.sound
-    if sound.origin == "none":
-        return no_sound(frames)
-    if sound.origin == "sound":
-        path = sound_file(root / "audios", clip.id)
-        if path is None:
-            raise InputError(f"{root / 'audios' / clip.id}.wav: no such sound file")
-        samples = read_audio(path)
-        check_sound(samples, fps, frames)
-        return encoded(samples, sound.encoder, fps, frames)
+    root, fps = options.root, options.fps
+    if options.sound.origin != "given":
+        sound = partial(read_sound, root / "audios", clip.id)
+        return options.sound.of_pair(sound, None, fps, frames)[0]
     if (root / "hubert").is_dir():
         path = root / "hubert" / f"{clip.id}.pkl"
         return hubert_rows(read_pickle(path), str(path), fps, frames)
