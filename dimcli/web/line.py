@@ -56,7 +56,7 @@ class _Line:
 
         try:
             if not self._taken.acquire(blocking=False):
-                raise RefusedError(messages.LATER, "another program is connected; try again later")
+                raise RefusedError("another program is connected; try again later", messages.LATER)
             try:
                 self._begun.wait()
                 for message in connection:
@@ -67,7 +67,7 @@ class _Line:
         except RefusedError as refused:
             connection.close(refused.code, refused.reason)
         except InputError as error:
-            refusal = RefusedError(messages.AGAINST_RULES, str(error))
+            refusal = RefusedError(str(error))
             connection.close(refusal.code, refusal.reason)
         except ConnectionClosed:
             pass
@@ -98,9 +98,7 @@ class _Line:
 
     def _take(self, connection: ServerConnection, face: Loop[Any], kind: int, data: bytes) -> None:
         if kind in self._refused:
-            raise RefusedError(
-                messages.AGAINST_RULES, f"bytes of kind {kind}: {self._refused[kind]}"
-            )
+            raise RefusedError(f"bytes of kind {kind}: {self._refused[kind]}")
         if kind == messages.SAID:
             _tell(connection, messages.voice(face.say(messages.read_samples(data))))
         elif kind == messages.HEARD:

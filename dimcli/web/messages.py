@@ -47,18 +47,18 @@ SETTINGS = ("attitude", *gains.NAMES)
 REASON_BYTES = 123
 
 
-class RefusedError(Exception):
-    """A session ends, with a WebSocket ``code`` and why."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = printable(reason).encode()[:REASON_BYTES].decode(errors="ignore")
-
-
 STOPPED, UNREADABLE, AGAINST_RULES, TOO_BIG, FAULT, LATER = 1000, 1003, 1008, 1009, 1011, 1013
 """WebSocket's codes: as was asked, what cannot be read, is not allowed or too big, our fault, come
 later."""
+
+
+class RefusedError(Exception):
+    """A session ends, with a reason and a WebSocket ``code``."""
+
+    def __init__(self, reason: str, code: int = AGAINST_RULES) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = printable(reason).encode()[:REASON_BYTES].decode(errors="ignore")
 
 
 class Allowance:
@@ -109,13 +109,13 @@ def read_json(text: str | bytes, source: str) -> Any:
 def read_text(text: str) -> dict[str, Any]:
     """The object that a text message is. Raises RefusedError."""
     if len(text) > limits.TEXT_BYTES:
-        raise RefusedError(AGAINST_RULES, f"a text of more than {limits.TEXT_BYTES} characters")
+        raise RefusedError(f"a text of more than {limits.TEXT_BYTES} characters")
     try:
         message = read_json(text, "text message")
     except InputError as error:
-        raise RefusedError(UNREADABLE, str(error)) from None
+        raise RefusedError(str(error), UNREADABLE) from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise RefusedError(UNREADABLE, "text message: expected a JSON object with a type")
+        raise RefusedError("text message: expected a JSON object with a type", UNREADABLE)
     return message
 
 
@@ -127,15 +127,15 @@ def read_start(message: dict[str, Any], faces: tuple[str, ...]) -> Start:
     _require_known(said, known)
     picture, size, seed = said.get("picture"), said.get("size", 512), said.get("seed", 0)
     if picture is not None and picture not in faces:
-        raise RefusedError(AGAINST_RULES, f"picture: expected one of {', '.join(faces)}, or null")
+        raise RefusedError(f"picture: expected one of {', '.join(faces)}, or null")
     if not isinstance(said.get("frames", False), bool):
-        raise RefusedError(AGAINST_RULES, "frames: expected true or false")
+        raise RefusedError("frames: expected true or false")
     if said.get("motion", "json") not in ("json", "binary", "none"):
-        raise RefusedError(AGAINST_RULES, "motion: expected json, binary or none")
+        raise RefusedError("motion: expected json, binary or none")
     if type(size) is not int or not limits.SIZE[0] <= size <= limits.SIZE[1]:
-        raise RefusedError(AGAINST_RULES, f"size: expected {limits.SIZE[0]} to {limits.SIZE[1]}")
+        raise RefusedError(f"size: expected {limits.SIZE[0]} to {limits.SIZE[1]}")
     if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
-        raise RefusedError(AGAINST_RULES, f"seed: expected 0 to {LARGEST_SEED}")
+        raise RefusedError(f"seed: expected 0 to {LARGEST_SEED}")
     return Start(**said, settings=read_settings(settings, FaceSettings()))
 
 
@@ -145,23 +145,23 @@ def read_settings(said: dict[str, Any], before: FaceSettings) -> FaceSettings:
     _require_known(said, list(SETTINGS))
     for name in gains.NAMES:
         if type(said.get(name, 1.0)) not in (int, float):
-            raise RefusedError(AGAINST_RULES, f"{name}: expected a number, 1 for as it is")
+            raise RefusedError(f"{name}: expected a number, 1 for as it is")
     try:
         return replace(before, **said)
     except InputError as error:
-        raise RefusedError(AGAINST_RULES, str(error).removeprefix("--")) from None
+        raise RefusedError(str(error).removeprefix("--")) from None
 
 
 def _require_known(said: dict[str, Any], known: list[str]) -> None:
     for name in said:
         if name not in known:
-            raise RefusedError(AGAINST_RULES, f"{name[:20]}: unknown; known: {', '.join(known)}")
+            raise RefusedError(f"{name[:20]}: unknown; known: {', '.join(known)}")
 
 
 def read_samples(data: bytes) -> Floats:
     """Mono samples [N] in -1..1 of little-endian 16-bit ones. Raises RefusedError."""
     if len(data) % 2:
-        raise RefusedError(UNREADABLE, "sound of an odd number of bytes; expected 16-bit samples")
+        raise RefusedError("sound of an odd number of bytes; expected 16-bit samples", UNREADABLE)
     return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
 
 
@@ -171,7 +171,7 @@ def read_jpeg(data: bytes) -> Picture:
     from PIL import Image
 
     if has_too_many_scans(data):
-        raise RefusedError(AGAINST_RULES, f"a picture of more than {JPEG_SCANS} scans")
+        raise RefusedError(f"a picture of more than {JPEG_SCANS} scans")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of sizes that are refused below, and of oddities
@@ -181,16 +181,14 @@ def read_jpeg(data: bytes) -> Picture:
     except Image.DecompressionBombError:
         pass
     except Exception:  # decoders raise whatever damaged bytes make them stumble over
-        raise RefusedError(UNREADABLE, "a picture that is no whole JPEG") from None
-    raise RefusedError(
-        AGAINST_RULES, f"a picture of more than {limits.PICTURE_PIXELS / 1e6:.1f} million pixels"
-    )
+        raise RefusedError("a picture that is no whole JPEG", UNREADABLE) from None
+    raise RefusedError(f"a picture of more than {limits.PICTURE_PIXELS / 1e6:.1f} million pixels")
 
 
 def require_small(data: bytes) -> None:
     """Raise RefusedError where a camera's picture has more bytes than it may."""
     if len(data) > limits.PICTURE_BYTES:
-        raise RefusedError(AGAINST_RULES, f"a picture of more than {limits.PICTURE_BYTES} bytes")
+        raise RefusedError(f"a picture of more than {limits.PICTURE_BYTES} bytes")
 
 
 def unknown(kind: str | int, known: Iterable[str | int]) -> RefusedError:
@@ -201,7 +199,7 @@ def unknown(kind: str | int, known: Iterable[str | int]) -> RefusedError:
     else:
         names = ", ".join(f"{each} {KINDS[each]}" for each in KINDS if each in known)
         reason = f"bytes of kind {kind}; known: {names}"
-    return RefusedError(UNREADABLE, reason)
+    return RefusedError(reason, UNREADABLE)
 
 
 def ready(session: Session, size: tuple[int, int] = (0, 0)) -> dict[str, Any]:
@@ -268,4 +266,4 @@ def number(message: dict[str, Any], name: str) -> float:
     value = message.get(name)
     if isinstance(value, int | float) and math.isfinite(value):
         return float(value)
-    raise RefusedError(UNREADABLE, f"{name}: expected a number")
+    raise RefusedError(f"{name}: expected a number", UNREADABLE)

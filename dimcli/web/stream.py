@@ -55,7 +55,7 @@ class Room:
         try:
             if self.sessions >= limits.SESSIONS:
                 raise RefusedError(
-                    messages.LATER, f"{limits.SESSIONS} sessions go on already; try again later"
+                    f"{limits.SESSIONS} sessions go on already; try again later", messages.LATER
                 )
             self.sessions += 1
             try:
@@ -105,10 +105,10 @@ def _refusal(error: Exception) -> RefusedError:
     if isinstance(error, RefusedError):
         return error
     if isinstance(error, InputError):
-        return RefusedError(messages.AGAINST_RULES, str(error))
+        return RefusedError(str(error))
     if isinstance(error, OSError):  # a full disk
-        return RefusedError(messages.LATER, f"the server could not go on: {error.strerror}")
-    return RefusedError(messages.FAULT, f"our fault: {type(error).__name__}")
+        return RefusedError(f"the server could not go on: {error.strerror}", messages.LATER)
+    return RefusedError(f"our fault: {type(error).__name__}", messages.FAULT)
 
 
 async def _close(socket: WebSocket, refused: RefusedError) -> None:
@@ -167,10 +167,7 @@ class _Talk:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if not ended:
-                raise RefusedError(
-                    messages.AGAINST_RULES,
-                    f"the session lasted {limits.SESSION_S / 3600:.0f} hours",
-                )
+                raise RefusedError(f"the session lasted {limits.SESSION_S / 3600:.0f} hours")
             for each in ended:
                 each.result()
         finally:
@@ -191,9 +188,7 @@ class _Talk:
                 async with asyncio.timeout(waiting):
                     message = await self._socket.receive()
             except TimeoutError:
-                raise RefusedError(
-                    messages.AGAINST_RULES, f"no start message within {limits.START_S:.0f} s"
-                ) from None
+                raise RefusedError(f"no start message within {limits.START_S:.0f} s") from None
             if message["type"] == "websocket.disconnect":
                 return
             text, data = message.get("text"), message.get("bytes")
@@ -206,33 +201,31 @@ class _Talk:
     def _require_allowed(self, size: int) -> None:
         if size > limits.MESSAGE_BYTES:
             raise RefusedError(
-                messages.TOO_BIG, f"a message of more than {limits.MESSAGE_BYTES / 1e6:.0f} MB"
+                f"a message of more than {limits.MESSAGE_BYTES / 1e6:.0f} MB", messages.TOO_BIG
             )
         if not self._may.messages.take(1):
             raise RefusedError(
-                messages.AGAINST_RULES,
-                f"more than {limits.MESSAGES_A_SECOND:.0f} messages a second; send larger pieces",
+                f"more than {limits.MESSAGES_A_SECOND:.0f} messages a second; send larger pieces"
             )
         if not self._may.bytes.take(size):
             raise RefusedError(
-                messages.AGAINST_RULES,
-                f"more than {limits.BYTES_A_SECOND / 1e6:.0f} MB a second; send smaller pictures",
+                f"more than {limits.BYTES_A_SECOND / 1e6:.0f} MB a second; send smaller pictures"
             )
 
     async def _read(self, message: dict[str, Any]) -> None:
         """Do what a text message says."""
         kind = message["type"]
         if kind == "stop":  # closed when nothing is being sent any more
-            raise RefusedError(messages.STOPPED, "stopped")
+            raise RefusedError("stopped", messages.STOPPED)
         if kind == "ping":
             self._put(messages.pong(message, self._talk.now_s if self._talk else None))
         elif kind == "start":
             if self._talk is not None:
-                raise RefusedError(messages.AGAINST_RULES, "start: the session has begun already")
+                raise RefusedError("start: the session has begun already")
             self._start = messages.read_start(message, tuple(self._room.faces))
             await self._begin()
         elif self._talk is None:
-            raise RefusedError(messages.AGAINST_RULES, f"{kind[:20]}: the session has not begun")
+            raise RefusedError(f"{kind[:20]}: the session has not begun")
         elif kind == "settings":
             settings = self._talk.session.settings
             self._talk.session.settings = messages.read_settings(message, settings)
@@ -250,14 +243,13 @@ class _Talk:
         if kind == messages.FACE:
             await self._take_face(data)
         elif self._talk is None:
-            raise RefusedError(messages.AGAINST_RULES, "the session has not begun; send start")
+            raise RefusedError("the session has not begun; send start")
         elif kind == messages.HEARD:
             samples = messages.read_samples(data)
             if not self._may.heard.take(len(samples)):
                 raise RefusedError(
-                    messages.AGAINST_RULES,
                     f"sound comes faster than {limits.SOUND_RATE} samples a second; send it as it "
-                    "is heard, mono, at 16 kHz",
+                    "is heard, mono, at 16 kHz"
                 )
             self._talk.hear(samples)
             if self._recording is not None:
@@ -269,8 +261,7 @@ class _Talk:
             samples = messages.read_samples(data)
             if not self._may.said.take(len(samples)):
                 raise RefusedError(
-                    messages.AGAINST_RULES,
-                    f"more than {limits.VOICE_AT_ONCE_S:.0f} s of voice ahead; send it later",
+                    f"more than {limits.VOICE_AT_ONCE_S:.0f} s of voice ahead; send it later"
                 )
             self._put(messages.voice(await asyncio.to_thread(self._talk.say, samples)))
         else:
@@ -278,9 +269,7 @@ class _Talk:
 
     async def _take_face(self, data: bytes) -> None:
         if not self._may.faces.take(1):
-            raise RefusedError(
-                messages.AGAINST_RULES, f"more than {limits.REFERENCES_A_MINUTE:.0f} faces a minute"
-            )
+            raise RefusedError(f"more than {limits.REFERENCES_A_MINUTE:.0f} faces a minute")
         self._sent_face = data
         if self._talk is None or not self._start.frames:
             return
@@ -303,9 +292,7 @@ class _Talk:
         if start.frames:
             own = self._sent_face if start.picture is None else self._room.faces[start.picture]
             if own is None:
-                raise RefusedError(
-                    messages.AGAINST_RULES, "frames: send a face, or name a picture, to be drawn"
-                )
+                raise RefusedError("frames: send a face, or name a picture, to be drawn")
             self._face = await asyncio.to_thread(Face, own, start.size, session.fps)
         self._talk = Loop(
             session, self._show, draw=self._draw if self._face else None, failed=self._fail
@@ -368,7 +355,7 @@ class _Talk:
             self._stop_recording()
             return
         if self._face is None or self._talk is None:
-            raise RefusedError(messages.AGAINST_RULES, "record: this session draws no frames")
+            raise RefusedError("record: this session draws no frames")
         if self._recording is not None:
             return
         try:
@@ -432,9 +419,7 @@ class _Talk:
                         else:
                             await self._socket.send_json(message)
                 except TimeoutError:
-                    raise RefusedError(
-                        messages.AGAINST_RULES, f"nothing was read for {limits.UNREAD_S:.0f} s"
-                    ) from None
+                    raise RefusedError(f"nothing was read for {limits.UNREAD_S:.0f} s") from None
 
     async def _tell(self) -> None:
         """Figures, every second."""

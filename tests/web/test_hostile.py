@@ -42,7 +42,7 @@ def test_a_session_that_is_stopped_while_frames_are_sent_ends_without_a_word(tal
 
 
 def test_a_reason_is_one_line_whatever_the_client_calls_things(talking):
-    assert RefusedError(1003, "a\nb\0\ud800\u202e").reason == r"a\nb\x00\ud800\u202e"
+    assert RefusedError("a\nb\0\ud800\u202e", 1003).reason == r"a\nb\x00\ud800\u202e"
     for kind in ("a\nb", "\ud800"):
         with session(talking) as socket:
             socket.send(json.dumps({"type": kind}))
