@@ -52,4 +52,7 @@ def write_run(config: RunConfig, model: nn.Module, directory: Path, half: bool =
     """A run directory that holds ``model``."""
     directory.mkdir(parents=True, exist_ok=True)
     write_config(config, directory / CONFIG)
-    save_tensors(model.state_dict(), directory / MODEL, half)
+    tensors = model.state_dict()
+    if half:
+        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    save_tensors(tensors, directory / MODEL)

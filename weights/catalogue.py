@@ -9,7 +9,7 @@ from typing import Any
 import weights
 from dimcli.core import manifest
 from dimcli.core.errors import DimError, InputError
-from weights.importing import KINDS, Kind, how_to_get
+from weights.importing import Kind, kinds
 
 CONFIG = "config.yaml"
 
@@ -56,7 +56,7 @@ def entries() -> list[Entry]:
         for section in ("runs", "files")
         for name, facts in registry[section].items()
     ]
-    importable = [_importable(name, kind, home) for name, kind in KINDS.items()]
+    importable = [_importable(kind, home) for kind in kinds().values()]
     fetchable = [_fetchable(name, facts, home) for name, facts in registry["fetchable"].items()]
     fetched = [_fetched(folder) for folder in sorted(home.glob("runs/[!.]*")) if folder.is_dir()]
     return bundled + importable + fetchable + fetched
@@ -105,10 +105,10 @@ def _bundled(name: str, facts: dict[str, Any]) -> Entry:
     )
 
 
-def _importable(name: str, kind: Kind, home: Path) -> Entry:
+def _importable(kind: Kind, home: Path) -> Entry:
     path = home / kind.target
-    there = path if path.exists() else None
-    return Entry(name, "importable", kind.what, kind.licence, there, how_to_get(kind), _size(path))
+    there, how = path if path.exists() else None, kind.how_to_get
+    return Entry(kind.name, "importable", kind.what, kind.licence, there, how, _size(path))
 
 
 def _fetchable(name: str, facts: dict[str, Any], home: Path) -> Entry:

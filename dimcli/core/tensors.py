@@ -20,24 +20,17 @@ if TYPE_CHECKING:
 
 
 def save_tensors(
-    tensors: Mapping[str, Tensor],
-    path: Path,
-    half: bool = False,
-    notes: dict[str, str] | None = None,
+    tensors: Mapping[str, Tensor | NDArray[Any]], path: Path, notes: dict[str, str] | None = None
 ) -> None:
-    """Write tensors as safetensors, whole or not at all; ``half`` stores floats in 16 bits.
+    """Write tensors or arrays as safetensors, whole or not at all.
 
     ``notes`` are texts kept in the same file. Raises InputError where the disk is full.
     """
     from safetensors.numpy import save_file  # theirs for torch takes ten times as long
 
     prepared = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor)
-        .detach()
-        .cpu()
-        .contiguous()
-        .numpy()
-        for name, tensor in tensors.items()
+        name: np.asarray(each if isinstance(each, np.ndarray) else each.detach().cpu(), order="C")
+        for name, each in tensors.items()
     }
     with atomic_output(path, force=True) as temporary:
         save_file(prepared, temporary, metadata=notes)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from torch import Tensor
 
 from dimcli.core.device import choose_device
-from dimcli.core.files import atomic_output
 from dimcli.core.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Floats, Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames
@@ -173,24 +173,10 @@ def _encode(
     return numbers
 
 
-def import_emoca(checkpoint: Path, folder: Path) -> Path:
-    """Convert EMOCA's checkpoint or model folder into ``folder``; the file that was written."""
-    return _import("emoca", checkpoint, folder)
+def _tensors(tracker: str, checkpoint: Path) -> dict[str, Tensor]:
+    return load_encoder(tracker, checkpoint, device="cpu").state_dict()
 
 
-def import_deca(checkpoint: Path, folder: Path) -> Path:
-    """Convert ``deca_model.tar`` into ``folder``; the file that was written."""
-    return _import("deca", checkpoint, folder)
-
-
-def import_smirk(checkpoint: Path, folder: Path) -> Path:
-    """Convert ``SMIRK_em1.pt`` into ``folder``; the file that was written."""
-    return _import("smirk", checkpoint, folder)
-
-
-def _import(tracker: str, checkpoint: Path, folder: Path) -> Path:
-    encoder = load_encoder(tracker, checkpoint, device="cpu")
-    target = folder / f"{tracker}.safetensors"
-    with atomic_output(target, force=True) as temporary:
-        save_file(encoder.state_dict(), temporary)
-    return target
+read_emoca, read_deca, read_smirk = (partial(_tensors, name) for name in ("emoca", "deca", "smirk"))
+"""What a published checkpoint (of EMOCA, or its model folder) holds of the encoder, tensors by
+name. Raises InputError."""

@@ -141,7 +141,8 @@ def main(
     command, found = scored(run, data, output.name)
     tensors = read_tensors(run / "model.safetensors")
     model = output / "model.safetensors"
-    save_tensors(tensors, model, half=True)
+    halves = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    save_tensors(halves, model)
     for name in ("config.yaml", "metrics.jsonl"):
         shutil.copyfile(run / name, output / name)
     logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

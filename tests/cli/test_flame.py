@@ -11,7 +11,7 @@ from dimcli.core.motion import MOTION_DIM, Motion
 from tests.cli.conftest import Dim
 from tests.flame_files import flame_arrays, mediapipe_embedding, model_pickle
 from tests.pickle_writing import program
-from weights.importing import KINDS
+from weights.importing import kinds
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", kinds())
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_hostile_file_or_an_empty_folder_is_one_line(
     dim: Dim, home: Path, kind: str, what: str

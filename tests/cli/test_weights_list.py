@@ -11,7 +11,7 @@ from dimcli.core import manifest
 from dimcli.jobs import doctor
 from tests.cli.conftest import Dim
 from weights import catalogue
-from weights.importing import KINDS
+from weights.importing import kinds
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def test_in_a_pipe_lines_fit_100_columns_and_carry_no_codes(dim: Dim, command: t
 
 def test_the_list_says_of_each_licensed_file_where_and_how(dim: Dim) -> None:
     text = " ".join(dim("weights", "list").out.split())
-    for name, kind in KINDS.items():
+    for name, kind in kinds().items():
         assert f"`dim weights import {name} " in text
         assert kind.page in text
         assert re.match(r"https://", kind.page)
@@ -43,7 +43,7 @@ def test_the_list_says_of_each_licensed_file_where_and_how(dim: Dim) -> None:
 
 
 def test_what_is_imported_is_listed_as_here(dim: Dim, home: Path) -> None:
-    (home / KINDS["flame"].target).write_bytes(b"x" * 2_000_000)
+    (home / kinds()["flame"].target).write_bytes(b"x" * 2_000_000)
     assert "ok  flame  (2.0 MB" in dim("weights", "list").out
     listed = json.loads(dim("weights", "list", "--json").out)["weights"]
     (flame,) = (one for one in listed if one["name"] == "flame")

@@ -13,17 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from dimcli.core.errors import InputError
-from dimcli.core.files import atomic_output
 from dimcli.core.motion import EXPRESSION, HEAD, NUM_EXPRESSION, NUM_POSE
 from dimcli.pickles import read_torch
 from renderers.trained.pirenderer.networks import NUM_PLACE, PIRenderer, PIRendererConfig
-
-PUBLISHED_FILE = "pirender.safetensors"
-"""Name in the user's folder."""
 
 PUBLISHED_SIZE = 256.0
 """Side of its pictures, px."""
@@ -75,7 +70,7 @@ _UNUSED = re.compile(r"editing_net\.decoder\.res\d\.res\d\.(conv1|norm1)\.")
 """A branch that the published code computes and drops."""
 
 
-def rename(name: str, warp_down: int = PIRendererConfig.warp_down) -> str | None:
+def rename(name: str) -> str | None:
     """Our name of a published tensor; None where it changes nothing. Raises KeyError if unknown."""
     if _UNUSED.match(name):
         return None
@@ -90,7 +85,7 @@ def rename(name: str, warp_down: int = PIRendererConfig.warp_down) -> str | None
     # they number the doublings as the halvings that they undo, we as they come
     up = re.match(r"warping\.up\.(\d)\.", renamed)
     if up:
-        renamed = f"warping.up.{warp_down - 1 - int(up[1])}.{renamed[up.end() :]}"
+        renamed = f"warping.up.{PIRendererConfig.warp_down - 1 - int(up[1])}.{renamed[up.end() :]}"
     return renamed
 
 
@@ -166,18 +161,6 @@ def read_checkpoint(file: Path) -> dict[str, Tensor]:
         return convert(content)
     except InputError as error:
         raise InputError(f"{file}: not PIRenderer's published weights: {error}") from None
-
-
-def import_pirender(file: Path, folder: Path) -> Path:
-    """Keep a published checkpoint as safetensors in ``folder``; returns that file.
-
-    Raises InputError where ``file`` holds something else.
-    """
-    tensors = read_checkpoint(file)
-    target = folder / PUBLISHED_FILE
-    with atomic_output(target, force=True) as temporary:
-        save_file(tensors, temporary)
-    return target
 
 
 def initial_adapter(seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from dimcli.core.errors import InputError
 from renderers.heads.flame_files import read_landmarks, read_masks, read_model
 from tests.flame_files import flame_arrays, mediapipe_embedding, model_pickle
 from tests.pickle_writing import array, call, mapping, name, program, text
-from weights.importing import KINDS, import_file, imported
+from weights.importing import import_file, imported, kinds
 
 Array = np.ndarray[Any, Any]
 
@@ -199,9 +199,9 @@ def test_masks_are_read(tmp_path: Path) -> None:
 
 def test_every_flame_kind_says_how_to_get_it() -> None:
     for kind in ("flame", "flame-landmarks", "flame-masks"):
-        assert KINDS[kind].page.startswith("https://")
-        assert KINDS[kind].what
-        assert KINDS[kind].licence
+        assert kinds()[kind].page.startswith("https://")
+        assert kinds()[kind].what
+        assert kinds()[kind].licence
 
 
 def test_an_unknown_kind_lists_the_known_ones(tmp_path: Path) -> None:

