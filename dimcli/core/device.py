@@ -1,4 +1,4 @@
-"""The one place that chooses a device, and what multiplies on it."""
+"""The one place that chooses a device, what multiplies on it, and how many of its threads work."""
 
 from __future__ import annotations
 
@@ -27,6 +27,21 @@ def choose_device(name: str = "auto") -> torch.device:
     if place is None:
         return torch.device("cuda")
     return torch.device("cuda", int(place) % torch.cuda.device_count())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for what happens inside.
+
+    Steps of a few milliseconds lose more to threads that wait for each other than they win by them:
+    a little other work on the machine makes two threads twenty times slower than one.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -38,6 +38,7 @@ from dimcli.jobs.render import (
     KEEP,
     Picture,
     VideoResult,
+    as_high,
     check_renderer,
     check_video,
     default_video,
@@ -98,14 +99,8 @@ def blended(speaking: Motion, listening: Motion, talks: Bools) -> Motion:
 
 def side_by_side(left: Iterator[Picture], right: Iterator[Picture]) -> Iterator[Picture]:
     """Both faces in one picture, equally high."""
-    import cv2
-
-    for one, second in zip(left, right, strict=True):
-        other, height = second, one.shape[0]
-        if other.shape[0] != height:
-            width = max(1, round(other.shape[1] * height / other.shape[0]))
-            other = cv2.resize(other, (width, height), interpolation=cv2.INTER_AREA)
-        yield np.hstack([one, other])
+    for one, other in zip(left, right, strict=True):
+        yield np.hstack([one, as_high(other, len(one))])
 
 
 def mix(tracks: tuple[Path, Path], output: Path) -> None:

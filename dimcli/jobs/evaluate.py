@@ -47,7 +47,6 @@ from dimcli.models.chain import require_fit
 from dimcli.models.config import find_run, read_data_config
 from dimcli.models.registry import methods, untrained
 
-TASKS = ("listener", "speaker")
 SILENT = "This data has no sound: methods that were trained to hear get zeros."
 SPEAKERS_REACT = (
     "Speakers react to their listeners here: what a speaker does after an answer tells of it, and "
@@ -107,7 +106,7 @@ class EvaluationOptions(ScoringOptions):
     the bundled listener beside what needs no training. ``folds`` tests every clip, by the model of
     the fold that has not seen it (:mod:`dimcli.data.folds`). ``measures`` are ``paper``, ``all`` or
     families of figures beside the paper's. ``data`` may be left out for the
-    ``synthetic`` ``dataset``. ``task`` is whom methods generate, one of TASKS. ``reference``
+    ``synthetic`` ``dataset``. ``task`` is whom methods generate, one of ROLES. ``reference``
     defaults to the first of the weights.
     """
 

@@ -30,6 +30,7 @@ from dimcli.jobs.render import (
     TRANSPARENT,
     Picture,
     VideoResult,
+    as_high,
     check_renderer,
     check_video,
     default_video,
@@ -541,14 +542,9 @@ def beside(
 ) -> Iterator[Picture]:
     """Each frame with the speaker's frame of the same moment, or the ``area`` of it that shows the
     speaker, on its left, equally high."""
-    import cv2
-
     speakers = media.read_frames(speaker, fps=fps, region=area)
     for right, left in zip(frames, speakers, strict=False):
-        height = right.shape[0]
-        width = max(1, round(left.shape[1] * height / left.shape[0]))
-        how = cv2.INTER_AREA if height < left.shape[0] else cv2.INTER_CUBIC
-        yield np.hstack([cv2.resize(left, (width, height), interpolation=how), right])
+        yield np.hstack([as_high(left, len(right)), right])
 
 
 def numbered(path: Path, index: int, count: int) -> Path:

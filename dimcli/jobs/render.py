@@ -299,6 +299,14 @@ def covering(picture: Picture, width: int, height: int) -> Picture:
     return np.ascontiguousarray(whole[top : top + height, left : left + width])
 
 
+def as_high(picture: Picture, height: int) -> Picture:
+    """``picture`` [H, W, 3] scaled so that it is ``height`` px high, to be put beside another."""
+    from renderers.base import resized
+
+    width = max(1, round(picture.shape[1] * height / picture.shape[0]))
+    return resized(picture, (width, height))
+
+
 @dataclass(frozen=True)
 class LoadedRenderer:
     """A renderer of motion in ``space`` that is ready, the picture that it moves, if any, and

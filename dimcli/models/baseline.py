@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dimcli.core.device import one_thread
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Motion
 from dimcli.data.clip import ATTITUDES, Stimulus
@@ -22,7 +23,7 @@ from dimcli.models.dim.augment import augmented, with_unknown
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.losses import masked_mean, velocity_loss
 from dimcli.models.dim.vqvae import floored
-from dimcli.models.windows import check_stimulus, clip_to_range, one_thread, speaker_values
+from dimcli.models.windows import check_stimulus, clip_to_range, speaker_values
 
 Figures = dict[str, Tensor]
 

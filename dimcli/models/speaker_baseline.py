@@ -20,12 +20,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dimcli.core.device import one_thread
 from dimcli.core.motion import Motion
 from dimcli.data.clip import Stimulus
 from dimcli.data.windows import Batch
 from dimcli.models.baseline import Baseline, BaselineRun
 from dimcli.models.dim.layers import Transformer, sinusoidal_positions
-from dimcli.models.windows import check_stimulus, clip_to_range, one_thread
+from dimcli.models.windows import check_stimulus, clip_to_range
 
 
 class SpeechModel(Baseline):

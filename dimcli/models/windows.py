@@ -6,7 +6,6 @@ Axes: N steps of a window, S frames a step, D features, T frames.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,21 +56,6 @@ class Track:
         old = self.frames[first : first + shared]
         self.frames[first : first + shared] = old * (1 - fade) + fresh[:shared] * fade
         self.frames[first + shared : last] = fresh[shared:]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for what happens inside.
-
-    Steps this small lose more to threads that wait for each other than they win by them: a
-    little other work on the machine makes two threads twenty times slower than one.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def check_stimulus(data: DataConfig, stimulus: Stimulus) -> None:

@@ -27,15 +27,12 @@ _LARGEST_FRAME = 10_000_000
 """Frame numbers beyond this (92 hours at 30 fps) are something else, and would fill the memory."""
 
 
-def read_emoca_folder(
-    path: Path, fps: float, *, frames: int | None = None, progress: Progress = silent
-) -> Motion:
+def read_emoca_folder(path: Path, fps: float, *, progress: Progress = silent) -> Motion:
     """The motion in EMOCA's output for one video, in the ``flame`` space.
 
     ``path`` is the folder of the frame folders or one above it (``<video>/EMOCA_v2_lr_mse_20``,
-    ``<video>/results/<model>``). EMOCA doesn't keep the frame rate, so ``fps`` says it; ``frames``
-    is the video's length where it is known, by default the last frame's number. Frames that are
-    missing, or whose numbers are not finite, are not ``valid`` and are interpolated. Of several
+    ``<video>/results/<model>``). EMOCA doesn't keep the frame rate, so ``fps`` says it. Frames that
+    are missing, or whose numbers are not finite, are not ``valid`` and are interpolated. Of several
     faces in a frame the first is taken. The ``shape`` is the mean over the frames; cameras are
     left out, because they belong to crops that the folder doesn't describe.
     Raises InputError that names the folder or file at fault.
@@ -52,10 +49,7 @@ def read_emoca_folder(
     last = max(folders)
     if last > _LARGEST_FRAME:
         raise InputError(f"{folders[last]}: is no frame number of a video")
-    if frames is not None and last > frames:
-        raise InputError(f"{path}: has frame {last} and the video {frames} frames; not its output")
-    count = last if frames is None else frames
-    values = np.full((count, MOTION_DIM), np.nan, np.float32)
+    values = np.full((last, MOTION_DIM), np.nan, np.float32)
     shapes: list[Floats] = []
     for done, (number, folder) in enumerate(sorted(folders.items()), start=1):
         values[number - 1, :NUM_POSE] = _numbers(folder / "pose.npy", (NUM_POSE,))

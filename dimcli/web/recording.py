@@ -21,8 +21,6 @@ from dimcli.media import VideoWriter
 from dimcli.web import limits
 
 WAITING_FRAMES = 50
-CAMERA_S = 1.0
-"""Pictures of the camera wait so long for the frame of their time."""
 
 
 class Arrivals:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 
 import cv2
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
 
+from dimcli.core.device import one_thread
 from dimcli.core.motion import MOTION_DIM, Floats, Picture
 from renderers.base import Reference
 from renderers.heads.open_head import Head, OpenHead
@@ -23,17 +23,6 @@ CHUNK = 16
 
 TURNTABLE_Z_M = 0.0
 """Where the turntable stands: its axis goes through the head's joint, near the middle."""
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Keep torch to one thread for a while: its workers would spin on the cores that draw."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class MeshRenderer:
@@ -78,7 +67,7 @@ class MeshRenderer:
     def pose(self, values: Floats) -> Floats:
         """Motion ``values`` [N, 56] of the head's space to posed vertices [N, V, 3] in metres."""
         motion = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-        with torch.inference_mode(), one_torch_thread():
+        with torch.inference_mode(), one_thread():
             return self.head.vertices(motion).numpy()
 
     def draw(self, vertices: Floats) -> Picture:

@@ -63,14 +63,6 @@ def test_a_missing_frame_is_not_valid_and_lies_between_its_neighbours(output):
     np.testing.assert_allclose(motion.head[2:3], head, atol=1e-6)
 
 
-def test_frames_lost_at_the_end_come_back_with_the_videos_length(output):
-    motion = read_emoca_folder(output, FPS, frames=9)
-    assert motion.valid.tolist() == [True, True, False, True, True, True, False, False, False]
-    np.testing.assert_allclose(motion.expression[8], motion.expression[5], atol=1e-6)
-    with pytest.raises(InputError, match="frame 6 and the video 5"):
-        read_emoca_folder(output, FPS, frames=5)
-
-
 def test_a_frame_of_nan_is_not_valid(output):
     folder = output / "results" / "EMOCA_v2_lr_mse_20" / "000005_000"
     np.save(folder / "exp.npy", np.full(50, np.nan, np.float32))

@@ -91,7 +91,6 @@ class Conversation:
     listener: Floats
     audio: Floats
     sound: Floats
-    sound_rate: int
 
 
 def conversation_events(recipe: Recipe, index: int) -> SpeakerEvents:
@@ -111,7 +110,6 @@ def make_conversation(recipe: Recipe, index: int) -> Conversation:
         listener=redraw_listener(recipe, index, draw=0),
         audio=mel(sound, rate, recipe.fps, recipe.frames),
         sound=sound,
-        sound_rate=rate,
     )
 
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from dimcli.audio import MEL, MEL4, MEL_DIM
+from dimcli.core.device import one_thread
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
@@ -34,7 +35,6 @@ from dimcli.models.windows import (
     Track,
     check_stimulus,
     clip_to_range,
-    one_thread,
     speaker_values,
     windows,
 )

@@ -25,6 +25,7 @@ from torch import Tensor
 from dimcli.audio import MEL, MEL4, MEL_DIM
 from dimcli.audio.log_mel import OnlineMel
 from dimcli.core.config import require_choice
+from dimcli.core.device import one_thread
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Floats, Motion
 from dimcli.data.clip import ATTITUDES, UNKNOWN_STYLE, Stimulus
@@ -43,7 +44,7 @@ from dimcli.models.dim.generate import (
 )
 from dimcli.models.dim.sampling import CodePredictor, draw_step
 from dimcli.models.dim.stillness import Hold
-from dimcli.models.windows import check_stimulus, clip_to_range, one_thread
+from dimcli.models.windows import check_stimulus, clip_to_range
 
 REST_S = 30.0
 LOOK_AHEAD_S = 0.24
