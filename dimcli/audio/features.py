@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from dimcli.core.arrays import BrokenFileError, read_archive, read_array
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, about
 from dimcli.core.files import atomic_output
 from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
@@ -100,9 +100,8 @@ class AudioFeatures:
         except BrokenFileError:
             raise InputError(f"{path}: {_NONE}") from None
         try:
-            return cls(content["features"], float(content["fps"]), str(content["encoder"]))
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+            with about(path):
+                return cls(content["features"], float(content["fps"]), str(content["encoder"]))
         except (KeyError, ValueError, TypeError):
             raise InputError(f"{path}: {_NONE}") from None
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dimcli.core.documents import read_json
-from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.core.errors import InputError, MissingDependencyError, needing
 from dimcli.core.files import existing_file
 
 DEFAULT_MODEL = "facebook/hubert-base-ls960"
@@ -26,13 +26,11 @@ _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 def import_transformers() -> Any:
     """The library. Raises MissingDependencyError with the line that installs it."""
-    try:
+    with needing(
+        "the hubert audio encoder needs the package transformers; install it with "
+        "`pip install 'dim-listener[hubert]'`, or use --audio-encoder mel"
+    ):
         import transformers
-    except ImportError:
-        raise MissingDependencyError(
-            "the hubert audio encoder needs the package transformers; install it with "
-            "`pip install 'dim-listener[hubert]'`, or use --audio-encoder mel"
-        ) from None
     return transformers
 
 

@@ -49,16 +49,12 @@ def serve(
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve a page on this machine: a face that listens while you talk, and videos from files."""
-    from dimcli.core.errors import MissingDependencyError
+    from dimcli.core.errors import needing
 
-    try:
+    with needing("dim serve needs a server: pip install 'dim-listener[serve]'"):
         import starlette  # noqa: F401  is it here?
         import uvicorn  # noqa: F401
         import websockets  # noqa: F401
-    except ImportError:
-        raise MissingDependencyError(
-            "dim serve needs a server: pip install 'dim-listener[serve]'"
-        ) from None
     from dimcli.web.server import serve as serve_page
     from weights import user_folder
 

@@ -3,6 +3,11 @@
 Only :func:`dimcli.cli.main` turns these into process exits; library code raises them.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class DimError(Exception):
     """Something failed and the message says what in one line. Our fault unless a subclass says."""
@@ -22,6 +27,26 @@ class ToldError(InputError):
 
 class MissingDependencyError(InputError):
     """An optional package is not installed: the message carries the install line."""
+
+
+@contextmanager
+def needing(complaint: str) -> Iterator[None]:
+    """Within the block an optional package is imported; where it isn't installed ``complaint`` is
+    told, which says how to install it. Raises MissingDependencyError."""
+    try:
+        yield
+    except ImportError:
+        raise MissingDependencyError(complaint) from None
+
+
+@contextmanager
+def about(name: object) -> Iterator[None]:
+    """Within the block the message of an InputError begins with the ``name`` of what is at fault, a
+    file, say. Raises InputError."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def printable(text: str) -> str:

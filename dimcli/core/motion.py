@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from dimcli.core import limits
 from dimcli.core.arrays import BrokenFileError, read_archive
 from dimcli.core.documents import parse_json, shortened
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, about
 from dimcli.core.files import atomic_output, check_output
 from dimcli.core.rotations import Rotations
 
@@ -253,10 +253,8 @@ class Motion:
         except BrokenFileError as error:
             hint = "make one with `dim extract clip.mp4 -o motion.npz`"
             raise InputError(f"{error}; {hint}") from None
-        try:
+        with about(path):
             return cls._of_arrays(data)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
 
     @classmethod
     def _of_arrays(cls, data: dict[str, Any]) -> Motion:

@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from dimcli.core.config import require_choice
-from dimcli.core.errors import DimError, InputError, MissingDependencyError
+from dimcli.core.errors import DimError, InputError, needing
 
 Result = TypeVar("Result")
 Call = tuple[Callable[..., Result], tuple[Any, ...]]
@@ -131,12 +131,10 @@ def _live_with_parent(counter: Any) -> None:
 
 def _dask() -> ModuleType:
     """The library. Raises MissingDependencyError with the line that installs it."""
-    try:
+    with needing(
+        "--engine dask: distributed is not installed; pip install 'dim-listener[cluster]'"
+    ):
         import distributed
-    except ImportError:
-        raise MissingDependencyError(
-            "--engine dask: distributed is not installed; pip install 'dim-listener[cluster]'"
-        ) from None
     return distributed
 
 

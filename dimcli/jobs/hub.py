@@ -18,7 +18,7 @@ from typing import Any
 import weights
 from dimcli.core import manifest
 from dimcli.core.documents import read_text
-from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.core.errors import InputError, needing
 from dimcli.models.checkpoint import CONFIG, METRICS, MODEL
 from dimcli.models.registry import read_config
 
@@ -133,12 +133,8 @@ def push(run: Path, repository: str, *, private: bool = False, token: str | None
 
 
 def _library() -> Any:
-    try:
+    with needing("the hub needs huggingface_hub: pip install 'dim-listener[hub]'"):
         import huggingface_hub
-    except ImportError:
-        raise MissingDependencyError(
-            "the hub needs huggingface_hub: pip install 'dim-listener[hub]'"
-        ) from None
     return huggingface_hub
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dimcli import media
 from dimcli.audio import ACTIVITY, SAMPLE_RATE, mel
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, about
 from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import Motion, Reals
 from dimcli.core.progress import Progress, silent
@@ -107,10 +107,8 @@ def _seen(path: Path, speaker_sound: bool) -> tuple[Motion, Reals | None, Reals 
     """The motion, its lips' gap [T] as a video shows it, and whether its speaker is heard [T]."""
     if path.suffix.lower() in MOTIONS:
         motion = Motion.load(path)
-        try:
+        with about(path):
             motion.require_space("arkit")
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
         return motion, None, None
     track = track_face(path, keep_landmarks=True)
     active = None

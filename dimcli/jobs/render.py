@@ -12,7 +12,7 @@ import numpy as np
 
 from dimcli import media
 from dimcli.core.config import require_choice
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, about
 from dimcli.core.motion import Motion, Picture, expression_index
 from dimcli.core.progress import Progress, silent
 
@@ -113,10 +113,8 @@ def load_motion(
     from dimcli.tracking.postprocessing import smooth_motion
 
     motion = Motion.load(path)
-    try:
+    with about(path):
         motion.require_space(space or motion.space)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
     remarks: tuple[str, ...] = ()
     source = motion.meta.get("source")
     if audio is not None:
@@ -165,10 +163,8 @@ def read_reference(path: Path) -> tuple[Reference, tuple[str, ...]]:
     from renderers.base import Reference
 
     image = media.read_picture(path)
-    try:
+    with about(path):
         seen = observe_picture(image)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
     remarks: tuple[str, ...] = ()
     if seen.faces > 1:
         remarks = (f"{path} shows {seen.faces} faces; the largest was taken",)

@@ -47,7 +47,7 @@ from dimcli import media
 from dimcli.audio import SAMPLE_RATE
 from dimcli.audio.mixing import Mix
 from dimcli.core import limits
-from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.core.errors import InputError, needing
 from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import HEAD, Floats, Motion, Picture
 from dimcli.core.rotations import Rotations
@@ -221,12 +221,8 @@ def network(kind: str, host: str, port: int, fps: float, subject: str) -> Iterat
 def camera(fps: float) -> Iterator[Sink]:
     """A camera for other programs (OBS's, v4l2loopback), opened by the first picture. Raises
     InputError where the system has none, MissingDependencyError."""
-    try:
+    with needing("--to camera: needs pyvirtualcam; install it with `pip install pyvirtualcam`"):
         import pyvirtualcam
-    except ImportError:
-        raise MissingDependencyError(
-            "--to camera: needs pyvirtualcam; install it with `pip install pyvirtualcam`"
-        ) from None
     with ExitStack() as stack:
         opened: list[Any] = []
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from dimcli import media
 from dimcli.audio import SAMPLE_RATE
-from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.core.errors import InputError, MissingDependencyError, needing
 from dimcli.core.motion import Floats, Picture
 
 DEVICES = ("camera", "mic")
@@ -97,11 +97,10 @@ def sound_devices(option: str) -> Any:
     """The module that opens microphones and loudspeakers, for an ``option``. Raises
     MissingDependencyError."""
     try:
-        import sounddevice
-    except ImportError:
-        raise MissingDependencyError(
+        with needing(
             f"{option} needs sounddevice; install it with `pip install 'dim-listener[live]'`"
-        ) from None
+        ):
+            import sounddevice
     except OSError:
         raise MissingDependencyError(
             f"{option} needs PortAudio; install it with `apt install libportaudio2`"

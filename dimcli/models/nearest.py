@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dimcli.core.config import Choice, Range, Section, require_range
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, about
 from dimcli.core.motion import MOTION_DIM, Motion
 from dimcli.core.tensors import read_tensors
 from dimcli.data.clip import Predictor, Stimulus
@@ -136,10 +136,8 @@ class Nearest(nn.Module):
     def load(cls, config: NearestRun, path: Path) -> Nearest:
         """The model in a weights file. Raises InputError that names the file."""
         tensors = read_tensors(path, finite=False)  # mapped: reading all of it would take long
-        try:
+        with about(path):
             return cls(config, tensors)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
 
     @classmethod
     def untrained(cls, method: str, store: ClipStore, role: str) -> Predictor:

@@ -24,7 +24,7 @@ import dimcli.models
 from dimcli.audio import NO_SOUND
 from dimcli.core import limits
 from dimcli.core.config import from_dict, read_document, require_choice
-from dimcli.core.errors import InputError
+from dimcli.core.errors import InputError, about
 from dimcli.core.motion import Motion
 from dimcli.data.clip import ROLES, Predictor, Stimulus
 from dimcli.data.store import ClipStore
@@ -193,13 +193,11 @@ def read_config(path: Path) -> RunConfig:
     kind = document.get("kind") if isinstance(document, dict) else None
     if not isinstance(kind, str):
         raise InputError(f"{path}: says no kind of run; expected a run's {path.name}")
-    try:
+    with about(path):
         found = method_of_kind(kind)
         if document.get("stage") == PRIOR:
             two_stage = (name for name in methods(trained=True) if _METHODS[name].prior)
             require_choice("kind (of stage prior)", kind, tuple(two_stage))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
     config = next(iter(found.presets.values()))
     return from_dict(type(config), document, str(path))
 

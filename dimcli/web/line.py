@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.core.errors import InputError, needing
 from dimcli.live.sources import Source
 from dimcli.web import limits, messages
 from dimcli.web.messages import RefusedError
@@ -119,12 +119,8 @@ def websocket(port: int, heard: bool, said: bool = True) -> Iterator[Source]:
     """A WebSocket at ``port`` of this machine as a source; ``heard``: the partner's sound and
     pictures come over it, ``said``: the agent's voice does. Programs that connect before it begins
     wait. Raises InputError where the port is taken, MissingDependencyError."""
-    try:
+    with needing("ws: needs websockets; install it with `pip install 'dim-listener[serve]'`"):
         from websockets.sync.server import serve
-    except ImportError:
-        raise MissingDependencyError(
-            "ws: needs websockets; install it with `pip install 'dim-listener[serve]'`"
-        ) from None
     line = _Line(heard=heard, said=said)
     try:
         server = serve(

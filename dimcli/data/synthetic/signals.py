@@ -29,13 +29,14 @@ def lognormals(random: Random, pair: Pair, size: int) -> Doubles:
 
 
 def smooth_noise(
-    random: Random, frames: int, fps: float, *, low_hz: float, high_hz: float, columns: int = 1
+    random: Random, frames: int, fps: float, band_hz: Pair, columns: int = 1
 ) -> Floats:
     """Gaussian noise of unit expected variance in a soft band: float32 [T, columns].
 
-    Its spectrum is flat between ``low_hz`` (0 for none) and ``high_hz`` and falls at 24 dB an
-    octave above, so that it has no frame-to-frame jitter.
+    Its spectrum is flat over ``band_hz``, from a lower end (0 for none) to an upper one, and falls
+    at 24 dB an octave above, so that it has no frame-to-frame jitter.
     """
+    low_hz, high_hz = band_hz
     # Twice the length, so that the ends of what is kept do not meet.
     size = 2 * max(frames, 8)
     hz = np.fft.rfftfreq(size, 1.0 / fps)

@@ -132,8 +132,7 @@ def draw_breaths(random: Random, pauses: NDArray[np.floating[Any]]) -> Floats:
 
 def draw_drift(random: Random, frames: int, fps: float) -> Floats:
     """Slow pitch, yaw and roll of unit variance: [T, 3]."""
-    low, high = SPEAKER.drift_hz
-    return smooth_noise(random, frames, fps, low_hz=low, high_hz=high, columns=3)
+    return smooth_noise(random, frames, fps, SPEAKER.drift_hz, columns=3)
 
 
 def _draw_turns(

@@ -117,8 +117,8 @@ def _wander(values: Floats, events: SpeakerEvents, random: Random, rule: Speaker
     talking = np.convolve(talking, taps, mode="same").astype(np.float32)
     columns = len(SPEAKER_WANDER)
     slow, quick = (
-        smooth_noise(random, frames, fps, low_hz=low, high_hz=high, columns=columns)
-        for low, high in (SPEAKER.wander_hz, SPEAKER.flicker_hz)
+        smooth_noise(random, frames, fps, band_hz, columns)
+        for band_hz in (SPEAKER.wander_hz, SPEAKER.flicker_hz)
     )
     for column, (name, (slow_std, quick_std)) in enumerate(SPEAKER_WANDER.items()):
         strength = random.uniform(*rule.wander, 2)
@@ -148,8 +148,7 @@ def _mouth(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerR
     order = np.argsort(knots)
     time = np.arange(frames) / fps
     # Between phrases the mouth rests, sometimes a little open.
-    low, high = SPEAKER.ajar_hz
-    parted = smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
+    parted = smooth_noise(random, frames, fps, SPEAKER.ajar_hz)[:, 0]
     ajar = np.maximum(SPEAKER.ajar * parted, 0.0)
     if number:
         talk = np.interp(time, knots[order], heights[order], left=0.0, right=0.0)
@@ -157,8 +156,7 @@ def _mouth(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerR
     else:
         talk = np.zeros(frames)
     talk = np.convolve(talk, SPEAKER.jaw_taps, mode="same")
-    low, high = SPEAKER.jaw_wander_hz
-    wander = smooth_noise(random, frames, fps, low_hz=low, high_hz=high)[:, 0]
+    wander = smooth_noise(random, frames, fps, SPEAKER.jaw_wander_hz)[:, 0]
     slow = np.exp(SPEAKER.jaw_wander * wander)
     opened = talk * slow + ajar
     values[:, JAW.start] += JAW_OPEN_RAD * gain * opened
@@ -205,8 +203,7 @@ def _head(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerRu
     fps = events.fps
     frames = len(values)
     lively = events.animation
-    low, high = SPEAKER.sway_hz
-    sway = smooth_noise(random, frames, fps, low_hz=low, high_hz=high, columns=3)
+    sway = smooth_noise(random, frames, fps, SPEAKER.sway_hz, columns=3)
     sway = sway * np.array(rule.sway_degrees)
     degrees = events.drift + sway * np.sqrt(lively)
     beat = np.zeros(frames, np.float32)
