@@ -29,11 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from dimcli.data.synthetic.phones import Phone, write_textgrid
+from dimcli.data.synthetic.phones import Phone
 from examples.recipes.speech_espeak import ACCENTS, VARIANTS, Setting, espeak
 from examples.recipes.speech_kokoro import RATE as NATURAL_RATE
 from examples.recipes.speech_kokoro import Kokoro, draw_blend
 from examples.recipes.speech_sentences import Clause, draw_passage
+from examples.recipes.textgrid import write_textgrid
 
 Floats = NDArray[np.float32]
 Take = tuple[Floats, list[Phone]]

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 
 from dimcli.core.motion import Motion
-from dimcli.data.synthetic.phones import Phone, write_textgrid
+from dimcli.data.synthetic.phones import Phone
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
 from dimcli.media import read_picture
+from examples.recipes.textgrid import write_textgrid
 from tests import corpora, scan_files
 from tests.corpora import ffmpeg, moving
 from tests.flame_files import flame_arrays, landmark_places, mediapipe_embedding, model_pickle

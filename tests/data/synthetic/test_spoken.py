@@ -16,11 +16,12 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import JAW
 from dimcli.data.corpora.preparing import prepare
 from dimcli.data.store import ClipStore
-from dimcli.data.synthetic.phones import Phone, write_textgrid
+from dimcli.data.synthetic.phones import Phone
 from dimcli.data.synthetic.sound_changes import RATE, Changes, changed, rest_sound, stretched
 from dimcli.data.synthetic.speech import Syllables, Voice, synthesise
 from dimcli.data.synthetic.spoken import SpokenOptions, closures_of, spoken
 from dimcli.evaluation.lips import closure_hits, lip_opening
+from examples.recipes.textgrid import write_textgrid
 from tests import corpora
 
 SECONDS = 3.0

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dimcli.core.errors import InputError
-from dimcli.data.synthetic.phones import Phone, read_textgrid, write_textgrid
+from dimcli.data.synthetic.phones import Phone, read_textgrid
+from examples.recipes.textgrid import write_textgrid
 
 LONG = """File type = "ooTextFile"
 Object class = "TextGrid"
