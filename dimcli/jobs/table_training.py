@@ -119,8 +119,7 @@ class TableTrainer:
             return pieces
         pieces = {}
         if method(entry.method).coded:
-            alone = self._apart and not entry.init
-            pieces["vq_listener"] = self._vq_alone() if alone else self._vq("listener")
+            pieces["vq_listener"] = self._vq("listener", alone=self._apart and not entry.init)
         if entry.init:
             pieces["init"] = self._runs / entry.init
             if not is_finished(pieces["init"]):
@@ -141,17 +140,12 @@ class TableTrainer:
                 )
         return pieces
 
-    def _vq(self, role: str) -> Path:
-        run = self._runs / f"vq_{role}"
+    def _vq(self, role: str, *, alone: bool = False) -> Path:
+        """A role's VQ-VAE; ``alone``: one that knows nothing of the pre-training data."""
+        run = self._runs / ("vq_alone" if alone else f"vq_{role}")
         if not is_finished(run):
-            train_vq(self._before, run, role, self._stage(run.name))
-        return run
-
-    def _vq_alone(self) -> Path:
-        """A listener's VQ-VAE that knows nothing of the pre-training data."""
-        run = self._runs / "vq_alone"
-        if not is_finished(run):
-            train_vq(self._data, run, "listener", self._stage(run.name, limited=True))
+            data = self._data if alone else self._before
+            train_vq(data, run, role, self._stage(run.name, limited=alone))
         return run
 
     def _pretrained(self) -> Path:

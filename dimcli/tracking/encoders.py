@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +13,9 @@ from torch import Tensor
 from dimcli.core.device import choose_device
 from dimcli.core.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Floats, Motion
 from dimcli.core.progress import Progress, silent
-from dimcli.media import probe_video, read_frames
 from dimcli.tracking.checkpoints import find_checkpoint, load_exactly, read_tensors
 from dimcli.tracking.flame_encoders import Deca, Emoca, FlameEncoder, Picture, Smirk, Square
-from dimcli.tracking.following import Face, Follower
-from dimcli.tracking.landmarks import facts_of_track
-from dimcli.tracking.networks import Bundle
+from dimcli.tracking.landmarks import FaceVideo
 from dimcli.tracking.postprocessing import fill_columns, fill_motion, finite_rows, smooth_motion
 from weights.importing import imported
 
@@ -69,61 +63,32 @@ def track_video(
     and interpolated. Memory holds a few frames, a batch of crops and some sixty numbers a frame.
     Raises InputError as :func:`dimcli.tracking.landmarks.track_face` does.
     """
-    info = probe_video(path)
-    size = (info.width, info.height) if region is None else (region[2], region[3])
-    follower = Follower(Bundle.shipped(), info.fps)
-    expected = max(1, round(info.duration_s * info.fps))
+    video = FaceVideo(path, region)
     table: list[Floats] = []
     batch: list[tuple[Picture, Square] | None] = []
     shapes = _Mean()
-    with closing(read_frames(info, region=region)) as frames:
-        for count, (image, face) in enumerate(with_faces(follower, frames), start=1):
-            if face is None:
-                batch.append(None)
-            else:
-                square = encoder.square(face.landmarks)
-                batch.append((square.crop(image), square))
-            if len(batch) == _BATCH:
-                table.append(_encode(encoder, batch, size, shapes))
-                batch.clear()
-            progress("tracking", count, max(expected, count))
-    table.append(_encode(encoder, batch, size, shapes))
+    for image, face in video.frames(progress):
+        if face is None:
+            batch.append(None)
+        else:
+            square = encoder.square(face.landmarks)
+            batch.append((square.crop(image), square))
+        if len(batch) == _BATCH:
+            table.append(_encode(encoder, batch, video.size, shapes))
+            batch.clear()
+    table.append(_encode(encoder, batch, video.size, shapes))
     numbers = np.concatenate(table)
     valid = finite_rows(numbers)
-    facts = facts_of_track(
-        path,
-        valid,
-        tracker=encoder.name,
-        smooth=smooth,
-        size=size,
-        most_faces=follower.most_faces,
-        region=region,
-    )
     motion = Motion(
         fill_motion(numbers[:, :MOTION_DIM], valid),
-        fps=info.fps,
+        fps=video.fps,
         space="flame",
         valid=valid,
         camera=fill_columns(numbers[:, MOTION_DIM:], valid),
         shape=shapes.value,
-        meta=facts,
+        meta=video.facts(valid, tracker=encoder.name, smooth=smooth),
     )
     return smooth_motion(motion) if smooth else motion
-
-
-def with_faces(
-    follower: Follower, frames: Iterable[Picture]
-) -> Iterator[tuple[Picture, Face | None]]:
-    """Each frame with the followed face in it; the follower looks a few frames ahead."""
-    waiting: deque[Picture] = deque()
-
-    def kept() -> Iterator[Picture]:
-        for frame in frames:
-            waiting.append(frame)
-            yield frame
-
-    for face in follower(kept()):
-        yield waiting.popleft(), face
 
 
 class _Mean:

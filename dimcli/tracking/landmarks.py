@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,10 @@ from dimcli.core.motion import (
     JAW_OPEN_RAD,
     JAW_PITCH,
     MOTION_DIM,
+    Bools,
     Floats,
     Motion,
+    Picture,
 )
 from dimcli.core.progress import Progress, silent
 from dimcli.media import probe_video, read_frames
@@ -161,36 +165,22 @@ def track_face(
     and interpolated (rotation by slerp). Raises InputError where the video cannot be read or more
     than half of its frames show no face.
     """
-    info = probe_video(path)
-    size = (info.width, info.height) if region is None else (region[2], region[3])
-    bundle = Bundle.shipped()
-    follower = Follower(bundle, info.fps)
-    expected = max(1, round(info.duration_s * info.fps))
+    video = FaceVideo(path, region)
     batch: list[Face | None] = []
     numbers: list[Floats] = []
     kept: list[Floats] = []
-    with closing(read_frames(info, region=region)) as frames:
-        for count, face in enumerate(follower(frames), start=1):
-            batch.append(face)
-            if len(batch) == _BATCH:
-                numbers.append(measure(batch, size, canonical_face()))
-                batch.clear()
-            if keep_landmarks:
-                kept.append(_NOWHERE if face is None else face.landmarks)
-            progress("tracking", count, max(expected, count))
-    numbers.append(measure(batch, size, canonical_face()))
+    for _, face in video.frames(progress):
+        batch.append(face)
+        if len(batch) == _BATCH:
+            numbers.append(measure(batch, video.size, canonical_face()))
+            batch.clear()
+        if keep_landmarks:
+            kept.append(_NOWHERE if face is None else face.landmarks)
+    numbers.append(measure(batch, video.size, canonical_face()))
     table = np.concatenate(numbers)
     valid = ~np.isnan(table[:, 0])
-    facts = facts_of_track(
-        path,
-        valid,
-        tracker=TRACKER,
-        smooth=smooth,
-        size=size,
-        most_faces=follower.most_faces,
-        region=region,
-    )
-    motion, blendshapes = _assemble(table, valid, info.fps)
+    facts = video.facts(valid, tracker=TRACKER, smooth=smooth)
+    motion, blendshapes = _assemble(table, valid, video.fps)
     motion.meta.update(facts)
     return FaceTrack(
         motion=smooth_motion(motion) if smooth else motion,
@@ -199,35 +189,74 @@ def track_face(
     )
 
 
-def facts_of_track(
-    path: Path,
-    valid: NDArray[np.bool_],
-    *,
-    tracker: str,
-    smooth: bool,
-    size: tuple[int, int],
-    most_faces: int,
-    region: tuple[int, int, int, int] | None,
-) -> dict[str, Any]:
-    """What a motion's ``meta`` says of how a video was tracked; ``size`` is width and height.
+class FaceVideo:
+    """A video whose largest face is followed, in a ``region`` (x, y, width, height px) of it."""
 
-    Raises InputError where too few of the video's frames show a face.
-    """
-    if valid.mean() < MIN_SEEN:
-        raise InputError(
-            f"{path}: {1 - valid.mean():.0%} of its frames show no face; expected a face in at "
-            "least half of them"
-        )
-    return {
-        "source": str(Path(path).resolve()),
-        "tracker": tracker,
-        "smoothed": smooth,
-        "width": size[0],
-        "height": size[1],
-        "frames_without_face": round(1 - float(valid.mean()), 4),
-        "most_faces": most_faces,
-        **({} if region is None else {"region": list(region)}),
-    }
+    def __init__(
+        self,
+        path: Path,
+        region: tuple[int, int, int, int] | None = None,
+        follower: Follower | None = None,
+    ) -> None:
+        """Raises InputError where the video cannot be read."""
+        self._path, self._region, self._info = path, region, probe_video(path)
+        self._follower = follower or Follower(Bundle.shipped(), self._info.fps)
+
+    @property
+    def fps(self) -> float:
+        """Frames a second."""
+        return self._info.fps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what is looked at, px."""
+        return self._region[2:] if self._region else (self._info.width, self._info.height)
+
+    def frames(self, progress: Progress) -> Iterator[tuple[Picture, Face | None]]:
+        """Each frame with the followed face in it."""
+        expected = max(1, round(self._info.duration_s * self.fps))
+        with closing(read_frames(self._info, region=self._region)) as frames:
+            for count, seen in enumerate(with_faces(self._follower, frames), start=1):
+                yield seen
+                progress("tracking", count, max(expected, count))
+
+    def facts(self, valid: Bools, *, tracker: str, smooth: bool) -> dict[str, Any]:
+        """What a motion's ``meta`` says of how the video was tracked, once its frames are; where
+        ``valid`` they show a face.
+
+        Raises InputError where too few of them do.
+        """
+        if valid.mean() < MIN_SEEN:
+            raise InputError(
+                f"{self._path}: {1 - valid.mean():.0%} of its frames show no face; expected a face "
+                "in at least half of them"
+            )
+        width, height = self.size
+        return {
+            "source": str(Path(self._path).resolve()),
+            "tracker": tracker,
+            "smoothed": smooth,
+            "width": width,
+            "height": height,
+            "frames_without_face": round(1 - float(valid.mean()), 4),
+            "most_faces": self._follower.most_faces,
+            **({} if self._region is None else {"region": list(self._region)}),
+        }
+
+
+def with_faces(
+    follower: Follower, frames: Iterable[Picture]
+) -> Iterator[tuple[Picture, Face | None]]:
+    """Each frame with the followed face in it; the follower looks a few frames ahead."""
+    waiting: deque[Picture] = deque()
+
+    def kept() -> Iterator[Picture]:
+        for frame in frames:
+            waiting.append(frame)
+            yield frame
+
+    for face in follower(kept()):
+        yield waiting.popleft(), face
 
 
 _NUMBERS = 3 + 3 + 1 + len(BLENDSHAPES)

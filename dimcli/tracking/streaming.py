@@ -7,16 +7,14 @@ whole clip whether its jaw is read off the lips. Here both are said from what ha
 from __future__ import annotations
 
 from collections import deque
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from dimcli.core.motion import HEAD, JAW, MOTION_DIM, Floats, Motion, Picture, slerp_axis_angle
 from dimcli.core.progress import Progress, silent
-from dimcli.media import probe_video, read_frames
 from dimcli.tracking.following import Face, Follower
-from dimcli.tracking.landmarks import TRACKER, facts_of_track, measure, motion_values
+from dimcli.tracking.landmarks import TRACKER, FaceVideo, measure, motion_values
 from dimcli.tracking.networks import JAW_OPEN, Bundle
 from dimcli.tracking.postprocessing import ignores_lips, jaw_open_of_lips
 from weights.canonical_face import canonical_face
@@ -130,25 +128,11 @@ def track_online(
 ) -> Motion:
     """Motion of the largest face of a video, each frame as it is known when it comes: those without
     a face are not ``valid``, and zero. See :func:`dimcli.tracking.landmarks.track_face`."""
-    info = probe_video(path)
-    width, height = (info.width, info.height) if region is None else region[2:]
-    expected = max(1, round(info.duration_s * info.fps))
     stream = FaceStream()
-    rows = []
-    with closing(read_frames(info, region=region)) as frames:
-        for count, face in enumerate(stream.follower(frames), start=1):
-            rows.append(stream.motion_of(face, width, height))
-            progress("tracking", count, max(expected, count))
+    video = FaceVideo(path, region, stream.follower)
+    rows = [stream.motion_of(face, *video.size) for _, face in video.frames(progress)]
     valid = np.array([row is not None for row in rows])
     nobody = np.zeros(MOTION_DIM, np.float32)
     values = np.stack([nobody if row is None else row for row in rows])
-    facts = facts_of_track(
-        path,
-        valid,
-        tracker=TRACKER,
-        smooth=False,
-        size=(width, height),
-        most_faces=stream.follower.most_faces,
-        region=region,
-    )
-    return Motion(values, fps=info.fps, valid=valid, meta=facts)
+    facts = video.facts(valid, tracker=TRACKER, smooth=False)
+    return Motion(values, fps=video.fps, valid=valid, meta=facts)

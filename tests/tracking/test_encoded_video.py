@@ -10,9 +10,9 @@ import torch
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.tracking.emoca_folder import read_emoca_folder
-from dimcli.tracking.encoders import load_encoder, track_video, with_faces
+from dimcli.tracking.encoders import load_encoder, track_video
 from dimcli.tracking.flame_encoders import Deca, Smirk, Square
-from dimcli.tracking.landmarks import track_face
+from dimcli.tracking.landmarks import track_face, with_faces
 from tests.tracking.encoder_files import smirk_file
 
 pytestmark = pytest.mark.slow

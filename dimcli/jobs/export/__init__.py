@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import ARKIT_EXPRESSIONS, NUM_EXPRESSION, Motion
 from dimcli.media import SYNTHETIC_TAG
 
+KINDS = {".csv": "Live Link Face CSV", ".glb": "animated glTF", ".json": "JSON"}
 JSON_POSE_NAMES = ("headX", "headY", "headZ", "jawX", "jawY", "jawZ")
 JSON_DECIMALS = 6
 LIVE_LINK_FPS = 60.0
@@ -46,50 +46,28 @@ def export_motion(
     degrees). Raises InputError for another suffix, and as reading and writing do.
     """
     started = time.monotonic()
-    if output.suffix.lower() not in KINDS:
+    suffix = output.suffix.lower()
+    if suffix not in KINDS:
         raise InputError(f"--output {output}: unknown kind; known: {', '.join(KINDS)}")
     check_output(output, motion_path, force=force)
     motion = Motion.load(motion_path)
-    kind, write = KINDS[output.suffix.lower()]
-    written = write(motion, output, fps, angle_scale, force)
+    if suffix != ".json" and motion.space != "arkit":
+        from dimcli.jobs.convert import convert_motion
+
+        motion = convert_motion(motion, "arkit").motion
+    motion = motion.resampled(fps or (LIVE_LINK_FPS if suffix == ".csv" else motion.fps))
+    if suffix == ".csv":
+        from dimcli.jobs.export.live_link import write_live_link
+
+        write_live_link(motion, output, angle_scale=angle_scale, force=force)
+    elif suffix == ".glb":
+        from dimcli.jobs.export.glb import write_glb
+
+        write_glb(motion, output, force=force)
+    else:
+        write_json(motion, output, force=force)
     taken = time.monotonic() - started
-    return ExportResult(output, kind, written.duration_s, len(written), taken)
-
-
-def _as_arkit(motion: Motion) -> Motion:
-    if motion.space == "arkit":
-        return motion
-    from dimcli.jobs.convert import convert_motion
-
-    return convert_motion(motion, "arkit").motion
-
-
-def _csv(
-    motion: Motion, output: Path, fps: float | None, angle_scale: float, force: bool
-) -> Motion:
-    from dimcli.jobs.export.live_link import write_live_link
-
-    motion = _as_arkit(motion).resampled(fps or LIVE_LINK_FPS)
-    write_live_link(motion, output, angle_scale=angle_scale, force=force)
-    return motion
-
-
-def _glb(
-    motion: Motion, output: Path, fps: float | None, angle_scale: float, force: bool
-) -> Motion:
-    from dimcli.jobs.export.glb import write_glb
-
-    motion = _as_arkit(motion).resampled(fps or motion.fps)
-    write_glb(motion, output, force=force)
-    return motion
-
-
-def _json(
-    motion: Motion, output: Path, fps: float | None, angle_scale: float, force: bool
-) -> Motion:
-    motion = motion.resampled(fps or motion.fps)
-    write_json(motion, output, force=force)
-    return motion
+    return ExportResult(output, KINDS[suffix], motion.duration_s, len(motion), taken)
 
 
 def write_json(motion: Motion, path: Path, *, force: bool = False) -> None:
@@ -113,11 +91,3 @@ def write_json(motion: Motion, path: Path, *, force: bool = False) -> None:
     }
     with atomic_output(path, force=force) as temporary:
         temporary.write_text(json.dumps(content, allow_nan=False) + "\n", encoding="utf-8")
-
-
-Write = Callable[[Motion, Path, float | None, float, bool], Motion]
-KINDS: dict[str, tuple[str, Write]] = {
-    ".csv": ("Live Link Face CSV", _csv),
-    ".glb": ("animated glTF", _glb),
-    ".json": ("JSON", _json),
-}
