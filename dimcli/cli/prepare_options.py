@@ -197,6 +197,10 @@ def split_names(texts: list[str]) -> dict[str, str]:
 _LINES = 20
 
 
+def _hours(hours: float) -> str:
+    return f"{hours:.2f} h" if hours >= 1 else f"{60 * hours:.1f} min"
+
+
 def _seen_lines(prepared: "Prepared") -> list[str]:
     """In how many frames each face was found, the worst conversations first."""
     worst = sorted(prepared.seen.items(), key=lambda item: min(item[1].values()))
@@ -230,7 +234,7 @@ def _report(prepared: "Prepared", taken_s: float, *, as_json: bool) -> None:
             console.say(f"note: the {split} split is empty")
         info = prepared.info
         console.say(
-            f"wrote {prepared.path}: {sum(info.clips.values())} clips, {info.hours:.2f} h at "
+            f"wrote {prepared.path}: {sum(info.clips.values())} clips, {_hours(info.hours)} at "
             f"{info.fps:g} frames a second, space {info.space}, audio {info.audio_encoder}, "
             f"{console.seconds(taken_s)} taken"
         )

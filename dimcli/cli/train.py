@@ -172,7 +172,7 @@ def _train(
     import time
 
     from dimcli.jobs.finetune import FineTuned
-    from dimcli.training.figures import explained
+    from dimcli.training.figures import explained, in_order
     from dimcli.training.stages import StageOptions
 
     started = time.monotonic()
@@ -190,7 +190,7 @@ def _train(
             for line in explained(now.figures.keys() - told):
                 console.say(line)
             told.update(now.figures)
-            figures = ", ".join(f"{name} {value:.4g}" for name, value in now.figures.items())
+            figures = ", ".join(f"{name} {now.figures[name]:.4g}" for name in in_order(now.figures))
             console.say(f"{f'{now.stage}, ' if now.stage else ''}step {now.step}: {figures}")
 
         ended = stage(

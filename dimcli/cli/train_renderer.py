@@ -95,8 +95,8 @@ def train_renderer(
         console.say(
             f"{name}: {ours.psnr - placed.psnr:+.2f} dB over the zero-shot portrait placed where "
             f"the head is, on {person.frames} held-out frames; perceptual distance "
-            f"{ours.distance:.3f} (placed {placed.distance:.3f}), sharpness {ours.sharpness:.2f} "
-            f"of the clip's ({placed.sharpness:.2f})"
+            f"{ours.distance:.3f} (placed {placed.distance:.3f}), sharpness of the face "
+            f"{ours.sharpness:.2f} of the clip's ({placed.sharpness:.2f})"
         )
         more = ", or train on with --resume" if result.reason == "minutes" else ""
         if worse := person.worse():

@@ -27,12 +27,22 @@ MEANINGS = {
 def explained(names: Iterable[str]) -> Iterator[str]:
     """Lines that say what the figures ``names`` are; a method's own without an entry in
     :data:`MEANINGS` are left out."""
-    lines = []
-    for name in sorted(names, key=lambda name: (name != "loss", name)):
-        role, _, word = name.partition("_")
-        meaning = MEANINGS.get(word if role in ROLES else name)
-        if meaning:
-            lines.append(f"  {name}: {meaning}")
-    if lines:
+    known = [name for name in in_order(names) if _word(name) in MEANINGS]
+    if known:
         yield "figures of the validation split, smaller is better unless it says otherwise:"
-        yield from lines
+    for name in known:
+        yield f"  {name}: {MEANINGS[_word(name)]}"
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """``names`` of figures as people are shown them: as in :data:`MEANINGS`, then the others."""
+    order = list(MEANINGS)
+    return sorted(
+        names, key=lambda n: (order.index(_word(n)) if _word(n) in MEANINGS else len(order), n)
+    )
+
+
+def _word(name: str) -> str:
+    """What a figure of a role is of."""
+    role, _, word = name.partition("_")
+    return word if role in ROLES else name

@@ -255,7 +255,7 @@ def finetune_folds(
         distributed.on_first(lambda: drawn.write(run))
         results = []
         for fold, place in places.items():
-            name = f"fold {fold} of {count}" if fold else "all"
+            name = f"fold {fold} of {count}" if fold else "all clips"
             now = replace(
                 options,
                 resume=options.resume and (place / CONFIG).is_file(),

@@ -71,7 +71,7 @@ def test_three_commands_end_with_a_listener_nearer_to_ones_own(
     assert "nods a minute" in tuned.err
     assert f"training {CLIPS + 1} models ..." in tuned.err
     assert tuned.err.count("  loss: by this the best weights are chosen") == 1
-    assert tuned.err.index("  loss: by this") < tuned.err.index("all, step 0: ")
+    assert tuned.err.index("  loss: by this") < tuned.err.index("all clips, step 0: loss ")
 
     scored = dim(
         *("eval", "--data", "data", "--weights", "mine", "--weights", "listener-small", "--folds"),

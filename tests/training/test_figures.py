@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import dimcli
-from dimcli.training.figures import MEANINGS, explained
+from dimcli.training.figures import MEANINGS, explained, in_order
 
 
 def test_every_figure_that_a_method_logs_is_told_in_words():
@@ -19,7 +19,10 @@ def test_every_figure_that_a_method_logs_is_told_in_words():
 
 
 def test_the_loss_comes_first_roles_are_known_and_nothing_is_made_up():
-    first, *lines = explained({"listener_motion", "loss", "of_a_new_method"})
+    names = {"listener_anchor", "listener_motion", "loss", "of_a_new_method"}
+    first, *lines = explained(names)
     assert first.startswith("figures of the validation split")
-    assert [line.split(":")[0] for line in lines] == ["  loss", "  listener_motion"]
+    told = [line.split(":")[0].strip() for line in lines]
+    assert told == ["loss", "listener_motion", "listener_anchor"]
+    assert in_order(names) == [*told, "of_a_new_method"]
     assert not list(explained({"of_a_new_method"}))
