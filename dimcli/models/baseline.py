@@ -185,7 +185,6 @@ class ListenerBaseline(Baseline):
 
         ``temperature`` is for L2L and ELP; ``steps`` is DIM's alone.
         """
-        del steps
         generator = torch.Generator().manual_seed(seed)
 
         def respond(motion: Tensor, audio: Tensor, temperature: float) -> Tensor:

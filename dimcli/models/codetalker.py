@@ -211,7 +211,6 @@ class MotionPrior(SpeechModel):
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
         """Motion and codebook terms; ``loss``, which validation compares, is the motion's alone."""
-        del generator
         settings = self.config.codetalker
         motion = self.standardise_speaker(batch.motion["speaker"])
         latent = self.encode(motion, batch.mask)
@@ -278,7 +277,6 @@ class CodeTalker(TwoStageSpeaker):
     ) -> tuple[Tensor, Figures]:
         """Squared errors of motion and features, given the true motion before each frame; ``loss``,
         which validation compares, is the motion's alone (features grow as they leave the mean)."""
-        del step
         settings = self.config.codetalker
         audio = self.speech_inputs(batch.audio, generator if training else None)
         target = self.standardise_speaker(batch.motion["speaker"])
@@ -310,7 +308,6 @@ class CodeTalker(TwoStageSpeaker):
 
     def write(self, audio: Tensor, style: Tensor, generator: torch.Generator) -> Tensor:
         """Frame after frame, in windows; nothing is drawn."""
-        del generator
         settings, frames = self.config.generation, audio.shape[1]
         size = max(2, round(settings.window_s * self.config.data.fps))
         overlap = min(size - 1, round(settings.overlap_s * self.config.data.fps))

@@ -121,7 +121,6 @@ class ELP(CodedBaseline):
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
         """The speaker's cross-entropy of the true codewords, and the motion made of them."""
-        del step
         own = generator if training else None
         motion, audio = self.speaker_inputs(batch.motion["speaker"], batch.audio, own)
         attitude = self.attitude_inputs(batch.attitude, own)

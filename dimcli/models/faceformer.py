@@ -115,7 +115,6 @@ class FaceFormer(SpeakerBaseline):
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
         """Squared errors of the motion that it wrote on its own."""
-        del step
         audio = self.speech_inputs(batch.audio, generator if training else None)
         predicted = self(audio, self.style_inputs(batch), batch.mask)
         target = self.standardise_speaker(batch.motion["speaker"])
@@ -124,10 +123,8 @@ class FaceFormer(SpeakerBaseline):
 
     def write(self, audio: Tensor, style: Tensor, generator: torch.Generator) -> Tensor:
         """One pass over the speech; nothing is drawn."""
-        del generator
         present = torch.ones(audio.shape[:2], dtype=torch.bool, device=audio.device)
-        written: Tensor = self(audio, style, present)
-        return written
+        return self(audio, style, present)
 
 
 PRESETS = {

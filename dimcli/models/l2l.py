@@ -130,7 +130,6 @@ class L2L(CodedBaseline):
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
         """Cross-entropy of the listener's codes, given the true ones before each."""
-        del step
         own = generator if training else None
         motion, audio = self.speaker_inputs(batch.motion["speaker"], batch.audio, own)
         _, codes, present = self.true_codes(batch)
@@ -173,7 +172,6 @@ class L2L(CodedBaseline):
 
     def decode(self, codes: Tensor, attitude: Tensor) -> Tensor:
         """By the VQ-VAE's frozen decoder."""
-        del attitude
         there = torch.ones(1, len(codes), dtype=torch.bool, device=codes.device)
         return self.vq.unstandardise(self.vq.decode(self.vq.vectors(codes[None]), there))[0]
 

@@ -203,7 +203,6 @@ class ExpressionSpace(SpeechModel):
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
         """Reconstruction, eyelids and cross-modality; validation draws nothing."""
-        del step
         own, style = generator if training else None, self.style_inputs(batch)
         target = self.standardise_speaker(batch.motion["speaker"])
         seen = self.see(target)
@@ -337,7 +336,6 @@ class MeshTalk(TwoStageSpeaker):
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
         """Cross-entropy of the true latents, given the true ones before each."""
-        del step
         audio = self.speech_inputs(batch.audio, generator if training else None)
         with torch.no_grad():
             heard = self.prior.hear(audio, batch.mask)

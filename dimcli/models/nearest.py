@@ -142,7 +142,6 @@ class Nearest(nn.Module):
     @classmethod
     def untrained(cls, method: str, store: ClipStore, role: str) -> Predictor:
         """What answers from a data set's train split, by the preset ``small``."""
-        del role
         config = replace(_presets(method.partition("-")[2])["small"], stage="train")
         return ModelPredictor(cls.fit(store, replace(config, data=data_config(store))))
 
@@ -155,7 +154,6 @@ class Nearest(nn.Module):
         steps: int | None = None,
     ) -> Motion:
         """A listener for a whole clip; nothing is drawn."""
-        del steps
         return listener_of(
             self,
             self.config,

@@ -95,14 +95,12 @@ class RLHG(ListenerBaseline):
         features = F.pad(features[:, :-1], (0, 0, 1, 0)) + self.attitude(attitude)[:, None]
         start = self.start.expand(-1, -1, len(motion), -1).contiguous()
         decoded, _ = self.recurrent(features, (start[0], start[1]))
-        predicted: Tensor = self.read_out(decoded)
-        return predicted
+        return self.read_out(decoded)
 
     def objective(
         self, batch: Batch, step: int, generator: torch.Generator, training: bool
     ) -> tuple[Tensor, Figures]:
         """Squared errors of the motion and of its frame-to-frame differences."""
-        del step
         own = generator if training else None
         motion, audio = self.speaker_inputs(batch.motion["speaker"], batch.audio, own)
         predicted = self(motion, audio, self.attitude_inputs(batch.attitude, own))
@@ -119,7 +117,6 @@ class RLHG(ListenerBaseline):
         temperature: float,
     ) -> Tensor:
         """One pass over the clip; nothing is drawn."""
-        del generator, temperature
         predicted = self(motion[None], audio[None], self.attitude_inputs(attitude[None]))
         return self.unstandardise(predicted[0])
 

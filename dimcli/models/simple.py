@@ -35,7 +35,6 @@ class MeanPredictor:
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """The mean, for as long as the stimulus."""
-        del seed
         return stimulus.motion(np.tile(self.mean, (len(stimulus), 1)))
 
 
@@ -89,7 +88,6 @@ class MirrorPredictor:
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """The speaker's motion."""
-        del seed
         values = stimulus.seen.values
         width = min(max(1, round(self.smooth_s * stimulus.fps)), len(values))
         before = width // 2
@@ -162,7 +160,6 @@ class LoudnessPredictor:
 
     def predict(self, stimulus: Stimulus, seed: int) -> Motion:
         """Louder is wider."""
-        del seed
         values = (_level(stimulus.audio) @ self.weights).astype(np.float32)
         return stimulus.motion(clip_to_range(values, stimulus.space))
 

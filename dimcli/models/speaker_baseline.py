@@ -75,7 +75,6 @@ class SpeakerBaseline(SpeechModel):
         steps: int | None = None,
     ) -> Motion:
         """A speaker for a whole clip in one go; see :class:`dimcli.models.registry.Model`."""
-        del temperature, steps
         data = self.config.data
         check_stimulus(data, stimulus)
         device = next(self.buffers()).device
@@ -130,8 +129,7 @@ class SpeechEncoder(nn.Module):
         """Audio [B, T, A] -> [B, T, D]; ``present`` bool [B, T] is false at padding."""
         heard = self.listen(audio)
         heard = heard + sinusoidal_positions(heard.shape[1], heard.shape[2], heard)
-        encoded: Tensor = self.transformer(heard, present)
-        return encoded
+        return self.transformer(heard, present)
 
 
 def periodic_positions(frames: int, width: int, period: int, like: Tensor) -> Tensor:
@@ -205,5 +203,4 @@ class WritingLayer(nn.Module):
     def _rest(self, feature: Tensor, mixed: Tensor, aligned: Tensor) -> Tensor:
         feature = self.norms[0](feature + self.attention_out(mixed))
         feature = self.norms[1](feature + aligned)
-        written: Tensor = self.norms[2](feature + self.feedforward(feature))
-        return written
+        return self.norms[2](feature + self.feedforward(feature))

@@ -91,8 +91,7 @@ class Regressor(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Pictures [B, 3, 224, 224] to numbers [B, outputs]."""
-        numbers: Tensor = self.layers(self.encoder(pictures))
-        return numbers
+        return self.layers(self.encoder(pictures))
 
 
 _STEM = 16

@@ -195,8 +195,7 @@ class _SecondHead(nn.Module):
         self.layers = head(outputs)
 
     def forward(self, features: Tensor) -> Tensor:
-        numbers: Tensor = self.layers(features)
-        return numbers
+        return self.layers(features)
 
 
 def _codes(numbers: Tensor) -> FlameCodes:

@@ -112,7 +112,6 @@ def read_templates(path: Path, vertices: int, state: tuple[int, int]) -> dict[st
 
     Raises InputError where one has another number of vertices.
     """
-    del state
     content = read_pickle(path)
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: expected a dictionary of subjects and their resting faces")

@@ -142,7 +142,6 @@ def _regions(root: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
 
 @lru_cache(maxsize=1)
 def _index(path: Path, state: tuple[int, int]) -> Mapping[str, Mapping[str, Mapping[Any, int]]]:
-    del state
     content = read_pickle(path)
     if not isinstance(content, dict) or not all(isinstance(one, dict) for one in content.values()):
         raise InputError(f"{path}: expected subjects, their sentences and the rows of their frames")
@@ -151,7 +150,6 @@ def _index(path: Path, state: tuple[int, int]) -> Mapping[str, Mapping[str, Mapp
 
 @lru_cache(maxsize=1)
 def _sounds(path: Path, state: tuple[int, int]) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    del state
     content = read_pickle(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected subjects, their sentences, audio and sample_rate")
@@ -177,7 +175,6 @@ def _raw_scans(root: Path, known: Mapping[str, Scan]) -> tuple[list[Scan], list[
 @lru_cache(maxsize=2)
 def _fitter(root: Path, subject: str, state: tuple[int, int]) -> FlameFitter:
     """One person's; ``state`` is that of the file with the resting faces."""
-    del state
     flame = FlameHead.load(imported("flame", "VOCASET's motion"))
     path = find_imported("flame-masks")
     face = read_arrays(path)["face"] if path else np.arange(NUM_SKIN)
