@@ -7,13 +7,7 @@ import typer
 
 from dimcli.cli.options import SeedOption
 from dimcli.cli.prepare import prepare
-from dimcli.cli.prepare_options import (
-    Corpus,
-    Preparing,
-    SpeechAudioOption,
-    numbers,
-    preparing,
-)
+from dimcli.cli.prepare_options import Corpus, Preparing, SpeechAudioOption, numbers, preparing
 
 
 @prepare.command("speech")

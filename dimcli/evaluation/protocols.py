@@ -24,10 +24,7 @@ from dimcli.evaluation import official
 from dimcli.evaluation.intervals import figures_of, paired_gaps, values_of, with_intervals
 from dimcli.evaluation.measures.families import FAMILIES
 from dimcli.evaluation.measures.family import Family
-from dimcli.evaluation.metrics import (
-    MAX_FRAMES,
-    draw_clips,
-)
+from dimcli.evaluation.metrics import MAX_FRAMES, draw_clips
 from dimcli.evaluation.score_table import TITLES
 from dimcli.evaluation.scorers import (
     CLUSTER_SEED,

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dimcli.core.files import atomic_output, check_folder, check_output, new_folder
-from dimcli.evaluation.score_table import (
-    BOUND,
-    METHOD,
-    TITLES,
-    Row,
-    ScoreTable,
-)
+from dimcli.evaluation.score_table import BOUND, METHOD, TITLES, Row, ScoreTable
 from dimcli.evaluation.scores import Evaluation
 
 SUFFIXES = {"json": ".json", "csv": ".csv", "latex": ".tex", "report": ".html"}

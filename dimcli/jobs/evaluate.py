@@ -17,12 +17,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import ROLES, Predictor
 from dimcli.data.corpora import DATASETS
-from dimcli.data.corpora.held_out import (
-    HELD_OUT,
-    REACTING,
-    held_out_speech,
-    held_out_synthetic,
-)
+from dimcli.data.corpora.held_out import HELD_OUT, REACTING, held_out_speech, held_out_synthetic
 from dimcli.data.folds import Folds
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.workers import HERE, Engine

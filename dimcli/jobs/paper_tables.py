@@ -28,11 +28,7 @@ from dimcli.evaluation.predictions import identity
 from dimcli.evaluation.protocols import evaluate
 from dimcli.evaluation.report.clips import choose, show_clips
 from dimcli.evaluation.report.page import evaluation_report
-from dimcli.evaluation.score_table import (
-    difference_table,
-    family_tables,
-    score_table,
-)
+from dimcli.evaluation.score_table import difference_table, family_tables, score_table
 from dimcli.evaluation.scores import Evaluation
 from dimcli.evaluation.speaker_metrics import SpeakerMeasures
 from dimcli.evaluation.writing import EvaluationFiles, to_markdown

@@ -19,13 +19,7 @@ from dimcli.models.config import RunConfig, find_run
 from dimcli.models.dim.config import DIMRun
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.vqvae import VQVAE
-from dimcli.models.registry import (
-    Run,
-    bounded_parameters,
-    build_model,
-    method_of_kind,
-    read_config,
-)
+from dimcli.models.registry import Run, bounded_parameters, build_model, method_of_kind, read_config
 
 CONFIG = "config.yaml"
 MODEL = "model.safetensors"

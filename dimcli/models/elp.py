@@ -26,12 +26,7 @@ from dimcli.core.config import Divides, Dropout, Feedforward, Layers, Section, W
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
-from dimcli.models.baseline import (
-    PAPER_INPUTS,
-    SMALL_INPUTS,
-    Figures,
-    motion_loss,
-)
+from dimcli.models.baseline import PAPER_INPUTS, SMALL_INPUTS, Figures, motion_loss
 from dimcli.models.coded import PAPER_VQ, CodedBaseline, CodedRun, coded_presets
 from dimcli.models.config import GenerationConfig, TrainingConfig
 from dimcli.models.dim.layers import Transformer, sinusoidal_positions

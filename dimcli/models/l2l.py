@@ -27,10 +27,7 @@ from dimcli.core.config import Divides, Dropout, Feedforward, Layers, Range, Sec
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ATTITUDES
 from dimcli.data.windows import Batch
-from dimcli.models.baseline import (
-    SMALL_INPUTS,
-    Figures,
-)
+from dimcli.models.baseline import SMALL_INPUTS, Figures
 from dimcli.models.coded import PAPER_VQ, CodedBaseline, CodedRun, coded_presets
 from dimcli.models.config import GenerationConfig, TrainingConfig
 from dimcli.models.dim.layers import attention_mask, sinusoidal_positions

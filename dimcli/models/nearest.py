@@ -32,11 +32,7 @@ from dimcli.core.tensors import read_tensors
 from dimcli.data.clip import Predictor, Stimulus
 from dimcli.data.store import ClipStore, data_config
 from dimcli.data.windows import rest
-from dimcli.models.baseline import (
-    BaselineRun,
-    InputsConfig,
-    listener_of,
-)
+from dimcli.models.baseline import BaselineRun, InputsConfig, listener_of
 from dimcli.models.registry import Method, ModelPredictor, register
 from dimcli.models.windows import Track, windows
 

@@ -6,13 +6,7 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion, expression_index
 from dimcli.data.synthetic.signals import add_blink, add_episode, add_nod
-from dimcli.evaluation.behaviour import (
-    Behaviour,
-    answer_figures,
-    gaze_figures,
-    lip_gaps,
-    measure,
-)
+from dimcli.evaluation.behaviour import Behaviour, answer_figures, gaze_figures, lip_gaps, measure
 from dimcli.evaluation.measures.events import median_over
 from tests.coupling import couple, find_pauses, medians
 

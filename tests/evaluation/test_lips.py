@@ -8,12 +8,7 @@ import torch
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import JAW, JAW_OPEN_RAD, MOTION_DIM, Motion, expression_index
-from dimcli.evaluation.lips import (
-    CLOSED,
-    closure_hits,
-    lip_agreement,
-    lip_opening,
-)
+from dimcli.evaluation.lips import CLOSED, closure_hits, lip_agreement, lip_opening
 from renderers.heads.open_head import OpenHead
 from tests.bench.bench_speaker import loudness, mouth_at_rest
 

@@ -19,13 +19,7 @@ from typing import Literal, Union, get_args, get_origin
 import typer
 from typer.models import OptionInfo
 
-from tests.fuzz.mutations import (
-    NUMBERS,
-    STRANGE_PATHS,
-    change_file,
-    change_folder,
-    strange_name,
-)
+from tests.fuzz.mutations import NUMBERS, STRANGE_PATHS, change_file, change_folder, strange_name
 from tests.fuzz.runs import Plan, lay_out
 
 

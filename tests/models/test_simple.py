@@ -10,12 +10,7 @@ from dimcli.core.errors import InputError
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.synthetic import Recipe, write_synthetic
-from dimcli.models.simple import (
-    MeanPredictor,
-    MirrorPredictor,
-    Oracle,
-    RandomPredictor,
-)
+from dimcli.models.simple import MeanPredictor, MirrorPredictor, Oracle, RandomPredictor
 from tests.evaluation.plain_metrics import fit_clusters, plain_scores
 
 pytestmark = pytest.mark.slow

@@ -7,17 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tests.pickle_writing import (
-    array,
-    call,
-    group,
-    mapping,
-    name,
-    new,
-    number,
-    program,
-    text,
-)
+from tests.pickle_writing import array, call, group, mapping, name, new, number, program, text
 
 CSC_STATE = {
     "_shape": group(number(2), number(3)),

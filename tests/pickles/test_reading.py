@@ -11,16 +11,7 @@ from scipy import sparse
 from dimcli.core.errors import InputError
 from dimcli.pickles import read_npy, read_pickle, read_torch
 from dimcli.pickles.stubs import Record
-from tests.pickle_writing import (
-    array,
-    group,
-    mapping,
-    name,
-    new,
-    number,
-    old_new,
-    program,
-)
+from tests.pickle_writing import array, group, mapping, name, new, number, old_new, program
 from tests.pickles.files import CSC_STATE, MATRIX, SETTINGS, lightning, lists_of_dicts, saved, write
 
 

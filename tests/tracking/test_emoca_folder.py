@@ -7,10 +7,7 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion, slerp_axis_angle
-from dimcli.tracking.emoca_folder import (
-    read_emoca_folder,
-    write_emoca_folder,
-)
+from dimcli.tracking.emoca_folder import read_emoca_folder, write_emoca_folder
 
 FPS = 30.0
 

@@ -33,12 +33,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Bools, Motion
 from dimcli.data.clip import ROLES, SPLITS
 from dimcli.data.corpora.preparing import SEEN, Corpus, Job, dyads_of, file_name
-from dimcli.data.corpora.sources import (
-    MotionPlan,
-    SoundPlan,
-    read_sound,
-    sound_file,
-)
+from dimcli.data.corpora.sources import MotionPlan, SoundPlan, read_sound, sound_file
 from dimcli.data.corpora.tables import read_table
 from dimcli.data.store import APPROPRIATE
 from dimcli.data.writer import Dyads, Piece, Skipped, Span, paired

@@ -38,13 +38,7 @@ from dimcli.data.corpora.sources import check_sound, encoded
 from dimcli.data.store import ClipStore
 from dimcli.data.writer import Dyads, Skipped, Span, check_lengths
 from dimcli.pickles import read_pickle
-from renderers.heads.regions import (
-    HeadRegions,
-    Indices,
-    Regions,
-    RegionsOfMotion,
-    read_region,
-)
+from renderers.heads.regions import HeadRegions, Indices, Regions, RegionsOfMotion, read_region
 from renderers.heads.vertex_converter import VertexConverter
 
 RESIDUAL = "residual"

@@ -34,13 +34,7 @@ from dimcli.core.documents import read_text, shortened
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
-from dimcli.data.corpora.sources import (
-    SoundPlan,
-    hubert_rows,
-    motion_of_parts,
-    no_sound,
-    numbers,
-)
+from dimcli.data.corpora.sources import SoundPlan, hubert_rows, motion_of_parts, no_sound, numbers
 from dimcli.data.store import LISTENER_VOICE
 from dimcli.data.writer import Dyads, Skipped, Span, paired
 

@@ -32,12 +32,7 @@ from dimcli.core.motion import NUM_EXPRESSION, Floats, Motion
 from dimcli.data.clip import SPLITS
 from dimcli.data.corpora.lmdb_file import LmdbFile
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
-from dimcli.data.corpora.sources import (
-    POSE_FIRST,
-    SoundPlan,
-    motion_of,
-    numbers,
-)
+from dimcli.data.corpora.sources import POSE_FIRST, SoundPlan, motion_of, numbers
 from dimcli.data.store import LISTENER_VOICE, voice_note
 from dimcli.data.writer import Dyads, Skipped, Span, paired
 

@@ -25,12 +25,7 @@ from dimcli.core.motion import Floats
 from dimcli.data.clip import ClipRecord
 from dimcli.data.store import DatasetInfo
 from dimcli.data.synthetic.listener_rule import listener_motion
-from dimcli.data.synthetic.rule import (
-    LISTENER_ATTITUDES,
-    ListenerRule,
-    ReactionRule,
-    SpeakerRule,
-)
+from dimcli.data.synthetic.rule import LISTENER_ATTITUDES, ListenerRule, ReactionRule, SpeakerRule
 from dimcli.data.synthetic.speaker_events import SpeakerEvents, draw_events
 from dimcli.data.synthetic.speaker_rule import speaker_motion, speaker_sound
 from dimcli.data.workers import HERE, Engine, each_done

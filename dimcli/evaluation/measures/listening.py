@@ -26,15 +26,7 @@ from numpy.typing import NDArray
 from dimcli.core.motion import Bools, Motion
 from dimcli.data.clip import Clip, ClipRecord
 from dimcli.data.store import ClipStore
-from dimcli.evaluation.measures.family import (
-    SHORT,
-    STILL,
-    Family,
-    Joined,
-    MeanTally,
-    Tally,
-    Value,
-)
+from dimcli.evaluation.measures.family import SHORT, STILL, Family, Joined, MeanTally, Tally, Value
 from dimcli.evaluation.metrics import CLUSTERS, PARTS, Gaussian
 from dimcli.evaluation.official import entropy, entropy_of_counts, fit_centres, nearest
 

@@ -31,13 +31,7 @@ from dimcli.models.dim.dim import DIM, Dyad
 from dimcli.models.dim.sampling import CodePredictor, Sampling, sample_codes
 from dimcli.models.dim.stillness import Hold
 from dimcli.models.dim.traits import told
-from dimcli.models.windows import (
-    Track,
-    check_stimulus,
-    clip_to_range,
-    speaker_values,
-    windows,
-)
+from dimcli.models.windows import Track, check_stimulus, clip_to_range, speaker_values, windows
 
 
 def model_of(run: Run, folder: Path, role: str) -> DIM:

@@ -14,12 +14,7 @@ from dimcli.audio import MEL
 from dimcli.core import distributed
 from dimcli.data.clip import ROLES
 from dimcli.data.windows import Batch
-from dimcli.models.dim.augment import (
-    augmented,
-    hidden_steps,
-    warped_bands,
-    with_unknown,
-)
+from dimcli.models.dim.augment import augmented, hidden_steps, warped_bands, with_unknown
 from dimcli.models.dim.dim import DIM, OTHER, DIMOutput, Dyad
 from dimcli.models.dim.losses import (
     code_loss,

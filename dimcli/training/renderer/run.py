@@ -30,11 +30,7 @@ from dimcli.training.renderer.footage import Region, read_shots
 from dimcli.training.renderer.judging import Figures, judge
 from dimcli.training.renderer.loop import Look, RendererTrainable, some_of
 from dimcli.training.renderer.objective import PRESETS, LossConfig, Objective, RendererTraining
-from dimcli.training.renderer.training_set import (
-    HELD_OUT,
-    TRAIN,
-    TrainingSet,
-)
+from dimcli.training.renderer.training_set import HELD_OUT, TRAIN, TrainingSet
 from dimcli.training.run_folder import (
     LEFTOVERS,
     REPLACED,

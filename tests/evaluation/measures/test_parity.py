@@ -11,12 +11,7 @@ import pytest
 
 from dimcli.evaluation.measures import dualtalk, listening, reaction, timing, unils
 from dimcli.evaluation.measures.listening import PooledEntropy, voiced
-from dimcli.evaluation.measures.rdgg import (
-    Energies,
-    Interval,
-    Listener,
-    Reference,
-)
+from dimcli.evaluation.measures.rdgg import Energies, Interval, Listener, Reference
 from dimcli.evaluation.measures.rdgg_inputs import reactive
 from dimcli.evaluation.metrics import Gaussian
 from tests.evaluation.measures import fixtures

@@ -12,10 +12,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
 from dimcli.training.renderer.footage import Footage, crop_of
 from dimcli.training.renderer.objective import RendererTraining, with_moved_camera
-from dimcli.training.renderer.training_set import (
-    TRAIN,
-    TrainingSet,
-)
+from dimcli.training.renderer.training_set import TRAIN, TrainingSet
 from renderers.base import Reference
 from renderers.heads.contours import FACE_OVAL
 from renderers.portrait.mesh import HeadMesh, Shift

@@ -7,12 +7,7 @@ from torch import Tensor
 
 from dimcli.core.errors import InputError
 from dimcli.training.renderer.objective import LossConfig, RenderingLoss
-from renderers.trained.pirenderer.networks import (
-    PRESETS,
-    PIRenderer,
-    PIRendererConfig,
-    warp,
-)
+from renderers.trained.pirenderer.networks import PRESETS, PIRenderer, PIRendererConfig, warp
 
 TINY = PRESETS["tiny"]
 SIZE = 32

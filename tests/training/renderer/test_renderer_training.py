@@ -16,12 +16,7 @@ from dimcli.core.motion import Motion
 from dimcli.media import read_frames
 from dimcli.tracking.landmarks import observe_picture
 from dimcli.training.renderer.objective import PRESETS, LossConfig, Preset, RendererTraining
-from dimcli.training.renderer.run import (
-    Look,
-    RendererOptions,
-    named_sources,
-    train_renderer,
-)
+from dimcli.training.renderer.run import Look, RendererOptions, named_sources, train_renderer
 from renderers.trained.pirenderer.networks import PIRendererConfig
 from renderers.trained.run import read_run
 from tests.cli.conftest import Dim, dim  # noqa: F401 - a fixture
