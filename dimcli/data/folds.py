@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from dimcli.core.files import write_text
 from dimcli.data.store import ClipStore
 
 FILE = "folds.json"
+Name = TypeVar("Name")
 FEWEST = 3
 """One fold to test on, one to validate on, and one to learn from."""
 
@@ -28,22 +30,18 @@ class Folds:
 
     @classmethod
     def draw(cls, store: ClipStore, count: int, seed: int = 0) -> Folds:
-        """``count`` folds of about the same length; nobody speaks in two of them.
+        """``count`` folds of about the same length; nobody speaks in two of them, and two people
+        who speak to each other in turn are in one.
 
         As many folds as there are speakers leave one speaker out at a time. Raises InputError where
         there are fewer speakers.
         """
-        group = {record.conversation: record.conversation for record in store.records}
-        first: dict[str, str] = {}
-        for record in store.records:  # conversations with a speaker in common are one group
-            kept = group[first.setdefault(record.speaker, record.conversation)]
-            gone = group[record.conversation]
-            group = {name: kept if one == gone else one for name, one in group.items()}
+        group = groups((r.conversation, r.speaker, r.listener) for r in store.records)
         names = sorted(set(group.values()))
         if not FEWEST <= count <= len(names):
             raise InputError(
                 f"--folds {count}: expected {FEWEST} to {len(names)}, the number of speakers in "
-                f"{store.root}"
+                f"{store.root} (two who exchange roles count once)"
                 if len(names) >= FEWEST
                 else f"--folds: {store.root} has {len(names)} speakers; it takes {FEWEST}"
             )
@@ -84,6 +82,20 @@ class Folds:
         ):
             raise InputError(f"{path}: is not of the clips in {store.root}; train the run on them")
         return folds
+
+
+def groups(dyads: Iterable[tuple[Name, str, str]]) -> dict[Name, Name]:
+    """The group of each conversation, called as one of it, of ``dyads``: conversation, speaker and
+    listener. Those with a speaker, or with both people, in common are one group."""
+    group: dict[Name, Name] = {}
+    first: dict[object, Name] = {}
+    for conversation, speaker, listener in dyads:
+        group.setdefault(conversation, conversation)
+        for shared in (speaker, frozenset((speaker, listener))):
+            kept, gone = group[first.setdefault(shared, conversation)], group[conversation]
+            if kept != gone:
+                group = {name: kept if one == gone else one for name, one in group.items()}
+    return group
 
 
 def folder(run: Path, fold: int) -> Path:

@@ -156,7 +156,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         split = "test"
         remarks += (
             f"Cross-validated in {folds.count} folds: every clip is answered by models that have "
-            "learnt nothing from its speaker.",
+            "never heard its speaker.",
         )
     with TemporaryDirectory() as folder:
         answering = predictors

@@ -38,6 +38,20 @@ def test_every_conversation_is_tested_in_one_fold_and_its_speaker_in_no_other(
     assert set(Folds.draw(store, 5).of.values()) == {1, 2, 3, 4, 5}, "one speaker out at a time"
 
 
+def test_two_who_exchange_roles_are_in_one_fold(store: ClipStore) -> None:
+    first, second, *rest = store.records
+    store.records = [
+        replace(first, speaker="anna", listener="ben"),
+        replace(second, speaker="ben", listener="anna"),
+        *(replace(record, speaker=f"with {i}", listener="anna") for i, record in enumerate(rest)),
+    ]
+    folds = Folds.draw(store, 3)
+    assert folds.of["made-0"] == folds.of["made-1"]
+    assert set(folds.of.values()) == {1, 2, 3}, "who listens to several joins nobody"
+    with pytest.raises(InputError, match=r"expected 3 to 5, .* exchange roles count once"):
+        Folds.draw(store, 6)
+
+
 def test_more_folds_than_speakers_are_refused_with_the_number(store: ClipStore) -> None:
     with pytest.raises(InputError, match="--folds 6: expected 3 to 5, the number of speakers"):
         Folds.draw(store, 6)

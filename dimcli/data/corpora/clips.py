@@ -41,6 +41,7 @@ from dimcli.data.corpora.sources import (
     whole_recording,
 )
 from dimcli.data.corpora.tables import Row, attitude_of, drawn_groups, read_table
+from dimcli.data.folds import groups
 from dimcli.data.writer import Dyads, Piece, Skipped, Span, joined, paired, split_conversations
 from dimcli.media import probe_video, read_audio
 
@@ -218,7 +219,10 @@ def _splits(
 ) -> tuple[dict[_Files, str], list[Skipped]]:
     """The split of each conversation: the table's, where it has one."""
     said = {files: {split for _, split in parts} for files, parts in found.items()}
-    person = {files: parts[0][0].speaker for files, parts in found.items()}
+    dyads = [
+        (files, clip.speaker, clip.listener) for files, parts in found.items() for clip, _ in parts
+    ]
+    person = {files: found[one][0][0].speaker for files, one in groups(dyads).items()}
     if all(splits == {""} for splits in said.values()):
         drawn = split_conversations(list(person.values()), seed)
         return {files: drawn[person[files]] for files in found}, []

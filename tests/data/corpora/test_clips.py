@@ -67,6 +67,8 @@ def test_a_recording_is_listed_for_both_of_its_people_as_the_readme_shows(tmp_pa
     assert not corpus.skipped
     assert sorted(job.conversation for job in corpus.jobs) == ["talk1", "talk1-right", "talk2"]
     assert not any("a speaker of its own" in remark for remark in corpus.remarks)
+    splits = {job.conversation: job.split for job in corpus.jobs}
+    assert splits["talk1"] == splits["talk1-right"]
     rows = [f"talk1.mp4,{who},{when}" for who in ("", "speaker-right") for when in ("2,4", "5,9")]
     (tmp_path / "parts.csv").write_text("\n".join(["video,layout,start,stop", *rows]))
     corpus = clips(tmp_path, table=tmp_path / "parts.csv", fps=25)
