@@ -307,7 +307,9 @@ def gain(evaluation: Evaluation, name: str, base: str) -> str:
         texts.append(f"{part} {scale.number(ours)}, not {scale.number(theirs)}{power}")
         if ours < theirs:
             nearer.append(part)
-    figures = f"FD on {evaluation.clips} clips: {'; '.join(texts)}"
+    alone = evaluation.clips == 1
+    judged = "1 clip, which is too few to tell" if alone else f"{evaluation.clips} clips"
+    figures = f"FD on {judged}: {'; '.join(texts)}"
     if not nearer:
         return f"No gain: {name} is no nearer to the true listener than {base} ({figures})."
     only = "" if len(nearer) == len(texts) else f" in {nearer[0]} only"

@@ -3,11 +3,13 @@ from __future__ import annotations
 import csv
 import io
 import re
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from dimcli.evaluation.score_table import PUBLISHED, TRUE, Row, Scale, ScoreTable
-from dimcli.evaluation.scores import Figure
+from dimcli.evaluation.score_table import PUBLISHED, TRUE, Row, Scale, ScoreTable, gain
+from dimcli.evaluation.scores import Evaluation, Figure
 from dimcli.evaluation.writing import to_csv, to_latex
 
 
@@ -40,6 +42,23 @@ def test_the_best_is_the_smallest_or_the_nearest_to_the_truth_of_what_was_evalua
 def test_without_intervals_no_method_is_the_best() -> None:
     rows = (Row("a", {"pose": {"fd": Figure(1.0)}}), Row("b", {"pose": {"fd": Figure(2.0)}}))
     assert ScoreTable("Made", rows, ("fd",)).best("pose", "fd") is None
+
+
+@pytest.mark.parametrize(
+    ("clips", "ours", "said"),
+    [
+        (9, 0.5, "a is nearer to the true listener than b (FD on 9 clips: pose 0.500, not 0.700)."),
+        (9, 0.9, "No gain: a is no nearer to the true listener than b (FD on 9 clips: "),
+        (1, 0.5, "b (FD on 1 clip, which is too few to tell: pose 0.500, not 0.700)."),
+    ],
+)
+def test_a_gain_is_told_with_what_it_rests_on(clips: int, ours: float, said: str) -> None:
+    methods = [
+        SimpleNamespace(name=name, figures={"pose": {"fd": Figure(value)}})
+        for name, value in (("a", ours), ("b", 0.7))
+    ]
+    evaluation = SimpleNamespace(clips=clips, truth={"pose": {}}, methods=methods)
+    assert said in gain(cast("Evaluation", evaluation), "a", "b")
 
 
 def test_one_method_alone_is_not_the_best() -> None:
