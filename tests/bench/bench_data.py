@@ -1,12 +1,12 @@
-"""Reading training data: memory over a store of 100 hours beside 1 hour, and time a batch.
+"""Reading training data: the paper's 850 hours beside 1 hour, in memory, time and waiting.
 
-``python -m tests.bench data``. The 100 hours are the conversations of one hour under other names
-(hard links), so that the disk holds one hour. Each figure is from a process of its own: its peak
-resident memory after opening the store and after as many batches as visit every conversation a few
-times, and the time from one batch to the next without reading ahead. A loader that takes less than
-a step hardly starves the model, because training reads the next batch during a step; set
-DIM_BENCH_PRESETS (as in ``small,released-sizes``) to time pre-training steps on the device that is
-here.
+``python -m tests.bench data``. The 850 hours are the conversations of one hour under other names
+(hard links), so that the disk holds one hour; DIM_BENCH_HOURS says another number. Each line is of
+a process of its own: how long the store takes to open; the time that a batch takes; the share of
+the time that steps wait for their batches when each takes as long as one of `paper` on one GPU
+(``examples/research.md``) and leaves the processor to the thread that reads; and the peak resident
+memory, of the open store, after these steps and after four times as many batches. What training
+waits for on this machine, ``python -m tests.bench training`` says.
 """
 
 import json
@@ -26,14 +26,16 @@ from dimcli.data.writer import StoreWriter
 FPS = 25.0
 CONVERSATION_S, CLIP_S = 60, 15
 HOUR = 3600 // CONVERSATION_S
+HOURS = int(os.environ.get("DIM_BENCH_HOURS", "850"))
 ENCODERS = {"mel": MEL, "hubert": HUBERT}
-BATCHES = 300
+BATCHES = 250
+STEP_S = 0.04
 
 READ = """
 import json, resource, sys, time
 from pathlib import Path
 from dimcli.data.store import ClipStore
-from dimcli.data.windows import WindowSampler
+from dimcli.data.windows import ReadAhead, WindowSampler
 
 def megabytes():
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -43,54 +45,30 @@ before = megabytes()
 opened = time.perf_counter()
 store = ClipStore(Path(sys.argv[1]))
 sampler = WindowSampler(
-    store, "train", frames=160, batch_size=32, stride=4, centre_speaker=sys.argv[2] == "centred",
+    store, "train", frames=160, batch_size=32, stride=1, centre_speaker=sys.argv[2] == "centred",
     seed=0,
 )
 opened = time.perf_counter() - opened
 sampler.batch(0)
-ready = megabytes()
+memory = [megabytes() - before]
+count, step = int(sys.argv[3]), float(sys.argv[4])
 started, busy = time.perf_counter(), time.process_time()
-count = int(sys.argv[3])
-for index in range(1, count + 1):
+for index in range(count // 4):
     sampler.batch(index)
 taken, busy = time.perf_counter() - started, time.process_time() - busy
-print(json.dumps([opened, before, ready, megabytes(), taken / count, busy / count]))
-"""
-
-STEP = """
-import json, sys, time
-from dataclasses import replace
-import torch
-from dimcli.data.clip import DataConfig
-from dimcli.data.store import ClipStore
-from dimcli.data.windows import WindowSampler
-from dimcli.core.device import choose_device
-from dimcli.models.dim.dim import DIM
-from dimcli.models.dim.objectives import pretrain_objective
-from dimcli.models.dim.config import preset
-from pathlib import Path
-
-store = ClipStore(Path(sys.argv[1]))
-info = store.info
-config = preset(sys.argv[2], "pretrain")
-config = replace(config, data=DataConfig(info.fps, info.space, info.audio_encoder, info.audio_dim))
-sampler = WindowSampler(
-    store, "train", frames=160, batch_size=32, stride=config.vq.stride, centre_speaker=False, seed=0
-)
-device = choose_device("auto")
-torch.manual_seed(0)
-model = DIM(config).to(device).train()
-generator = torch.Generator().manual_seed(0)
-batch = sampler.batch(0).to(device)
-times = []
-for step in range(3):
-    started = time.perf_counter()
-    loss, _ = pretrain_objective(model, batch, generator, True)
-    loss.backward()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    times.append(time.perf_counter() - started)
-print(json.dumps([str(device), sum(times[1:]) / (len(times) - 1)]))
+ahead = ReadAhead(sampler.batch, 4 * count)
+ahead(0)
+ahead.waited_s, started = 0.0, time.perf_counter()
+for index in range(1, count):
+    time.sleep(step)
+    ahead(index)
+waited = ahead.waited_s / (time.perf_counter() - started)
+memory.append(megabytes() - before)
+for index in range(count, 4 * count):
+    ahead(index)
+ahead.close()
+memory.append(megabytes() - before)
+print(json.dumps([opened, memory, 4 * taken / count, 4 * busy / count, waited]))
 """
 
 
@@ -168,23 +146,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("DIM_BENCH_TMP")) as folder:
         for encoder in ENCODERS:
             hour = make_hour(Path(folder) / f"{encoder}-1", encoder)
-            repeat(hour, Path(folder) / f"{encoder}-100", encoder, 100)
-            for hours in (1, 100):
-                for mode in ("as it is", "centred"):
-                    path = Path(folder) / f"{encoder}-{hours}"
-                    figures = run(READ, path, mode, BATCHES)
-                    opened, before, ready, peak, batch, busy = figures
-                    print(
-                        f"{encoder:<7}{hours:>4} h {mode:<9} opened in {opened:5.2f} s, "
-                        f"{ready - before:5.0f} MB more; peak after {BATCHES} batches "
-                        f"{peak - before:5.0f} MB more ({peak:.0f} in all); "
-                        f"{1000 * batch:6.2f} ms a batch of 32 windows of 6.4 s "
-                        f"({1000 * busy:.2f} ms CPU)",
-                        flush=True,
-                    )
-            for preset in filter(None, os.environ.get("DIM_BENCH_PRESETS", "").split(",")):
-                device, step = run(STEP, Path(folder) / f"{encoder}-1", preset)
-                print(f"{encoder:<7}a pre-training step of `{preset}` on {device}: {step:.3f} s")
+            repeat(hour, Path(folder) / f"{encoder}-{HOURS}", encoder, HOURS)
+            for hours, mode in ((1, "as it is"), (HOURS, "as it is"), (HOURS, "centred")):
+                path = Path(folder) / f"{encoder}-{hours}"
+                opened, memory, batch, busy, waited = run(READ, path, mode, BATCHES, STEP_S)
+                first, then, last = memory
+                print(
+                    f"{encoder:<7}{hours:>4} h {mode:<9} opened in {opened:5.2f} s; "
+                    f"{1000 * batch:6.2f} ms a batch of 32 windows of 6.4 s ({1000 * busy:.2f} ms "
+                    f"CPU); steps of {STEP_S:g} s wait {100 * waited:.2f} %; {first:.0f} MB, after "
+                    f"{BATCHES} batches {then:.0f} MB, after {4 * BATCHES} {last:.0f} MB "
+                    f"[load {os.getloadavg()[0]:.1f}]",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
