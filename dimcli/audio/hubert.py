@@ -23,7 +23,7 @@ from torch import Tensor
 from dimcli.audio.features import AudioEncoder, LoadedEncoder, cached_features
 from dimcli.audio.hubert_files import find_hubert, load_model
 from dimcli.audio.sound import SAMPLE_RATE, checked_sound, to_frames
-from dimcli.core.device import choose_device
+from dimcli.core.device import choose_device, large_products
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats
 from dimcli.core.progress import Progress, silent
@@ -118,7 +118,7 @@ class HubertEncoder(LoadedEncoder):
         total = (len(samples) - RECEPTIVE) // HOP + 1
         starts = window_starts(total, self._window, self._overlap)
         rows = np.zeros((total, self.encoder.dim), np.float32)
-        with torch.inference_mode():
+        with torch.inference_mode(), large_products(self._model.device):
             statistics = self._measure(samples)
             for index, start in enumerate(starts):
                 stop = min(start + self._window, total)

@@ -45,15 +45,16 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def large_products() -> Iterator[None]:
-    """Products of large float32 matrices on a CPU, inside, by whoever is fastest at them.
+def large_products(device: torch.device) -> Iterator[None]:
+    """Products of large float32 matrices, inside, by whoever is fastest at them on a CPU.
 
     torch asks MKL, which uses half the width (AVX2) of the AVX-512 of processors that are not
     Intel's; oneDNN uses all of it. torch asks oneDNN where it may round to bf16, which oneDNN only
     does on processors that multiply matrices themselves (AMX): there everything stays as it is.
     Small products, and attention, are slower by oneDNN. The setting is of the whole process.
     """
-    if torch.get_float32_matmul_precision() != "highest" or not _onednn_keeps_float32():
+    chosen = torch.get_float32_matmul_precision() != "highest"
+    if chosen or device.type != "cpu" or not _onednn_keeps_float32():
         yield
         return
     torch.set_float32_matmul_precision("medium")

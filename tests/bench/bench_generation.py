@@ -23,6 +23,7 @@ import torch
 import weights
 from dimcli.audio import HUBERT
 from dimcli.core.config import with_overrides
+from dimcli.core.device import one_thread
 from dimcli.core.motion import MOTION_DIM, Motion
 from dimcli.data.clip import Stimulus
 from dimcli.models.checkpoint import load_dim
@@ -31,7 +32,6 @@ from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.generate import generate, window_inputs
 from dimcli.models.dim.sampling import CodePredictor
-from dimcli.models.windows import one_thread
 
 RUNS = 3
 

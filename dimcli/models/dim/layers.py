@@ -76,10 +76,11 @@ class Linear(nn.Linear):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [..., D] -> [..., D']."""
-        work = features.numel() * self.out_features
-        if work < LARGE or features.is_cuda or not torch.is_inference_mode_enabled():
+        if torch.compiler.is_compiling() or not torch.is_inference_mode_enabled():
             return super().forward(features)
-        with large_products():
+        if features.numel() * self.out_features < LARGE:
+            return super().forward(features)
+        with large_products(features.device):
             return super().forward(features)
 
 

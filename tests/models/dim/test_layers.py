@@ -6,7 +6,10 @@ import pytest
 import torch
 
 from dimcli.core import device
+from dimcli.core.device import large_products
 from dimcli.models.dim import layers
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -28,7 +31,12 @@ def test_nothing_is_permitted_to_a_processor_that_would_round_to_bf16(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(device, "_onednn_keeps_float32", lambda: False)
-    with device.large_products():
+    with large_products(CPU):
+        assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_nothing_is_permitted_to_a_gpu_which_would_round() -> None:
+    with large_products(torch.device("cuda")):
         assert torch.get_float32_matmul_precision() == "highest"
 
 
@@ -36,7 +44,7 @@ def test_a_precision_that_was_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(device, "_onednn_keeps_float32", lambda: True)
     torch.set_float32_matmul_precision("high")
     try:
-        with device.large_products():
+        with large_products(CPU):
             assert torch.get_float32_matmul_precision() == "high"
         assert torch.get_float32_matmul_precision() == "high"
     finally:
@@ -44,6 +52,14 @@ def test_a_precision_that_was_chosen_stays(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_product_that_fails_leaves_no_permission_behind() -> None:
-    with pytest.raises(RuntimeError), device.large_products():
+    with pytest.raises(RuntimeError), large_products(CPU):
         torch.zeros(2, 3) @ torch.zeros(2, 3)
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_layer_compiles_in_one_piece() -> None:
+    block = layers.Block(16, heads=2, feedforward=32, dropout=0.1, local_kernel=3)
+    features, there = torch.randn(2, 6, 16), torch.ones(2, 6, dtype=torch.bool)
+    mask = layers.attention_mask(there)
+    compiled = torch.compile(block.eval(), backend="eager", fullgraph=True, dynamic=True)
+    assert compiled(features, mask, there).allclose(block(features, mask, there))
