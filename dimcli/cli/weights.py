@@ -7,6 +7,7 @@ import typer
 
 from dimcli.cli import console
 from dimcli.cli.options import ForceOption, JsonOption
+from dimcli.cli.resuming import resumable
 
 NameArgument = Annotated[str, typer.Argument(help="A name that dim weights list shows.")]
 
@@ -67,8 +68,10 @@ def fetch(
 ) -> None:
     """Fetch weights from the Hugging Face hub; an interrupted download goes on."""
     from dimcli.jobs.hub import fetch as fetch_from_hub
+    from weights import user_folder
 
-    fetched = fetch_from_hub(name, revision=revision)
+    with resumable(user_folder(), ".*.arriving", "what has arrived"):
+        fetched = fetch_from_hub(name, revision=revision)
     console.say(f"fetched {name}: {fetched.folder}, {fetched.size / 1e6:.1f} MB, verified")
 
 

@@ -83,6 +83,22 @@ def test_a_data_set_goes_on_by_the_same_command(dim, monkeypatch, tmp_path):
     ]
 
 
+def test_a_download_goes_on_by_the_same_command(dim, monkeypatch, tmp_path):
+    from dimcli.jobs import hub
+
+    def stop(name, *, revision):
+        (tmp_path / "home" / "runs" / ".it.arriving").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("DIM_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(hub, "fetch", stop)
+    ended = dim("weights", "fetch", "some/one")
+    assert ended.err.splitlines() == [
+        f"error: interrupted; {tmp_path / 'home'} keeps what has arrived",
+        "go on with: dim weights fetch some/one",
+    ]
+
+
 def test_the_command_that_goes_on_replaces_nothing():
     stopped = StoppedError("x", "--resume")
     assert stopped.command(["a", "--force", "b c"]) == "dim a 'b c' --resume"
