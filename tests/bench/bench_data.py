@@ -42,13 +42,13 @@ def megabytes():
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 before = megabytes()
-opened = time.perf_counter()
+opened, opening = time.perf_counter(), time.process_time()
 store = ClipStore(Path(sys.argv[1]))
 sampler = WindowSampler(
     store, "train", frames=160, batch_size=32, stride=1, centre_speaker=sys.argv[2] == "centred",
     seed=0,
 )
-opened = time.perf_counter() - opened
+opened, opening = time.perf_counter() - opened, time.process_time() - opening
 sampler.batch(0)
 memory = [megabytes() - before]
 count, step = int(sys.argv[3]), float(sys.argv[4])
@@ -68,7 +68,7 @@ for index in range(count, 4 * count):
     ahead(index)
 ahead.close()
 memory.append(megabytes() - before)
-print(json.dumps([opened, memory, 4 * taken / count, 4 * busy / count, waited]))
+print(json.dumps([opened, opening, memory, 4 * taken / count, 4 * busy / count, waited]))
 """
 
 
@@ -149,10 +149,13 @@ def main() -> None:
             repeat(hour, Path(folder) / f"{encoder}-{HOURS}", encoder, HOURS)
             for hours, mode in ((1, "as it is"), (HOURS, "as it is"), (HOURS, "centred")):
                 path = Path(folder) / f"{encoder}-{hours}"
-                opened, memory, batch, busy, waited = run(READ, path, mode, BATCHES, STEP_S)
+                opened, opening, memory, batch, busy, waited = run(
+                    READ, path, mode, BATCHES, STEP_S
+                )
                 first, then, last = memory
                 print(
-                    f"{encoder:<7}{hours:>4} h {mode:<9} opened in {opened:5.2f} s; "
+                    f"{encoder:<7}{hours:>4} h {mode:<9} opened in {opened:5.2f} s "
+                    f"({opening:.2f} s CPU); "
                     f"{1000 * batch:6.2f} ms a batch of 32 windows of 6.4 s ({1000 * busy:.2f} ms "
                     f"CPU); steps of {STEP_S:g} s wait {100 * waited:.2f} %; {first:.0f} MB, after "
                     f"{BATCHES} batches {then:.0f} MB, after {4 * BATCHES} {last:.0f} MB "
