@@ -79,6 +79,7 @@ def track_video(
     table.append(_encode(encoder, batch, video.size, shapes))
     numbers = np.concatenate(table)
     valid = finite_rows(numbers)
+    facts = video.facts(valid, tracker=encoder.name, smooth=smooth)  # refuses where nothing is seen
     motion = Motion(
         fill_motion(numbers[:, :MOTION_DIM], valid),
         fps=video.fps,
@@ -86,7 +87,7 @@ def track_video(
         valid=valid,
         camera=fill_columns(numbers[:, MOTION_DIM:], valid),
         shape=shapes.value,
-        meta=video.facts(valid, tracker=encoder.name, smooth=smooth),
+        meta=facts,
     )
     return smooth_motion(motion) if smooth else motion
 
