@@ -428,7 +428,8 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _LIVE_DIM,
         _LIVE_STAGES,
         GenerationConfig(
-            temperature=0.9, hold_degrees=0.8, hold_expression=0.03, smile_lift=0.15
+            temperature=0.9, nod_temperature=0.9, turn_temperature=1.2, history_weight=0.7,
+            hold_degrees=0.8, hold_expression=0.03, smile_lift=0.15,
         ),
     ),
     "speaker": (
