@@ -428,7 +428,7 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _LIVE_DIM,
         _LIVE_STAGES,
         GenerationConfig(
-            temperature=0.9, nod_temperature=0.9, turn_temperature=1.2, history_weight=0.7,
+            temperature=0.9, nod_temperature=0.85, mouth_temperature=0.8, history_weight=0.6,
             hold_degrees=0.8, hold_expression=0.03, smile_lift=0.15,
         ),
     ),

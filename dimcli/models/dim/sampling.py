@@ -46,10 +46,11 @@ def draw_step(
     model: DIM, role: str, logits: Tensor, temperature: float, generator: torch.Generator
 ) -> Tensor:
     """Codes [..., P] of ``role`` drawn from ``logits`` [..., P, K] at ``temperature``, those of
-    nods and turns at theirs (``generation.nod_temperature``, ``turn_temperature``)."""
+    some parts at their own (``generation.nod_temperature``, ``turn_temperature``, ...)."""
     settings = model.config.generation
-    factors = {"nod": settings.nod_temperature, "turn": settings.turn_temperature}
-    by_part = torch.tensor([factors.get(name, 1.0) for name in model.vqvae(role).columns])
+    by_part = torch.tensor(
+        [getattr(settings, f"{name}_temperature", 1.0) for name in model.vqvae(role).columns]
+    )
     return draw(logits.cpu() / by_part[:, None], temperature, generator)
 
 
