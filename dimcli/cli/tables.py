@@ -82,7 +82,7 @@ def show_scores(table: ScoreTable) -> None:
 
     Columns that do not fit beside each other follow in a further block of the same rows.
     """
-    for part in table.parts:
+    for part in table.shown_parts:
         print(_wrapped(f"{table.title}: {part}", 0))
         longest = max(len(row.name) for row in table.rows)
         longest = max(len("method"), min(longest, columns() // 3))

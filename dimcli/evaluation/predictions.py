@@ -21,6 +21,7 @@ from dimcli.core.tensors import save_tensors
 from dimcli.data.clip import ClipRecord, Predictor, Stimulus
 from dimcli.data.store import INDEX, ClipStore
 from dimcli.data.workers import Engine, each_done
+from dimcli.models.checkpoint import CONFIG, MODEL
 
 _ORIGIN = "made_from"
 
@@ -45,16 +46,15 @@ def store_predictions(
     path: Path,
     predictor: Predictor,
     store: ClipStore,
-    split: str,
+    records: Sequence[ClipRecord],
     *,
     seeds: range,
     origin: str,
     progress: Progress = silent,
     stage: str = "predicting",
 ) -> StoredPredictor:
-    """Answer every clip of ``split`` with every seed of ``seeds`` into ``path``, whole or not at
-    all. ``origin`` (see :func:`identity`) is stored with them."""
-    records = store.clips(split)
+    """Answer the clips ``records`` with every seed of ``seeds`` into ``path``, whole or not at all.
+    ``origin`` (see :func:`identity`) is stored with them."""
     answers = {}
     for index, record in enumerate(records):
         stimulus = store.load(record).stimulus()
@@ -140,11 +140,12 @@ def _kept(folder: Path, name: str, clip: str, seed: int) -> Path:
     return folder / f"{digest[:32]}.npy"
 
 
-def identity(store: ClipStore, model: Path | None, *words: object) -> str:
-    """What predictions depend on: the data set's index, the weights file ``model``, and words."""
+def identity(store: ClipStore, run: Path | None, *words: object) -> str:
+    """What predictions depend on: the data set's index, the weights and settings of a ``run``, and
+    words."""
     parts = [hashlib.sha256((store.root / INDEX).read_bytes()).hexdigest()]
-    if model is not None:
-        with model.open("rb") as file:
+    for path in (run / MODEL, run / CONFIG) if run is not None else ():
+        with path.open("rb") as file:
             parts.append(hashlib.file_digest(file, "sha256").hexdigest())
     return " ".join([*parts, *map(str, words)])
 

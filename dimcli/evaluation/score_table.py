@@ -144,6 +144,11 @@ class ScoreTable:
         """Whether figures are paired differences."""
         return self.differences_of is not None
 
+    @property
+    def shown_parts(self) -> tuple[str, ...]:
+        """The parts that any row has a figure of."""
+        return tuple(part for part in self.parts if self.names(part))
+
     def names(self, part: str) -> list[str]:
         """The columns that any row has a figure in, for one part."""
         return [name for name in self.columns if any(row.figure(part, name) for row in self.rows)]

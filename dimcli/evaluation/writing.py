@@ -180,10 +180,8 @@ def _latex(text: str) -> str:
 def to_markdown(table: ScoreTable) -> str:
     """A heading, one table a part with intervals behind the figures, and the notes."""
     lines = [f"### {table.title}", ""]
-    for part in table.parts:
+    for part in table.shown_parts:
         shown = table.names(part)
-        if not shown:
-            continue
         lines.append(_markdown_line([part, *(table.heading(part, name) for name in shown)]))
         lines.append(_markdown_line(["---", *["---:"] * len(shown)]))
         for row in table.rows:

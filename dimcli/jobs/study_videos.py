@@ -14,11 +14,11 @@ from dimcli.jobs.generate import Models, generate_videos
 from dimcli.media import VideoInfo, probe_video
 from dimcli.media.ffmpeg import command, rate_text, reading, run, source_url
 from dimcli.media.probe import sound_track
+from dimcli.models.checkpoint import CONFIG
 from dimcli.models.config import find_run
 
 SPEAKER = ""
 """What the speaker's videos are called among the methods'."""
-CONFIG = "config.yaml"
 HEIGHT = 480
 """Pixels of a video, at most."""
 _HIGHEST_FPS = 60.0

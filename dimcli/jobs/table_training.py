@@ -14,7 +14,7 @@ from dimcli.data.store import ClipStore
 from dimcli.evaluation.predictions import identity, store_predictions, stored_predictions
 from dimcli.jobs.table_plan import Entry, TableOptions
 from dimcli.models.answers import load_predictor
-from dimcli.models.checkpoint import MODEL, is_finished
+from dimcli.models.checkpoint import is_finished
 from dimcli.models.dim.config import preset
 from dimcli.models.registry import method
 from dimcli.training.ablations import ONLINE, ablation
@@ -78,7 +78,7 @@ class TableTrainer:
         words: tuple[object, ...] = (entry.method, options.split, seeds)
         words += ("online" if online else "whole clips",)
         words += (entry.steps,) if entry.steps else ()
-        origin = identity(self._store, run / MODEL if run else None, *words)
+        origin = identity(self._store, run, *words)
         path = options.output / "predictions" / f"{entry.run or entry.method}{sampled}.safetensors"
         stored = stored_predictions(path, origin)
         if stored is not None:
@@ -95,7 +95,7 @@ class TableTrainer:
             path,
             predictor,
             self._store,
-            options.split,
+            self._store.clips(options.split),
             seeds=seeds,
             origin=origin,
             progress=self._progress,

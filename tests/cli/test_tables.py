@@ -94,7 +94,8 @@ def test_stored_predictions_are_the_predictors_and_of_nothing_else(tmp_path: Pat
     path = tmp_path / "kept.safetensors"
     origin = identity(store, None, "mirror")
     assert stored_predictions(path, origin) is None
-    store_predictions(path, MirrorPredictor(), store, "test", seeds=range(2), origin=origin)
+    clips = store.clips("test")
+    store_predictions(path, MirrorPredictor(), store, clips, seeds=range(2), origin=origin)
     found = stored_predictions(path, origin)
     assert found is not None
     stimulus = store.load(store.clips("test")[0]).stimulus()
@@ -103,6 +104,17 @@ def test_stored_predictions_are_the_predictors_and_of_nothing_else(tmp_path: Pat
     with pytest.raises(InputError, match="no answer to made-5 with seed 2"):
         found.predict(stimulus, 2)
     assert stored_predictions(path, identity(store, None, "random")) is None
+
+
+def test_predictions_are_of_a_runs_settings_as_they_are(tmp_path: Path) -> None:
+    store, run = make_store(tmp_path / "data"), tmp_path / "run"
+    run.mkdir()
+    (run / "model.safetensors").write_bytes(b"weights")
+    (run / "config.yaml").write_text("generation: {temperature: 0.9}\n")
+    before = identity(store, run, "dim")
+    assert identity(store, run, "dim") == before
+    (run / "config.yaml").write_text("generation: {temperature: 0.7}\n")
+    assert identity(store, run, "dim") != before
 
 
 def test_a_score_table_as_markdown_has_intervals_and_marks_the_best() -> None:

@@ -33,6 +33,10 @@ def test_folders_of_motion_are_rows_with_intervals(tmp_path: Path) -> None:
     assert (calm.value, calm.low, calm.high) == (2.0, 2.0, 2.0)
     assert found.clips == {"lively": 2, "calm": 2}
     assert (tmp_path / "a.csv").read_text().count("nods_a_minute") == 2
+    # without a speaker nothing is known of answers, and no empty table says so
+    assert "answers to the speaker" in found.table.parts
+    assert "answers to the speaker" not in found.table.shown_parts
+    assert "head" in found.table.shown_parts
 
 
 def test_what_cannot_be_measured_is_told_by_name(tmp_path: Path) -> None:
