@@ -147,9 +147,10 @@ STARTED = """
 import sys
 from dimcli.cli import main
 print("started", file=sys.stderr, flush=True)
-main(sys.argv[1:])
+main()
 """
-# Python itself takes its time to start on a busy machine, and answers Ctrl-C in its own way
+# Python itself takes its time to start on a busy machine, and answers Ctrl-C in its own way; main
+# without arguments is what `dim` calls, whose end doesn't wait for threads
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals work otherwise on Windows")
