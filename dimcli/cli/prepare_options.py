@@ -162,7 +162,7 @@ def new_data(output: Path) -> Iterator[None]:
     """Within the block a data set is made: one that fails before its first conversation leaves no
     folder, and after Ctrl-C the same command goes on."""
     from dimcli.core.files import new_folder
-    from dimcli.data.store import CONVERSATIONS
+    from dimcli.data.conversations import CONVERSATIONS
 
     made = f"{CONVERSATIONS}/*"
     with resumable(output, made, "the conversations that are whole"), new_folder(output, made):

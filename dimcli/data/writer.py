@@ -25,16 +25,8 @@ from dimcli.core.files import atomic_output, check_folder, write_text
 from dimcli.core.motion import MOTION_DIM, Bools, Floats, Motion
 from dimcli.core.tensors import read_note
 from dimcli.data.clip import SPLITS, UNKNOWN_STYLE, ClipRecord
-from dimcli.data.store import (
-    CONVERSATIONS,
-    HEADER,
-    INDEX,
-    LISTENER_VOICE,
-    STATISTICS,
-    DatasetInfo,
-    conversation_path,
-    voice_note,
-)
+from dimcli.data.conversations import CONVERSATIONS, conversation_path
+from dimcli.data.store import HEADER, INDEX, LISTENER_VOICE, STATISTICS, DatasetInfo, voice_note
 
 TOLERANCE_S = 0.5
 """Recordings of one conversation may differ this much in length; the shorter one counts."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from dimcli.audio import HUBERT, MEL
 from dimcli.data.clip import ClipRecord
-from dimcli.data.store import conversation_path
+from dimcli.data.conversations import conversation_path
 from dimcli.data.writer import StoreWriter
 
 FPS = 25.0

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from dimcli.core.errors import InputError
-from dimcli.data.store import ConversationReader, conversation_path
+from dimcli.data.conversations import ConversationReader, conversation_path
 
 
 def write(root: Path, **arrays: np.ndarray) -> Path:

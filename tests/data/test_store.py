@@ -9,7 +9,8 @@ import yaml
 
 from dimcli.core.errors import InputError
 from dimcli.data.clip import ClipRecord
-from dimcli.data.store import ClipStore, conversation_path
+from dimcli.data.conversations import conversation_path
+from dimcli.data.store import ClipStore
 from dimcli.data.writer import Dyads, Span, StoreWriter, split_conversations
 from tests.stores import make_store
 

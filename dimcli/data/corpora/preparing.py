@@ -24,7 +24,8 @@ from dimcli.core.errors import InputError
 from dimcli.core.files import remove_unfinished, write_text
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import SPLITS, ClipRecord
-from dimcli.data.store import CONVERSATIONS, DatasetInfo
+from dimcli.data.conversations import CONVERSATIONS
+from dimcli.data.store import DatasetInfo
 from dimcli.data.workers import HERE, Engine, each_done
 from dimcli.data.writer import Dyads, Piece, Skipped, StoreWriter, clips_of_notes, joined
 from dimcli.media import audio_track

@@ -136,15 +136,13 @@ def _number(array: NDArray[Any], name: str) -> float:
 def _motion(path: Path) -> Motion:
     names = ("posecode", "expcode", "face_ok", "fps", "n_frames")
     pose, expression, seen, fps, frames = _arrays(path, *names)
-    count = _number(frames, f"{path}: n_frames")
+    number = _number(frames, f"{path}: n_frames")
+    count = int(number) if number.is_integer() else number
     parts = {"posecode": pose, "expcode": expression}
     rate = _number(fps, f"{path}: fps")
     motion = motion_of_parts(parts, *parts, name=str(path), fps=rate)
-    for name, array, wanted in (
-        ("posecode", pose, f"({count:g}, 6)"),
-        ("face_ok", seen, f"({count:g},)"),
-    ):
-        if str(array.shape) != wanted:
+    for name, array, wanted in (("posecode", pose, (count, 6)), ("face_ok", seen, (count,))):
+        if array.shape != wanted:
             raise InputError(f"{path}: {name} has shape {array.shape}; expected {wanted}")
     return Motion(motion.values, motion.fps, motion.space, numbers(seen, str(path)) > 0.5)
 

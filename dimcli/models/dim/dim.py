@@ -44,8 +44,8 @@ class Dyad:
     (:func:`dimcli.models.dim.traits.told`); None: unknown. The rest:
 
     ``unseen`` bool [B, N]: the steps at which nothing is seen of the speaker's face; None: nowhere.
-    ``forgotten`` bool [B, N], in training: the steps whose codes an autoregressive decoder is not
-    shown afterwards; None: nowhere.
+    ``forgotten`` bool [B, N]: the steps whose codes an autoregressive decoder is not shown
+    afterwards (``dim.history_dropout``, ``generation.history_weight``); None: nowhere.
 
     ``motion`` by role, [B, T, 56], what the role encoders read; ``audio`` [B, T, A], the speaker's;
     ``mask`` bool [B, T], false at padding; ``attitude`` long [B], index into ``ATTITUDES``;
