@@ -42,6 +42,15 @@ def test_what_is_written_is_read_back(tmp_path):
     assert 10 * np.log10(255**2 / error) > 38
 
 
+def test_what_stands_still_does_not_shimmer(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (128, 128, 3)).astype(np.uint8)
+    room = cv2.GaussianBlur(noise, (0, 0), 1.5)
+    ball = [(64 + round(10 * np.sin(t / 3)), 64) for t in range(40)]
+    frames = [cv2.circle(room.copy(), place, 16, (200, 150, 120), -1) for place in ball]
+    back = np.stack(frames_of(write(tmp_path / "out.mp4", frames))).astype(float)
+    assert np.abs(np.diff(back[:, :, :36], axis=0)).mean() < 0.04  # 0.085 without mbtree
+
+
 def test_a_reader_that_ignores_colour_tags_sees_the_same_colours(tmp_path):
     frame = np.full((64, 64, 3), (200, 60, 40), np.uint8)
     path = write(tmp_path / "out.mp4", [frame] * 5)
