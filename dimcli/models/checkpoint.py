@@ -51,7 +51,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
                 f"{path}: {name} has shape {list(tensor.shape)}; "
                 f"expected {list(expected[name].shape)}"
             )
-    model.load_state_dict({name: t.to(expected[name].dtype) for name, t in tensors.items()})
+    model.load_state_dict(tensors)
 
 
 def load_run(

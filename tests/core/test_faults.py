@@ -6,10 +6,10 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from dimcli.core import manifest
 from dimcli.core.documents import (
@@ -21,7 +21,7 @@ from dimcli.core.documents import (
     whole_number,
 )
 from dimcli.core.errors import InputError
-from dimcli.core.tensors import read_tensors, save_tensors
+from dimcli.core.tensors import read_tensors
 from dimcli.data.store import ClipStore
 from dimcli.models.registry import read_config
 from tests.stores import make_store
@@ -191,10 +191,17 @@ def test_each_field_of_a_run_has_its_type_and_range(tmp_path, section, field, va
         read_config(tmp_path / "config.yaml")
 
 
-def test_weights_that_are_not_finite_are_refused(tmp_path):
-    save_tensors({"a": torch.tensor([1.0, np.nan])}, tmp_path / "a.safetensors")
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, kind, value):
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.tensor([1.0, value], dtype=kind)}, path)
     with pytest.raises(InputError, match=r"a.safetensors: a has NaN"):
-        read_tensors(tmp_path / "a.safetensors")
+        read_tensors(path)
+    whole = {"a": torch.tensor([1.0, 2.0], dtype=kind), "b": torch.tensor([1])}
+    save_file(whole, path)
+    for name, tensor in read_tensors(path).items():
+        assert tensor.equal(whole[name])
 
 
 def test_a_manifest_nested_deep_is_damaged(tmp_path):
