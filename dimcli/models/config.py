@@ -132,7 +132,7 @@ class GenerationConfig(Section, section="generation"):
     turn_temperature: Annotated[float, Range(0.01, 100)] = 1.0
     """The same for those of turns and tilts (yaw and roll)."""
     mouth_temperature: Annotated[float, Range(0.01, 100)] = 1.0
-    """The same for those of the mouth: below 1 smiles change less often."""
+    """The same for those of the mouth: below 1 smiles change less, above 1 more."""
     history_weight: Annotated[float, Range(0, 1)] = 1.0
     """How much the codes before a step count for an autoregressive decoder. Below 1 its logits are
     mixed with those it has without them, which know the speaker alone and cannot wander off; for

@@ -155,6 +155,7 @@ def main(
         megabytes=model.stat().st_size / 1e6,
         sha256=sha256,
         step=best["step"],
+        generation=yaml.safe_load((output / "config.yaml").read_text())["generation"],
         command=command,
         clips=found["clips"],
         scores=table(found["methods"]),
