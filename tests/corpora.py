@@ -153,7 +153,8 @@ def lm_listener(root: Path, sizes: tuple[int, int, int] = (4, 2, 2)) -> None:
 
 
 def l2l(root: Path, windows: int = 8, frames: int = 64) -> None:
-    """``{train,test}/p{0,1}_*_clean_deca.npy`` for output side 0; two windows a video."""
+    """``{train,test}/p{0,1}_*_clean_deca.npy`` for output side 0; two windows a video. The sound is
+    1 + sin(t + c) in column c."""
     for split in ("train", "test"):
         folder = root / split
         folder.mkdir(parents=True)
@@ -163,7 +164,7 @@ def l2l(root: Path, windows: int = 8, frames: int = 64) -> None:
                 values = moving(frames, seed=seed + 10 * index)
                 faces[index, :, :50], faces[index, :, 50:56] = values[:, 6:], values[:, :6]
             np.save(folder / f"{person}_faces_clean_deca.npy", faces)
-        rows = np.stack([heard(4 * frames, 120.0, 128, 0.0)] * windows)
+        rows = np.stack([1 + heard(4 * frames, 120.0, 128, 0.0)] * windows)
         np.save(folder / "p1_speak_audio_clean_deca.npy", rows)
         names = np.array(
             [

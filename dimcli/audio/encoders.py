@@ -1,8 +1,9 @@
 """The encoders by name.
 
 ``mel`` is built in (:mod:`dimcli.audio.log_mel`), and so is ``mel4``, the same four times a frame,
-for lips, which close for less time than two frames take; ``hubert`` is the paper's
-(:mod:`dimcli.audio.hubert`), and ``hubert:NAME`` another HuBERT model by its hub name or folder.
+for lips, which close for less time than two frames take; so is ``l2l-mel``, what Learning2Listen's
+arrays have (:mod:`dimcli.audio.l2l_mel`); ``hubert`` is the paper's (:mod:`dimcli.audio.hubert`),
+and ``hubert:NAME`` another HuBERT model by its hub name or folder.
 Data sets and models record the name and the width of their features, so that a model refuses
 those of another encoder.
 """
@@ -15,6 +16,7 @@ import numpy as np
 
 from dimcli.audio.features import AudioEncoder, LoadedEncoder
 from dimcli.audio.hubert_files import find_hubert, import_transformers
+from dimcli.audio.l2l_mel import L2L_MEL_DIM, l2l_mel
 from dimcli.audio.log_mel import MEL_DIM, mel_rows, online_mel
 from dimcli.audio.sound import SAMPLE_RATE, checked_sound
 from dimcli.core.errors import InputError
@@ -24,15 +26,18 @@ from dimcli.core.progress import Progress, silent
 MEL = AudioEncoder("mel", MEL_DIM)
 MEL4 = AudioEncoder("mel4", 4 * MEL_DIM)
 """Four rows of ``mel`` a frame, one after the other: 10 ms each at 25 frames a second."""
+L2L_MEL = AudioEncoder("l2l-mel", L2L_MEL_DIM)
 HUBERT = AudioEncoder("hubert", 768)
 NO_SOUND = AudioEncoder("none", 1)
 """For corpora without sound: one column of zeros, so that a model's input has some width."""
-ENCODERS: dict[str, AudioEncoder] = {each.name: each for each in (MEL, MEL4, HUBERT, NO_SOUND)}
+ENCODERS: dict[str, AudioEncoder] = {
+    each.name: each for each in (MEL, MEL4, L2L_MEL, HUBERT, NO_SOUND)
+}
 """Encoders by name; ``hubert:NAME`` is another HuBERT model than the default one."""
 
 
 class BuiltInEncoder(LoadedEncoder):
-    """``mel``, ``mel4`` or ``none``: nothing has to be loaded, and nothing takes long."""
+    """``mel``, ``mel4``, ``l2l-mel`` or ``none``: nothing is loaded, and nothing takes long."""
 
     def __init__(self, encoder: AudioEncoder, *, online: bool = False) -> None:
         """``online``: features of a whole sound as a stream would have had them."""
@@ -44,6 +49,8 @@ class BuiltInEncoder(LoadedEncoder):
     ) -> Floats:
         if self.encoder == NO_SOUND:
             return np.zeros((frames, NO_SOUND.dim), np.float32)
+        if self.encoder == L2L_MEL:
+            return l2l_mel(samples, rate, fps, frames)
         rows = self.encoder.dim // MEL_DIM
         if self._online:
             return online_mel(checked_sound(samples, rate, SAMPLE_RATE), fps, frames, rows)
@@ -64,6 +71,11 @@ def encoder(name: str) -> AudioEncoder:
             "hubert:HUB/NAME"
         )
     return AudioEncoder(name, find_hubert(model).width)
+
+
+def is_encoder(name: str) -> bool:
+    """Whether features of that name are made of a sound here. Others came with their corpus."""
+    return name in ENCODERS or name.startswith(f"{HUBERT.name}:")
 
 
 def encoder_here(name: str) -> AudioEncoder:
@@ -90,7 +102,7 @@ def load_encoder(name: str, device: str = "auto", *, online: bool = False) -> Lo
             f"--online: these weights need the audio encoder '{name}', which encodes whole sounds "
             "only; expected weights that were trained on mel or mel4"
         )
-    if known in (MEL, MEL4, NO_SOUND):
+    if known in (MEL, MEL4, L2L_MEL, NO_SOUND):
         return BuiltInEncoder(known, online=online)
     from dimcli.audio.hubert import HubertEncoder  # torch is slow to import
 

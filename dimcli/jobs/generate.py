@@ -90,12 +90,18 @@ class Generator:
         InputError where the run cannot generate this role, its encoder isn't here, or one of the
         two cannot work ``online``.
         """
-        from dimcli.audio import NO_SOUND, load_encoder
+        from dimcli.audio import NO_SOUND, is_encoder, load_encoder
         from dimcli.models.answers import load_model
 
         model = load_model(run, cls.role, device, online=online)
         data = model.config.data
         name = data.audio_encoder if model.config.hears else NO_SOUND.name
+        if not is_encoder(name):
+            raise InputError(
+                f"{run}: was trained on '{name}', features that came with its corpus and that "
+                "nothing here makes of a sound; expected weights of data prepared with --audio "
+                "none or an encoder's name"
+            )
         encoder = load_encoder(name, device, online=online and model.config.hears)
         if model.config.hears and encoder.encoder.dim != data.audio_dim:
             raise InputError(

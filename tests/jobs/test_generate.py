@@ -50,6 +50,20 @@ def test_an_encoder_of_another_width_is_refused_before_any_tracking(run):
         Listener.load(run("mel", 33), "cpu")
 
 
+def test_a_model_trained_on_learning2listens_features_hears_a_clip(run, examples):
+    listener = Listener.load(run("l2l-mel", 512), "cpu")
+    speaker = Motion(np.zeros((40, 56), np.float32), fps=25.0)
+    sound = media.read_audio(examples / "speaker.mp4", SOUND_RATE)
+    perceived = listener.perceive(Source(sound, speaker))
+    assert perceived.stimulus.audio.shape == (40, 512) and perceived.stimulus.audio.any()
+    assert len(listener.answer(perceived, steps=1)) == 40
+
+
+def test_features_that_only_a_corpus_has_are_refused_before_any_tracking(run):
+    with pytest.raises(InputError, match="'hubert-layer-9', features that came with its corpus"):
+        Listener.load(run("hubert-layer-9", WIDTH), "cpu")
+
+
 def test_an_encoder_that_is_not_here_is_refused_before_any_tracking(run):
     with pytest.raises(InputError, match="hubert:/gone: no such folder"):
         Listener.load(run("hubert:/gone", WIDTH), "cpu")

@@ -2,10 +2,10 @@
 
 ``*_faces`` [N, 64, 184] are expression 50, head rotation 3, jaw 3, detail 128 at 30 frames a
 second, of which the first 56 count; ``p*_speak_audio`` [N, 256, 128] are mel bands, four rows a
-frame; ``p*_speak_files`` [N, 64, 3] say video, person and frame number. p0 is the person on the
-left. Output side 0: listener ``p0_list``, speaker ``p1_speak``; side 1 the other way round. New
-recordings may be one window of any length. A window is a clip; those of one video make up a
-conversation, and val is taken from train by video.
+frame (:mod:`dimcli.audio.l2l_mel`); ``p*_speak_files`` [N, 64, 3] say video, person and frame
+number. p0 is the person on the left. Output side 0: listener ``p0_list``, speaker ``p1_speak``;
+side 1 the other way round. New recordings may be one window of any length. A window is a clip;
+those of one video make up a conversation, and val is taken from train by video.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dimcli.audio import AudioEncoder
+from dimcli.audio import L2L_MEL, AudioEncoder
+from dimcli.audio.l2l_mel import BANDS, ROWS_A_FRAME
 from dimcli.core.arrays import read_array
 from dimcli.core.errors import InputError
 from dimcli.data.corpora.preparing import Corpus, Job, dyads_of, file_name
@@ -36,12 +37,16 @@ from dimcli.data.writer import Dyads, Piece, Skipped, Span
 from dimcli.pickles import read_npy
 
 L2L_FPS = 30.0
-ROWS_A_FRAME = 4
-L2L_MEL = AudioEncoder("l2l-mel", 128 * ROWS_A_FRAME)
-"""Learning2Listen's own mel bands: the four rows of a frame side by side."""
+OTHER_SOUND = AudioEncoder("l2l-other", L2L_MEL.dim)
+"""Rows of the same size that are no powers: nothing here makes them of a sound."""
 MIN_FRAMES = 8
 LICENCE = "Learning2Listen: terms of its owners (non-commercial research)"
 
+_LOOKED_AT = 32
+"""Windows of sound that say whether the numbers are powers."""
+_BELOW_ZERO = 0.01
+"""Largest ratio of what is below zero to what is above, of powers: Lanczos overshoots, by a
+thousandth."""
 _VAL_SHARE = 0.1
 _WITHOUT_FILES = 64
 """Windows taken together where no table says which video they are of."""
@@ -102,10 +107,11 @@ def l2l(
     elif side not in sides:
         raise InputError(f"--side {side}: {root} has no p{side}_list_faces_clean_deca.npy")
     files = {split: _Files.of(folder, side) for split, folder in folders.items()}
-    has_audio = any(each.audio.is_file() for each in files.values())
     if audio not in ("auto", "given", "none"):
         raise InputError(f"--audio {audio}: expected auto, given or none; the corpus has no sound")
-    sound = SoundPlan.choose(audio, given=L2L_MEL if has_audio else None, sound=False)
+    sounds = [each.audio for each in files.values() if each.audio.is_file()]
+    given = _encoder_of(sounds[0]) if sounds else None
+    sound = SoundPlan.choose(audio, given=given, sound=False)
     options = _Options(sound, fps or L2L_FPS, side, root.resolve().name)
     jobs: list[Job] = []
     skipped: list[Skipped] = []
@@ -117,6 +123,12 @@ def l2l(
     if not jobs:
         raise InputError(f"{root}: nothing can be used ({skipped[0].reason})")
     both = () if len(sides) < 2 else (f"took output side {side}; --side {1 - side} is there too",)
+    other: tuple[str, ...] = ()
+    if sound.encoder == OTHER_SOUND:
+        other = (
+            f"{sounds[0].name}: numbers below zero are no powers of mel bands; encoder "
+            f"'{OTHER_SOUND.name}', and what is trained on it cannot hear a clip",
+        )
     return Corpus(
         name="l2l",
         fps=options.fps,
@@ -127,8 +139,18 @@ def l2l(
         settings={"audio": sound.origin, "side": side, "listener": options.listener},
         choices={"seed": seed},
         skipped=tuple(skipped),
-        remarks=(*both, *sound.remarks()),
+        remarks=(*both, *other, *sound.remarks()),
     )
+
+
+def _encoder_of(path: Path) -> AudioEncoder:
+    """Who made the sound's rows: ``l2l-mel``, unless they cannot be powers."""
+    try:
+        rows = np.asarray(_mapped(path)[:_LOOKED_AT], np.float64)
+    except (InputError, TypeError, ValueError):
+        return L2L_MEL  # a broken file is told of where its windows are read
+    below, above = -rows[rows < 0].sum(), rows[rows > 0].sum()
+    return OTHER_SOUND if below > _BELOW_ZERO * above else L2L_MEL
 
 
 def _is_there(folders: dict[str, Path], side: int) -> bool:
@@ -221,7 +243,7 @@ def _piece(
     if sound is None:
         return Piece(span, speaker.values, listener.values, no_sound(frames))
     rows = numbers(sound, f"{name}: audio")
-    wanted = (ROWS_A_FRAME * source_frames, L2L_MEL.dim // ROWS_A_FRAME)
+    wanted = (ROWS_A_FRAME * source_frames, BANDS)
     if rows.shape != wanted:
         raise InputError(f"{name}: audio has shape {rows.shape}; expected {wanted}")
     rows = resampled_rows(

@@ -28,7 +28,7 @@ def test_windows_are_put_in_our_order_with_their_own_mel_bands(tmp_path: Path) -
         clip = store.load(record)
         np.testing.assert_array_equal(clip.listener.values, corpora.moving(64, seed=1 + 10 * index))
         np.testing.assert_array_equal(clip.speaker.values, corpora.moving(64, seed=2 + 10 * index))
-        wanted = corpora.heard(256, 120.0, 128, 0.0).reshape(64, 512)
+        wanted = 1 + corpora.heard(256, 120.0, 128, 0.0).reshape(64, 512)
         np.testing.assert_array_equal(clip.speaker_audio, wanted)
     videos = {split: {r.speaker for r in store.clips(split)} for split in ("train", "val")}
     assert not videos["train"] & videos["val"]
@@ -40,8 +40,19 @@ def test_at_another_rate_the_bands_stay_in_time(tmp_path: Path) -> None:
     store = ClipStore(tmp_path / "data")
     clip = store.load(store.clips("test")[0])
     rows = clip.speaker_audio.reshape(-1, 128)
-    wanted = np.sin(np.arange(len(rows))[:, None] / 96.0 + np.arange(128))
+    wanted = 1 + np.sin(np.arange(len(rows))[:, None] / 96.0 + np.arange(128))
     np.testing.assert_allclose(rows[2:-4], wanted[2:-4], atol=0.01)
+
+
+def test_sound_that_is_no_power_is_not_called_what_a_clip_is_heard_by(tmp_path: Path) -> None:
+    corpora.l2l(tmp_path / "trevor", windows=2)
+    assert not l2l(tmp_path / "trevor").remarks
+    for split in ("train", "test"):
+        path = tmp_path / "trevor" / split / "p1_speak_audio_clean_deca.npy"
+        np.save(path, 10 * np.log10(np.load(path) + 1e-3))
+    corpus = l2l(tmp_path / "trevor")
+    assert (corpus.encoder.name, corpus.encoder.dim) == ("l2l-other", 512)
+    assert "no powers of mel bands" in corpus.remarks[0]
 
 
 def test_one_long_window_and_the_other_side_are_read(tmp_path: Path) -> None:
