@@ -23,8 +23,8 @@ def require_fit(
     """
     if found.fps != wanted.fps:
         low, high = sorted((found.fps, wanted.fps))
-        slow = data if found.fps == low else before
-        fast = before if slow is data else data
+        others = f"what {before} was made of"  # it may be a run, which nobody prepares
+        slow, fast = (data, others) if found.fps == low else (others, data)
         raise InputError(
             f"{data}: has {found.fps:g} frames a second, {before} {wanted.fps:g}; prepare {fast} "
             f"with --fps {low:g}, or {slow} from videos at {high:g}"

@@ -95,9 +95,11 @@ def read_clips(
         elif table or set(_COLUMNS) <= set(columns):
             found = read_table(path, _COLUMNS)
             named = _attitude_column(columns)
-            if named not in ("attitude", ""):
+            if named is None:
+                remarks.append(f"{path.name} has no column 'attitude': all attitudes are unknown")
+            elif named != "attitude":
                 remarks.append(f"{path.name} has no column 'attitude'; took the first, '{named}'")
-            rows += [(row | {"attitude": row.get(named, "")}, row["data_split"]) for row in found]
+            rows += [(row | {"attitude": row.get(named or "", "")}, row["data_split"]) for row in found]
     if not rows:
         raise InputError(
             f"{root}: has no metadata table; expected RLD_data.csv with the columns attitude, "
@@ -139,11 +141,12 @@ def read_clips(
     return clips, skipped, tuple(remarks)
 
 
-def _attitude_column(columns: list[str]) -> str:
-    """Whose values are the listeners' attitudes: DIM's code reads the first column."""
-    if "attitude" in columns or columns[0] in _COLUMNS:
+def _attitude_column(columns: list[str]) -> str | None:
+    """Whose values are the listeners' attitudes: DIM's code reads the first column. None where that
+    is another fact's."""
+    if "attitude" in columns:
         return "attitude"
-    return columns[0]
+    return None if columns[0] in _COLUMNS else columns[0]
 
 
 def split_clips(clips: list[ViCoClip], seed: int) -> dict[str, str]:

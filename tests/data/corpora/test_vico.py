@@ -277,3 +277,10 @@ def test_an_attitude_is_read_where_dim_reads_it_and_what_is_none_is_counted(tmp_
     said = " ".join(corpus.remarks)
     assert "no column 'attitude'; took the first, 'sentiment'" in said
     assert "2 of 4 rows have an attitude that is none of" in said and "(such as 'happy')" in said
+    turned = [(*row[1:], row[0]) for row in rows]
+    corpora.write_table(
+        tmp_path / "vico" / "RLD_data.csv", (*corpora.RLD_COLUMNS[1:], "sentiment"), turned
+    )
+    corpus = vico(tmp_path / "vico")
+    assert {json.loads(job.key)[2] for job in corpus.jobs} == {"unknown"}
+    assert "no column 'attitude': all attitudes are unknown" in " ".join(corpus.remarks)
