@@ -99,7 +99,9 @@ def read_clips(
                 remarks.append(f"{path.name} has no column 'attitude': all attitudes are unknown")
             elif named != "attitude":
                 remarks.append(f"{path.name} has no column 'attitude'; took the first, '{named}'")
-            rows += [(row | {"attitude": row.get(named or "", "")}, row["data_split"]) for row in found]
+            rows += [
+                (row | {"attitude": row.get(named or "", "")}, row["data_split"]) for row in found
+            ]
     if not rows:
         raise InputError(
             f"{root}: has no metadata table; expected RLD_data.csv with the columns attitude, "
