@@ -200,7 +200,7 @@ class _Operator:
 @dataclass(frozen=True)
 class Energies:
     """Squared errors by listener: ``both`` [C] with the speaker's voice, ``motion`` [C] without,
-    and the same with each null's shifted speaker, [K, C]; ``targets`` [C] of predicting nothing.
+    and the same with each null's shifted speaker, [K, C].
     """
 
     names: tuple[str, ...]
@@ -208,7 +208,6 @@ class Energies:
     motion: Array
     both_null: Array
     motion_null: Array
-    targets: Array
 
     def gains(self, weights: Array | None = None) -> tuple[Array, Array]:
         """G of each draw [B], and of each null [K, B]; ``weights`` [B, C], by default one draw."""
@@ -314,23 +313,18 @@ class Reference:
         gram = gram + _OWN_RIDGE * np.diag(gram).mean() * np.eye(len(gram))
         cross = sum(block.T @ target for block, target in zip(blocks, targets, strict=True))
         factor = _Factor(gram, cross)
-        shifts = [[0] * len(rows)]
-        for null in range(nulls):
-            random = np.random.default_rng(2000 + null)
-            shifts.append(
-                [int(random.integers(LONGEST, len(each.motion) - LONGEST)) for _, each in rows]
-            )
+        shifts = [dict.fromkeys(listeners, 0), *(_shifts(listeners, k) for k in range(nulls))]
         width = targets[0].shape[1]
         both, motion = [], []
         for shift in shifts:
             said = [
                 np.hstack(
                     [
-                        self._operators[each.listener.fold][kind].predict(each, kind, off)
+                        self._operators[each.listener.fold][kind].predict(each, kind, shift[name])
                         for kind in ("audio", "motion")
                     ]
                 )
-                for (_, each), off in zip(rows, shift, strict=True)
+                for name, each in rows
             ]
             whole, moved = factor.energies(blocks, targets, said, slice(width, None))
             both.append(whole)
@@ -341,8 +335,19 @@ class Reference:
             motion[0],
             np.array(both[1:]),
             np.array(motion[1:]),
-            np.array([(target**2).sum() for target in targets]),
         )
+
+
+def _shifts(listeners: Mapping[str, Listener], null: int) -> dict[str, int]:
+    """How many frames earlier a null reads each speaker: drawn for those, too, who turn out to have
+    no targets, so that one who drops out leaves the others' as they were."""
+    random = np.random.default_rng(2000 + null)
+    frames = {name: len(listeners[name].motion) for name in sorted(listeners)}
+    return {
+        name: int(random.integers(LONGEST, n - LONGEST))
+        for name, n in frames.items()
+        if n > 2 * LONGEST
+    }
 
 
 class _Factor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,15 @@ VOICES = (([1, 5.3], [2.53, 6], 10.4), ([0, 4.01], [0.5, 4.99], 9.2), ([3], [3.6
 """When the listeners of CLIPS talk: starts, ends, and the sound's length (s)."""
 PARTS = {"pose": slice(0, 6), "exp": slice(6, 56), "overall": slice(0, 56)}
 CLUSTERS = {"pose": 20, "exp": 40, "overall": 40}
+
+
+def si184_motion() -> tuple[np.ndarray, np.ndarray]:
+    """Motion float32 [300, 56] at 30 frames a second, and where its face was seen."""
+    random = np.random.default_rng(200)
+    values = np.hstack([walk(random, 300, 6), walk(random, 300, 50)]).astype(np.float32)
+    seen = np.ones(300, bool)
+    seen[[*range(10, 20), 299]] = False
+    return values, seen
 
 
 def walks() -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -86,6 +96,10 @@ def ragged_react() -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]
     speakers = [attributes(random, (), frames) for frames in lengths]
     targets = [attributes(random, (3,), frames) for frames in lengths]
     return speakers, targets, [attributes(random, (3,), frames) for frames in lengths]
+
+
+REGIONS = {"EXP": slice(0, 50), "JAW": slice(50, 53), "POSE": slice(53, 56)}
+"""DualTalk's columns, as :func:`dualtalk` has them."""
 
 
 def dualtalk() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -177,44 +191,76 @@ def _system(seed: int, frames: int, fps: float, gain: float, audio: list) -> lis
     return found
 
 
-def rdgg_listeners() -> dict[str, dict[str, Listener]]:
-    """The truth ``GT`` and a system ``M1``: listeners by stem, valid where they listen and their
-    own face is seen."""
-    audio = [
+RATES = {"GT": (2000, 722, 30.0, 0.5), "M1": (3000, 602, 25.0, 0.25)}
+"""Seed, frames, frames a second and how strongly it follows the partner's voice, of each system."""
+GAPS = {"GT": (3, slice(300, 305)), "M1": (4, slice(100, 110))}
+"""Of every how manyth person which frames have no face."""
+
+
+@cache
+def _sounds() -> list[np.ndarray]:
+    """Everybody's voice at 50 rows a second."""
+    return [
         smoothed(np.random.default_rng(1000 + index).standard_normal((1204, 6)), 0.9)
         for index in range(12)
     ]
-    heard = [track[::2][2 : len(track) // 2 - 2] for track in audio]
+
+
+@cache
+def _motions(name: str) -> list[np.ndarray]:
+    return _system(*RATES[name], _sounds())
+
+
+def _seen(name: str, index: int) -> np.ndarray:
+    face, (every, gap) = np.ones(RATES[name][1], bool), GAPS[name]
+    if index % every == 0:
+        face[gap] = False
+    return face
+
+
+def _listens(index: int) -> np.ndarray:
+    return reactive(_voice(index), _voice(index ^ 1), FPS)[2 : GRID + 2]
+
+
+def rdgg_listeners() -> dict[str, dict[str, Listener]]:
+    """The truth ``GT`` and a system ``M1``: listeners by stem, valid where they listen and their
+    own face is seen."""
+    heard = [track[::2][2 : len(track) // 2 - 2] for track in _sounds()]
     order = [STEMS.index(stem) for stem in sorted(STEMS)]
-    rates = {"GT": (2000, 722, 30.0, 0.5), "M1": (3000, 602, 25.0, 0.25)}
-    gaps = {"GT": (3, slice(300, 305)), "M1": (4, slice(100, 110))}
-    motions = {name: _system(*facts, audio) for name, facts in rates.items()}
-    seen: dict[str, list] = {name: [] for name in rates}
-    for name, (every, gap) in gaps.items():
-        for index in range(12):
-            face = np.ones(rates[name][1], bool)
-            if index % every == 0:
-                face[gap] = False
-            seen[name].append(face)
     filled = [
-        on_grid(without_gaps(*pair), 30.0) for pair in zip(motions["GT"], seen["GT"], strict=True)
+        on_grid(without_gaps(motion, _seen("GT", index)), 30.0)
+        for index, motion in enumerate(_motions("GT"))
     ]
     speakers = [track - track.mean(axis=0) for track in filled]
     voices = Projection.fit([heard[index] for index in order], 64, 101)
     faces = Projection.fit([speakers[index] for index in order], 32, 103)
     people = {stem: (person(stem), person(STEMS[i ^ 1])) for i, stem in enumerate(STEMS)}
     folds = join_folds(people)
-    systems: dict[str, dict[str, Listener]] = {}
-    for name, (_, _, fps, _) in rates.items():
-        systems[name] = {}
-        for index, stem in enumerate(STEMS):
-            other = index ^ 1
-            listens = reactive(_voice(index), _voice(other), FPS)[2 : GRID + 2]
-            systems[name][stem] = Listener(
-                on_grid(motions[name][index], fps),
-                listens & seen_on_grid(seen[name][index], fps),
+    return {
+        name: {
+            stem: Listener(
+                on_grid(_motions(name)[index], fps),
+                _listens(index) & seen_on_grid(_seen(name, index), fps),
                 voices.scores(heard[index]),
-                Driver(voices.scores(heard[other]), faces.scores(speakers[other])),
+                Driver(voices.scores(heard[index ^ 1]), faces.scores(speakers[index ^ 1])),
                 folds[stem],
             )
-    return systems
+            for index, stem in enumerate(STEMS)
+        }
+        for name, (_, _, fps, _) in RATES.items()
+    }
+
+
+def rdgg_surrogate(truth: dict[str, Listener], partners: dict[str, str]) -> dict[str, Listener]:
+    """Everybody with the true motion of another, their ``partners``', which begins anywhere and
+    goes round; the 100 frames after the seam are no face."""
+    found = {}
+    for place, stem in enumerate(sorted(STEMS)):
+        other, (_, frames, fps, _) = STEMS.index(partners[stem]), RATES["GT"]
+        start = int(np.random.default_rng(90_000 + place).integers(0, frames))
+        turned, seam = np.roll(np.arange(frames), -start), frames - start
+        seen = _seen("GT", other)[turned]
+        seen[seam : seam + 100] = False
+        listens = _listens(STEMS.index(stem)) & seen_on_grid(seen, fps)
+        found[stem] = truth[stem].of(on_grid(_motions("GT")[other][turned], fps), listens)
+    return found
