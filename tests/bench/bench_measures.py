@@ -12,7 +12,8 @@ a clip a conversation); ``DIM_MEASURES_CLIPS`` how many of its clips (default: a
 ``DIM_MEASURES_RUNS`` runs of methods beside the bundled listeners, with commas between;
 ``DIM_MEASURES_FAMILIES`` which families (default: all); ``DIM_MEASURES_OUT`` the folder for
 measures.md, .csv and .json (default: the page is printed only); ``DIM_MEASURES_KEEP`` a folder for
-answers and finished families, with which a run that was stopped goes on.
+everybody's answers and figures, with which a run that was stopped goes on: of a method whose
+weights or settings have changed, both are made again.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import safe_open
 
 from dimcli.core.motion import Motion
+from dimcli.core.tensors import save_tensors
 from dimcli.data.clip import Clip, ClipRecord, Predictor
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.measures.families import FAMILIES
@@ -120,6 +123,8 @@ def rivals(store: ClipStore, records: list[ClipRecord]) -> dict[str, Predictor]:
 
 
 Answers = list[tuple[Clip, dict[str, Motion]]]
+Drawn = dict[tuple[str, str], np.ndarray]
+"""Figures by part and name, each in every draw of clips: [B]."""
 
 
 def origins(methods: Mapping[str, Predictor], store: ClipStore, clips: int) -> dict[str, str]:
@@ -135,10 +140,10 @@ def answer(
     made_from: Mapping[str, str],
     keep: Path,
 ) -> Answers:
-    """Everybody's answers to every clip, made once."""
+    """Everybody's answers to every clip, made once, and the truth."""
     stored = {}
     for name, predictor in methods.items():
-        path, origin = keep / f"{name.replace(' ', '-')}.safetensors", made_from[name]
+        path, origin = kept_at(keep, name), made_from[name]
         stored[name] = stored_predictions(path, origin) or store_predictions(
             path, predictor, store, records, seeds=range(SEED, SEED + 1), origin=origin
         )
@@ -147,51 +152,88 @@ def answer(
     for record in records:
         clip = store.load(record)
         found = {name: each.predict(clip.stimulus(), SEED) for name, each in stored.items()}
-        answers.append((clip, found | late(found[ORACLE])))
+        answers.append((clip, {TRUTH: clip.listener, **found, **late(found[ORACLE])}))
     return answers
 
 
-def score(
-    family: str, store: ClipStore, records: list[ClipRecord], answers: Answers
-) -> list[dict[str, Any]]:
-    """Every figure of a family: its value by method, and how often the oracle is ahead."""
-    scorer: Any
-    if family == "paper":
-        scorer = PaperScorer(np.concatenate([clip.listener.values for clip, _ in answers]))
-    else:
-        scorer = FAMILIES[family](store, records)
-    shares: dict[str, list[Any]] = {}
-    for clip, motions in answers:
-        measure: Callable[[Motion], Any] = scorer.measure(clip)
-        for name, motion in {TRUTH: clip.listener, **motions}.items():
-            shares.setdefault(name, []).append(measure(motion))
-    tallies = {name: scorer.tally([each]) for name, each in shares.items()}
-    random = np.random.default_rng(SEED)
-    sizes = [size for size in SIZES if size < len(records)] + [len(records)]
-    few = {
-        size: random.multinomial(size, np.full(len(records), 1 / len(records)), DRAWS)
-        for size in sizes
-    }
-    whole = draw_clips([record.id for record in records], DRAWS, SEED)
-    rows = []
-    for part in tallies[TRUTH]:
-        values = {name: each[part].figures() for name, each in tallies.items()}
-        drawn = {name: each[part].figures(whole) for name, each in tallies.items()}
-        small = {
-            size: {name: each[part].figures(draws) for name, each in tallies.items()}
-            for size, draws in few.items()
-        }
-        for figure in values[ORACLE]:
-            verdicts = {str(size): verdict(figure, by_name) for size, by_name in small.items()}
-            rows.append(
-                {
-                    "family": family, "part": part, "figure": figure,
-                    "values": {n: number(v[figure][0, 0]) for n, v in values.items()},
-                    "intervals": {n: ends(v[figure][0]) for n, v in drawn.items()},
-                    "verdicts": verdicts,
-                }
-            )  # fmt: skip
-    return rows
+def kept_at(keep: Path, *names: str) -> Path:
+    """The file of somebody's answers, or of their figures of a family."""
+    return keep / f"{'-'.join(names).replace(' ', '-')}.safetensors"
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often each clip is in each draw [B, C]: all clips once, then draws of as many clips as
+    there are for the intervals, then draws of ever more clips for the verdicts."""
+
+    sizes: list[int]
+    counts: np.ndarray
+
+    @classmethod
+    def of(cls, records: list[ClipRecord]) -> Draws:
+        sizes = [size for size in SIZES if size < len(records)] + [len(records)]
+        random, even = np.random.default_rng(SEED), np.full(len(records), 1 / len(records))
+        few = [random.multinomial(size, even, DRAWS) for size in sizes]
+        whole = draw_clips([record.id for record in records], DRAWS, SEED)
+        return cls(sizes, np.concatenate([np.ones((1, len(records))), whole, *few]))
+
+    def parts(self, drawn: np.ndarray) -> tuple[float, np.ndarray, dict[int, np.ndarray]]:
+        """A figure of all clips, its draws for the interval, and those of each size."""
+        interval, *few = np.split(drawn[1:], 1 + len(self.sizes))
+        return float(drawn[0]), interval, dict(zip(self.sizes, few, strict=True))
+
+
+def measured(
+    family: str,
+    store: ClipStore,
+    answers: Answers,
+    draws: Draws,
+    made_from: Mapping[str, str],
+    keep: Path,
+) -> dict[str, Drawn]:
+    """Everybody's figures of a family in every draw, made once."""
+    found, missing = dict[str, Drawn](), dict[str, str]()
+    for name in answers[0][1]:
+        of = made_from.get(name, made_from[ORACLE])  # the truth's and late copies' change with it
+        origin = f"{of} {name} {SIZES} {DRAWS} {NULLS} {TARGETS}"
+        drawn = kept_figures(kept_at(keep, family, name), origin)
+        if drawn is None:
+            missing[name] = origin
+        else:
+            found[name] = drawn
+    if missing:
+        scorer: Any
+        if family == "paper":
+            scorer = PaperScorer(np.concatenate([clip.listener.values for clip, _ in answers]))
+        else:
+            scorer = FAMILIES[family](store, [clip.record for clip, _ in answers])
+        shares: dict[str, list[Any]] = {name: [] for name in missing}
+        for clip, motions in answers:
+            measure: Callable[[Motion], Any] = scorer.measure(clip)
+            for name in missing:
+                shares[name].append(measure(motions[name]))
+        for name, origin in missing.items():
+            found[name] = {
+                (part, figure): values[0]
+                for part, tally in scorer.tally([shares.pop(name)]).items()
+                for figure, values in tally.figures(draws.counts).items()
+            }
+            notes = {"made_from": origin, "names": json.dumps(list(found[name]))}
+            whole = {"figures": np.stack(list(found[name].values()))}
+            save_tensors(whole, kept_at(keep, family, name), notes)
+    return {name: found[name] for name in answers[0][1]}
+
+
+def kept_figures(path: Path, origin: str) -> Drawn | None:
+    """Figures that were kept, if they have this origin."""
+    if not path.is_file():
+        return None
+    with safe_open(path, framework="numpy") as file:
+        notes = file.metadata()
+        if notes["made_from"] != origin:
+            return None
+        names = [(part, figure) for part, figure in json.loads(notes["names"])]
+        return dict(zip(names, file.get_tensor("figures"), strict=True))
 
 
 def number(value: float) -> float | None:
@@ -207,33 +249,49 @@ def ends(drawn: np.ndarray) -> list[float | None]:
     return [number(end) for end in np.quantile(there, [0.025, 0.975])]
 
 
-def verdict(figure: str, values: dict[str, dict[str, np.ndarray]]) -> dict[str, list[float]]:
+def verdict(figure: str, drawn: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
     """The shares of draws in which the oracle is ahead of each rival, and in which it is behind;
-    the rest are equal. A rival that has no figure where the oracle has one is behind."""
-    worse = {name: badness(figure, each, values[TRUTH]) for name, each in values.items()}
-    own = worse[ORACLE]
+    the rest are equal. Of two of whom one has no figure, that one is behind. ``drawn``: everybody's
+    figure in each draw, [B]."""
+    badness = {name: worse(figure, each, drawn[TRUTH]) for name, each in drawn.items()}
+    own = badness[ORACLE]
     if not np.isfinite(own).any():
         return {}
-    apart = {
-        name: np.where(np.isfinite(each) | ~np.isfinite(own), each - own, np.inf)
-        for name, each in worse.items()
-        if name not in (TRUTH, ORACLE)
-    }
-    sizes = {name: _EQUAL * np.nan_to_num(np.abs(own) + np.abs(worse[name])) for name in apart}
-    return {
-        name: [float((gap > sizes[name]).mean()), float((gap < -sizes[name]).mean())]
-        for name, gap in apart.items()
-    }
+    verdicts = {}
+    for name, each in badness.items():
+        if name not in (TRUTH, ORACLE):
+            with np.errstate(invalid="ignore"):  # neither has a figure: no gap
+                gap = np.nan_to_num(each, nan=np.inf) - np.nan_to_num(own, nan=np.inf)
+            rounding = _EQUAL * np.nan_to_num(np.abs(own) + np.abs(each))
+            verdicts[name] = [float((gap > rounding).mean()), float((gap < -rounding).mean())]
+    return verdicts
 
 
-def badness(figure: str, values: dict[str, np.ndarray], truth: dict[str, np.ndarray]) -> np.ndarray:
+def worse(figure: str, drawn: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Smaller is better, [B]."""
-    own = values[figure][0]
     if figure in TRUTH_FIGURES:
-        return np.abs(own - truth[figure][0])
+        return np.abs(drawn - truth)
     if figure in NEAREST_ZERO:
-        return np.abs(own)
-    return -own if figure in LARGER_BETTER else own
+        return np.abs(drawn)
+    return -drawn if figure in LARGER_BETTER else drawn
+
+
+def told(family: str, found: Mapping[str, Drawn], draws: Draws) -> list[dict[str, Any]]:
+    """Every figure of a family: its value by method, and how often the oracle is ahead."""
+    rows = []
+    for part, figure in found[ORACLE]:
+        each = {name: draws.parts(drawn[part, figure]) for name, drawn in found.items()}
+        few = {size: {name: small[size] for name, (*_, small) in each.items()}
+               for size in draws.sizes}  # fmt: skip
+        rows.append(
+            {
+                "family": family, "part": part, "figure": figure,
+                "values": {name: number(value) for name, (value, *_) in each.items()},
+                "intervals": {name: ends(interval) for name, (_, interval, _) in each.items()},
+                "verdicts": {str(size): verdict(figure, drawn) for size, drawn in few.items()},
+            }
+        )  # fmt: skip
+    return rows
 
 
 def command() -> str:
@@ -252,24 +310,19 @@ def main() -> None:
         records = [*records, *store.clips("val"), *store.clips("train")]
     records = records[: CLIPS or len(records)]
     Gain.nulls, Gain.most_targets = NULLS, TARGETS
+    rows, draws = [], Draws.of(records)
     with tempfile.TemporaryDirectory() as scratch:
         keep = Path(KEEP or scratch)
         keep.mkdir(parents=True, exist_ok=True)
         methods = rivals(store, records)
         made_from = origins(methods, store, len(records))
         answers = answer(methods, store, records, made_from, keep)
-        names = [name for name in answers[0][1] if name != ORACLE]
-        facts = {"clips": len(records), "seed": SEED, "draws": DRAWS, "nulls": NULLS}
-        of = {**facts, "made_from": made_from}
-        rows = []
         for family in CHOSEN:
-            path, began = keep / f"{family}.json", time.process_time()
-            kept = json.loads(path.read_text()) if path.is_file() else {}
-            if kept.get("of") != of:
-                kept = {"of": of, "rows": score(family, store, records, answers)}
-                path.write_text(json.dumps(kept, allow_nan=False))
-            rows += kept["rows"]
+            began = time.process_time()
+            rows += told(family, measured(family, store, answers, draws, made_from, keep), draws)
             print(f"{family}: {time.process_time() - began:.0f} s of a core", flush=True)
+    names = [name for name in answers[0][1] if name not in (TRUTH, ORACLE)]
+    facts = {"clips": len(records), "seed": SEED, "draws": DRAWS, "nulls": NULLS}
     page = to_markdown(rows, names, facts | {"command": command()})
     if OUT:
         folder = Path(OUT)

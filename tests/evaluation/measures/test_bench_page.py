@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from dimcli.evaluation.scores import TRUTH
 from tests.bench.bench_measures import verdict
@@ -25,17 +26,25 @@ def row(figure: str, **ahead: dict[str, tuple[float, float]]) -> dict:
     }  # fmt: skip
 
 
+def shares(figure: str, draws: dict[str, list[float]]) -> dict[str, list[float]]:
+    return verdict(figure, {name: np.array(values) for name, values in draws.items()})
+
+
 def test_who_is_ahead_depends_on_what_a_figure_rewards() -> None:
     draws = {TRUTH: [2.0, 2.0], ORACLE: [1.9, 1.9], "far": [3.0, 2.05], "none": [np.nan] * 2,
              "same": [1.9, 1.9 + 1e-9]}  # fmt: skip
-
-    def shares(figure: str) -> dict[str, list[float]]:
-        return verdict(figure, {name: {figure: np.array([v])} for name, v in draws.items()})
-
     near = {"far": [0.5, 0.5], "none": [1.0, 0.0], "same": [0.0, 0.0]}
-    assert shares("var") == near  # the nearer to the truth's
-    assert shares("mse") == {"far": [1.0, 0.0], "none": [1.0, 0.0], "same": [0.0, 0.0]}
-    assert shares("fr_corr") == {"far": [0.0, 1.0], "none": [1.0, 0.0], "same": [0.0, 0.0]}
+    assert shares("var", draws) == near  # the nearer to the truth's
+    assert shares("mse", draws) == near | {"far": [1.0, 0.0]}
+    assert shares("fr_corr", draws) == near | {"far": [0.0, 1.0]}
+
+
+@pytest.mark.parametrize("figure", ["mse", "fr_corr", "var", "fdd_released"])
+def test_of_two_of_whom_one_has_no_figure_that_one_is_behind(figure: str) -> None:
+    none = np.nan
+    draws = {TRUTH: [2.0] * 4, ORACLE: [2.0, none, 2.0, none], "it": [none, 2.0, 2.0, none]}
+    assert shares(figure, draws) == {"it": [0.25, 0.25]}
+    assert shares(figure, draws | {ORACLE: [none] * 4}) == {}  # nothing to compare with
 
 
 def test_the_page_says_which_measure_is_right_wrong_and_blind_and_from_how_many_clips() -> None:
