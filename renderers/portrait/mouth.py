@@ -34,6 +34,9 @@ SHEET_CM = (6.6, 3.2)
 ENAMEL = np.asarray([1.03, 1.0, 0.93], np.float32)
 """Colour of teeth in white light."""
 
+SKIN = np.asarray([1.15, 0.98, 0.87], np.float32)
+"""Colour of skin in white light, over its mean: a middle of light and dark skins."""
+
 BRIGHT_SKIN = 230.0
 """Teeth are the brighter than skin the further that is below this."""
 
@@ -61,10 +64,11 @@ def mouth_colours(image: Picture, landmarks: Reals, white: Reals) -> MouthColour
     bright = (
         np.percentile(skin, 85, axis=0) if len(skin) else np.asarray([210, 180, 165], np.float32)
     )
-    # enamel: the light's colour, of which eyes and skin both have a part, and a little yellower
+    # enamel: the light's colour, which the eyes' white and the skin each tell half of (the white
+    # reflects the skin around it, hence a little less of it), and a little yellower
     light = 0.5 * np.asarray(white, np.float32) / max(float(np.mean(white)), 1.0)
-    light += 0.5 * bright / max(float(bright.mean()), 1.0)
-    light = ENAMEL * (light + 0.6 * (light.mean() - light))
+    light += 0.5 * bright / max(float(bright.mean()), 1.0) / SKIN
+    light = ENAMEL * (light + 0.2 * (light.mean() - light))
     least = 0.95 * bright.mean() + 0.22 * max(0.0, BRIGHT_SKIN - bright.mean())
     level = np.clip(np.mean(white), least, max(least, 1.05 * bright.mean()))
     level = min(level, float(np.percentile(image.mean(-1), 99)))  # no whiter than its whites
