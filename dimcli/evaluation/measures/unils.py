@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dimcli.core.motion import HEAD, JAW_PITCH, Floats, Motion
+from dimcli.core.motion import HEAD, JAW_PITCH, Bools, Floats, Motion
 from dimcli.data.clip import Clip, ClipRecord
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.measures.family import SHORT, Family, MeanTally, Shares, Tally
@@ -84,7 +84,7 @@ class UniLS(Family):
     def measure(self, clip: Clip) -> Callable[[Motion], Shares]:
         """Distances of a prediction, over the frames of speech apart where they are known."""
         voice = self._store.listener_voice(clip.record)
-        kept = {"": np.ones(len(clip), bool)}
+        kept: dict[str, slice | Bools] = {"": slice(None)}
         if voice is not None:
             kept = {", speaking": voice, ", listening": ~voice}
         true = self._vertices(clip.listener)
@@ -94,10 +94,10 @@ class UniLS(Family):
             values, truth = motion.values, clip.listener.values
             for variant, frames in kept.items():
                 part = self._regions.name + variant
-                if frames.sum() < 2:
+                a, b = true[frames], moved[frames]
+                if len(a) < 2:
                     found |= {(part, name): SHORT for name in self.columns}
                     continue
-                a, b = true[frames], moved[frames]
                 upper, lips = self._regions.upper, self._regions.lips
                 heads = (each[frames, HEAD][..., None] for each in (truth, values))
                 jaws = (each[frames, JAW_PITCH][:, None, None] for each in (truth, values))
