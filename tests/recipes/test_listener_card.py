@@ -22,6 +22,9 @@ def test_a_card_has_the_programs_prose_and_the_registrys_hash(name: str) -> None
     prose = CARD.read_text(encoding="utf-8").replace("{name}", name)
     for key, value in FACTS[name].items():
         prose = prose.replace(f"{{{key}}}", value)
+    settings = yaml.safe_load((Path(weights.resolve(name)) / "config.yaml").read_text())
+    for key, value in settings["generation"].items():
+        prose = prose.replace(f"{{generation[{key}]:g}}", f"{value:g}")
     for piece in re.split(r"\{[a-z0-9_:.]+\}", prose):  # between them are figures
         assert piece in text[at:], piece
         at = text.index(piece, at) + len(piece)
