@@ -13,6 +13,7 @@ from dimcli.cli.options import (
     BackgroundOption,
     CheckpointOption,
     EngineOption,
+    ForceFaceOption,
     ForceOption,
     Job,
     JsonOption,
@@ -149,6 +150,7 @@ def render(
     ] = "relative",
     background: BackgroundOption = "keep",
     size: SizeOption = None,
+    force_face: ForceFaceOption = False,
 ) -> Job:
     """Move the face of a picture: motion to photoreal video."""
     from dimcli.jobs.render import render_motion

@@ -77,6 +77,10 @@ BackgroundOption = Annotated[
         "transparent (a .webm with alpha).",
     ),
 ]
+ForceFaceOption = Annotated[
+    bool,
+    typer.Option("--force-face", help="Take a picture whose face is not like a human one."),
+]
 RendererOption = Annotated[
     str, typer.Option("--renderer", help="portrait, mesh, or a run of dim train-renderer.")
 ]
@@ -176,12 +180,14 @@ class GainOptions:
 class FaceOptions(JobOptions, GainOptions):
     """The options that end the list of a job that generates a face."""
 
+    force_face: ForceFaceOption = False
+
     def keywords(self) -> dict[str, Any]:
-        """The gains, too, as one."""
+        """Of the picture, too, and the gains as one."""
         from dimcli.data.gains import NAMES, Gains
 
         gains = Gains(**{name: getattr(self, name) for name in NAMES})
-        return {**super().keywords(), "gains": gains}
+        return {**super().keywords(), "gains": gains, "force_face": self.force_face}
 
 
 def job(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimcli.cli import console
+from dimcli.cli.options import ForceFaceOption
 
 if TYPE_CHECKING:
     from dimcli.web.server import Address
@@ -46,6 +47,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    force_face: ForceFaceOption = False,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve a page on this machine: a face that listens while you talk, and videos from files."""
@@ -67,6 +69,6 @@ def serve(
 
     try:
         kept = folder or user_folder() / "serve"
-        serve_page(host, port, kept, weights, origin or (), ready, console.say)
+        serve_page(host, port, kept, weights, origin or (), ready, console.say, force_face)
     except KeyboardInterrupt:
         console.say("stopped")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import AudioTrackOption, ForceOption, JsonOption, SeedOption
+from dimcli.cli.options import (
+    AudioTrackOption,
+    ForceFaceOption,
+    ForceOption,
+    JsonOption,
+    SeedOption,
+)
 
 if TYPE_CHECKING:
     from dimcli.jobs.study import StudyScored
@@ -56,6 +62,7 @@ def make(
         str | None, typer.Option(help="Completion code that the page shows at the end.")
     ] = None,
     seed: SeedOption = 0,
+    force_face: ForceFaceOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,7 +71,19 @@ def make(
     from dimcli.media import audio_track as audio_track_of
 
     options = StudyOptions(
-        methods, output, speaker, pairs, checks, seed, title, consent, post, code, force, ref
+        methods,
+        output,
+        speaker,
+        pairs,
+        checks,
+        seed,
+        title,
+        consent,
+        post,
+        code,
+        force,
+        ref,
+        force_face,
     )
     with audio_track_of(audio_track), console.progress_display() as progress:
         made = make_study(options, progress)

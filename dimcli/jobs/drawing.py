@@ -21,9 +21,12 @@ FOLLOWING = 0.04
 
 
 class Face:
-    """A picture of a face, ready to be drawn with the longer side ``size``. Raises InputError."""
+    """A picture of a face, ready to be drawn with the longer side ``size``; for ``force_face`` see
+    :func:`dimcli.jobs.render.read_reference`. Raises InputError."""
 
-    def __init__(self, picture: Path | bytes, size: int, fps: float) -> None:
+    def __init__(
+        self, picture: Path | bytes, size: int, fps: float, force_face: bool = False
+    ) -> None:
         with ExitStack() as stack:
             path = picture
             if isinstance(path, bytes):
@@ -32,7 +35,7 @@ class Face:
                 file.flush()
                 path = Path(file.name)
             try:
-                ready = load_renderer("portrait", path, size=size)
+                ready = load_renderer("portrait", path, size=size, force_face=force_face)
             except InputError as error:
                 if not isinstance(picture, bytes):
                     raise

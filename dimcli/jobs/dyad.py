@@ -208,6 +208,7 @@ def generate_dyad_video(
     background: str = KEEP,
     size: int | None = None,
     save_motion: Path | None = None,
+    force_face: bool = False,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
@@ -244,7 +245,9 @@ def generate_dyad_video(
     sounds, ready = [], []
     for track, reference in zip(tracks, references, strict=True):
         sounds.append(read_speech(track))
-        picture, picture_remarks = read_reference(reference) if reference else (None, ())
+        picture, picture_remarks = (
+            read_reference(reference, force_face) if reference else (None, ())
+        )
         ready.append(renderer_for(spaces[0], renderer, picture, size, device, background))
         remarks += (*sounds[-1].remarks, *picture_remarks, *ready[-1].remarks)
     lengths = [len(sound.samples) / SOUND_RATE for sound in sounds]

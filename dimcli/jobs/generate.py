@@ -433,6 +433,7 @@ def generate_videos(
     audio: Path | None = None,
     models: Models | None = None,
     gains: Gains = AS_IS,
+    force_face: bool = False,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
@@ -449,10 +450,10 @@ def generate_videos(
     in the model's space; ``region`` or ``who`` says where the speaker
     is where several people are seen. ``style`` is how a speaker talks, or who listens, of whom
     ``traits`` say more (:func:`dimcli.data.traits.traits_said`); ``gains`` are factors on what the
-    face does. ``online`` answers as a stream
-    would: a listener with causal masks and a bounded look-back, a speaker with a bounded
-    look-ahead. ``models`` keeps the model for the next call. Every
-    input is checked before long work starts. Raises InputError for what is wrong with them.
+    face does. ``online`` answers as a stream would: a listener with causal masks and a bounded
+    look-back, a speaker with a bounded look-ahead. ``models`` keeps the model for the next call;
+    for ``force_face`` see :func:`dimcli.jobs.render.read_reference`. Every input is checked before
+    long work starts. Raises InputError for what is wrong with them.
     """
     started = time.monotonic()
     facts = ROLES[role]
@@ -489,7 +490,7 @@ def generate_videos(
         online=online,
     )
     take_in = facts.open(source, space, how, weights, device)
-    fitted, remarks = read_reference(reference) if reference else (None, ())
+    fitted, remarks = read_reference(reference, force_face) if reference else (None, ())
     ready = renderer_for(space, renderer, fitted, size, device, background)
     remarks += ready.remarks
 

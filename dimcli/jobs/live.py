@@ -91,6 +91,7 @@ def live(
     size: int = 512,
     told: Callable[[str], None] = lambda line: None,
     websocket: Websocket | None = None,
+    force_face: bool = False,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
@@ -132,7 +133,9 @@ def live(
         given = _given(stack, source, voice, camera, websocket, area)
         runs = [run, *([find_run(bundled.DEFAULT_SPEAKER, "--weights")] if speaks else [])]
         told(f"loading {' and '.join(each.name for each in runs)} ...")
-        face = Face(reference, size, fps) if draws and reference is not None else None
+        face = None
+        if draws and reference is not None:
+            face = Face(reference, size, fps, force_face)
         needed = voice is not None or "sound" in to
         session = _session(runs, settings, seed, device, told if not needed else None)
         # last: who takes in while models are loaded hears what nobody answers

@@ -60,13 +60,14 @@ def render_motion(
     pose: str = "relative",
     background: str = KEEP,
     size: int | None = None,
+    force_face: bool = False,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
 ) -> VideoResult:
     """Move the face of a picture by a motion file, by default into ``<motion>-<picture>.mp4``.
 
-    For ``pose`` see :func:`on_picture`.
+    For ``pose`` see :func:`on_picture`, for ``force_face`` :func:`read_reference`.
     """
     started = time.monotonic()
     output = output or default_video(f"{motion_path.stem}-{reference.stem}", background)
@@ -82,6 +83,7 @@ def render_motion(
         pose=pose,
         background=background,
         size=size,
+        force_face=force_face,
         device=device,
         force=force,
         progress=progress,
@@ -156,8 +158,13 @@ def drawable(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
     )
 
 
-def read_reference(path: Path) -> tuple[Reference, tuple[str, ...]]:
-    """A picture with its face found, and remarks worth telling. InputError without a face."""
+def read_reference(path: Path, force_face: bool = False) -> tuple[Reference, tuple[str, ...]]:
+    """A picture with its face found, and remarks worth telling.
+
+    Raises InputError where no face is found, and unless ``force_face`` where what was found is not
+    like a human one.
+    """
+    from dimcli.tracking.doubt import UNLIKE, doubt
     from dimcli.tracking.landmarks import observe_picture
     from dimcli.tracking.matte import person_matte
     from renderers.base import Reference
@@ -165,6 +172,11 @@ def read_reference(path: Path) -> tuple[Reference, tuple[str, ...]]:
     image = media.read_picture(path)
     with about(path):
         seen = observe_picture(image)
+        if not force_face and doubt(image, seen) >= UNLIKE:
+            raise InputError(
+                "its face is hardly human, or hardly seen; expected a person's, also painted, or "
+                "--force-face to take it"
+            )
     remarks: tuple[str, ...] = ()
     if seen.faces > 1:
         remarks = (f"{path} shows {seen.faces} faces; the largest was taken",)
@@ -344,14 +356,17 @@ def load_renderer(
     device: str = "auto",
     space: str = "arkit",
     background: str = KEEP,
+    force_face: bool = False,
 ) -> LoadedRenderer:
     """A renderer of motion: ``portrait`` or ``mesh``, or a run of ``dim train-renderer``.
 
     ``reference`` is a picture of the face, which ``mesh`` does not need; ``size`` the longer side
     of the frames in pixels; ``space`` that of the motion; for ``background`` see
-    :func:`background_of`. Raises InputError.
+    :func:`background_of`, for ``force_face`` :func:`read_reference`. Raises InputError.
     """
-    fitted, remarks = read_reference(Path(reference)) if reference is not None else (None, ())
+    fitted, remarks = None, tuple[str, ...]()
+    if reference is not None:
+        fitted, remarks = read_reference(Path(reference), force_face)
     ready = renderer_for(space, str(kind), fitted, size, device, background)
     return replace(ready, remarks=remarks + ready.remarks)
 
@@ -366,6 +381,7 @@ def render(
     pose: str = "relative",
     background: str = KEEP,
     size: int | None = None,
+    force_face: bool = False,
     device: str = "auto",
     force: bool = False,
     progress: Progress = silent,
@@ -378,7 +394,12 @@ def render(
     inputs = [Path(each) for each in (reference, audio) if each is not None]
     output = check_video(Path(output), *inputs, background=background, force=force)
     ready = load_renderer(
-        *(renderer, reference), size=size, device=device, space=motion.space, background=background
+        *(renderer, reference),
+        size=size,
+        device=device,
+        space=motion.space,
+        background=background,
+        force_face=force_face,
     )
     shown, remarks = ready.shown(motion, pose, progress)
     frames = ready.renderer.render(shown.values)

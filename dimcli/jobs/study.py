@@ -44,8 +44,9 @@ class StudyOptions:
 
     ``methods`` are folders of videos, runs or bundled weights, or ``LABEL=`` one of them;
     ``speaker`` a folder of the speakers' videos, shown to the left of each listener, which runs
-    answer with the face of the picture ``ref``. ``consent`` is a text file in place of the built-in
-    words, ``post`` where the page sends results, ``code`` what it shows at the end.
+    answer with the face of the picture ``ref`` (``force_face``: whatever it is like). ``consent``
+    is a text file in place of the built-in words, ``post`` where the page sends results, ``code``
+    what it shows at the end.
     """
 
     methods: Sequence[str]
@@ -60,6 +61,7 @@ class StudyOptions:
     code: str | None = None
     force: bool = False
     ref: Path | None = None
+    force_face: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def make_study(options: StudyOptions, progress: Progress = silent) -> StudyMade:
         made_by = []
         if options.ref:
             answers = folder.with_name("answers")
-            made_by = methods.answer(videos, options.ref, answers, options.seed, progress)
+            made_by = methods.answer(
+                videos, options.ref, answers, options.seed, progress, options.force_face
+            )
         plans = {stimulus: planned(found, methods.labels) for stimulus, found in videos.items()}
         for done, (name, (stimulus, method)) in enumerate(study.videos.items()):
             progress("encoding videos", done, len(study.videos))

@@ -68,6 +68,7 @@ class Methods:
         folder: Path,
         seed: int,
         progress: Progress,
+        force_face: bool = False,
     ) -> list[str]:
         """Let every run answer the speakers' ``videos`` of :func:`matched` with the face of the
         picture ``reference``, into ``folder``, and add what it made to them. Returns what made
@@ -80,7 +81,7 @@ class Methods:
                 output = made / f"{stimulus}.mp4"
                 generate_videos(
                     "listener", paths[SPEAKER], reference, output, weights=name, seed=seed,
-                    models=models, progress=progress,
+                    models=models, force_face=force_face, progress=progress,
                 )  # fmt: skip
                 paths[label] = output
             told.append(f"{label}: {describe(name)}, seed {seed}, with the face of {reference}")

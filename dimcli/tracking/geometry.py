@@ -52,6 +52,11 @@ class Region:
         )
         return np.asarray(cropped, np.uint8)
 
+    def changed(self, turn: float, scale: float) -> Region:
+        """The region turned by ``turn`` radians and ``scale`` times as large about its centre."""
+        width, height = self.width * scale, self.height * scale
+        return Region(self.x, self.y, width, height, self.angle + turn)
+
     def overlap(self, other: Region) -> float:
         """Intersection over union of the two, as if neither were turned; 0..1."""
         width = min(self.x + self.width / 2, other.x + other.width / 2) - max(

@@ -66,14 +66,15 @@ class FaceObservation:
 
     ``landmarks`` float32 [478, 3] px (x right, y down, z depth at the same scale); ``blendshapes``
     float32 [52] in 0..1 (names: ``networks.BLENDSHAPES``); ``rotation`` float32 [3] axis-angle
-    radians in the frame of :mod:`dimcli.core.motion`; ``presence`` 0..1; ``faces`` how many there
-    are.
+    radians in the frame of :mod:`dimcli.core.motion`; ``presence`` and the detector's ``score``
+    0..1; ``faces`` how many there are.
     """
 
     landmarks: Floats
     blendshapes: Floats
     rotation: Floats
     presence: float
+    score: float
     faces: int
 
     @property
@@ -124,17 +125,18 @@ def observe_picture(image: NDArray[np.uint8]) -> FaceObservation:
     for face in FaceDetector(bundle)(image, thorough=True):
         landmarks, presence = mesh(image, face.region())
         if presence >= MIN_PRESENCE:
-            fits.append((np.ptp(landmarks[:, :2], axis=0).prod(), landmarks, presence))
+            area = np.ptp(landmarks[:, :2], axis=0).prod()
+            fits.append((area, landmarks, presence, face.score))
     if not fits:
         closer = "; crop it closer to the head" if max(size) > LARGE_PICTURE else ""
         raise InputError(
             f"no face can be seen in the picture; expected one, looking at the camera{closer}"
         )
-    _, landmarks, presence = max(fits, key=lambda fit: fit[0])
+    _, landmarks, presence, score = max(fits, key=lambda fit: fit[0])
     landmarks = landmarks / np.float32(factor)
     rotation, _ = head_rotations(landmarks[None], size, canonical_face())
     blendshapes = BlendshapeNetwork(bundle)(landmarks)
-    return FaceObservation(landmarks, blendshapes, rotation[0], presence, faces=len(fits))
+    return FaceObservation(landmarks, blendshapes, rotation[0], presence, score, faces=len(fits))
 
 
 def track_video(

@@ -328,16 +328,18 @@ def serve(
     origins: Sequence[str],
     ready: Callable[[Address], None],
     told: Callable[[str], None] = lambda line: None,
+    force_face: bool = False,
 ) -> None:
     """Serve until the process is interrupted. Videos are kept in ``folder``; for ``listener`` see
     :func:`live_sessions`, for ``origins`` :class:`Guard`. ``told`` is given a line before something
-    is loaded. Raises InputError, before that where it can."""
+    is loaded; for ``force_face`` see :func:`dimcli.jobs.render.read_reference`. Raises InputError,
+    before that where it can."""
     for origin in origins:
         if not re.fullmatch(r"https?://[^/\s]+", origin):
             raise InputError(f"--origin {origin[:80]}: expected one as http://localhost:3000")
     check_folder(folder)
     with closing(bound(host, port)) as listening:
-        site = Site(Shelf(folder), live_sessions(listener, told))
+        site = Site(Shelf(folder, force_face=force_face), live_sessions(listener, told))
         folder.mkdir(parents=True, exist_ok=True)
         server = Server(site.app, host, listening, [each.lower() for each in origins])
         server.serve_here(ready)

@@ -58,8 +58,10 @@ class Entry:
 class Shelf:
     """What is kept in ``folder``, and the one job at a time that is worked on."""
 
-    def __init__(self, folder: Path, worker: Sequence[str] = WORKER) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, worker: Sequence[str] = WORKER, *, force_face: bool = False
+    ) -> None:
+        self.folder, self.force_face = folder, force_face
         self.entries: dict[str, Entry] = {}
         self._worker = worker
         self._running: tuple[str, asyncio.subprocess.Process] | None = None
@@ -205,7 +207,7 @@ class Shelf:
             "source": str(home / entry.source),
             "picture": str(home / entry.picture),
             "output": str(self.video(entry.id)),
-            "options": entry.options | {"force": True},
+            "options": entry.options | {"force": True, "force_face": self.force_face},
         }
         process = await asyncio.create_subprocess_exec(
             *self._worker,

@@ -277,7 +277,9 @@ class _Talk:
             self._put({"type": "note", "text": "the face stays while you record"})
             return
         try:
-            face = await asyncio.to_thread(Face, data, self._start.size, self._talk.session.fps)
+            face = await asyncio.to_thread(
+                Face, data, self._start.size, self._talk.session.fps, self._room.shelf.force_face
+            )
         except InputError as error:  # the face before it goes on
             self._put({"type": "note", "text": str(error)[:300]})
             return
@@ -293,7 +295,9 @@ class _Talk:
             own = self._sent_face if start.picture is None else self._room.faces[start.picture]
             if own is None:
                 raise RefusedError("frames: send a face, or name a picture, to be drawn")
-            self._face = await asyncio.to_thread(Face, own, start.size, session.fps)
+            self._face = await asyncio.to_thread(
+                Face, own, start.size, session.fps, self._room.shelf.force_face
+            )
         self._talk = Loop(
             session, self._show, draw=self._draw if self._face else None, failed=self._fail
         )

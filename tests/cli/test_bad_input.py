@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dimcli.core.motion import MOTION_DIM, Motion
+from tests.renderers.faces import drawn_dog
 
 CLIPS = ("prepare", "clips", "clips", "--fps", "25", "--table")
 
@@ -86,6 +87,14 @@ def test_a_picture_without_a_face_says_so(dim, tmp_path, speaker):
     path = tmp_path / "wall.png"
     cv2.imwrite(str(path), np.full((200, 200, 3), 128, np.uint8))
     refused(dim("generate-listener", speaker, "--ref", path), "wall.png", "face")
+
+
+def test_a_picture_of_a_dog_is_refused_unless_insisted(dim, motion_file, tmp_path):
+    path = tmp_path / "dog.png"
+    cv2.imwrite(str(path), drawn_dog(0)[..., ::-1])
+    refused(dim("render", motion_file, "--ref", path, "-o", "a.mp4"), "dog.png", "--force-face")
+    assert not Path("a.mp4").exists()
+    assert dim("render", motion_file, "--ref", path, "-o", "a.mp4", "--force-face").code == 0
 
 
 def test_of_two_faces_the_largest_is_taken_and_told(dim, tmp_path, listener, motion_file):

@@ -8,9 +8,12 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM, Motion, expression_index
+from dimcli.jobs.drawing import Face
 from dimcli.jobs.export import export_motion
 from dimcli.jobs.render import drawable, load_motion, load_renderer, on_picture, read_reference
+from dimcli.web.messages import REASON_BYTES
 from tests.fuzz.seeds import renderer as untrained_run
+from tests.renderers.faces import drawn_dog
 
 
 def extreme_motions() -> dict[str, np.ndarray]:
@@ -156,3 +159,11 @@ def test_a_picture_of_shut_eyes_is_told(examples, tmp_path):
     )
     cv2.imwrite(str(tmp_path / "blinking.png"), blinking[..., ::-1])
     assert "an eye shut" in read_reference(tmp_path / "blinking.png")[1][0]
+
+
+def test_a_sent_picture_of_a_dog_is_refused_in_a_line_that_a_session_can_end_with():
+    sent = cv2.imencode(".png", drawn_dog(5)[..., ::-1])[1].tobytes()
+    with pytest.raises(InputError, match=r"^its face is hardly human.*--force-face") as refused:
+        Face(sent, size=64, fps=25)
+    assert len(str(refused.value)) <= REASON_BYTES
+    assert Face(sent, size=64, fps=25, force_face=True).size == (64, 64)

@@ -102,3 +102,34 @@ def centre_of(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     rows, columns = np.nonzero(near(image, colour, 90))
     assert len(rows) > 0, f"no pixel has the colour {colour}"
     return np.array([columns.mean(), rows.mean()])
+
+
+def drawn_dog(seed: int, side: int = 400) -> np.ndarray:
+    """A plush dog's face, in which the tracker finds a human one: uint8 [side, side, 3]."""
+    random = np.random.default_rng(seed)
+    image = np.full((side, side, 3), random.integers(90, 200, 3), np.uint8)
+    fur = random.integers([120, 80, 40], [220, 160, 110])
+    middle, black, white = side // 2, (30, 20, 20), (235, 230, 225)
+    snout = middle + round(0.14 * side)
+
+    def blob(x: float, y: float, width: float, height: float, colour, turned: float = 0) -> None:
+        sizes = (round(width * side), round(height * side))
+        colour = np.clip(colour, 0, 255).tolist()
+        cv2.ellipse(
+            image, (round(x), round(y)), sizes, turned, 0, 360, colour, -1, lineType=cv2.LINE_AA
+        )
+
+    for half in (-1, 1):
+        blob(middle + half * 0.27 * side, 0.33 * side, 0.09, 0.2, fur * 0.5, turned=-20 * half)
+    blob(middle, middle, random.uniform(0.24, 0.3), random.uniform(0.3, 0.36), fur)
+    blob(middle, snout, random.uniform(0.12, 0.18), random.uniform(0.12, 0.17), fur * 1.25)
+    apart, above = random.uniform(0.1, 0.14) * side, random.uniform(0.04, 0.12) * side
+    for half in (-1, 1):
+        blob(middle + half * apart, middle - above, 0.045, 0.045, white)
+        blob(middle + half * apart, middle - above, 0.034, 0.034, black)
+    blob(middle, snout - 0.05 * side, 0.055, 0.035, black)
+    cv2.line(image, (middle, snout), (middle, snout + round(0.05 * side)), black, 3)
+    for half in (-1, 1):
+        lip = (middle + half * round(0.04 * side), snout + round(0.05 * side))
+        cv2.ellipse(image, lip, (round(0.04 * side), round(0.025 * side)), 0, 0, 180, black, 3)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.004 * side), np.uint8)
