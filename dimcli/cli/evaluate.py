@@ -23,6 +23,7 @@ from dimcli.cli.options import (
     SchedulerOption,
     SeedOption,
     WorkersOption,
+    check_there,
     job,
 )
 from dimcli.cli.resuming import resumable
@@ -145,6 +146,9 @@ def evaluate(
     """Score methods on a data set, with intervals, tables and a report."""
     from dimcli.data.workers import Engine
     from dimcli.evaluation.writing import EvaluationFiles
+
+    workplace = Engine(workers, engine, scheduler)
+    check_there([data], {})
     from dimcli.jobs.evaluate import EvaluationOptions, run_evaluation
 
     files = EvaluationFiles(csv=csv, latex=latex, report=report).in_folder(output)
@@ -166,7 +170,7 @@ def evaluate(
         clips=clips,
         online=online,
         folds=folds,
-        engine=Engine(workers, engine, scheduler),
+        engine=workplace,
         command=" ".join(["dim", *sys.argv[1:]]),
         files=files,
     )

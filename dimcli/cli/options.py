@@ -6,7 +6,7 @@ Choices are ``Literal`` types, so that library code gets the plain words.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -150,6 +150,20 @@ def with_options(
     typed.__annotations__ = {each.name: each.annotation for each in parameters}
     typed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return typed
+
+
+def check_there(data: Iterable[Path | None], runs: Mapping[str, Path | None]) -> None:
+    """Raise InputError where one of the data sets, or a run by its option, is not there: at once,
+    and not after the seconds that the models' library takes to import."""
+    from dimcli.data.store import read_header
+    from dimcli.models.config import find_run
+
+    for folder in data:
+        if folder is not None:
+            read_header(folder)
+    for option, run in runs.items():
+        if run is not None:
+            find_run(run, option)
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import Role, RunOption
+from dimcli.cli.options import Role, RunOption, check_there
 from dimcli.cli.resuming import training
 from dimcli.cli.train_options import Common, overrides, with_common
 
@@ -31,9 +31,13 @@ def train_vq(
     common: Common,
 ) -> None:
     """Learn one role's motion codes (VQ-VAE)."""
-    from dimcli.training import stages
 
-    _train(output, common, lambda options, _: stages.train_vq(data, output, role, options))
+    def stage(options: StageOptions, _: Showing) -> TrainingResult:
+        from dimcli.training import stages
+
+        return stages.train_vq(data, output, role, options)
+
+    _train(output, common, stage, [data], {})
 
 
 @with_common
@@ -50,13 +54,14 @@ def pretrain(
     common: Common,
 ) -> None:
     """Model both sides of a dyad by masking and contrast."""
-    from dimcli.training import stages
 
-    _train(
-        output,
-        common,
-        lambda options, _: stages.pretrain(data, output, vq_speaker, vq_listener, options),
-    )
+    def stage(options: StageOptions, _: Showing) -> TrainingResult:
+        from dimcli.training import stages
+
+        return stages.pretrain(data, output, vq_speaker, vq_listener, options)
+
+    runs = {"--vq-speaker": vq_speaker, "--vq-listener": vq_listener}
+    _train(output, common, stage, [data], runs)
 
 
 @with_common
@@ -83,13 +88,13 @@ def finetune(
     common: Common,
 ) -> None:
     """Learn to generate one role from the other."""
-    from dimcli.jobs import finetune as job
 
-    _train(
-        output,
-        common,
-        lambda options, shown: job.finetune(data, output, init, task, options, folds, shown),
-    )
+    def stage(options: StageOptions, shown: Showing) -> FineTuned:
+        from dimcli.jobs import finetune as job
+
+        return job.finetune(data, output, init, task, options, folds, shown)
+
+    _train(output, common, stage, [data], {"--init": init})
 
 
 @with_common
@@ -134,12 +139,13 @@ def train(
 
     With --resume the same command goes on with whatever is there, or starts.
     """
-    from dataclasses import fields
-
-    from dimcli.training import methods
-    from dimcli.training.stages import StageOptions
 
     def stages(options: StageOptions, _: Showing) -> TrainingResult:
+        from dataclasses import fields
+
+        from dimcli.training import methods
+        from dimcli.training.stages import StageOptions
+
         given = {field.name: getattr(options, field.name) for field in fields(StageOptions)}
         return methods.train_method(
             data,
@@ -157,16 +163,26 @@ def train(
             ),
         )
 
-    _train(output, common, stages)
+    runs = {
+        "--vq-speaker": vq_speaker,
+        "--vq-listener": vq_listener,
+        "--pretrained": pretrained,
+        "--init": init,
+    }
+    _train(output, common, stages, [data, pretrain_data], runs)
 
 
 def _train(
     output: Path,
     common: Common,
     stage: Callable[[StageOptions, Showing], TrainingResult | FineTuned],
+    data: Sequence[Path | None],
+    runs: Mapping[str, Path | None],
 ) -> None:
     """Run a stage with its progress shown, and say how it ended; it is given the display, too, for
-    what it does besides training."""
+    what it does besides training. It learns from ``data`` and ``runs``, by their options."""
+    settings = overrides(common.settings)
+    check_there(data, runs)
     import importlib.util
     import math
     import time
@@ -196,7 +212,7 @@ def _train(
         ended = stage(
             StageOptions(
                 preset=common.preset,
-                overrides=dict(overrides(common.settings)),
+                overrides=dict(settings),
                 steps=common.steps,
                 epochs=common.epochs,
                 seed=common.seed,

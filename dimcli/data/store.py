@@ -81,7 +81,7 @@ class ClipStore:
 
     def __init__(self, root: Path, splits: Mapping[str, str] | None = None) -> None:
         self.root = Path(root)
-        self.info = _read_header(self.root)
+        self.info = read_header(self.root)
         self.records = _read_index(self.root)
         self._own_splits = splits is None
         if splits is not None:
@@ -244,7 +244,8 @@ def data_config(store: ClipStore) -> DataConfig:
     return DataConfig(info.fps, info.space, info.audio_encoder, info.audio_dim, styles)
 
 
-def _read_header(root: Path) -> DatasetInfo:
+def read_header(root: Path) -> DatasetInfo:
+    """What a data set's folder says of it. Raises InputError that names the fault."""
     path = root / HEADER
     if not path.is_file():
         unfinished = (root / CONVERSATIONS).is_dir()

@@ -58,7 +58,8 @@ SETTINGS: dict[str, dict[str, object]] = {
 }
 CHOSEN = os.environ.get("DIM_BENCH_SETTINGS", ",".join(SETTINGS)).split(",")
 CPU_BATCH = 2
-WARM_UP = 1
+WARM_UP = 3
+"""Steps before the clock starts: what is compiled for one length is compiled again at the next."""
 
 
 def measured_on(device: torch.device) -> str:

@@ -1,6 +1,8 @@
 """A user's mistake gets one clear line and exit 2, and leaves nothing behind."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -355,3 +357,41 @@ def test_a_strange_name_works_and_is_one_printable_line(dim, motion_file, name):
     assert all(line.isprintable() for line in ended.err.split("\n"))
     assert len([line for line in ended.err.split("\n") if "0.4 s" in line]) == 1
     refused(dim("visualize", name + ".mp4", "-o", "out.mp4"), "not a motion file")
+
+
+WITHOUT_TORCH = """
+import sys
+from dimcli.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print(sorted({"torch"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("train-vq nowhere --role listener -o run", "nowhere: not a data set"),
+        ("pretrain DATA --vq-speaker nowhere -o run", "--vq-speaker nowhere"),
+        ("pretrain DATA --set steps -o run", "--set steps: expected key=value"),
+        ("finetune DATA --init listener-smal -o run", "did you mean listener-small?"),
+        ("train DATA --method dim --pretrained nowhere -o run", "--pretrained nowhere"),
+        ("train DATA --method rlhg --pretrain-data nowhere -o run", "nowhere: not a data set"),
+        ("eval --data nowhere", "nowhere: not a data set"),
+        ("eval --data DATA --engine dask", "--scheduler: missing"),
+    ],
+)
+def test_what_is_not_there_is_told_before_torch_is_imported(made_dyads, tmp_path, words, said):
+    given = [str(made_dyads) if word == "DATA" else word for word in words.split()]
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *given],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert ended.stdout == "[]\n"
+    assert not list(tmp_path.iterdir())
