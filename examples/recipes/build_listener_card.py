@@ -10,9 +10,6 @@ here or by the benchmark; ``listener_card.md`` has the prose, ``listener_cards.y
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,11 +19,11 @@ import yaml
 
 import weights
 from dimcli.core.motion import Motion
-from dimcli.core.tensors import read_tensors, save_tensors
 from dimcli.data.clip import Predictor, Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.protocols import evaluate
 from dimcli.models.answers import load_predictor
+from examples.recipes import cards
 from weights import DEFAULT_LISTENER, LIVE_LISTENER
 
 METHODS = ("oracle", "random", "mean", "mirror")
@@ -137,33 +134,17 @@ def main(
     voice: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
     """Write the folder ``output``, and print what the registry must say."""
-    output.mkdir(exist_ok=True)
+    facts = cards.packed(run, output)
     command, found = scored(run, data, output.name)
-    tensors = read_tensors(run / "model.safetensors")
-    model = output / "model.safetensors"
-    halves = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
-    save_tensors(halves, model)
-    for name in ("config.yaml", "metrics.jsonl"):
-        shutil.copyfile(run / name, output / name)
-    logged = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    best = min((one for one in logged if one["split"] == "val"), key=lambda one: one["loss"])
-    sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
-    facts = yaml.safe_load(CARDS.read_text(encoding="utf-8"))[output.name]
-    card = CARD.read_text(encoding="utf-8").format(
-        name=output.name,
-        parameters=sum(tensor.numel() for tensor in tensors.values()) / 1e6,
-        megabytes=model.stat().st_size / 1e6,
-        sha256=sha256,
-        step=best["step"],
-        generation=yaml.safe_load((output / "config.yaml").read_text())["generation"],
-        command=command,
-        clips=found["clips"],
-        scores=table(found["methods"]),
-        behaviour=beside(measured(behaviour), measured(voice)) if voice else measured(behaviour),
-        **{"found": "", **facts},
-    )
-    (output / "README.md").write_text(card, encoding="utf-8")
-    print(f"{output}: sha256 {sha256}; write it into weights/registry.yaml")
+    said = yaml.safe_load(CARDS.read_text(encoding="utf-8"))[output.name]
+    facts |= {
+        "command": command,
+        "clips": found["clips"],
+        "scores": table(found["methods"]),
+        "behaviour": beside(measured(behaviour), measured(voice)) if voice else measured(behaviour),
+        "found": "",
+    }
+    cards.write(output, CARD, facts | said)
 
 
 if __name__ == "__main__":
