@@ -144,6 +144,7 @@ def main(
         "behaviour": beside(measured(behaviour), measured(voice)) if voice else measured(behaviour),
         "found": "",
     }
+    said = {name: text.format(**facts) for name, text in said.items()}
     cards.write(output, CARD, facts | said)
 
 
