@@ -52,12 +52,13 @@ def live(
         ),
     ],
     to: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help="livelink, vmc, osc, camera, sound (plays the voice) or file; repeat it for "
-            "several at once."
+            "several at once. Not needed with -o, which is --to file.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     ref: Annotated[
         Path | None, typer.Option(help="Picture of the face, for --to camera and an .mp4.")
     ] = None,

@@ -72,7 +72,7 @@ class LiveResult:
 
 def live(
     source: str,
-    to: Sequence[str],
+    to: Sequence[str] | None = None,
     reference: Path | None = None,
     output: Path | None = None,
     *,
@@ -97,7 +97,8 @@ def live(
     progress: Progress = silent,
 ) -> LiveResult:
     """Listen to ``source`` (``camera``, ``mic``, ``ws`` or a clip) until it ends, ``seconds`` are
-    over, or Ctrl-C; send the face ``to`` some of :data:`dimcli.live.sinks.KINDS`.
+    over, or Ctrl-C; send the face ``to`` some of :data:`dimcli.live.sinks.KINDS`, by default to
+    the file that is the ``output``.
 
     ``voice`` is what the agent says: a sound file, ``-`` for a pipe, or ``ws``, whose port may be
     said, as in ``ws:9001``; ``websocket`` opens it. ``region`` or ``who`` says whom to watch in a
@@ -110,6 +111,9 @@ def live(
     settings = FaceSettings(**asdict(gains), attitude=attitude)
     if seconds is not None and not 0 < seconds < math.inf:
         raise InputError(f"--seconds {seconds:g}: expected how long to listen, as in 60")
+    if to is None and output is not None:
+        to = ["file"]
+    to = to or ()
     ports = _ports(to, port)
     draws = "camera" in to or (output is not None and output.suffix.lower() == ".mp4")
     if ("file" in to) != (output is not None):
@@ -147,7 +151,9 @@ def live(
         told(f"listening to {given[0].name}; Ctrl-C ends it")
         for other in given[1:]:
             told(f"saying what comes from {other.name}")
-        undrawn = _run(session, given, wire, face, fps, seconds, told)
+        # a clip has an end, and who only reads a file can wait for the last of its pictures
+        every = clip is not None and list(to) == ["file"]
+        undrawn = _run(session, given, wire, face, fps, seconds, told, every)
         if not wire.frames:
             raise InputError("the conversation ended before its first frame; let it go on longer")
     return wire.result(undrawn, output)
@@ -245,7 +251,12 @@ def _ports(to: Sequence[str], port: int | None) -> dict[str, int]:
     for kind in to:
         if kind not in sinks.KINDS:
             raise InputError(f"--to {kind}: expected some of {', '.join(sinks.KINDS)}")
-    if not to or len(set(to)) < len(to):
+    if not to:
+        raise InputError(
+            f"--to: say where the face goes, to some of {', '.join(sinks.KINDS)}, as in: dim live "
+            "--from camera --to livelink"
+        )
+    if len(set(to)) < len(to):
         raise InputError(f"--to: name each once, of {', '.join(sinks.KINDS)}")
     wanted = [kind for kind in to if kind in sinks.NETWORK]
     if port is not None and len(wanted) != 1:
@@ -331,9 +342,10 @@ def _run(
     fps: float,
     seconds: float | None,
     told: Callable[[str], None],
+    every: bool,
 ) -> int:
-    """Feed ``session`` until the end; how many frames came too late to be drawn. Raises what ended
-    the loop."""
+    """Feed ``session`` until the end, and draw ``every`` frame or those that are in time; how many
+    came too late to be drawn. Raises what ended the loop."""
     ends = min([seconds or math.inf, *(source.length_s or math.inf for source in given)])
     frames = math.ceil(round(ends * fps, 6)) if ends < math.inf else math.inf
 
@@ -341,7 +353,8 @@ def _run(
         if frame.index < frames:
             wire.send(frame, picture)
 
-    with Loop(session, shown, draw=None if face is None else face.draw) as loop:
+    draw = None if face is None else face.draw
+    with Loop(session, shown, draw=draw, every=every) as loop:
         wire.now, tell_s = lambda: loop.now_s, TELL_S
         try:
             while wire.frames < frames and loop.error is None:

@@ -44,10 +44,12 @@ class Loop(Generic[Drawn]):
         shown: Callable[[LiveFrame, Drawn | None], None],
         *,
         draw: Callable[[Floats], Drawn] | None = None,
+        every: bool = False,
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """``shown`` is called with every frame in order and with what ``draw`` made of its values
-        [56], ``failed`` once with what ended a thread, and so the loop; both in the loop's
+        [56], which is ``every`` one's, however late, or else that of frames that are in time;
+        ``failed`` once with what ended a thread, and so the loop; both in the loop's
         threads. It runs until :meth:`close`, also as a context manager."""
         self.session = session
         self.error: Exception | None = None
@@ -55,6 +57,7 @@ class Loop(Generic[Drawn]):
         self.undrawn = 0
         """How many frames came too late to be drawn."""
         self._shown, self._draw, self._failed = shown, draw, failed
+        self._every = every
         self._heard: deque[Floats] = deque()
         self._noticed: deque[tuple[Floats | None, float]] = deque()
         self._picture: tuple[Picture | Callable[[], Picture], float] | None = None
@@ -176,10 +179,10 @@ class Loop(Generic[Drawn]):
                 if self._ended:
                     return
                 frame = self._due.popleft()
-                newest = not self._due
+                drawable = self._every or not self._due
             drawn = None
             if self._draw is not None:
-                if newest or self.now_s - frame.time_s - self.session.delay_s < LATE_S:
+                if drawable or self.now_s - frame.time_s - self.session.delay_s < LATE_S:
                     drawn = self._draw(frame.values)
                 else:
                     self.undrawn += 1

@@ -124,7 +124,7 @@ def read_start(message: dict[str, Any], faces: tuple[str, ...]) -> Start:
     said = {name: value for name, value in message.items() if name != "type"}
     settings = {name: said.pop(name) for name in SETTINGS if name in said}
     known = [each.name for each in fields(Start) if each.name != "settings"]
-    _require_known(said, known)
+    _require_known(said, [*known, *SETTINGS])
     picture, size, seed = said.get("picture"), said.get("size", 512), said.get("seed", 0)
     if picture is not None and picture not in faces:
         raise RefusedError(f"picture: expected one of {', '.join(faces)}, or null")

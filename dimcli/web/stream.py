@@ -144,7 +144,7 @@ class _Talk:
         self._talk: Loop[Picture] | None = None
         self._sound = Arrivals()
         self._recording: tuple[str, Recording] | None = None
-        self._shown = self._skipped = 0
+        self._sent = self._skipped = 0
         self._lateness = 0.0
         self._last_s = 0.0
         rate = limits.SOUND_RATE
@@ -334,7 +334,6 @@ class _Talk:
         lateness = talk.now_s - frame.time_s if talk is not None else 0.0
 
         def put() -> None:
-            self._shown += 1
             self._lateness = max(self._lateness, lateness)
             for each in out:
                 self._put(each)
@@ -424,6 +423,13 @@ class _Talk:
                             await self._socket.send_json(message)
                 except TimeoutError:
                     raise RefusedError(f"nothing was read for {limits.UNREAD_S:.0f} s") from None
+                self._sent += self._is_frame(message)
+
+    def _is_frame(self, message: bytes | dict[str, Any]) -> bool:
+        """Whether it is what a client counts: a picture, or motion where none are drawn."""
+        if self._start.frames:
+            return isinstance(message, bytes) and message[0] == messages.DRAWN
+        return isinstance(message, bytes) or message["type"] == "motion"
 
     async def _tell(self) -> None:
         """Figures, every second."""
@@ -436,7 +442,7 @@ class _Talk:
             self._put(
                 {
                     "type": "figures",
-                    "fps": round(self._shown / (now - last), 1),
+                    "fps": round(self._sent / (now - last), 1),
                     "latency_s": round(self._lateness, 3),
                     "skipped": self._skipped + self._talk.undrawn,
                 }
@@ -446,4 +452,4 @@ class _Talk:
                 and self._talk.now_s - self._recording[1].start_s > limits.RECORDING_S
             ):
                 self._stop_recording()
-            self._shown, self._lateness, last = 0, 0.0, now
+            self._sent, self._lateness, last = 0, 0.0, now

@@ -156,6 +156,8 @@ def test_a_program_talks_to_the_face_over_a_websocket(dim, short_speaker, tmp_pa
         (("--to", "osc", "--ref", "a.jpg"), "--ref: only --to camera"),
         (("--to", "osc", "--weights", "listener-small"), "causal masks"),
         (("--to", "file", "-o", "a.txt"), "a live face is written as .npz"),
+        (("-o", "a.txt"), "a live face is written as .npz"),
+        (("--to", "osc", "-o", "a.npz"), "--to file and --output go together"),
         (("--to", "osc", "--host", "no.such.host.invalid"), "no such host"),
     ],
 )
@@ -241,6 +243,7 @@ def test_checks_do_not_wait_for_the_library_of_models():
 def test_a_clip_that_is_not_there_and_a_command_without_one_are_told(dim):
     refused(dim("live", "--from", "nowhere.mp4", "--to", "osc"), "no such")
     refused(dim("live", "--to", "osc"), "dim live --from camera --to livelink")
+    refused(dim("live", "--from", "mic"), "--to: say where the face goes", "livelink, vmc, osc")
 
 
 def test_figures_are_told_as_people_read_them(capsys):

@@ -1,7 +1,9 @@
 """What ``dim live`` opens, and with which models."""
 
+import time
 from contextlib import contextmanager
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -65,3 +67,21 @@ def test_a_voice_from_a_file_is_the_only_one(monkeypatch, short_speaker):
         with live.ExitStack() as stack:
             live._given(stack, source, voice, 0, websocket)
     assert opened == [(True, False), (True, True), (False, True)]
+
+
+def test_a_clip_for_a_file_alone_is_drawn_whole_on_a_computer_that_is_too_slow(
+    short_speaker, examples, tmp_path, monkeypatch
+):
+    draw = live.Face.draw
+
+    def slowly(face, values):
+        time.sleep(0.1)
+        return draw(face, values)
+
+    monkeypatch.setattr(live.Face, "draw", slowly)
+    how = {"size": 128, "seconds": 0.8, "device": "cpu"}
+    path = tmp_path / "face.mp4"
+    result = live.live(str(short_speaker), ["file"], examples / "listener.png", path, **how)
+    assert (result.frames, result.undrawn) == (20, 0)
+    with av.open(path) as video:
+        assert sum(bool(packet.size) for packet in video.demux(video=0)) == 20

@@ -75,6 +75,24 @@ def test_frames_come_in_order_and_at_their_times_also_when_drawing_is_slow(sessi
     loop.close()
 
 
+def test_every_frame_is_drawn_where_that_is_asked_for_however_late(session):
+    came = []
+
+    def slowly(values):
+        time.sleep(0.1)
+        return "drawn"
+
+    def shown(frame, drawn):
+        came.append((frame.index, drawn))
+
+    with Loop(session, shown, draw=slowly, every=True) as loop:
+        ends = time.monotonic() + 30
+        while len(came) < 15 and time.monotonic() < ends:
+            time.sleep(0.02)
+    assert came == [(index, "drawn") for index in range(len(came))] and len(came) >= 15
+    assert not loop.undrawn
+
+
 def test_frames_that_all_come_late_are_drawn_all_the_same(session):
     answered, came = session.advance, []
     session.advance = lambda now_s: answered(now_s - 0.3)

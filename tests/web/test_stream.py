@@ -92,9 +92,31 @@ def test_motion_and_pictures_come_while_sound_and_pictures_are_sent(talking, pie
         assert read(socket, "pong")["id"] == 5
         figures = read(socket, "figures")
         assert figures["latency_s"] >= 0
+        assert figures["fps"] > 0
         say(socket, {"type": "settings", "head": 0.0, "attitude": "positive"})
         say(socket, {"type": "stop"})
         assert ended(socket) == (1000, "stopped")
+
+
+def test_the_rate_that_is_told_is_that_of_the_pictures_that_were_sent(talking, monkeypatch):
+    draw, came = stream.Face.draw, []
+
+    def slowly(face, values):
+        time.sleep(0.2)
+        return draw(face, values)
+
+    monkeypatch.setattr(stream.Face, "draw", slowly)
+    with session(talking, picture="ben", frames=True, size=128, motion="json") as socket:
+        read(socket, "figures")
+        while True:
+            message = socket.recv(timeout=60)
+            came.append("picture" if isinstance(message, bytes) else json.loads(message)["type"])
+            if came[-1] == "figures":
+                break
+    figures = json.loads(message)
+    assert came.count("motion") > 2 * came.count("picture") > 0
+    assert figures["fps"] <= came.count("picture") + 1
+    assert figures["skipped"] > 0
 
 
 def test_a_partners_face_that_is_seen_is_told(talking, pictures):
@@ -188,9 +210,13 @@ def test_a_recording_is_whole_although_its_session_ends_while_it_is_written(
         assert probe_video(tmp_path / name / "video.mp4").duration_s > 0
 
 
-def test_the_python_client_of_the_documentation_prints_the_answer(
-    talking, examples, sound, tmp_path
+def test_the_python_client_of_the_documentation_prints_the_answer_to_all_of_a_sound(
+    make_session, examples, sound, tmp_path
 ):
+    def slowly(settings, seed):  # a client that does not wait for it loses the end of its sound
+        time.sleep(1.5)
+        return make_session(settings, seed)
+
     (code,) = re.findall(
         r"```python\n(.*?)```", (examples / "stream-api.md").read_text(), re.DOTALL
     )
@@ -199,15 +225,13 @@ def test_the_python_client_of_the_documentation_prints_the_answer(
     wavfile.write(voice, 16000, (sound[:16000] * 32767).astype(np.int16))
     printed: list[str] = []
 
-    async def answered() -> None:
-        while len(printed) < 6:
-            await asyncio.sleep(0.05)
-
-    names = {"__name__": "client", "print": printed.append, "answered": answered}
-    code = code.replace("asyncio.sleep(0.5)", "asyncio.wait_for(answered(), 60)")
+    names = {"__name__": "client", "print": printed.append}
     exec(code.replace("asyncio.run(main(*sys.argv[1:]))", ""), names)
-    asyncio.run(names["main"](str(voice), f"ws://127.0.0.1:{talking.address.port}/stream"))
-    assert printed[0].startswith("  0.00 s")
+    with serving(tmp_path / "videos", make_session=slowly) as client:
+        asyncio.run(names["main"](str(voice), f"ws://127.0.0.1:{client.address.port}/stream"))
+    times = [float(line.split()[0]) for line in printed]
+    assert times == pytest.approx(np.arange(len(times)) / 25, abs=0.006)
+    assert times[-1] >= 0.96  # the last frame that began while the second was heard
 
 
 def test_pieces_that_come_late_follow_each_other_and_a_gap_is_a_gap():
