@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # Typer's own usage errors: their class lives in a private place that moves.
         if not hasattr(error, "format_message"):
             raise
-        message = error.format_message()
+        message = error.format_message().replace("Value error, ", "")  # a library's words
         if message.startswith("Usage:"):
             console.show_usage(message)
         else:

@@ -301,10 +301,7 @@ def _all_done(
             console.say(f"failed, {len(made.failed)} of {len(calls)}:")
             for name, reason in made.failed.items():
                 console.say(f"  {name}: {reason}")
-            name, reason = next(iter(made.failed.items()))
-            told = ToldError(
-                f"{len(made.failed)} of {len(calls)} failed; the first: {name}: {reason}"
-            )
+            told = ToldError(f"{len(made.failed)} of {len(calls)} failed, as listed above")
             if made.unexpected:
                 told.exit_code = DimError.exit_code
             raise told

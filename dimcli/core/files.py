@@ -71,10 +71,14 @@ def check_output(
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a file name")
     if suffixes and path.suffix.lower() not in suffixes:
-        name = path.with_suffix(suffixes[0]).name if path.name else f"name{suffixes[0]}"
-        raise InputError(f"{path}: a {kind} is written as {suffixes[0]}; name it {name}")
+        named = path.with_suffix(suffixes[0]) if path.name else path / f"name{suffixes[0]}"
+        if named.exists():  # an input, often
+            named = named.with_stem(f"{named.stem}-made")
+        raise InputError(f"{path}: a {kind} is written as {suffixes[0]}; name it {named.name}")
     if path.exists() and not force:
-        raise InputError(f"{path}: already exists; pass --force to replace it")
+        raise InputError(
+            f"{path}: already exists; pass --force to replace it, or name another output (-o)"
+        )
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist; make it first")
     if not os.access(path.parent, os.W_OK):

@@ -38,6 +38,9 @@ def _video(stem: str, given: Mapping[str, Any]) -> str:
 
 
 _PATHS: dict[str, Callable[[str], Any]] = {"ref": Path, "output": Path}
+_WHERE: dict[str, Callable[[str], Any]] = {"who": str, "region": str}
+"""Whom to follow in a video of several people: ``--speaker``, which is a column already, and
+``--region``."""
 KINDS = {
     kind.name: kind
     for kind in (
@@ -45,7 +48,7 @@ KINDS = {
             "speaker",
             (*VIDEOS, *MOTIONS),
             lambda given: _video(f"{given['speaker'].stem}-listener", given),
-            {**_PATHS, "seed": int, "attitude": str, "style": str},
+            {**_PATHS, "seed": int, "attitude": str, "style": str, **_WHERE},
         ),
         Kind(
             "speech",
@@ -61,7 +64,7 @@ KINDS = {
                 if given.get("output_format") == "emoca"
                 else f"{given['clip'].stem}.npz"
             ),
-            {"output": Path},
+            {"output": Path, **_WHERE},
         ),
         Kind(
             "motion",

@@ -44,6 +44,7 @@ from dimcli.jobs.render import (
     default_video,
     read_reference,
     renderer_for,
+    require_picture,
     write_video,
 )
 from dimcli.live import turns as turns_of_face
@@ -222,12 +223,14 @@ def generate_dyad_video(
     """
     started = time.monotonic()
     tracks, references = (track_a, track_b), (reference_a, reference_b)
+    check_renderer(renderer)
+    for name, reference in zip(NAMES, references, strict=True):
+        require_picture(renderer, reference, f"--ref-{name}")
     output = output or default_video(f"{tracks[0].stem}-{tracks[1].stem}-dyad", background)
     check_video(output, *tracks, *references, background=background, force=force)
     motion_paths = [save_motion and save_motion.with_stem(f"{save_motion.stem}-{n}") for n in NAMES]
     for path in filter(None, motion_paths):
         check_motion_output(path, *tracks, *references, force=force)
-    check_renderer(renderer)
     runs = find_run(weights, "--weights"), find_run(listener, "--listener")
     spaces = [read_data_config(directory).space for directory in runs]
     if spaces[0] != spaces[1]:
@@ -236,10 +239,6 @@ def generate_dyad_video(
             f"{weights} of '{spaces[0]}'; name two of the same space"
         )
     gains.require_space(spaces[0])
-    if renderer != "mesh":
-        for name, reference in zip(NAMES, references, strict=True):
-            if reference is None:
-                raise InputError(f"--ref-{name}: --renderer {renderer} needs a picture of the face")
     loading = Background(lambda: (Speaker.load(runs[0], device), Listener.load(runs[1], device)))
     remarks: tuple[str, ...] = ()
     sounds, ready = [], []

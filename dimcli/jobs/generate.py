@@ -37,6 +37,7 @@ from dimcli.jobs.render import (
     load_motion,
     read_reference,
     renderer_for,
+    require_picture,
     write_video,
 )
 from dimcli.models.config import NEEDS_FACE, find_run, read_data_config
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from dimcli.models.registry import Model
 
 SOUND_RATE = 16000
+OTHER_LENGTH_S = 0.5
+"""Sound and video that differ by so much are told of: another file's, perhaps."""
 LEAD_S = 0.04
 """Recorded speech is heard so much early. With 0.12 s lips ran 0.08 s ahead of the same speakers'
 tracked jaws, as was reported of 13 clips."""
@@ -345,9 +348,20 @@ def _open_clip(
             remarks += (f"{path} shows no face in {missing:.1%} of its frames",)
         if motion.meta.get("most_faces", 1) > 1:
             remarks += (f"{path} shows several faces; the largest was followed (see --speaker)",)
-        return Source(media.read_audio(sound, SOUND_RATE), motion, remarks, sound, area)
+        heard = media.read_audio(sound, SOUND_RATE)
+        return Source(heard, motion, remarks + _of_length(how.audio, heard, motion), sound, area)
 
     return take_in
+
+
+def _of_length(audio: Path | None, samples: Floats, motion: Motion) -> tuple[str, ...]:
+    """A remark where a sound that was named beside a ``motion`` is of another length."""
+    length_s, more_s = len(samples) / SOUND_RATE, len(samples) / SOUND_RATE - motion.duration_s
+    if audio is None or abs(more_s) < OTHER_LENGTH_S:
+        return ()
+    rest = "the rest of it is not heard" if more_s > 0 else "the rest is silent"
+    lasts = f"{audio} lasts {length_s:.1f} s, the speaker's video {motion.duration_s:.1f} s"
+    return (f"{lasts}: {rest}",)
 
 
 def _open_motion(path: Path, space: str, how: Watching) -> Callable[[Progress], Source]:
@@ -358,6 +372,7 @@ def _open_motion(path: Path, space: str, how: Watching) -> Callable[[Progress], 
         reason = remarks[0] if remarks else f"{path} names no clip; pass --audio CLIP"
         raise InputError(f"{path}: {reason}")
     heard = media.read_audio(sound, SOUND_RATE)
+    remarks += _of_length(how.audio, heard, motion)
     return lambda progress: Source(heard, motion, remarks, sound)
 
 
@@ -461,6 +476,8 @@ def generate_videos(
     if layout == "side-by-side" and background == TRANSPARENT:
         raise InputError("--background transparent: a clip beside it is not; leave out --layout")
     output = output or default_video(f"{source.stem}-{role}", background)
+    check_renderer(renderer)
+    require_picture(renderer, reference)  # before a default name that exists already is told of
     outputs = [numbered(output, i, samples) for i in range(samples)]
     motion_paths = [
         numbered(save_motion, i, samples) if save_motion else None for i in range(samples)
@@ -469,7 +486,6 @@ def generate_videos(
         check_video(path, source, reference, audio, background=background, force=force)
     for motion_path in filter(None, motion_paths):
         check_motion_output(motion_path, source, reference, force=force)
-    check_renderer(renderer)
     if layout == "side-by-side" and (_is_motion(source) or not media.has_video(source)):
         raise InputError(f"--layout side-by-side: {source} is no video; give the speaker's")
     said: Traits = ()

@@ -161,16 +161,18 @@ def drawable(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
 def read_reference(path: Path, force_face: bool = False) -> tuple[Reference, tuple[str, ...]]:
     """A picture with its face found, and remarks worth telling.
 
-    Raises InputError where no face is found, and unless ``force_face`` where what was found is not
-    like a human one.
+    Raises InputError where no face is found, or several of similar size, and unless ``force_face``
+    where what was found is not like a human one.
     """
     from dimcli.tracking.doubt import UNLIKE, doubt
     from dimcli.tracking.landmarks import observe_picture
     from dimcli.tracking.matte import person_matte
+    from dimcli.tracking.people import require_one_face
     from renderers.base import Reference
 
     image = media.read_picture(path)
     with about(path):
+        require_one_face(image)
         seen = observe_picture(image)
         if not force_face and doubt(image, seen) >= UNLIKE:
             raise InputError(
@@ -197,6 +199,13 @@ def check_renderer(kind: str) -> None:
         read_config(Path(kind))
 
 
+def require_picture(kind: str, reference: object, option: str = "--ref") -> None:
+    """Raise InputError where the renderer ``kind`` needs the picture that ``option`` names, and
+    there is none."""
+    if kind != "mesh" and reference is None:
+        raise InputError(f"{option}: --renderer {kind} needs a picture of the face")
+
+
 def renderer_for(
     space: str,
     kind: str,
@@ -220,8 +229,8 @@ def renderer_for(
 
         return LoadedRenderer(mesh_renderer(space, MeshStyle(size=size, device=device)), space)
     check_renderer(kind)
-    if reference is None:
-        raise InputError(f"--ref: --renderer {kind} needs a picture of the face")
+    require_picture(kind, reference)
+    assert reference is not None
     converter = _converter(kind, device) if space != "arkit" else None
     height, width = reference.image.shape[:2]
     longest = max(width, height)

@@ -134,6 +134,21 @@ class FaceDetector:
                 break
         return sorted(faces, key=lambda face: -face.area)
 
+    def small(self, image: NDArray[np.uint8]) -> list[Detection]:
+        """Faces in an RGB picture [H, W, 3], also those that are small in it beside others: where
+        the largest fits in half of one of the squares that overlap by half, it looks at these, too.
+        """
+        faces = self(image, thorough=True)
+        side = min(image.shape[:2]) / 2
+        if faces and side >= DETECTOR_SIDE and faces[0].area <= (side / 2) ** 2:
+            middles = _centres(image.shape[0], side), _centres(image.shape[1], side)
+            found = [
+                self._look(image, Region(x, y, side, side)) for y in middles[0] for x in middles[1]
+            ]
+            points, scores = zip(*found, strict=True)
+            faces = _merge(np.concatenate(points), np.concatenate(scores)) or faces
+        return sorted(faces, key=lambda face: -face.area)
+
     def _look(self, image: NDArray[np.uint8], region: Region) -> tuple[Floats, Floats]:
         """What the network sees in a square: boxes' low and high corners and 6 keypoints, as
         points [N, 8, 2] px of the picture, and scores [N].

@@ -1,21 +1,23 @@
-"""Whom to follow in a video that shows several people: their part of the picture."""
+"""Who is meant where several people are seen: the part of a video that shows them, and pictures
+that leave it open."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dimcli.core.config import require_choice
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats
 from dimcli.media import probe_video, read_frames
 from dimcli.tracking.following import enlarged
-from dimcli.tracking.networks import Bundle, Detection, FaceDetector
+from dimcli.tracking.networks import MIN_PRESENCE, Bundle, Detection, FaceDetector, FaceMesh
 
 LARGEST, LEFT, RIGHT = WHO = ("largest", "left", "right")
 Area = tuple[int, int, int, int]
@@ -71,15 +73,39 @@ def area_of(video: Path, who: str | None = None) -> Area | None:
         return None
     by_size = sorted(people, key=lambda person: -person.size)
     if who is None:
-        if by_size[1].size < SIMILAR * by_size[0].size:
+        alike = _similar([person.size for person in people])
+        if alike < 2:
             return None
         raise InputError(
-            f"{video}: shows {len(people)} faces of similar size; say who speaks: "
+            f"{video}: shows {alike} faces of similar size; say who speaks: "
             "--speaker left, right or largest, or --region x,y,width,height"
         )
     across = sorted(people, key=lambda person: float(person.low[0] + person.high[0]))
     chosen = {LARGEST: by_size[0], LEFT: across[0], RIGHT: across[-1]}[who]
     return _apart(chosen, people, (info.width, info.height), f"{video}: --speaker {who}")
+
+
+def _similar(sizes: Sequence[float]) -> int:
+    """How many of some faces may be meant, by their ``sizes``."""
+    return sum(size >= SIMILAR * max(sizes) for size in sizes)
+
+
+def require_one_face(picture: NDArray[np.uint8]) -> None:
+    """Raise InputError where an RGB picture [H, W, 3] shows several faces of similar size, also
+    such as are too small in it to be seen at a look at the whole."""
+    larger, _ = enlarged(picture)
+    bundle = Bundle.shipped()
+    mesh = FaceMesh(bundle, threads=2)
+    faces = [
+        face
+        for face in FaceDetector(bundle).small(larger)
+        if mesh(larger, face.region())[1] >= MIN_PRESENCE
+    ]
+    alike = _similar([float(np.sqrt(face.area)) for face in faces])
+    if alike > 1:
+        raise InputError(
+            f"shows {alike} faces of similar size; expected one: cut out the one that is meant"
+        )
 
 
 def _faces(video: Path) -> Iterable[list[Detection]]:

@@ -1,6 +1,7 @@
 """A user's mistake gets one clear line and exit 2, and leaves nothing behind."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,7 +102,7 @@ def test_a_picture_of_a_dog_is_refused_unless_insisted(dim, motion_file, tmp_pat
 
 def test_of_two_faces_the_largest_is_taken_and_told(dim, tmp_path, listener, motion_file):
     face = cv2.imread(str(listener))
-    small = cv2.resize(face, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(face, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     both = np.full((face.shape[0], face.shape[1] + small.shape[1], 3), 90, np.uint8)
     both[:, : face.shape[1]] = face
     both[: small.shape[0], face.shape[1] :] = small
@@ -110,6 +111,39 @@ def test_of_two_faces_the_largest_is_taken_and_told(dim, tmp_path, listener, mot
     ended = dim("render", motion_file, "--ref", path)
     assert ended.code == 0, ended.err
     assert "2 faces; the largest was taken" in ended.err
+
+
+def test_a_picture_that_is_missing_is_told_before_an_output_that_exists(dim, speaker, tmp_path):
+    (tmp_path / "speaker-listener.mp4").write_bytes(b"of yesterday")
+    (tmp_path / "a-speaker-dyad.mp4").write_bytes(b"of yesterday")
+    shutil.copy(speaker, tmp_path / "a.mp4")
+    refused(dim("generate-listener", speaker), "--ref: --renderer portrait needs a picture")
+    refused(
+        dim("generate-dyad", "a.mp4", speaker, "--ref-a", "a.png"), "--ref-b: ", "needs a picture"
+    )
+
+
+def test_the_name_that_is_proposed_for_an_output_is_free(dim, speaker, listener, tmp_path):
+    shutil.copy(speaker, tmp_path / "katie.mp4")
+    asked = ("generate-listener", "katie.mp4", "--ref", listener, "-o")
+    refused(dim(*asked, "katie.gif"), "a video is written as .mp4; name it katie-made.mp4")
+    refused(dim(*asked, "other.gif"), "a video is written as .mp4; name it other.mp4")
+    refused(dim(*asked, "katie.mp4"), "is an input")
+
+
+def test_an_address_is_told_as_it_was_given(dim, listener, motion_file):
+    for line in (
+        ("generate-listener", "https://x.org/a.mp4", "--ref", listener),
+        ("render", motion_file, "--ref", "https://x.org/a.png"),
+        ("extract", "https://x.org/a.mp4"),
+    ):
+        refused(dim(*line), "https://x.org/a.")
+
+
+def test_a_value_that_is_none_of_a_choice_is_told_in_our_words(dim, speaker):
+    ended = dim("generate-listener", speaker, "--attitude", "happy")
+    refused(ended, "--attitude", "'happy' is not one of", "positive")
+    assert "Value error" not in ended.err
 
 
 def test_an_output_that_exists_is_kept(dim, tmp_path, speaker, listener):

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from dimcli.core.errors import InputError
+from dimcli.core.motion import Motion
 from dimcli.core.progress import silent
 from dimcli.jobs.batch import KINDS, is_batch, options_of, run_all
 from dimcli.jobs.generate import Models
 from tests.cli.conftest import Dim, dim  # noqa: F401  a fixture
+from tests.tracking.test_people import beside
 
 SPEAKER = KINDS["speaker"]
 
@@ -42,6 +44,23 @@ def test_a_row_of_a_table_says_what_differs(tmp_path: Path) -> None:
     }
     assert (second["ref"], second["seed"]) == (Path("you.png"), 1)
     assert second["output"] == Path("b-listener.mp4")
+
+
+def test_a_table_says_whom_to_follow_in_each_video(
+    dim: Dim,  # noqa: F811
+    short_speaker: Path,
+    tmp_path: Path,
+) -> None:
+    two = beside(tmp_path, short_speaker, 0.9)
+    shutil.copy(short_speaker, tmp_path / "one.mp4")
+    rows = ("one.mp4,1.npz,,", f"{two.name},2.npz,right,", f'{two.name},3.npz,,"0,0,256,256"')
+    (tmp_path / "all.csv").write_text("\n".join(("clip,output,who,region", *rows)))
+    ended = dim("extract", "all.csv")
+    assert ended.code == 0, ended.err
+    left = [Motion.load(tmp_path / f"{n}.npz").meta.get("region", [None])[0] for n in (1, 2, 3)]
+    assert left == [None, pytest.approx(256, abs=30), 0]
+    (tmp_path / "all.csv").write_text(f"clip,who\n{two.name},me\n")
+    assert "expected one of largest, left, right" in dim("extract", "all.csv").err
 
 
 @pytest.mark.parametrize(
@@ -110,5 +129,6 @@ def test_a_command_does_all_it_can_and_ends_with_2(
     assert list(figures["failed"]) == ["in/bad.mp4"]
     lines = ended.err.splitlines()
     assert "failed, 1 of 2:" in lines
-    assert lines[-1].startswith("error: 1 of 2 failed; the first: in/bad.mp4: ")
+    assert lines[-1] == "error: 1 of 2 failed, as listed above"
+    assert ended.err.count("in/bad.mp4") == 1
     assert dim("extract", "in", "-o", "nowhere").code == 2

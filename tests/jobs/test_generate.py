@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
 from dimcli import media
 from dimcli.audio import load_encoder
 from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
+from dimcli.core.progress import silent
 from dimcli.jobs.generate import SOUND_RATE, Listener, Source, Watching, _open_clip
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
@@ -74,3 +76,20 @@ def test_sound_of_three_hours_is_refused_before_a_face_is_tracked(examples, tmp_
     how = Watching(audio=make(tmp_path / "long.flac", *silence))
     with pytest.raises(InputError, match=r"long\.flac: its sound is 3\.0 hours long"):
         _open_clip(examples / "speaker.mp4", "arkit", how, "listener-small", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.5, "voice.wav lasts 0.5 s, the speaker's video 2.0 s: the rest is silent"),
+     (3.0, "voice.wav lasts 3.0 s, the speaker's video 2.0 s: the rest of it is not heard"),
+     (2.0, None)],
+)  # fmt: skip
+def test_a_sound_of_another_length_than_the_video_is_told(seconds, told, tmp_path):
+    voice = tmp_path / "voice.wav"
+    wavfile.write(voice, 16000, np.ones(round(seconds * 16000), np.int16))
+    Motion(np.zeros((50, 56), np.float32), 25.0).save(tmp_path / "motion.npz")
+    how = Watching(audio=voice)
+    open_motion = _open_clip(tmp_path / "motion.npz", "arkit", how, "listener-small", "cpu")
+    remarks = open_motion(silent).remarks
+    assert (told is None) == (not remarks)
+    assert told is None or remarks[0].endswith(told)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
 
 import dimcli
 from dimcli.core.errors import InputError
-from dimcli.tracking.people import LARGEST, LEFT, RIGHT, area_of
+from dimcli.jobs.render import read_reference
+from dimcli.media import read_picture
+from dimcli.tracking.people import LARGEST, LEFT, RIGHT, area_of, require_one_face
 
 
 def beside(folder: Path, speaker: Path, share: float) -> Path:
@@ -68,3 +71,30 @@ def test_on_real_dyads_it_asks_and_then_follows_who_was_meant(clips: Path, name:
         middle = np.median(reference["landmarks"][found][..., 0]) + (256 if who == RIGHT else 0)
         assert area[0] < middle < area[0] + area[2]
         assert 240 <= area[2] <= 272
+
+
+def test_a_picture_of_several_faces_of_similar_size_is_refused_however_small_they_are(
+    examples: Path,
+) -> None:
+    face = cv2.resize(read_picture(examples / "listener.png"), (256, 256))
+    with pytest.raises(InputError, match="shows 12 faces of similar size; expected one"):
+        require_one_face(np.tile(face, (3, 4, 1)))
+    with pytest.raises(InputError, match="shows 2 faces"):
+        require_one_face(np.hstack([face, face[:, ::-1]]))
+    with pytest.raises(InputError, match="cut out the one"):
+        read_reference(examples / "listener.webp")  # an animation: its first picture
+
+
+def test_one_face_wherever_it_is_and_one_that_is_clearly_larger_are_taken(examples: Path) -> None:
+    face = read_picture(examples / "listener.png")
+    require_one_face(face)
+    rng = np.random.default_rng(0)
+    for side in rng.integers(150, 500, 12):
+        scene = np.full((700, 900, 3), 120, np.uint8)
+        y, x = rng.integers(0, [700 - side, 900 - side])
+        scene[y : y + side, x : x + side] = cv2.resize(face, (side, side))
+        require_one_face(scene)
+    scene[:] = 120
+    scene[:400, :400] = cv2.resize(face, (400, 400))
+    scene[400:560, 600:760] = cv2.resize(face, (160, 160))
+    require_one_face(scene)
