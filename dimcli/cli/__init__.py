@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _thread
 import errno
+import gc
 import io
 import math
 import os
@@ -115,6 +116,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     ``arguments`` default to the process's own; only then does its end not wait for threads.
     """
+    if arguments is None:
+        # by default Python looks for garbage hundreds of times among what libraries bring as they
+        # are imported, and there is none: a tenth of a short clip's work
+        gc.set_threshold(100_000)
     _prepare_streams()
     _Interruption()
     try:

@@ -153,7 +153,9 @@ def main() -> None:
             *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
             *("--nproc_per_node", "2", "-m", "tests.bench.bench_training", str(hour)),
         ]
-        if not torch.cuda.is_available() or torch.cuda.device_count() > 1:
+        if torch.cuda.device_count() == 1:
+            print("2 processes: need a second GPU, or none")
+        else:
             subprocess.run(both, check=True)
 
 
@@ -162,6 +164,7 @@ def of_one_process(hour: Path) -> None:
     for name in PRESETS:
         for setting in CHOSEN:
             if setting == "tf32" and not torch.cuda.is_available():
+                print(f"{name:<15}{setting:<16}is of GPUs, and there is none here", flush=True)
                 continue
             large = name in ("released-sizes", "paper") and not torch.cuda.is_available()
             print(measure(store, name, setting, STEPS or (2 if large else 20)), flush=True)

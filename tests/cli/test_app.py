@@ -32,6 +32,22 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_garbage_is_hardly_looked_for_while_libraries_are_imported():
+    code = """
+import gc
+from dimcli.cli import main
+try:
+    main()
+finally:
+    import torch
+    print(sum(each["collections"] for each in gc.get_stats()))
+"""
+    command = [sys.executable, "-c", code, "eval", "--data", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert int(done.stdout) < 100  # with Python's own threshold 450
+
+
 def test_without_arguments_the_commands_are_listed(dim):
     ended = dim()
     assert ended.code == 2
