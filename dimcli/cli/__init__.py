@@ -94,6 +94,13 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
+def _prepare_imports(*, whole_process: bool) -> None:
+    """By default Python looks for garbage hundreds of times among what libraries bring as they are
+    imported, and there is none: a tenth of a short clip's work."""
+    if whole_process:
+        gc.set_threshold(100_000)
+
+
 _INTERRUPTED, _STDERR = 130, 2
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -116,10 +123,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
     ``arguments`` default to the process's own; only then does its end not wait for threads.
     """
-    if arguments is None:
-        # by default Python looks for garbage hundreds of times among what libraries bring as they
-        # are imported, and there is none: a tenth of a short clip's work
-        gc.set_threshold(100_000)
+    _prepare_imports(whole_process=arguments is None)
     _prepare_streams()
     _Interruption()
     try:
