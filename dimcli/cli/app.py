@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from dimcli.cli import (
     evaluate,
@@ -20,8 +21,35 @@ from dimcli.cli import (
     weights,
 )
 
+GROUPS = {
+    "Make faces": ("generate-listener", "generate-speaker", "generate-dyad", "live", "serve"),
+    "Motion": ("extract", "render", "visualize", "convert", "export"),
+    "Train": ("prepare", "finetune", "train-renderer", "train", "train-vq", "pretrain"),
+    "Evaluate": ("eval", "measure", "table", "study"),
+    "This machine": ("doctor", "weights"),
+}
+"""In the order that ``dim --help`` lists them."""
+
+
+class _Groups(TyperGroup):
+    """Commands under a heading each."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write them, with their first sentences."""
+        widest = max(map(len, self.commands))
+        for heading, names in GROUPS.items():
+            with formatter.section(heading):
+                limit = formatter.width - 6 - widest
+                rows = [
+                    (name.ljust(widest), self.commands[name].get_short_help_str(limit))
+                    for name in names
+                ]
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="dim",
+    cls=_Groups,
     help="Watch somebody talk and make the face of somebody listening to them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -67,7 +95,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve.serve,
     "doctor": weights.doctor,
 }
-"""In the order that ``dim --help`` lists them."""
 EXAMPLES = {
     "generate-listener": "dim generate-listener speaker.mp4 --ref listener.jpg",
     "generate-speaker": "dim generate-speaker speech.wav --ref face.jpg",

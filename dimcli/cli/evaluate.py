@@ -143,7 +143,7 @@ def evaluate(
     engine: EngineOption = "local",
     scheduler: SchedulerOption = None,
 ) -> Job:
-    """Score methods on a data set, with intervals, tables and a report."""
+    """Score methods on a data set: tables and a report."""
     from dimcli.data.workers import Engine
     from dimcli.evaluation.writing import EvaluationFiles
 
@@ -210,7 +210,10 @@ def measure(
     bootstrap: BootstrapOption = 1000,
     csv: Annotated[Path | None, typer.Option("--csv", help="CSV file to write.")] = None,
 ) -> Job:
-    """Measure how faces in videos and motion files behave: blinks, nods, gaze, smiles, lips."""
+    """Measure how faces in videos or motion files behave.
+
+    Blinks, nods, gaze, smiles, lips: a row a folder.
+    """
     from dimcli.jobs.measure import MeasureOptions, measure_behaviour
 
     return lambda *, device, force, progress, **_: measure_behaviour(
@@ -251,7 +254,10 @@ def table(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a table of the paper: train what is missing, evaluate, write, and print it."""
+    """Make a table of the paper.
+
+    Trains what is missing, evaluates, writes the table and prints it.
+    """
     from dimcli.jobs.paper_tables import run_table
     from dimcli.jobs.table_plan import TableOptions
 

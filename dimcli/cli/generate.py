@@ -121,7 +121,10 @@ def generate_listener(
     ] = None,
     checkpoint: CheckpointOption = None,
 ) -> Job:
-    """Generate the video of a listener who reacts to a speaker."""
+    """Make a video of a listener who reacts to a speaker.
+
+    It is as long as the speaker's.
+    """
     from dimcli.jobs.generate import Models, generate_videos
 
     return partial(generate_videos, "listener", models=Models())
@@ -157,7 +160,7 @@ def generate_speaker(
         bool, typer.Option("--online", help="Answer as a stream: look no more than 0.24 s ahead.")
     ] = False,
 ) -> Job:
-    """Generate a talking face from speech."""
+    """Make a video of a face that says recorded speech."""
     from dimcli.jobs.generate import Models, generate_videos
 
     return partial(generate_videos, "speaker", models=Models())
@@ -197,7 +200,7 @@ def generate_dyad(
         Path | None, typer.Option(help="Keep the motions in NAME-a.npz and NAME-b.npz.")
     ] = None,
 ) -> Job:
-    """Generate both faces of a conversation from its two tracks."""
+    """Make a video of both faces of a two-track conversation."""
     from dimcli.jobs.dyad import generate_dyad_video
 
     return generate_dyad_video

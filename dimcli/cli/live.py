@@ -107,7 +107,10 @@ def live(
         int, typer.Option(min=64, max=2048, help="Longer side of the picture, in pixels.")
     ] = 512,
 ) -> Job:
-    """Listen, live: a face that answers the camera, the microphone or a clip, in other programs."""
+    """Listen, live, and move a face in other programs.
+
+    It answers the camera and the microphone, or a clip as if it happened now.
+    """
     from dimcli.jobs.live import live as listen
     from dimcli.web.line import websocket
 

@@ -152,7 +152,7 @@ def render(
     size: SizeOption = None,
     force_face: ForceFaceOption = False,
 ) -> Job:
-    """Move the face of a picture: motion to photoreal video."""
+    """Move the face of a picture: motion to video."""
     from dimcli.jobs.render import render_motion
 
     return render_motion
@@ -177,7 +177,7 @@ def convert(
     to: Annotated[Space, typer.Option("--to", help="The space to convert to.")],
     output: OutputOption = None,
 ) -> Job:
-    """Convert motion between the spaces (needs your FLAME file)."""
+    """Convert motion between spaces (with your FLAME file)."""
     from dimcli.jobs.convert import convert_file
 
     return convert_file
@@ -210,7 +210,7 @@ def export(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write motion as Live Link Face CSV, animated glTF or JSON."""
+    """Write motion as Live Link CSV, animated glTF or JSON."""
     from dimcli.jobs.export import export_motion
 
     result = export_motion(motion, output, fps=fps, angle_scale=angle_scale, force=force)

@@ -66,15 +66,17 @@ RegionOption = Annotated[
 WhoOption = Annotated[
     Literal["left", "right", "largest"] | None,
     typer.Option(
-        "--speaker", help="Whom to follow where several people are seen.", show_default=False
+        "--speaker",
+        help="Which person to follow, where the video shows several.",
+        show_default=False,
     ),
 ]
 BackgroundOption = Annotated[
     str,
     typer.Option(
         "--background",
-        help="What is behind the person: keep, blur, a colour (grey, #204060), a picture file, or "
-        "transparent (a .webm with alpha).",
+        help="What to show behind the person: keep, blur, a colour (grey, #204060), a picture "
+        "file, or transparent (a .webm with alpha).",
     ),
 ]
 ForceFaceOption = Annotated[

@@ -50,7 +50,10 @@ def serve(
     force_face: ForceFaceOption = False,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
-    """Serve a page on this machine: a face that listens while you talk, and videos from files."""
+    """Open a page with a face that listens while you talk.
+
+    It runs on this machine, makes videos from files, too, and has a Stream API for programs.
+    """
     from dimcli.core.errors import needing
 
     with needing("dim serve needs a server: pip install 'dim-listener[serve]'"):

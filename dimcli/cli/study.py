@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dimcli.jobs.study import StudyScored
 
 group = typer.Typer(
-    help="Rating studies: a page for participants from folders of videos, and its figures.",
+    help="Rating studies: a page for participants; its figures.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -135,7 +135,7 @@ def train(
     *,
     common: Common,
 ) -> None:
-    """Train a method with all its stages: this project's own or one to compare it with.
+    """Train a method, DIM or one to compare with, whole.
 
     With --resume the same command goes on with whatever is there, or starts.
     """

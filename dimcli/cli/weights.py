@@ -13,7 +13,7 @@ NameArgument = Annotated[str, typer.Argument(help="A name that dim weights list 
 
 
 group = typer.Typer(
-    help="Weights and model files: what there is and how to get it.",
+    help="Weights and model files: what there is, how to get it.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -106,7 +106,7 @@ def push(
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what works here, and the one line that would mend what does not."""
+    """Say what works here, and how to get the rest."""
     from dataclasses import asdict
 
     from dimcli.cli.tables import show_checks

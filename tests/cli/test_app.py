@@ -185,3 +185,23 @@ def test_what_libraries_warn_of_is_shown_to_those_who_ask():
             [sys.executable, *options, "-c", program], capture_output=True, text=True, check=True
         )
         assert ("overflow" in ended.stderr) == shown
+
+
+def test_every_command_is_listed_once_with_its_whole_first_sentence(dim):
+    from dimcli.cli.app import GROUPS
+
+    listed = dim("--help").out.split("--help ")[1]
+    names = [name for group in GROUPS.values() for name in group]
+    assert len(names) == len(set(names))
+    assert set(names) == set(click_names())
+    rows = [line for line in listed.splitlines() if line.startswith("  ")][1:]
+    assert [line.split()[0] for line in rows[-len(names) :]] == names
+    assert "..." not in listed
+
+
+def click_names():
+    import typer
+
+    from dimcli.cli.app import app
+
+    return typer.main.get_command(app).commands

@@ -20,4 +20,5 @@ function show() {
 addEventListener('hashchange', show);
 startMaking(status);
 if (status.live) startLive(status);
+element('loading').remove();
 show();
