@@ -14,6 +14,7 @@ from typing import Any
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError, MissingDependencyError, needing
 from dimcli.core.files import existing_file
+from dimcli.core.installing import install
 
 DEFAULT_MODEL = "facebook/hubert-base-ls960"
 FETCHED = "hubert"
@@ -28,7 +29,7 @@ def import_transformers() -> Any:
     """The library. Raises MissingDependencyError with the line that installs it."""
     with needing(
         "the hubert audio encoder needs the package transformers; install it with "
-        "`pip install 'dim-listener[hubert]'`, or use --audio-encoder mel"
+        f"`{install('hubert')}`, or use --audio-encoder mel"
     ):
         import transformers
     return transformers

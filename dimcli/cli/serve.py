@@ -55,8 +55,9 @@ def serve(
     It runs on this machine, makes videos from files, too, and has a Stream API for programs.
     """
     from dimcli.core.errors import needing
+    from dimcli.core.installing import install
 
-    with needing("dim serve needs a server: pip install 'dim-listener[serve]'"):
+    with needing(f"dim serve needs a server: {install('serve')}"):
         import starlette  # noqa: F401  is it here?
         import uvicorn  # noqa: F401
         import websockets  # noqa: F401

@@ -12,6 +12,7 @@ from dimcli.cli import console
 from dimcli.cli.options import Role, RunOption, check_there
 from dimcli.cli.resuming import training
 from dimcli.cli.train_options import Common, overrides, with_common
+from dimcli.core.installing import install
 
 if TYPE_CHECKING:
     from dimcli.core.progress import Progress as Showing
@@ -235,7 +236,7 @@ def _train(
         "minutes": "time is up; go on with --resume",
     }
     taken = time.monotonic() - started
-    log = "tensorboard --logdir " + str(output) if tensorboard else "pip install tensorboard"
+    log = "tensorboard --logdir " + str(output) if tensorboard else install("train")
     if result.step:
         kept = f"best validation loss {result.best_loss:.4f} at step {result.best_step}"
         if math.isinf(result.best_loss):

@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from dimcli.core.config import require_choice
 from dimcli.core.errors import DimError, InputError, needing
+from dimcli.core.installing import install
 
 Result = TypeVar("Result")
 Call = tuple[Callable[..., Result], tuple[Any, ...]]
@@ -131,9 +132,7 @@ def _live_with_parent(counter: Any) -> None:
 
 def _dask() -> ModuleType:
     """The library. Raises MissingDependencyError with the line that installs it."""
-    with needing(
-        "--engine dask: distributed is not installed; pip install 'dim-listener[cluster]'"
-    ):
+    with needing(f"--engine dask: distributed is not installed; {install('cluster')}"):
         import distributed
     return distributed
 

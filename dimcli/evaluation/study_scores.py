@@ -26,6 +26,7 @@ import numpy as np
 from scipy import stats
 
 from dimcli.core.errors import MissingDependencyError
+from dimcli.core.installing import install
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.scores import CONFIDENCE, Array, Figure
 from dimcli.evaluation.study import PAIRS, RATING, Answers, Excluded, Study, ratings
@@ -426,6 +427,6 @@ def _statsmodels() -> Any:
         return _Statsmodels()
     except ImportError:
         raise MissingDependencyError(
-            "the model of the differences needs statsmodels: pip install 'dim-listener[study]'; or "
+            f"the model of the differences needs statsmodels: {install('study')}; or "
             "pass --no-model for the table alone"
         ) from None

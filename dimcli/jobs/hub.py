@@ -19,6 +19,7 @@ import weights
 from dimcli.core import manifest
 from dimcli.core.documents import read_text
 from dimcli.core.errors import InputError, needing
+from dimcli.core.installing import install
 from dimcli.models.checkpoint import CONFIG, METRICS, MODEL
 from dimcli.models.registry import read_config
 
@@ -133,7 +134,7 @@ def push(run: Path, repository: str, *, private: bool = False, token: str | None
 
 
 def _library() -> Any:
-    with needing("the hub needs huggingface_hub: pip install 'dim-listener[hub]'"):
+    with needing(f"the hub needs huggingface_hub: {install('hub')}"):
         import huggingface_hub
     return huggingface_hub
 

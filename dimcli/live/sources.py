@@ -22,6 +22,7 @@ import numpy as np
 from dimcli import media
 from dimcli.audio import SAMPLE_RATE
 from dimcli.core.errors import InputError, MissingDependencyError, needing
+from dimcli.core.installing import install
 from dimcli.core.motion import Floats, Picture
 
 DEVICES = ("camera", "mic")
@@ -97,9 +98,7 @@ def sound_devices(option: str) -> Any:
     """The module that opens microphones and loudspeakers, for an ``option``. Raises
     MissingDependencyError."""
     try:
-        with needing(
-            f"{option} needs sounddevice; install it with `pip install 'dim-listener[live]'`"
-        ):
+        with needing(f"{option} needs sounddevice; install it with `{install('live')}`"):
             import sounddevice
     except OSError:
         raise MissingDependencyError(

@@ -12,6 +12,7 @@ from PIL import Image, ImageCms, ImageOps
 from dimcli.core import limits
 from dimcli.core.errors import InputError
 from dimcli.core.files import existing_file
+from dimcli.core.installing import install
 from dimcli.media.frames import Picture, quiet_libraries
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif")
@@ -80,8 +81,7 @@ def _enable_heif(path: Path) -> None:
         from pi_heif import register_heif_opener
     except ImportError:
         raise InputError(
-            f"{path}: is a HEIC picture, which needs `pip install 'dim-listener[heic]'`; or save "
-            "it as JPEG"
+            f"{path}: is a HEIC picture, which needs `{install('heic')}`; or save it as JPEG"
         ) from None
     register_heif_opener()
 

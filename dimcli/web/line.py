@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dimcli.core.errors import InputError, needing
+from dimcli.core.installing import install
 from dimcli.live.sources import Source
 from dimcli.web import limits, messages
 from dimcli.web.messages import RefusedError
@@ -119,7 +120,7 @@ def websocket(port: int, heard: bool, said: bool = True) -> Iterator[Source]:
     """A WebSocket at ``port`` of this machine as a source; ``heard``: the partner's sound and
     pictures come over it, ``said``: the agent's voice does. Programs that connect before it begins
     wait. Raises InputError where the port is taken, MissingDependencyError."""
-    with needing("ws: needs websockets; install it with `pip install 'dim-listener[serve]'`"):
+    with needing(f"ws: needs websockets; install it with `{install('serve')}`"):
         from websockets.sync.server import serve
     line = _Line(heard=heard, said=said)
     try:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError, MissingDependencyError
+from dimcli.core.installing import install
 from dimcli.core.motion import Floats
 
 NEAR_M = 0.05
@@ -120,7 +121,7 @@ class PyTorch3DRasteriser:
         if not has_pytorch3d():
             raise MissingDependencyError(
                 "--rasteriser pytorch3d: pytorch3d is not installed; with a CUDA build of torch "
-                "2.11 or 2.12: pip install 'dim-listener[pytorch3d]'"
+                f"2.11 or 2.12: {install('pytorch3d')}"
             )
         from pytorch3d.renderer import FoVPerspectiveCameras
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 import uvicorn
 
+from dimcli.core.installing import install
 from dimcli.web import server
 
 
@@ -57,4 +58,4 @@ def test_without_the_servers_packages_it_says_what_to_install(dim, monkeypatch):
     monkeypatch.setitem(sys.modules, "starlette", None)
     ended = dim("serve")
     assert ended.code == 2
-    assert "pip install 'dim-listener[serve]'" in ended.err
+    assert install("serve") in ended.err
