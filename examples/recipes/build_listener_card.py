@@ -69,7 +69,8 @@ def scored(run: Path, data: Path, name: str) -> tuple[str, dict[str, Any]]:
             f"`{DEFAULT_LISTENER}`, which reads the whole clip"
         )
     predictors |= {one: load_predictor(one, store) for one in METHODS}
-    return said, evaluate(store, "test", predictors, bounds=["oracle"]).as_dict()
+    figures = evaluate(store, "test", predictors, bounds=["oracle"], families=["behaviour"])
+    return said, figures.as_dict()
 
 
 def table(methods: list[dict[str, Any]]) -> str:
@@ -87,6 +88,21 @@ def table(methods: list[dict[str, Any]]) -> str:
                 value, low, high = (f"{scale * found[k]:.3g}" for k in ("value", "low", "high"))
                 cells.append(f"{value} [{low}, {high}]")
         rows.append(cells)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def nods(behaviour: dict[str, Any]) -> str:
+    """A Markdown table of nods a minute about the speaker's pauses and elsewhere, with intervals."""
+    columns = {"nods_at_pauses_a_minute": "at pauses", "nods_elsewhere_a_minute": "elsewhere"}
+    rows = [["nods a minute", *columns.values()], ["---", "---:", "---:"]]
+    for name, parts in behaviour.items():
+        found = {key: value for part in parts.values() for key, value in part.items()}
+        if found["nods_a_minute"]["value"]:
+            row = [NAMES.get(name, name)]
+            for key in columns:
+                value, low, high = (f"{found[key][k]:.1f}" for k in ("value", "low", "high"))
+                row.append(f"{value} [{low}, {high}]")
+            rows.append(row)
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -141,6 +157,7 @@ def main(
         "command": command,
         "clips": found["clips"],
         "scores": table(found["methods"]),
+        "nods": nods(found["families"][0]["figures"]),
         "behaviour": beside(measured(behaviour), measured(voice)) if voice else measured(behaviour),
         "found": "",
     }

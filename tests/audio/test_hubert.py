@@ -220,7 +220,7 @@ def test_a_model_that_is_not_here_says_how_to_get_it():
         load_encoder("hubert:nobody/model")
     with pytest.raises(InputError, match="no such folder"):
         load_encoder("hubert:/no/such/model/here")
-    with pytest.raises(InputError, match=r"known: mel, mel4, hubert"):
+    with pytest.raises(InputError, match=r"known: mel, mel4, l2l-mel, hubert"):
         load_encoder("whale")
 
 
