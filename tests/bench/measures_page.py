@@ -198,8 +198,7 @@ def _by_rival(figures: list[list[Row]], names: Sequence[str]) -> list[str]:
     ]
     if gain is not None and gain["intervals"][TRUTH][0] <= 0:
         lines += [
-            "R-DGG of the truth itself is not surely above zero on these clips, so that it ranks "
-            "nobody here; its benchmark has minutes of each listener, and their own voices.",
+            "R-DGG of the truth itself is not surely above zero here, so that it ranks nobody.",
             "",
         ]
     return lines

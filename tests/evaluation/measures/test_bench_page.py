@@ -107,6 +107,6 @@ def test_the_page_says_where_rdgg_ranks_nobody() -> None:
     facts = {"clips": 16, "seed": 0, "draws": 400, "nulls": 20, "command": "the command"}
     page = to_markdown([gain], [AGAIN, *RIVALS], facts)
     assert "| ground truth |  |  |  |  | 4200 [2500, 7500] |" in page
-    assert "ranks nobody" not in page
+    assert "it ranks nobody" not in page
     gain["intervals"][TRUTH] = [-0.1, 0.75]
-    assert "ranks nobody" in to_markdown([gain], [AGAIN, *RIVALS], facts)
+    assert "it ranks nobody" in to_markdown([gain], [AGAIN, *RIVALS], facts)
