@@ -92,7 +92,7 @@ def table(methods: list[dict[str, Any]]) -> str:
 
 
 def nods(behaviour: dict[str, Any]) -> str:
-    """A Markdown table of nods a minute about the speaker's pauses and elsewhere, with intervals."""
+    """A Markdown table of nods a minute at the speaker's pauses and elsewhere, with intervals."""
     columns = {"nods_at_pauses_a_minute": "at pauses", "nods_elsewhere_a_minute": "elsewhere"}
     rows = [["nods a minute", *columns.values()], ["---", "---:", "---:"]]
     for name, parts in behaviour.items():
