@@ -112,7 +112,7 @@ EXAMPLES = {
     "train-renderer": "dim train-renderer alice.mp4 -o runs/alice",
     "measure": "dim measure out/ real/",
     "table": "dim table 1 --dataset vico --data DATA -o tables",
-    "clips": "dim prepare clips CLIPS --fps 25 -o DATA",
+    "clips": "dim prepare clips CLIPS -o DATA",
     "vico": "dim prepare vico VICO -o DATA",
     "import": "dim weights import flame generic_model.pkl",
     "show": "dim weights show listener-small",

@@ -27,7 +27,7 @@ from dimcli.cli.options import (
     job,
 )
 from dimcli.cli.resuming import resumable
-from dimcli.cli.train_options import PresetOption, SetOption, overrides
+from dimcli.cli.train_options import PresetOption, SetOption, check_preset, overrides
 from dimcli.core.errors import InputError
 from dimcli.data.corpora import Dataset
 
@@ -258,6 +258,7 @@ def table(
 
     Trains what is missing, evaluates, writes the table and prints it.
     """
+    check_preset(preset)
     from dimcli.jobs.paper_tables import run_table
     from dimcli.jobs.table_plan import TableOptions
 

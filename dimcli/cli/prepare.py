@@ -252,7 +252,9 @@ def prepare_clips(
     ),
     fps: Annotated[
         float | None,
-        typer.Option("--fps", min=1, max=120, help="Frames a second. Default: the first video's."),
+        typer.Option(
+            "--fps", min=1, max=120, help="Frames a second. Default: 25, as the bundled models."
+        ),
     ] = None,
     seed: SeedOption = 0,
     *,

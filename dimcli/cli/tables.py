@@ -90,7 +90,7 @@ def show_scores(table: ScoreTable) -> None:
         for block in _blocks(shown, columns() - longest):
             print(*_block_lines(table.rows, block, longest), "", sep="\n")
     notes = [f"{row.name}: {row.note}." for row in table.rows if row.note and not table.differences]
-    for note in (*table.notes, *notes):
+    for note in (*table.footnotes, *notes):
         for line in _wrapped(note, 0).splitlines():
             print(styled(line, "dim"))
     print()
@@ -107,7 +107,7 @@ def _column(table: ScoreTable, part: str, name: str) -> _Column:
         star = "*" if table.differences and figure.excludes_zero else ""
         bounds = (scale.number(bound) for bound in (figure.low, figure.high) if bound is not None)
         cells.append(
-            (star + scale.value(figure), "..".join(bounds), bool(star) or row.name == best)
+            (star + scale.value(figure), "..".join(bounds), bool(star) or row.name in best)
         )
     return _Column(table.heading(part, name), tuple(cells))
 

@@ -11,8 +11,9 @@ import typer
 from dimcli.cli import console
 from dimcli.cli.options import Role, RunOption, check_there
 from dimcli.cli.resuming import training
-from dimcli.cli.train_options import Common, overrides, with_common
+from dimcli.cli.train_options import Common, check_preset, overrides, with_common
 from dimcli.core.installing import install
+from dimcli.models.names import ADAPT
 
 if TYPE_CHECKING:
     from dimcli.core.progress import Progress as Showing
@@ -95,7 +96,7 @@ def finetune(
 
         return job.finetune(data, output, init, task, options, folds, shown)
 
-    _train(output, common, stage, [data], {"--init": init})
+    _train(output, common, stage, [data], {"--init": init}, ADAPT)
 
 
 @with_common
@@ -105,7 +106,7 @@ def train(
         str,
         typer.Option(
             help="dim, rlhg, l2l, elp, nearest-audio or nearest-motion; of speakers: faceformer, "
-            "codetalker or meshtalk; any other word lists all."
+            "codetalker or meshtalk."
         ),
     ],
     output: RunOption,
@@ -121,7 +122,11 @@ def train(
     ] = None,
     ablation: Annotated[
         str | None,
-        typer.Option(help="What to leave out of dim, or a mode of it; any other word lists them."),
+        typer.Option(
+            help="What to leave out of dim: no-vq, no-pretraining, frozen-decoder, no-contrast, "
+            "one-branch; or a mode of it: motion-only, audio-only, online, paper-recipe, "
+            "autoregressive. Default: none."
+        ),
     ] = None,
     pretrained: Annotated[
         Path | None, typer.Option(help="Run of dim pretrain to start from, for dim.")
@@ -164,6 +169,7 @@ def train(
             ),
         )
 
+    _check_method(method, ablation, task)
     runs = {
         "--vq-speaker": vq_speaker,
         "--vq-listener": vq_listener,
@@ -173,15 +179,29 @@ def train(
     _train(output, common, stages, [data, pretrain_data], runs)
 
 
+def _check_method(method: str, ablation: str | None, task: Role | None) -> None:
+    """Raise InputError where there is no such method, or of DIM no such ablation."""
+    from dimcli.core.config import require_choice
+    from dimcli.models.names import trained_methods
+    from dimcli.training import ablations
+
+    require_choice("--method", method, trained_methods())
+    if method == "dim":
+        ablations.ablation(ablation, task or "listener")
+
+
 def _train(
     output: Path,
     common: Common,
     stage: Callable[[StageOptions, Showing], TrainingResult | FineTuned],
     data: Sequence[Path | None],
     runs: Mapping[str, Path | None],
+    *presets: str,
 ) -> None:
     """Run a stage with its progress shown, and say how it ended; it is given the display, too, for
-    what it does besides training. It learns from ``data`` and ``runs``, by their options."""
+    what it does besides training. It learns from ``data`` and ``runs``, by their options.
+    ``presets`` are those that only this stage has."""
+    check_preset(common.preset, *presets)
     settings = overrides(common.settings)
     check_there(data, runs)
     import importlib.util
@@ -200,8 +220,7 @@ def _train(
         def report(now: Progress) -> None:
             # of models that train as long as each other the end of all is foretold
             what = now.stage if now.parts == 1 else f"{now.parts} models"
-            done = now.part * now.steps + now.step
-            progress(f"training {what}".strip(), done, now.parts * now.steps)
+            progress(*now.amount(f"training {what}".strip()))
             if now.split != "val":
                 return
             for line in explained(now.figures.keys() - told):
@@ -237,10 +256,14 @@ def _train(
     }
     taken = time.monotonic() - started
     log = "tensorboard --logdir " + str(output) if tensorboard else install("train")
-    if result.step:
+    if result.step or result.reason == "minutes":
         kept = f"best validation loss {result.best_loss:.4f} at step {result.best_step}"
         if math.isinf(result.best_loss):
             kept = "not validated yet: the weights of the last step"
+        elif result.unchanged and result.validated:
+            kept = f"unchanged: no step was better than the start (loss {result.best_loss:.4f})"
+        elif result.unchanged:
+            kept = "unchanged: the time was too short for a validation of what was learnt"
         console.say(
             f"wrote {output}, step {result.step} ({ends[result.reason]}), {kept}, "
             f"{console.seconds(taken)} taken (curves: {log})"

@@ -10,11 +10,13 @@ import typer
 
 from dimcli.cli.options import DeviceOption, ForceOption, JsonOption, with_options
 from dimcli.core.limits import LARGEST_SEED
+from dimcli.models.names import ADAPT, ADAPTS, PRESETS
 
 PresetOption = Annotated[
     str,
     typer.Option(
-        help="paper, released-sizes, small, live, speaker, table or tiny; of finetune also adapt."
+        help="; ".join(f"{name}: {what}" for name, what in PRESETS.items())
+        + f"; of finetune also {ADAPT}: {ADAPTS}."
     ),
 ]
 SetOption = Annotated[
@@ -30,7 +32,12 @@ PresetSeedOption = Annotated[
     int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed. Default: the preset's.")
 ]
 MinutesOption = Annotated[
-    float, typer.Option(min=0.0, help="Stop after so long, to --resume later. 0: no limit.")
+    float,
+    typer.Option(
+        min=0.0,
+        help="Stop training after so long, --folds' models together, to --resume later; what "
+        "compares at the end comes on top. 0: no limit.",
+    ),
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")]
 
@@ -54,6 +61,13 @@ class Common:
 def with_common(command: Callable[..., None]) -> Callable[..., None]:
     """``command(..., common: Common)`` with each of the common options as one of its own."""
     return with_options(command, Common, lambda own, common: command(**own, common=common))
+
+
+def check_preset(name: str, *more: str) -> None:
+    """Raise InputError that lists the presets, and ``more`` of a command's own, for another."""
+    from dimcli.core.config import require_choice
+
+    require_choice("--preset", name, (*PRESETS, *more))
 
 
 def overrides(settings: list[str] | None) -> dict[str, str]:

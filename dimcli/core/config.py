@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -132,7 +132,7 @@ def require_range(name: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{name} is {value}; expected between {low:g} and {high:g}")
 
 
-def require_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+def require_choice(name: str, value: str, known: Collection[str]) -> None:
     """Raise InputError that names the field, its value and the known ones, unless it is known."""
     if value not in known:
         raise InputError(f"{name} is '{value}'; expected one of {', '.join(known)}")

@@ -13,7 +13,7 @@ import numpy as np
 from dimcli.core.documents import read_json
 from dimcli.core.errors import InputError
 from dimcli.core.files import write_text
-from dimcli.data.store import ClipStore
+from dimcli.data.store import ClipStore, knows_speakers
 
 FILE = "folds.json"
 Name = TypeVar("Name")
@@ -61,6 +61,14 @@ class Folds:
         """The split of each conversation in a ``fold``, from 1; the next fold validates."""
         parts = {fold: "test", fold % self.count + 1: "val"}
         return {name: parts.get(number, "train") for name, number in self.of.items()}
+
+    def claim(self, store: ClipStore) -> str:
+        """What may be said of figures that are made in these folds of ``store``."""
+        unseen = "never heard its speaker" if knows_speakers(store) else "not learnt from it"
+        return (
+            f"Cross-validated in {self.count} folds: every clip is answered by models that have "
+            f"{unseen}."
+        )
 
     def write(self, run: Path) -> None:
         """Into a run directory."""

@@ -42,6 +42,10 @@ def voice_note(talks: Bools, fps: float) -> str:
     return json.dumps((np.add(runs(talks), (0.25, -0.25)) / fps).round(6).tolist())
 
 
+SPEAKERS, BY_RECORDING = "speakers", "by recording"
+"""The fact of a data set in which a recording counts as a speaker of its own, because nobody said
+who speaks there."""
+
 FORMAT_VERSION = 1
 INDEX = "clips.jsonl"
 HEADER = "dataset.yaml"
@@ -234,6 +238,27 @@ class ClipStore:
 def has_listeners(store: ClipStore) -> bool:
     """Whether somebody listens to its speakers: nobody does where they were scanned alone."""
     return store.info.made_by.get("prepare") not in ("biwi", "vocaset")
+
+
+def knows_speakers(store: ClipStore) -> bool:
+    """Whether its splits and folds keep people apart, and not recordings alone."""
+    return store.info.made_by.get(SPEAKERS) != BY_RECORDING
+
+
+def speakers_note(store: ClipStore) -> str:
+    """What to know of every figure that is held out from ``store``, where it does not know who
+    speaks; else nothing."""
+    if knows_speakers(store):
+        return ""
+    named = (
+        ""
+        if store.info.made_by.get("prepare") != "clips"
+        else (" A column speaker_id in clips.csv says who speaks.")
+    )
+    return (
+        "Held out as far as known: no names of speakers were given, so that each recording counts "
+        f"as a speaker of its own, and who is in several may have been learnt from.{named}"
+    )
 
 
 def data_config(store: ClipStore) -> DataConfig:

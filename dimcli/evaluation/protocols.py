@@ -19,7 +19,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.data.clip import Clip, ClipRecord, Predictor
-from dimcli.data.store import ClipStore
+from dimcli.data.store import ClipStore, knows_speakers
 from dimcli.evaluation import official
 from dimcli.evaluation.intervals import figures_of, paired_gaps, values_of, with_intervals
 from dimcli.evaluation.measures.families import FAMILIES
@@ -70,6 +70,7 @@ def evaluate(
     bounds: Collection[str] = (),
     measures: SpeakerMeasures | None = None,
     families: Sequence[str] = (),
+    folds: int = 0,
     progress: Progress = silent,
 ) -> Evaluation:
     """Score ``predictors``, methods by name that generate ``role``, on all clips of ``split``.
@@ -85,6 +86,7 @@ def evaluate(
     one training's after the other's: then trainings are drawn, too, the same for every method, and
     intervals cover what others would give. ``reference`` is the method that differences are taken
     to; ``notes`` are remarks on methods, and ``bounds`` those that know more than a method can.
+    ``folds`` is how many of a cross-validation answer the clips.
     Raises InputError for an empty split, an unknown name, a clip too short for a figure, or a
     prediction that is not of its clip's length.
     """
@@ -166,6 +168,8 @@ def evaluate(
         protocol=protocol,
         samples=samples,
         trainings=trainings,
+        folds=folds,
+        speakers_known=knows_speakers(store),
         seed=seed,
         resamples=bootstrap if draws is not None else 0,
         unit=unit,

@@ -162,9 +162,19 @@ class ScoreTable:
         )
 
     def heading(self, part: str, name: str) -> str:
-        """A column's title: its direction, and the power of ten it is given in."""
+        """A column's title: its direction, and what its numbers are multiplied by."""
         factor = self.scale(part, name).text
         return f"{TITLES.get(name, name)}{self.arrow(name)}" + (f" {factor}" if factor else "")
+
+    @property
+    def footnotes(self) -> tuple[str, ...]:
+        """``notes``, and how the numbers of a table are to be read of which some are scaled."""
+        scales = [self.scale(part, name) for part in self.parts for name in self.names(part)]
+        example = next((scale for scale in scales if scale.power), None)
+        if example is None or self.differences:
+            return self.notes
+        stands = f"5 stands for {5 / 10**example.power:.{example.power}f}"
+        return (*self.notes, f"{example.text}: numbers of that column are multiplied; {stands}.")
 
     def arrow(self, name: str) -> str:
         """Which way a column is better: ↓ or ↑, nothing where near something is."""
@@ -174,25 +184,32 @@ class ScoreTable:
             return "↑"
         return "" if name in (*TRUTH_FIGURES, *NEAREST_ZERO) else "↓"
 
-    def best(self, part: str, name: str) -> str | None:
-        """The evaluated method that is best at a figure; None where there is nothing to compare,
-        or no interval that says how sure the figures are."""
+    def best(self, part: str, name: str) -> frozenset[str]:
+        """The evaluated methods that are best at a figure: several whose numbers read the same;
+        none where all do, where there is nothing to compare, or no interval that says how sure the
+        figures are."""
         truth = next((row for row in self.rows if row.kind == TRUE), None)
         target = truth.figure(part, name) if truth and name in TRUTH_FIGURES else None
         if self.differences or (name in TRUTH_FIGURES and target is None):
-            return None
-        scored = [
-            (self._badness(name, figure.value, target.value if target else None), row.name)
+            return frozenset()
+        written = self.scale(part, name).written
+        scored = {
+            row.name: self._badness(
+                name, written(figure.value), written(target.value) if target else None
+            )
             for row in self.rows
             if row.kind == METHOD and (figure := row.figure(part, name)) is not None
-            if figure.low is not None
-        ]
-        return min(scored)[1] if len(scored) > 1 else None
+            if figure.low is not None and math.isfinite(figure.value)
+        }
+        if len(set(scored.values())) < 2:
+            return frozenset()
+        least = min(scored.values())
+        return frozenset(method for method, badness in scored.items() if badness == least)
 
     def _badness(self, name: str, value: float, target: float | None) -> float:
         """What is the smaller the better."""
         if target is not None:
-            return abs(value - target)
+            return round(abs(value - target), 9)  # of decimal numbers, so that ties stay ties
         if name in NEAREST_ZERO:
             return abs(value)
         return -value if name in self.larger_better else value
@@ -221,9 +238,15 @@ class Scale:
 
     @property
     def text(self) -> str:
-        """For a heading: ``·10³``, or nothing."""
+        """For a heading: ``×1000``, or nothing."""
         digits = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-        return f"·10{str(self.power).translate(digits)}" if self.power else ""
+        if self.power > 3:
+            return f"×10{str(self.power).translate(digits)}"
+        return "×1000" if self.power else ""
+
+    def written(self, value: float) -> float:
+        """A number as :meth:`number` writes it."""
+        return round(value * 10**self.power, self.decimals) + 0.0
 
     def number(self, value: float) -> str:
         """One number."""
@@ -265,7 +288,7 @@ def score_table(
         for one in evaluation.methods
     ]
     rows.append(Row(TRUTH, evaluation.truth, TRUE))
-    title = title or f"{evaluation.dataset}, {evaluation.split} split, {evaluation.clips} clips"
+    title = title or f"{evaluation.dataset}, {evaluation.tested}, {evaluation.clips} clips"
     selection = ""
     if evaluation.protocol == "official":
         selection = f"best of {evaluation.samples} by the truth"
@@ -285,7 +308,7 @@ def family_tables(evaluation: Evaluation) -> tuple[ScoreTable, ...]:
         ]
         if any(family.figures[TRUTH].values()):
             rows.append(Row(TRUTH, family.figures[TRUTH], TRUE))
-        title = f"{evaluation.dataset}, {evaluation.split} split, {family.title}"
+        title = f"{evaluation.dataset}, {evaluation.tested}, {family.title}"
         parts = dict.fromkeys(part for row in rows for part in row.figures)
         tables.append(
             ScoreTable(
@@ -300,21 +323,32 @@ def family_tables(evaluation: Evaluation) -> tuple[ScoreTable, ...]:
     return tuple(tables)
 
 
+def three_digits(value: float) -> str:
+    """A number with three digits that count, unscaled: the same wherever it stands."""
+    if not (math.isfinite(value) and value):
+        return "0" if value == 0 else "–"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+
+
 def gain(evaluation: Evaluation, name: str, base: str) -> str:
     """Whether the listener ``name`` is nearer to the true listener than ``base`` is, in words: by
     the Fréchet distance of its motion to the truth's, as far as the clips can tell."""
     by_name = {one.name: one.figures for one in evaluation.methods}
-    nearer, texts = [], []
+    nearer, texts, equal = [], [], True
     for part in evaluation.truth:
         ours, theirs = (by_name[each][part]["fd"].value for each in (name, base))
-        scale = Scale.of((ours, theirs))
-        power = f" {scale.text}" if scale.text else ""
-        texts.append(f"{part} {scale.number(ours)}, not {scale.number(theirs)}{power}")
+        texts.append(f"{part} {three_digits(ours)}, not {three_digits(theirs)}")
         if ours < theirs:
             nearer.append(part)
+        equal &= ours == theirs
     alone = evaluation.clips == 1
     judged = "1 clip, which is too few to tell" if alone else f"{evaluation.clips} clips"
     figures = f"FD on {judged}: {'; '.join(texts)}"
+    if equal:
+        return (
+            f"No gain: {name} answers exactly as {base}, from which its training has not moved; "
+            "train longer (--resume)."
+        )
     if not nearer:
         return f"No gain: {name} is no nearer to the true listener than {base} ({figures})."
     only = "" if len(nearer) == len(texts) else f" in {nearer[0]} only"

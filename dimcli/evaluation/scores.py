@@ -157,6 +157,16 @@ class Evaluation:
     distributions: Distributions | None = None
     families: tuple[FamilyScores, ...] = ()
     trainings: int = 1
+    folds: int = 0
+    """Of a cross-validation; then ``split`` says nothing: all clips are tested."""
+    speakers_known: bool = True
+    """Whether it is known that nobody is tested whom a method has learnt from."""
+
+    @property
+    def tested(self) -> str:
+        """Which clips these are, for headings."""
+        tested = f"cross-validated in {self.folds} folds" if self.folds else f"{self.split} split"
+        return tested if self.speakers_known else f"{tested}, speakers not named"
 
     def as_dict(self) -> dict[str, Any]:
         """All but the distributions, as JSON can hold it."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dimcli.core.files import atomic_output, check_folder, check_output, new_folder
 from dimcli.evaluation.score_table import BOUND, METHOD, TITLES, Row, ScoreTable
@@ -63,13 +64,18 @@ class EvaluationFiles:
         """Write all that has a place, or nothing; ``report`` (an HTML page) is asked for last, and
         ``further`` tables follow the first. Returns which files they are."""
         contents: dict[Path | None, Callable[[], str]] = {
-            self.json: lambda: json.dumps(evaluation.as_dict(), indent=2) + "\n",
+            self.json: lambda: json.dumps(as_document(evaluation, table), indent=2) + "\n",
             self.csv: lambda: to_csv(table, *further),
             self.latex: lambda: "\n".join(map(to_latex, (table, *further))),
             self.report: report,
         }
         texts = {path: content() for path, content in contents.items() if path is not None}
         return write_texts(texts, self.folder, force=force)
+
+
+def as_document(evaluation: Evaluation, table: ScoreTable) -> dict[str, Any]:
+    """The figures, with what the ``table`` of them says below, for programs."""
+    return evaluation.as_dict() | {"notes": list(table.notes)}
 
 
 def write_texts(texts: Mapping[Path, str], folder: Path | None, *, force: bool) -> list[Path]:
@@ -113,6 +119,9 @@ _LATEX = {
     "\\": r"\textbackslash{}",
     "†": r"$\dagger$",
     "–": "--",
+    "×": r"$\times$",
+    "⁶": r"$^6$",
+    "⁹": r"$^9$",
     "±": r"$\pm$",
     "↓": r"$\downarrow$",
     "↑": r"$\uparrow$",
@@ -127,7 +136,7 @@ def to_latex(table: ScoreTable) -> str:
         "% needs \\usepackage{booktabs}",
         "\\begin{table*}",
         "\\centering",
-        f"\\caption{{{_latex(' '.join((table.title + '.', *table.notes)))}}}",
+        f"\\caption{{{_latex(' '.join((table.title + '.', *table.footnotes)))}}}",
         f"\\begin{{tabular}}{{l{'r' * len(pairs)}}}",
         "\\toprule",
         " & ".join(
@@ -157,7 +166,7 @@ def _title(table: ScoreTable, name: str) -> str:
 def _subtitle(table: ScoreTable, part: str, name: str) -> str:
     power = table.scale(part, name).power
     return {"expression": "Exp", "pose": "Pose"}.get(part, _latex(part)) + (
-        f" $\\cdot 10^{{{power}}}$" if power else ""
+        f" $\\times 10^{{{power}}}$" if power else ""
     )
 
 
@@ -167,7 +176,7 @@ def _latex_cell(table: ScoreTable, row: Row, part: str, name: str) -> str:
         return "--"
     scale = table.scale(part, name)
     value = _latex(scale.value(figure))
-    if row.name == table.best(part, name):
+    if row.name in table.best(part, name):
         value = f"\\textbf{{{value}}}"
     interval = scale.interval(figure)
     return value + (f" {{\\scriptsize {interval}}}" if interval else "")
@@ -191,7 +200,7 @@ def to_markdown(table: ScoreTable) -> str:
                 )
             )
         lines.append("")
-    lines += [f"{_escaped(note)}\n" for note in table.notes]
+    lines += [f"{_escaped(note)}\n" for note in table.footnotes]
     return "\n".join(lines)
 
 
@@ -207,7 +216,7 @@ def _markdown_cell(table: ScoreTable, row: Row, part: str, name: str) -> str:
     value = scale.value(figure)
     if table.differences and figure.excludes_zero:
         value += _escaped("*")
-    elif not table.differences and row.name == table.best(part, name):
+    elif not table.differences and row.name in table.best(part, name):
         value = f"**{value}**"
     return f"{value} {scale.interval(figure)}".strip()
 

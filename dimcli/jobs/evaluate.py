@@ -19,7 +19,7 @@ from dimcli.data.clip import ROLES, Predictor
 from dimcli.data.corpora import DATASETS
 from dimcli.data.corpora.held_out import HELD_OUT, REACTING, held_out_speech, held_out_synthetic
 from dimcli.data.folds import Folds
-from dimcli.data.store import ClipStore, data_config
+from dimcli.data.store import ClipStore, data_config, speakers_note
 from dimcli.data.workers import HERE, Engine
 from dimcli.evaluation.measures.families import FAMILIES
 from dimcli.evaluation.metrics import PARTS
@@ -154,10 +154,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
     store, predictors = load()
     if folds:
         split = "test"
-        remarks += (
-            f"Cross-validated in {folds.count} folds: every clip is answered by models that have "
-            "never heard its speaker.",
-        )
+        remarks += (folds.claim(store),)
     with TemporaryDirectory() as folder:
         answering = predictors
         if not options.engine.here:
@@ -187,6 +184,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
             bounds=[label for label, name in names.items() if name == ORACLE],
             measures=measures,
             families=families,
+            folds=folds.count if folds else 0,
             progress=progress,
         )
     gains = _gains(options, names, evaluation)
@@ -195,9 +193,9 @@ def run_evaluation(options: EvaluationOptions, progress: Progress = silent) -> E
         parts=tuple(PARTS) if measures is None else measures.parts,
         notes=(
             *left_out,
-            *protocol_notes(evaluation),
-            *data_notes(store),
             *remarks,
+            *data_notes(store),
+            *protocol_notes(evaluation),
             *gains,
         ),
     )
@@ -405,9 +403,11 @@ def protocol_notes(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def data_notes(store: ClipStore) -> tuple[str, ...]:
-    """What a reader must know of the data: that it has no sound, or speakers who react."""
+    """What a reader must know of the data: that nobody knows who speaks, that it has no sound, or
+    speakers who react."""
     silent = store.info.audio_encoder == NO_SOUND.name
     return (
+        *filter(None, [speakers_note(store)]),
         *([SILENT] if silent else []),
         *([SPEAKERS_REACT] if store.info.made_by.get("reacting") else []),
     )

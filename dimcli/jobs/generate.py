@@ -475,6 +475,7 @@ def generate_videos(
     weights = weights or facts.weights(source, online)
     if layout == "side-by-side" and background == TRANSPARENT:
         raise InputError("--background transparent: a clip beside it is not; leave out --layout")
+    require_choice("--attitude", attitude, ATTITUDES)
     output = output or default_video(f"{source.stem}-{role}", background)
     check_renderer(renderer)
     require_picture(renderer, reference)  # before a default name that exists already is told of

@@ -98,7 +98,10 @@ def default_video(stem: str, background: str) -> Path:
 
 
 def check_video(path: Path, *inputs: Path | None, background: str, force: bool) -> Path:
-    """``path``, if a video before ``background`` may be written there."""
+    """``path``, if a video before ``background`` may be written there; a ``background`` that is
+    none is refused, too."""
+    if not Path(background).exists():
+        background_of(background)
     transparent = background == TRANSPARENT
     return media.check_video_output(path, *inputs, force=force, transparent=transparent)
 

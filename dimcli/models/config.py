@@ -29,11 +29,6 @@ from dimcli.data.clip import ROLES, DataConfig
 STAGES = ("train-vq", "pretrain", "finetune")
 PRIOR = "prior"
 """The stage that learns a space of motion, of methods that have such a stage of their own."""
-PRESETS = ("paper", "released-sizes", "small", "live", "speaker", "table", "tiny")
-"""Names of the presets: the paper's; the paper's losses and training at the sizes, and with the
-fusion and the decoder, of the released code; what is shipped (``small`` listeners, ``live`` ones
-that answer a stream, and ``speaker``);
-a smaller one for whole tables on one CPU core; one for tests."""
 
 NEEDS_FACE = (
     "these weights need the speaker's face; for a voice alone take listener-live, or others that "
@@ -102,9 +97,6 @@ class TrainingConfig(Section, section="training"):
     """Whether transformer layers are compiled (torch.compile); it takes a C++ compiler."""
 
 
-ADAPT = "adapt"
-"""The preset of fine-tuning for a trained model that goes on with little data: the model's own
-settings, trained as :data:`ADAPTATION` says."""
 ADAPTATION = TrainingConfig(
     steps=600,
     batch_size=8,
@@ -116,6 +108,7 @@ ADAPTATION = TrainingConfig(
     validate_first=True,
     patience=5,
 )
+"""How the preset :data:`dimcli.models.names.ADAPT` trains."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from dimcli.core.errors import InputError, about
 from dimcli.core.motion import Motion
 from dimcli.data.clip import ROLES, Predictor, Stimulus
 from dimcli.data.store import ClipStore
-from dimcli.models.config import PRESETS, PRIOR, RunConfig
+from dimcli.models.config import PRIOR, RunConfig
+from dimcli.models.names import PRESETS
 
 
 class Model(Protocol):

@@ -106,13 +106,31 @@ class Progress:
     part: int = 0
     parts: int = 1
     """Of several trainings that are as long as each other, which one this is, from 0."""
+    limit_s: float = 0.0
+    """Seconds that it may take; 0 for any."""
+    begun: int = 0
+    """The step that it goes on from."""
+
+    def amount(self, stage: str) -> tuple[str, int, int]:
+        """What a display of progress shows as ``stage``: how much of all parts is done, and how
+        much there will be: steps, or where time is limited seconds, since that may end long before
+        the steps do."""
+        if not self.limit_s:
+            return stage, self.part * self.steps + self.step, self.parts * self.steps
+        whole = self.limit_s
+        if self.step > self.begun:
+            pace = self.seconds / (self.step - self.begun)
+            whole = min(whole, pace * (self.steps - self.begun))
+        done = self.part * whole + min(self.seconds, whole)
+        return f"{stage}, seconds", round(done), math.ceil(self.parts * whole)
 
 
 @dataclass(frozen=True)
 class TrainingResult:
     """How a run ended: ``reason`` is ``steps``, ``patience`` or ``minutes``.
 
-    ``waited`` is the share of the time in which training steps waited for their data.
+    ``waited`` is the share of the time in which training steps waited for their data; ``validated``
+    is whether any step was.
     """
 
     step: int
@@ -120,6 +138,12 @@ class TrainingResult:
     best_loss: float
     reason: str
     waited: float = 0.0
+    validated: bool = True
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether its weights are those that it began with, which were validated first."""
+        return not self.best_step and math.isfinite(self.best_loss)
 
 
 @dataclass
@@ -205,7 +229,9 @@ def train(
             metrics.write(state.step, line)
         if progress is not None:
             seconds = time.monotonic() - began
-            progress(Progress(state.step, schedule.steps, split, figures, seconds))
+            limit_s, facts = 60 * max_minutes, (split, figures, seconds)
+            now = Progress(state.step, schedule.steps, *facts, limit_s=limit_s, begun=begun)
+            progress(now)
 
     def validate() -> None:
         validated = trainable.validate()
@@ -218,6 +244,7 @@ def train(
         state = _State.from_info(load_training_state(directory, trainable.state, optimizer))
     else:  # so that a run killed before its first validation can be told from a finished one
         save()
+    begun = state.step
     metrics = _Metrics(directory, state.step, tensorboard) if distributed.rank() == 0 else None
     try:
         if validate_first and math.isinf(state.best_loss):
@@ -242,7 +269,9 @@ def train(
     finally:
         if metrics is not None:
             metrics.close()
-    return TrainingResult(state.step, state.best_step, state.best_loss, reason)
+    return TrainingResult(
+        state.step, state.best_step, state.best_loss, reason, validated=state.logged_from > 0
+    )
 
 
 def _why_over(

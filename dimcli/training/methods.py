@@ -241,11 +241,12 @@ def _check_chain(data: Path, options: MethodOptions, chosen: Ablation) -> None:
 
 def finetune_folds(
     data: Path, run: Path, init: Path, task: str, options: StageOptions, count: int
-) -> TrainingResult:
+) -> list[TrainingResult]:
     """Fine-tune into ``run``, and once more for each of ``count`` folds into folders of it, so that
     every clip can be tested by a model that has not seen it (:mod:`dimcli.data.folds`).
 
-    The time that ``options`` allow is shared evenly. The result is that of ``run`` itself.
+    The time that ``options`` allow is shared evenly. The results are that of ``run`` itself
+    and the folds'.
     """
     drawn = folds.Folds.draw(ClipStore(data), count)
     places = {0: run} | {fold: folds.folder(run, fold) for fold in range(1, count + 1)}
@@ -265,7 +266,7 @@ def finetune_folds(
                 progress=_named(options, stage=name, part=fold, parts=len(places)),
             )
             results.append(finetune(data, place, init, task, now))
-    return results[0]
+    return results
 
 
 def _named(options: StageOptions, **facts: Any) -> Callable[[Progress], None] | None:

@@ -32,13 +32,14 @@ from dimcli.models.checkpoint import (
     load_vq,
     training_info,
 )
-from dimcli.models.config import ADAPT, ADAPTATION, RunConfig
+from dimcli.models.config import ADAPTATION, RunConfig
 from dimcli.models.dim.config import DIMRun, preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.layers import causal_kernel
 from dimcli.models.dim.objectives import finetune_objective, pretrain_objective, vq_objective
 from dimcli.models.dim.traits import fitted as fitted_traits
 from dimcli.models.dim.vqvae import VQVAE, floored
+from dimcli.models.names import ADAPT
 from dimcli.models.registry import bounded_parameters, read_config
 from dimcli.training.loop import Progress, TrainingResult, train
 from dimcli.training.motion import MotionTraining, Objective, in_precision

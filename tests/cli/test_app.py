@@ -9,6 +9,8 @@ import pytest
 
 from dimcli import __version__
 from dimcli.cli.app import app
+from dimcli.models.names import ADAPT, PRESETS
+from dimcli.training.ablations import ABLATIONS
 
 COMMANDS = [command.name for command in app.registered_commands]
 
@@ -205,3 +207,9 @@ def click_names():
     from dimcli.cli.app import app
 
     return typer.main.get_command(app).commands
+
+
+@pytest.mark.parametrize("names", [[*PRESETS, *PRESETS.values(), ADAPT], list(ABLATIONS)])
+def test_help_says_what_presets_are_for_and_lists_ablations(dim, names):
+    shown = " ".join(dim("train", "--help").out.split())
+    assert [name for name in names if name not in shown] == []

@@ -16,7 +16,7 @@ from dimcli.data.store import ClipStore
 from dimcli.media import VideoWriter
 from tests.cli.conftest import Dim
 
-CLIPS, CLIP_S, FPS = 3, 2.4, 25.0
+CLIPS, CLIP_S, FPS = 3, 2.4, 30.0
 
 
 def listening(seed: int) -> dimcli.Motion:
@@ -53,7 +53,7 @@ def recordings(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_three_commands_end_with_a_listener_nearer_to_ones_own(
     dim: Dim, recordings: Path, tmp_path: Path
 ) -> None:
-    prepared = dim("prepare", "clips", recordings, "--fps", 25, "-o", "data")
+    prepared = dim("prepare", "clips", recordings, "-o", "data")
     assert prepared.code == 0, prepared.err
     assert len(ClipStore(tmp_path / "data").records) == CLIPS
 
@@ -69,6 +69,7 @@ def test_three_commands_end_with_a_listener_nearer_to_ones_own(
     assert tuned.code == 0, tuned.err
     assert "mine is nearer to the true listener than listener-small (FD on 3 clips" in tuned.err
     assert "nods a minute" in tuned.err
+    assert "Held out as far as known" in tuned.err
     assert f"training {CLIPS + 1} models ..." in tuned.err
     assert tuned.err.count("  loss: by this the best weights are chosen") == 1
     assert tuned.err.index("  loss: by this") < tuned.err.index("all clips, step 0: loss ")
@@ -80,7 +81,12 @@ def test_three_commands_end_with_a_listener_nearer_to_ones_own(
     assert scored.code == 0, scored.err
     assert "mine is nearer to the true listener than listener-small (FD on 3 clips" in scored.err
     report = Path("scores/report.html").read_text()
-    assert "Cross-validated in 3 folds" in report
-    ours, theirs = json.loads(Path("scores/scores.json").read_text())["methods"]
+    found = json.loads(Path("scores/scores.json").read_text())
+    assert "cross-validated in 3 folds, speakers not named: <b>3 clips</b>" in report
+    assert "never heard its speaker" not in report + scored.out + tuned.err
+    for told in (report, " ".join(scored.out.split()), " ".join(found["notes"])):
+        assert "answered by models that have not learnt from it" in told
+        assert "Held out as far as known" in told
+    ours, theirs = found["methods"]
     for part in ("expression", "pose"):
         assert ours["figures"][part]["fd"]["value"] < theirs["figures"][part]["fd"]["value"]

@@ -9,7 +9,7 @@ import pytest
 
 from dimcli.core.errors import InputError
 from dimcli.data.folds import FILE, Folds
-from dimcli.data.store import ClipStore
+from dimcli.data.store import BY_RECORDING, SPEAKERS, ClipStore, speakers_note
 from tests.stores import make_store
 
 
@@ -84,3 +84,14 @@ def test_given_splits_take_the_place_of_the_data_sets_own(store: ClipStore) -> N
     }
     assert (other.statistics()["listener"].mean != own).any(), "counted anew"
     assert (ClipStore(store.root).statistics()["listener"].mean == own).all()
+
+
+def test_folds_claim_that_nobody_was_heard_only_where_it_is_known_who_speaks(
+    store: ClipStore,
+) -> None:
+    folds = Folds.draw(store, 3)
+    assert folds.claim(store).endswith("models that have never heard its speaker.")
+    assert not speakers_note(store)
+    store.info = replace(store.info, made_by={"prepare": "clips", SPEAKERS: BY_RECORDING})
+    assert folds.claim(store).endswith("models that have not learnt from it.")
+    assert "as far as known" in speakers_note(store) and "speaker_id" in speakers_note(store)

@@ -34,19 +34,46 @@ TABLE = ScoreTable(
 
 
 def test_the_best_is_the_smallest_or_the_nearest_to_the_truth_of_what_was_evaluated() -> None:
-    assert TABLE.best("expression", "fd") == "b & c"
-    assert TABLE.best("expression", "sid") == "b & c"
-    assert TABLE.best("pose", "sid") is None  # no truth to be near to
+    assert TABLE.best("expression", "fd") == {"b & c"}
+    assert TABLE.best("expression", "sid") == {"b & c"}
+    assert not TABLE.best("pose", "sid")  # no truth to be near to
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [
+        ([0.6851, 0.6849, 0.9], {"a", "b"}),
+        ([0.6851, 0.6849], set()),
+        ([0.4, 0.5, 0.6, 0.3], {"b"}),
+        ([0.4, 0.6, 0.3], {"a", "b"}),
+        ([float("nan"), 0.6, 0.3], {"b"}),
+    ],
+)
+@pytest.mark.parametrize("name", ["fd", "sid"])
+def test_methods_whose_numbers_read_the_same_are_best_together_and_all_alike_none_is(
+    values: list[float], best: set[str], name: str
+) -> None:
+    target = 0.5
+    if name == "fd":  # the smaller the better
+        values = [abs(value - target) for value in values]
+    rows = tuple(
+        Row(method, {"pose": {name: Figure(value, None, 0.0, 1.0)}})
+        for method, value in zip("abcd", values, strict=False)
+    )
+    truth = Row("ground truth", {"pose": {name: Figure(target)}}, TRUE)
+    assert ScoreTable("Made", (*rows, truth), (name,)).best("pose", name) == best
 
 
 def test_without_intervals_no_method_is_the_best() -> None:
     rows = (Row("a", {"pose": {"fd": Figure(1.0)}}), Row("b", {"pose": {"fd": Figure(2.0)}}))
-    assert ScoreTable("Made", rows, ("fd",)).best("pose", "fd") is None
+    assert not ScoreTable("Made", rows, ("fd",)).best("pose", "fd")
 
 
 @pytest.mark.parametrize(
     ("clips", "ours", "said"),
     [
+        (9, 0.7, "No gain: a answers exactly as b, from which its training has not moved; train "),
+        (9, 14.78, "pose 14.8, not 0.700)."),
         (9, 0.5, "a is nearer to the true listener than b (FD on 9 clips: pose 0.500, not 0.700)."),
         (9, 0.9, "No gain: a is no nearer to the true listener than b (FD on 9 clips: "),
         (1, 0.5, "b (FD on 1 clip, which is too few to tell: pose 0.500, not 0.700)."),
@@ -62,7 +89,7 @@ def test_a_gain_is_told_with_what_it_rests_on(clips: int, ours: float, said: str
 
 
 def test_one_method_alone_is_not_the_best() -> None:
-    assert ScoreTable("Made", TABLE.rows[1:], ("fd",)).best("expression", "fd") is None
+    assert not ScoreTable("Made", TABLE.rows[1:], ("fd",)).best("expression", "fd")
 
 
 @pytest.mark.parametrize(
@@ -83,8 +110,10 @@ def test_numbers_are_written_with_what_can_be_read(values: list, texts: list) ->
 def test_a_heading_says_in_which_power_of_ten_its_column_is() -> None:
     figures = {"pose": {"fd": Figure(0.0004), "var": Figure(0.5)}}
     table = ScoreTable("Made", (Row("a", figures),), ("fd", "var"))
-    assert table.heading("pose", "fd") == "FD↓ ·10³"
+    assert table.heading("pose", "fd") == "FD↓ ×1000"
     assert table.heading("pose", "var") == "Var"
+    assert table.footnotes == ("×1000: numbers of that column are multiplied; 5 stands for 0.005.",)
+    assert not ScoreTable("Made", table.rows, ("var",)).footnotes
 
 
 def test_differences_are_written_as_the_scores_are() -> None:

@@ -227,7 +227,7 @@ def test_the_run_writes_tables_files_and_a_report(store: ClipStore, tmp_path: Pa
     assert [method.name for method in result.evaluation.methods] == ["mean", "random", "loudness"]
     table = result.tables[0]
     assert table.parts == ("open head", "lips")
-    assert table.best("lips", "lip_correlation") == "loudness"
+    assert table.best("lips", "lip_correlation") == {"loudness"}
     assert "↑" in table.heading("lips", "closure_hits")
     assert "↓" in table.heading("open head", "lve")
     assert len(result.written) == 4

@@ -10,7 +10,7 @@ from dimcli.core.config import with_overrides
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.core.progress import silent
-from dimcli.jobs.generate import SOUND_RATE, Listener, Source, Watching, _open_clip
+from dimcli.jobs.generate import SOUND_RATE, Listener, Source, Watching, _open_clip, generate_videos
 from dimcli.models.dim.config import preset
 from dimcli.models.dim.dim import DIM
 from tests.answers import write_run
@@ -93,3 +93,19 @@ def test_a_sound_of_another_length_than_the_video_is_told(seconds, told, tmp_pat
     remarks = open_motion(silent).remarks
     assert (told is None) == (not remarks)
     assert told is None or remarks[0].endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"background": "beach"}, "--background beach: no such picture and no colour"),
+        ({"attitude": "happy"}, "--attitude is 'happy'; expected one of unknown, negative"),
+    ],
+)
+def test_a_word_that_is_none_is_refused_before_the_speaker_is_looked_at(options, said, tmp_path):
+    speaker = tmp_path / "speaker.mp4"
+    speaker.write_bytes(b"no video")
+    with pytest.raises(InputError, match=said):
+        generate_videos(
+            "listener", speaker, tmp_path / "face.png", weights="listener-small", **options
+        )

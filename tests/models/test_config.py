@@ -8,8 +8,8 @@ import yaml
 
 from dimcli.core.config import from_dict, to_dict, with_overrides, write_config
 from dimcli.core.errors import InputError
-from dimcli.models.config import PRESETS
 from dimcli.models.dim.config import preset
+from dimcli.models.names import PRESETS
 from dimcli.models.registry import build_model, method, methods, read_config
 
 PARAMETERS = {

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from dimcli.core.config import with_overrides, write_config
-from dimcli.models.config import PRESETS, RunConfig
+from dimcli.models.config import RunConfig
 from dimcli.models.dim.config import preset
+from dimcli.models.names import PRESETS
 from dimcli.models.registry import build_model, methods, read_config
 from dimcli.models.registry import method as method_named
 from dimcli.training.methods import prior_preset

@@ -237,6 +237,16 @@ def test_a_training_that_ends_before_its_first_validation_leaves_a_model(
     load_vq(tmp_path / "run", "listener")
 
 
+def test_what_is_foretold_is_what_the_time_allows_or_the_steps_whichever_ends_first() -> None:
+    now = Progress(step=4, steps=600, split="step", figures={}, seconds=6.0, part=1, parts=4)
+    assert now.amount("training") == ("training", 604, 2400)
+    limited = replace(now, limit_s=7.5)
+    assert limited.amount("training") == ("training, seconds", 14, 30)
+    assert replace(limited, steps=5).amount("training") == ("training, seconds", 14, 30)
+    assert replace(limited, steps=4).amount("training") == ("training, seconds", 12, 24)
+    assert replace(limited, begun=4).amount("training") == ("training, seconds", 14, 30)
+
+
 def test_adapting_starts_from_a_fine_tuned_run_and_never_ends_worse(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -244,6 +254,7 @@ def test_adapting_starts_from_a_fine_tuned_run_and_never_ends_worse(
     chosen = replace(options(steps=4), preset="adapt", overrides=often)
     result = finetune(folder / "data", tmp_path / "mine", folder / "fine", "listener", chosen)
     assert (result.step, result.best_step) == (4, 0), "this rate only does harm"
+    assert result.unchanged and result.validated
     before, after = load_run(folder / "fine"), load_run(tmp_path / "mine")
     assert after.config.generation == before.config.generation
     assert after.config.training.window_s == before.config.training.window_s

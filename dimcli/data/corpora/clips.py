@@ -31,7 +31,7 @@ from pathlib import Path
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
-from dimcli.data.clip import ROLES, SPLITS
+from dimcli.data.clip import ROLES, SPLITS, DataConfig
 from dimcli.data.corpora.preparing import SEEN, Corpus, Job, file_name
 from dimcli.data.corpora.sources import (
     MotionPlan,
@@ -42,6 +42,7 @@ from dimcli.data.corpora.sources import (
 )
 from dimcli.data.corpora.tables import Row, attitude_of, drawn_groups, read_table
 from dimcli.data.folds import groups
+from dimcli.data.store import BY_RECORDING, SPEAKERS
 from dimcli.data.writer import Dyads, Piece, Skipped, Span, joined, paired, split_conversations
 from dimcli.media import probe_video, read_audio
 
@@ -52,6 +53,8 @@ LICENCE = "the terms of the clips themselves, and the consent of who is seen in 
 _VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 _VAL_SHARE = 0.1
 _MIN_S = 0.2
+RATE = DataConfig().fps
+"""Frames a second of everything bundled."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ def clips(
 
     ``layout`` is that of side-by-side videos whose row says nothing; ``motion`` says who tracks
     them, or where their motion lies; ``audio`` an encoder, ``none`` or ``auto``; ``fps`` is by
-    default the first video's. Raises InputError without any video.
+    default that of the bundled models, which then can be compared and trained on with it. Raises
+    InputError without any video.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; expected one of videos")
@@ -130,14 +134,18 @@ def clips(
             continue
         found.setdefault(files, []).append((clip, split))
     splits, without = _splits(found, seed)
-    rate, remark = (fps, ()) if fps else _first_rate(root, splits)
+    rate, remark = (fps, ()) if fps else (RATE, _resampled(root, splits))
     motion = motion or MotionPlan()
     sound = SoundPlan.choose(audio, given=None, sound=audio != "none")
     options = _Options(root, motion, sound, rate)
-    if not any(row.get("speaker_id") for row in rows):
+    choices: dict[str, object] = {"seed": seed}
+    nameless = sum(not row.get("speaker_id") for row in rows)
+    if nameless:
+        choices[SPEAKERS] = BY_RECORDING
+        few = "" if nameless == len(rows) else f" of the {nameless} rows without a speaker_id"
         remark += (
-            f"each file counts as a speaker of its own: {TABLE} with a column speaker_id says who "
-            "speaks (dim prepare clips --help)",
+            f"each file{few} counts as a speaker of its own: {TABLE} with a column speaker_id says "
+            "who speaks (dim prepare clips --help)",
         )
     jobs = []
     named = Counter(files.name for files in splits)
@@ -155,7 +163,7 @@ def clips(
         jobs=jobs,
         licence=LICENCE,
         settings={"audio": options.sound.origin, **motion.settings},
-        choices={"seed": seed},
+        choices=choices,
         skipped=(*skipped, *without),
         remarks=(*remark, *options.sound.remarks()),
     )
@@ -240,8 +248,9 @@ def _splits(
     return chosen, without
 
 
-def _first_rate(root: Path, splits: dict[_Files, str]) -> tuple[float, tuple[str, ...]]:
-    """The rate of the first video that can be read, and a line that says so."""
+def _resampled(root: Path, splits: dict[_Files, str]) -> tuple[str, ...]:
+    """A line where the first video that can be read has another rate than the default. Raises
+    InputError where none can be read."""
     reason = "every row is at fault"
     for files in sorted(splits, key=lambda files: files.name):
         try:
@@ -249,7 +258,12 @@ def _first_rate(root: Path, splits: dict[_Files, str]) -> tuple[float, tuple[str
         except InputError as error:
             reason = str(error)
             continue
-        return rate, (f"{rate:g} frames a second, as {files.speaker} has (--fps changes it)",)
+        if rate == RATE:
+            return ()
+        return (
+            f"{RATE:g} frames a second, as the bundled models take; {files.speaker} has {rate:g} "
+            "(--fps changes it)",
+        )
     raise InputError(f"{root}: no video can be read ({reason})")
 
 

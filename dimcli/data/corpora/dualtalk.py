@@ -23,6 +23,7 @@ from dimcli.core.motion import Motion
 from dimcli.data.corpora.preparing import Corpus, Job, dyads_of, file_name
 from dimcli.data.corpora.sources import SoundPlan, motion_of_parts
 from dimcli.data.corpora.tables import drawn_groups
+from dimcli.data.store import BY_RECORDING, SPEAKERS
 from dimcli.data.writer import Dyads, Piece, Skipped, Span, paired
 from dimcli.media import read_audio
 
@@ -112,7 +113,7 @@ def dualtalk(
         jobs=jobs,
         licence=LICENCE,
         settings={"audio": sound.origin},
-        choices={"seed": seed},
+        choices={"seed": seed, SPEAKERS: BY_RECORDING},
         skipped=tuple(skipped),
         remarks=(*remarks, *sound.remarks()),
     )

@@ -33,6 +33,7 @@ from dimcli.data.corpora.sources import (
     resampled_rows,
 )
 from dimcli.data.corpora.tables import drawn_groups
+from dimcli.data.store import BY_RECORDING, SPEAKERS
 from dimcli.data.writer import Dyads, Piece, Skipped, Span
 from dimcli.pickles import read_npy
 
@@ -137,7 +138,7 @@ def l2l(
         jobs=jobs,
         licence=LICENCE,
         settings={"audio": sound.origin, "side": side, "listener": options.listener},
-        choices={"seed": seed},
+        choices={"seed": seed, SPEAKERS: BY_RECORDING},
         skipped=tuple(skipped),
         remarks=(*both, *other, *sound.remarks()),
     )

@@ -30,6 +30,7 @@ from dimcli.data.corpora.sources import (
     read_sound,
     whole_recording,
 )
+from dimcli.data.store import BY_RECORDING, SPEAKERS
 from dimcli.data.writer import Dyads, Piece, Skipped, Span
 from dimcli.pickles import read_torch
 
@@ -102,6 +103,7 @@ def lm_listener(
         jobs=jobs,
         licence=LICENCE,
         settings={"audio": sound.origin, "listener": options.listener},
+        choices={SPEAKERS: BY_RECORDING},
         skipped=tuple(skipped),
         remarks=sound.remarks(),
     )

@@ -33,7 +33,7 @@ from dimcli.data.clip import SPLITS
 from dimcli.data.corpora.lmdb_file import LmdbFile
 from dimcli.data.corpora.preparing import Corpus, Job, file_name
 from dimcli.data.corpora.sources import POSE_FIRST, SoundPlan, motion_of, numbers
-from dimcli.data.store import LISTENER_VOICE, voice_note
+from dimcli.data.store import BY_RECORDING, LISTENER_VOICE, SPEAKERS, voice_note
 from dimcli.data.writer import Dyads, Skipped, Span, paired
 
 TABLE, VALUES = "seamless_interaction_pairs.json", "data_lmdb"
@@ -86,6 +86,7 @@ def unilstalk(root: Path, *, audio: str = "auto", fps: float | None = None) -> C
         jobs=jobs,
         licence=LICENCE,
         settings={"audio": sound.origin},
+        choices={SPEAKERS: BY_RECORDING},
         skipped=tuple(skipped),
         remarks=sound.remarks(),
     )

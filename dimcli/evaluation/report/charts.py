@@ -67,7 +67,7 @@ def interval_chart(table: ScoreTable, part: str, name: str) -> Facts:
     dots = []
     for index, row, figure in rows:
         dot = {"index": index, "row": row, "at": f"{axis.at(figure.value):.2f}"}
-        dot["best"] = row.name == table.best(part, name)
+        dot["best"] = row.name in table.best(part, name)
         dot["number"] = table.scale(part, name).number(figure.value)
         if figure.low is not None and figure.high is not None:
             start, end = axis.at(figure.low), axis.at(figure.high)

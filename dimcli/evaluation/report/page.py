@@ -123,7 +123,7 @@ def _facts(evaluation: Evaluation, weights: Mapping[str, str], command: str) -> 
         last = evaluation.seed + evaluation.trainings - 1
         seeds |= {"trainings": f"seeds {evaluation.seed} to {last}; samples from there on, each"}
     return {
-        "data": f"{evaluation.dataset}, {evaluation.split} split ({made_by})",
+        "data": f"{evaluation.dataset}, {evaluation.tested} ({made_by})",
         "rate and space": f"{evaluation.fps:g} frames a second, {evaluation.space}",
         **seeds,
         **{f"method {name}": what for name, what in weights.items()},

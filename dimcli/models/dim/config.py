@@ -28,14 +28,8 @@ from dimcli.core.config import (
 from dimcli.core.errors import InputError
 from dimcli.core.motion import MOTION_DIM
 from dimcli.data.clip import ROLES
-from dimcli.models.config import (
-    PRESETS,
-    STAGES,
-    GenerationConfig,
-    InputsConfig,
-    SampledRun,
-    TrainingConfig,
-)
+from dimcli.models.config import STAGES, GenerationConfig, InputsConfig, SampledRun, TrainingConfig
+from dimcli.models.names import PRESETS
 
 
 @dataclass(frozen=True)

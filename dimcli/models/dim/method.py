@@ -7,12 +7,12 @@ from pathlib import Path
 from torch import nn
 
 from dimcli.data.clip import ROLES
-from dimcli.models.config import PRESETS
 from dimcli.models.dim.config import DIMRun, preset
 from dimcli.models.dim.dim import DIM
 from dimcli.models.dim.generate import DIMModel, model_of
 from dimcli.models.dim.online import OnlineModel
 from dimcli.models.dim.vqvae import VQVAE
+from dimcli.models.names import PRESETS
 from dimcli.models.registry import Method, Model, Run, register
 
 

@@ -184,7 +184,7 @@ def _told(options: RendererOptions) -> Callable[[TrainingProgress], None]:
             stop_loss, level = (now.figures.get(name, math.nan) for name in ("loss", "psnr"))
             options.look(Look(now.step, now.seconds, loss, stop_loss, level))
             return
-        options.progress("training", now.step, now.steps)
+        options.progress(*now.amount("training"))
         loss = now.figures["loss"]
 
     return progress

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import weights
 from dimcli.core.errors import InputError
 from dimcli.data.corpora.clips import clips
 from dimcli.data.corpora.preparing import prepare
-from dimcli.data.store import ClipStore
+from dimcli.data.store import BY_RECORDING, SPEAKERS, ClipStore
+from dimcli.models.config import read_data_config
 from tests import corpora
 
 
@@ -67,12 +69,19 @@ def test_a_recording_is_listed_for_both_of_its_people_as_the_readme_shows(tmp_pa
     assert not corpus.skipped
     assert sorted(job.conversation for job in corpus.jobs) == ["talk1", "talk1-right", "talk2"]
     assert not any("a speaker of its own" in remark for remark in corpus.remarks)
+    assert SPEAKERS not in corpus.choices
     splits = {job.conversation: job.split for job in corpus.jobs}
     assert splits["talk1"] == splits["talk1-right"]
     rows = [f"talk1.mp4,{who},{when}" for who in ("", "speaker-right") for when in ("2,4", "5,9")]
     (tmp_path / "parts.csv").write_text("\n".join(["video,layout,start,stop", *rows]))
     corpus = clips(tmp_path, table=tmp_path / "parts.csv", fps=25)
     assert len({job.conversation for job in corpus.jobs}) == 2
+    assert corpus.choices[SPEAKERS] == BY_RECORDING
+    partly = table[1].replace(",anna,", ",,", 1)
+    (tmp_path / "partly.csv").write_text(partly)
+    corpus = clips(tmp_path, table=tmp_path / "partly.csv", fps=25)
+    assert corpus.choices[SPEAKERS] == BY_RECORDING
+    assert any("each file of the 1 rows without a speaker_id" in line for line in corpus.remarks)
     assert any("a speaker of its own" in remark for remark in corpus.remarks)
 
 
@@ -100,6 +109,18 @@ def test_without_a_table_names_say_what_belongs_together(made: Path, tmp_path: P
     corpus = clips(root)
     assert sorted(job.conversation for job in corpus.jobs) == ["a", "both"]
     assert corpus.fps == 25.0
+    assert not any("frames a second" in line for line in corpus.remarks)
+
+
+def test_videos_of_another_rate_are_prepared_as_the_bundled_listeners_take_them(
+    examples: Path, tmp_path: Path
+) -> None:
+    corpora.face_video(examples / "speaker.mp4", tmp_path / "a.mp4", start=0, seconds=0.4, fps=30)
+    bundled = read_data_config(weights.resolve(weights.DEFAULT_LISTENER))
+    corpus = clips(tmp_path)
+    assert corpus.fps == bundled.fps
+    assert any("a.mp4 has 30 (--fps changes it)" in line for line in corpus.remarks)
+    assert clips(tmp_path, fps=30).fps == 30
 
 
 def test_val_is_taken_from_train_by_speaker_where_the_table_has_none(
@@ -162,7 +183,7 @@ def test_a_real_side_by_side_dyad_agrees_with_the_vendors_tracks(
     name = "vico_d5s6u96knvkp"
     table = tmp_path / "one.csv"
     corpora.write_table(table, ("video", "attitude"), [(f"{name}.mp4", "positive")])
-    prepare(clips(folder, table=table), tmp_path / "data")
+    prepare(clips(folder, table=table, fps=30), tmp_path / "data")
     store = ClipStore(tmp_path / "data")
     clip = store.load(store.records[0])
     assert (store.info.fps, len(clip), clip.attitude) == (30.0, 210, "positive")
