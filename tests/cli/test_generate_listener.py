@@ -94,8 +94,11 @@ def test_the_tracker_finds_the_listener_and_its_motion_in_the_video(made):
     seen = track_video(made / "out.mp4")
     assert len(seen) == len(motion)
     assert seen.valid.mean() >= 0.99
+    moves = np.degrees(motion.head.std(axis=0)) > 0.4  # else the tracker's noise is what is seen
+    assert moves.any()
     for axis, name in enumerate(("pitch", "yaw", "roll")):
-        assert np.corrcoef(motion.head[:, axis], seen.head[:, axis])[0, 1] > 0.8, name
+        r = np.corrcoef(motion.head[:, axis], seen.head[:, axis])[0, 1]
+        assert not moves[axis] or r > 0.8, name
 
 
 def test_seeds_differ_and_a_seed_repeats(dim, short_speaker, tmp_path):
