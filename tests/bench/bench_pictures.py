@@ -5,13 +5,15 @@
 bundled listener's answers to the same people. The first DIM_SECONDS (4) of each are drawn on each
 picture as ``dim render`` does, with DIM_SIZE (384) pixels, and tracked. ``differs`` is how far the
 face's rigid points, turned to the front, are from the picture's own, root mean square in cm of a
-face: the median, the 99th percentile and the worst frame of all motions. Then the open head, turned
-to the side, with a frontal motion that nods. DIM_SHEET is a folder for a contact sheet of each
-picture.
+face: the median, the 99th percentile and the worst frame of all motions. People who talk differ
+from themselves, too: ``real`` are the clips' own frames, beside their usual face. Then the open
+head, turned to the side, with a frontal motion that nods. DIM_SHEET is a folder for a contact sheet
+of each picture.
 """
 
 import os
 import tempfile
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -42,7 +44,8 @@ def pictures() -> list[Path]:
 
 
 def motions() -> dict[str, dict[str, Motion]]:
-    """Motion of others and of the listener, by name: the first SECONDS of each."""
+    """Motion of others and of the listener, by name: the first SECONDS of each. Prints how those
+    who are tracked differ from themselves."""
     found: dict[str, dict[str, Motion]] = {"others": {}, "listener": {}}
     listener = Listener.load(find_run("listener-small"))
     clips = [REPOSITORY / "examples" / "speaker.mp4", *sorted(CLIPS.glob("*.mp4"))]
@@ -51,7 +54,10 @@ def motions() -> dict[str, dict[str, Motion]]:
         for side, region in enumerate(regions):
             motion = smooth_motion(track_video(clip, region=region))
             name = f"{clip.stem[:8]}{side}"
-            found["others"][name] = _first(motion)
+            found["others"][name] = first = _first(motion)
+            frames = islice(media.read_frames(media.probe_video(clip), region=region), len(first))
+            real = seen(frames, motion.fps)
+            print(_line(name, "real", {"": real.differs(real)}), flush=True)
             if side == 0:
                 heard = listener.perceive(Source(media.read_audio(clip, 16000), motion))
                 found["listener"][clip.stem[:8]] = _first(listener.answer(heard, seed=0))
@@ -63,6 +69,18 @@ def _first(motion: Motion) -> Motion:
     return Motion(motion.values[:count], motion.fps, motion.space, motion.valid[:count])
 
 
+def _line(name: str, kind: str, by_motion: dict[str, np.ndarray]) -> str:
+    """What there is to say of how frames [T] of motions differ; NaN where no face was found."""
+    worst = max(by_motion, key=lambda name: np.nanmax(by_motion[name]))
+    every = np.concatenate(list(by_motion.values()))
+    median, most, last = np.nanpercentile(every, [50, 99, 100])
+    lost = np.isnan(every).sum()
+    return (
+        f"{name:<14} {kind:<9} {len(every)} frames, {lost} without a face: differs "
+        f"{median:.2f}, {most:.2f}, {last:.2f} ({worst} {np.nanargmax(by_motion[worst])})"
+    )
+
+
 def measure(picture: Path, by_kind: dict[str, dict[str, Motion]]) -> None:
     """Print a picture's lines."""
     ready = load_renderer("portrait", picture, size=SIZE)
@@ -70,22 +88,14 @@ def measure(picture: Path, by_kind: dict[str, dict[str, Motion]]) -> None:
     own = seen([np.ascontiguousarray(ready.reference.resized(ready.renderer.size).image)], 25)
     rows = []
     for kind, each in by_kind.items():
-        worst, at, lost = np.zeros(0), "", 0
+        differs = {}
         for name, motion in each.items():
             frames = [frame.copy() for frame in ready.frames(motion)]
-            differs = seen(frames, motion.fps).differs(own)
-            lost += int(np.isnan(differs).sum())
-            differs = np.nan_to_num(differs)
-            if differs.max() > worst.max(initial=0):
-                at = f"{name}, frame {differs.argmax()}"
-            worst = np.concatenate([worst, differs])
-            shown = [0, len(frames) // 3, len(frames) * 2 // 3, int(differs.argmax())]
-            rows.append([cv2.resize(frames[n], (192, 192)) for n in shown])
-        print(
-            f"{picture.name:<16} {kind:<9} {len(worst)} frames: differs {np.median(worst):.2f} "
-            f"(median), {np.percentile(worst, 99):.2f}, {worst.max():.2f} ({at}); {lost} lost",
-            flush=True,
-        )
+            differs[name] = seen(frames, motion.fps).differs(own)
+            worst = int(np.nanargmax(differs[name]))
+            shown = [0, len(frames) // 3, len(frames) * 2 // 3, worst]
+            rows.append([cv2.resize(frames[at], (192, 192)) for at in shown])
+        print(_line(picture.stem, kind, differs), flush=True)
     if SHEET:
         sheet = np.vstack([np.hstack(row) for row in rows])
         cv2.imwrite(str(Path(SHEET) / f"{picture.stem}.png"), sheet[..., ::-1])
