@@ -12,7 +12,6 @@ import gc
 import io
 import math
 import os
-import re
 import signal
 import sys
 import threading
@@ -26,6 +25,7 @@ from typing import Any, NoReturn
 from dimcli.cli import console
 from dimcli.cli.resuming import StoppedError
 from dimcli.core.errors import DimError, ToldError
+from dimcli.core.files import address
 
 
 class _Interruption:
@@ -180,10 +180,9 @@ def _tell(error: DimError, arguments: list[str]) -> None:
 
 def _with_address(message: str) -> str:
     """What is wrong with a path; of an address (URL) also that it is one, whoever read it."""
-    is_one = re.match(r"(?:--[\w-]+ )?([A-Za-z][A-Za-z0-9+.-]+):/", message)
-    return (
-        f"{message} (an address, URL: download it)" if is_one and "URL" not in message else message
-    )
+    option = message.partition(" ")[0] + " " if message.startswith("--") else ""
+    url = address(message.removeprefix(option))
+    return f"{option}{url} (an address, URL: download it)" if url and "URL" not in url else message
 
 
 def _hint(error: Any) -> str:

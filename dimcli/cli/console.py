@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -38,11 +37,6 @@ def say_whole(message: str) -> None:
     _show(message)
 
 
-def _with_slashes(message: str) -> str:
-    """A ``message`` in which an address (URL) that became a path has both its slashes again."""
-    return re.sub(r"\b([A-Za-z][A-Za-z0-9+.-]+:)/(?=[^/\s])", r"\1//", message)
-
-
 def _cut(line: str) -> str:
     if len(line) <= _LONGEST:
         return line
@@ -53,7 +47,7 @@ def _cut(line: str) -> str:
 def _show(message: str) -> None:
     if _speaks():
         with suppress(OSError):  # who reads it went away, or its disk is full: the work goes on
-            print(printable(_with_slashes(message)), file=sys.stderr, flush=True)
+            print(printable(message), file=sys.stderr, flush=True)
 
 
 def _speaks() -> bool:
@@ -62,7 +56,7 @@ def _speaks() -> bool:
 
 def fail(message: str, *, as_json: bool = False) -> None:
     """One line for people about why the command ends; ``as_json``: and for programs."""
-    line = _cut(_with_slashes(" ".join(message.split())))
+    line = _cut(" ".join(message.split()))
     _show(f"error: {line}")
     if as_json:
         print_json({"error": line})

@@ -20,9 +20,10 @@ from dimcli.core.errors import DimError, InputError
 _LOCK = "lock"
 
 
-def is_address(path: Path) -> bool:
-    """Whether a path is a URL that became one."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)) is not None
+def address(path: Path | str) -> str:
+    """The URL that became ``path``, which has one slash less; nothing where it was none."""
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]+:)/+(.*)", str(path), re.DOTALL)
+    return f"{found[1]}//{found[2]}" if found else ""
 
 
 def existing_file(path: Path, kind: str) -> Path:
@@ -35,8 +36,8 @@ def existing_file(path: Path, kind: str) -> Path:
     if path.is_dir():
         raise InputError(f"{path}: is a folder; expected a {kind} file")
     if not there:
-        if is_address(path):
-            raise InputError(f"{path}: is an address (URL); download it and name the {kind} file")
+        if url := address(path):
+            raise InputError(f"{url}: is an address (URL); download it and name the {kind} file")
         raise InputError(f"{path}: no such {kind} file")
     if not path.is_file():
         # it can be read only once, and perhaps never ends
@@ -142,8 +143,8 @@ def check_folder(path: Path) -> Path:
     """``path``, if it is a folder or one may be made there, with its parents: worth asking before
     long work. Raises InputError."""
     path = Path(path)
-    if is_address(path) and not path.exists():
-        raise InputError(f"{path}: is an address (URL); expected a folder, or a name for one")
+    if (url := address(path)) and not path.exists():
+        raise InputError(f"{url}: is an address (URL); expected a folder, or a name for one")
     there = next(each for each in (path, *path.absolute().parents) if each.exists())
     if not there.is_dir():
         raise InputError(f"{there}: is a file; expected a folder, or a name for one")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dimcli.core.errors import DimError, InputError
-from dimcli.core.files import check_folder, is_address
+from dimcli.core.files import address, check_folder
 from dimcli.core.progress import Progress, silent
 from dimcli.data.corpora.tables import read_table
 from dimcli.data.workers import HERE, Engine, each_done
@@ -112,7 +112,7 @@ def options_of(
     folder = check_folder(given.get("output") or Path())
     rows: list[dict[str, Any]] = []
     for path in inputs:
-        if not path.exists() and not is_address(path):  # often an output without its -o
+        if not path.exists() and not address(path):  # often an output without its -o
             raise InputError(f"{path}: no such file or folder; an output is named after -o")
         if path.suffix.lower() == TABLE:
             rows += _rows_of_table(path, kind)

@@ -56,7 +56,8 @@ def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_pat
 
 @pytest.mark.parametrize("name", ["https://x.invalid/a.mp4", "rtsp://x/a", "file:///a.mp4"])
 def test_an_address_is_told_to_be_one(name):
-    with pytest.raises(InputError, match=r"is an address \(URL\); download it"):
+    said = name.replace(":///", "://") + r": is an address \(URL\); download it"
+    with pytest.raises(InputError, match=said):
         existing_file(Path(name), "video")
 
 
