@@ -169,7 +169,10 @@ def train(
             ),
         )
 
-    _check_method(method, ablation, task)
+    if method == "dim":
+        from dimcli.training import ablations
+
+        ablations.ablation(ablation, task or "listener")  # before torch is imported
     runs = {
         "--vq-speaker": vq_speaker,
         "--vq-listener": vq_listener,
@@ -177,17 +180,6 @@ def train(
         "--init": init,
     }
     _train(output, common, stages, [data, pretrain_data], runs)
-
-
-def _check_method(method: str, ablation: str | None, task: Role | None) -> None:
-    """Raise InputError where there is no such method, or of DIM no such ablation."""
-    from dimcli.core.config import require_choice
-    from dimcli.models.names import trained_methods
-    from dimcli.training import ablations
-
-    require_choice("--method", method, trained_methods())
-    if method == "dim":
-        ablations.ablation(ablation, task or "listener")
 
 
 def _train(

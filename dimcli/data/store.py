@@ -250,11 +250,9 @@ def speakers_note(store: ClipStore) -> str:
     speaks; else nothing."""
     if knows_speakers(store):
         return ""
-    named = (
-        ""
-        if store.info.made_by.get("prepare") != "clips"
-        else (" A column speaker_id in clips.csv says who speaks.")
-    )
+    named = ""
+    if store.info.made_by.get("prepare") == "clips":
+        named = " A column speaker_id in clips.csv says who speaks."
     return (
         "Held out as far as known: no names of speakers were given, so that each recording counts "
         f"as a speaker of its own, and who is in several may have been learnt from.{named}"

@@ -236,16 +236,15 @@ def _presets(by: str) -> dict[str, NearestRun]:
     return {"paper": found, "small": centred, "table": centred, "tiny": centred}
 
 
-def _facts(by: str) -> dict[str, Any]:
-    """What the two methods of this file have in common."""
-    return {
-        "roles": ("listener",),
-        "kind": "nearest",
-        "presets": _presets(by),
-        "load": Nearest.load,
-        "untrained": partial(Nearest.untrained, f"nearest-{by}"),
-    }
-
-
-register(Method("nearest-audio", fit=Nearest.fit, **_facts("audio")))
-register(Method("nearest-motion", fit=Nearest.fit, **_facts("motion")))
+for _by in ("audio", "motion"):
+    register(
+        Method(
+            f"nearest-{_by}",
+            ("listener",),
+            kind="nearest",
+            presets=_presets(_by),
+            fit=Nearest.fit,
+            load=Nearest.load,
+            untrained=partial(Nearest.untrained, f"nearest-{_by}"),
+        )
+    )

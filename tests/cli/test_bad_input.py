@@ -393,6 +393,12 @@ def test_a_strange_name_works_and_is_one_printable_line(dim, motion_file, name):
     refused(dim("visualize", name + ".mp4", "-o", "out.mp4"), "not a motion file")
 
 
+def test_a_method_that_is_none_is_refused_with_all_that_are_registered(dim, made_dyads, tmp_path):
+    ended = dim("train", made_dyads, "--method", "foo", "-o", tmp_path / "run")
+    refused(ended, "--method is 'foo'; expected one of codetalker, dim, ")
+    assert not (tmp_path / "run").exists()
+
+
 WITHOUT_TORCH = """
 import sys
 from dimcli.cli import main
@@ -412,7 +418,6 @@ finally:
         ("finetune DATA --init listener-smal -o run", "did you mean listener-small?"),
         ("train DATA --method dim --pretrained nowhere -o run", "--pretrained nowhere"),
         ("train DATA --method rlhg --pretrain-data nowhere -o run", "nowhere: not a data set"),
-        ("train DATA --method foo -o run", "--method is 'foo'; expected one of codetalker, dim, "),
         ("train DATA --method dim --ablation foo -o run", "--ablation is 'foo'; expected one of"),
         ("train DATA --method dim --preset adapt -o run", "--preset is 'adapt'; expected one of"),
         ("finetune DATA --init listener-small --preset foo -o run", "table, tiny, adapt"),
