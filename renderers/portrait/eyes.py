@@ -51,6 +51,11 @@ class EyeState:
         """Whether the eye is as the picture shows it."""
         return self == EyeState()
 
+    @property
+    def lid_shown(self) -> float:
+        """From 0 to 1 as the upper lid closes: how much is drawn of what an open eye hides."""
+        return float(smoothstep(np.asarray(1 - self.upper, np.float32), 0.12, 0.6))
+
 
 def eye_state(values: Reals, own: Reals, side: str) -> EyeState:
     """What the eye on the subject's ``side`` ("Left", "Right") does for one frame's ``values``
@@ -89,6 +94,15 @@ CLOSING_LINE = -0.05
 
 LASH_BAND = 0.18
 """Skin this close to the lid's edge (eye widths) moves with it unstretched, and its lashes too."""
+
+LASH_REACH = 0.4
+"""Lashes stand up to this far over the upper lid's edge, in eye widths."""
+
+OUTERMOST = 0.78
+"""And up to here beyond the outer corner, from the eye's middle."""
+
+LASH_SHARE = 0.86
+"""Lashes are darker than this share of the skin beside them."""
 
 LID_LIGHT = 0.98
 """Brightness of a closing lid's skin against that around the eye."""
@@ -141,6 +155,8 @@ class Eye:
         self._ball = self._eyeball(image)
         self._skin, self._grain = self._lid_skin(image)
         self.lash_colour = self._lash_colour(image)
+        self._outwards = float(np.sign(self.local(points[contour.upper[0]])[0]))
+        self._bare, self._lashes = self._without_lashes(image)
 
     def local(self, points: Reals) -> Reals:
         """Picture pixels [..., 2] to (along, above)."""
@@ -188,6 +204,44 @@ class Eye:
         grain = patch - cv2.GaussianBlur(patch, (0, 0), max(1.0, 0.05 * self.width))
         return skin.astype(np.float32), np.clip(grain, -14, 14)
 
+    def _without_lashes(self, image: Picture) -> tuple[Reals, Reals]:
+        """The picture around the eye as if the upper lid had no lashes and the eye were skin
+        [h, w, 3], and where lashes are that a closing lid takes along [h, w] in 0..1.
+
+        Lashes are what is dark and hangs together with the lid's edge: rims of glasses, brows and
+        the fold of the lid do not.
+        """
+        side = self._ball.shape[0]
+        small = min(1.0, 96.0 / self.width)  # what fills in is smooth
+        count = max(round(side * small), 8)
+        step = side / count
+        pixel = np.stack(np.meshgrid(*2 * [(np.arange(count) + 0.5) * step]), -1) + self._corner
+        patch = sampled(image, pixel.astype(np.float32) - 0.5)
+        spot = self.local(pixel.astype(np.float32))
+        along, over = spot[..., 0], spot[..., 1] - self._height(self._upper0, spot)
+        eye = self._depth(spot) > -0.02
+        outer = along * self._outwards
+        zone = (outer > -0.5) & (outer < OUTERMOST) & (over > -0.05) & (over < LASH_REACH) & ~eye
+        zone &= spot[..., 1] < self._brow - 0.12
+        light = patch.astype(np.float32).mean(-1)
+        skin = self._skin[1].mean(-1)
+        usual = np.interp(along, self._knots, skin)
+        dark = zone & (light < LASH_SHARE * usual)
+        _, parts = cv2.connectedComponents(dark.astype(np.uint8))
+        held = np.unique(parts[dark & (np.abs(over) < 0.04)])
+        lashes = (dark & np.isin(parts, held)).astype(np.uint8)
+        lashes = cv2.dilate(lashes, np.ones((3, 3), np.uint8)) * zone
+        bare = cv2.inpaint(patch, lashes | eye.astype(np.uint8), 3.0, cv2.INPAINT_TELEA)
+        bare = cv2.GaussianBlur(bare, (0, 0), 1.0)
+        soft = cv2.GaussianBlur(lashes.astype(np.float32), (0, 0), 1.0)
+        soft *= smoothstep(outer, -0.5, -0.3) * (1 - smoothstep(outer, OUTERMOST - 0.08, OUTERMOST))
+        bare, soft = (cv2.resize(one, (side, side)) for one in (bare.astype(np.float32), soft))
+        return bare, soft
+
+    def _height(self, curve: Reals, spot: Reals) -> Reals:
+        """Of a ``curve`` at the knots over the places ``spot`` [..., 2]."""
+        return np.interp(spot[..., 0], self._knots, curve).astype(np.float32)
+
     def _depth(self, spot: Reals) -> Reals:
         """How far inside the lids, in eye widths; negative outside."""
         upper = np.interp(spot[..., 0], self._knots, self._upper0)
@@ -230,7 +284,8 @@ class Eye:
     def reach(self) -> Reals:
         """Corners [4, 2] px of the part of the picture that the lids can change."""
         low, high = float(self._lower0.min()) - 0.35, self._brow + 0.02
-        spots = np.asarray([[-0.62, low], [0.62, low], [-0.62, high], [0.62, high]], np.float32)
+        left, right = np.sort([-0.62 * self._outwards, OUTERMOST * self._outwards])
+        spots = np.asarray([[left, low], [right, low], [left, high], [right, high]], np.float32)
         return self._picture(spots)
 
     def lids(self, place: Reals, state: EyeState) -> LidMap:
@@ -251,7 +306,7 @@ class Eye:
         top, bottom, drop, lift = np.moveaxis(looked, -1, 0)
         fade = 1 - smoothstep(np.abs(along), 0.5, 0.62)
         over, under = above - top, bottom - above
-        hidden = float(smoothstep(np.asarray(1 - state.upper), 0.12, 0.6))
+        hidden = state.lid_shown
         band = self._lash * (1 - 0.8 * hidden)
         span = np.maximum(0.8 * self._brow - top, 1.5 * np.abs(drop) + 0.02 + band)
         stretch = 1 - smoothstep((over - band) / (span - band), 0.0, 1.0)
@@ -278,9 +333,14 @@ class Eye:
             )
         ball = sampled(self._ball, target, cv2.INTER_CUBIC).astype(np.float32)
         closing = max(0.0, 1 - state.upper)
+        skin: Reals = frame.astype(np.float32)
+        if state.lid_shown > 0:
+            source = place - 0.5 - self._corner + lids.rise[..., None] * self.up
+            lashes = state.lid_shown * sampled(self._lashes, source)
+            skin += lashes[..., None] * (sampled(self._bare, source) - skin)
         shadow = 0.45 * min(1.0, 2.5 * closing) * np.exp(np.minimum(lids.edge, 0) / 0.07)
         ball *= (1 - shadow)[..., None]
-        mixed = frame + lids.ball[..., None] * (ball - frame)
+        mixed = skin + lids.ball[..., None] * (ball - skin)
         if closing > 0:
             mixed += lids.lid[..., None] * (self._painted_lid(lids) - mixed)
             outwards = 1 + 0.5 * np.abs(lids.along)

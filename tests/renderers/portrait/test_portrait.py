@@ -1,7 +1,9 @@
 """The zero-shot portrait renderer: on a drawn face, and through the tracker on real pictures."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator
@@ -162,6 +164,27 @@ def test_a_closed_lid_has_the_colour_of_the_skin_around_it(face: Reference) -> N
     eye = face.landmarks[EYES["Right"].upper].mean(0).astype(int)
     lid = closed[eye[1] - 1 : eye[1] + 2, eye[0] - 4 : eye[0] + 5].reshape(-1, 3)
     assert np.abs(np.median(lid, 0) - SKIN).max() < 20
+
+
+@pytest.mark.parametrize("rim", [False, True], ids=["lashes go with the lid", "a rim stays"])
+def test_dark_lines_go_with_a_closing_lid_if_they_stand_on_it(face: Reference, rim: bool) -> None:
+    lines = np.zeros(face.image.shape[:2], np.uint8)
+    for eye in EYES.values():
+        edge = face.landmarks[eye.upper, :2]
+        width = edge[-1, 0] - edge[0, 0]
+        outer = edge[0] - [0.15 * width, 0]
+        for x, y in [*edge[1:-1], outer]:
+            ends = [[x, y], [x, y - 0.33 * abs(width)]]
+            if not rim:
+                cv2.polylines(lines, [np.round(ends).astype(int)], False, 255, 1)
+        out = [edge[0], outer] if not rim else edge - [0, 0.36 * abs(width)]
+        cv2.polylines(lines, [np.round(out).astype(int)], False, 255, 2)
+    drawn = lines > 0
+    picture = face.image.copy()
+    picture[drawn] = 40, 30, 30
+    blinking = render(replace(face, image=picture), frame(eyeBlink=0.6))[0]
+    left = (blinking[drawn].astype(int).sum(-1) < 300).mean()
+    assert left > 0.4 if rim else left < 0.2
 
 
 def test_a_smile_draws_the_corners_up_and_apart(face: Reference) -> None:
