@@ -9,11 +9,25 @@ import numpy as np
 from dimcli.core.motion import expression_index
 from dimcli.media import VideoWriter, read_frames, read_picture
 from dimcli.tracking.landmarks import observe_picture
+from dimcli.training.renderer.objective import LossConfig, Preset, RendererTraining
 from renderers.base import Reference
 from renderers.portrait.portrait import PortraitRenderer
+from renderers.trained.pirenderer.networks import PIRendererConfig
 
 REPOSITORY = Path(__file__).parent.parent
 SIDE, FPS = 240, 10.0
+
+SMALL_PAPER = Preset(
+    PIRendererConfig(
+        latent=16, mapping_layers=1, warp_width=8, warp_down=3, warp_up=2, edit_width=8,
+        edit_layers=2, edit_blocks=1, widest=16,
+    ),
+    RendererTraining(
+        steps=2, batch_size=1, warp_only=1, validate_every=2,
+        loss=LossConfig(pixel=1.0, warp_pixel=1.0, warp=0.0, final=0.0, style=0.0),
+    ),
+)  # fmt: skip
+"""The preset ``paper`` in small, for tests."""
 
 
 def write_clip(path: Path, frames: Iterable[np.ndarray], fps: float = FPS) -> Path:

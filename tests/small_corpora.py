@@ -3,7 +3,8 @@ files that its experiment needs, made up.
 
 ``python -m tests.small_corpora FOLDER`` makes ``candor`` (conversations with videos), ``vico``
 (videos and sounds), ``vico_emoca`` (EMOCA's folders and sounds), ``trevor`` (LM_Listener),
-``biwi``, ``SMIRK_em1.pt`` and ``generic_model.pkl`` (FLAME). ``tests/cli/test_paper_route.py`` runs
+``biwi``, ``listener.mp4`` (to train a renderer on), ``SMIRK_em1.pt`` and ``generic_model.pkl``
+(FLAME). ``tests/cli/test_paper_route.py`` runs
 the whole experiment on them.
 """
 
@@ -42,6 +43,7 @@ def make(root: Path) -> None:
         corpora.tone(root / "vico_emoca" / "audios" / f"{row[1]}.wav", SECONDS, rate=16000)
     corpora.lm_listener(root / "trevor", sizes=(2, 1, 1))
     write_biwi(root / "biwi", BIWI, frames=20)
+    corpora.face_video(EXAMPLES / "speaker.mp4", root / "listener.mp4", seconds=3.2, fps=5)
     smirk_file(root / "SMIRK_em1.pt")
     (root / "generic_model.pkl").write_bytes(model_pickle(flame_arrays()))
     for file in (*faces.values(), sound):

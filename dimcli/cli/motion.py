@@ -146,7 +146,11 @@ def render(
     audio_track: AudioTrackOption = None,
     smooth: SmoothAgainOption = None,
     pose: Annotated[
-        Pose, typer.Option(help="About the picture's own pose and face, or as the numbers say.")
+        Pose,
+        typer.Option(
+            help="About the picture's own pose and face, or as the numbers say (motion that is "
+            "drawn in the flame space: always)."
+        ),
     ] = "relative",
     background: BackgroundOption = "keep",
     size: SizeOption = None,

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dimcli.cli import console
-from dimcli.cli.options import DeviceOption, ForceOption, JsonOption, RegionOption, RunOption
+from dimcli.cli.options import (
+    CheckpointOption,
+    DeviceOption,
+    ForceOption,
+    JsonOption,
+    RegionOption,
+    RunOption,
+    Tracker,
+)
 from dimcli.cli.resuming import training
 from dimcli.cli.train_options import ResumeOption
 from dimcli.core.limits import LARGEST_SEED
@@ -28,6 +36,14 @@ def train_renderer(
         typer.Option(help="NAME=clip.mp4, for several people in one run. Repeatable."),
     ] = None,
     preset: Annotated[str, typer.Option(help="lite (any computer) or paper (a GPU).")] = "lite",
+    tracker: Annotated[
+        Tracker,
+        typer.Option(
+            help="What measures the motion that is drawn: landmarks (space arkit), or with paper "
+            "emoca, deca or smirk (space flame)."
+        ),
+    ] = "landmarks",
+    checkpoint: CheckpointOption = None,
     minutes: Annotated[
         float | None,
         typer.Option(min=0.0, help="Time for everything; 0: no limit. Default: 15 for lite."),
@@ -70,6 +86,8 @@ def train_renderer(
             output,
             RendererOptions(
                 preset=preset,
+                tracker=tracker,
+                checkpoint=checkpoint,
                 minutes=minutes,
                 steps=steps,
                 seed=seed,

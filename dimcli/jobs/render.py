@@ -219,8 +219,8 @@ def renderer_for(
 ) -> LoadedRenderer:
     """What shows motion of ``space``: ``portrait``, ``mesh``, or a run of a trained renderer.
 
-    Pictures are moved in the ``arkit`` space, into which the user's FLAME converts what is of
-    ``flame`` (:mod:`dimcli.jobs.convert`). ``size`` is the picture's longer side in pixels, by
+    The portrait is moved in the ``arkit`` space, a run in its own; the user's FLAME converts motion
+    of the other (:mod:`dimcli.jobs.convert`). ``size`` is the picture's longer side in pixels, by
     default its own up to :data:`LONGEST_SIDE`; for ``background`` see :func:`background_of`. Raises
     InputError where ``kind`` is unknown or cannot show the space, and where a picture is needed.
     """
@@ -234,7 +234,8 @@ def renderer_for(
     check_renderer(kind)
     require_picture(kind, reference)
     assert reference is not None
-    converter = _converter(kind, device) if space != "arkit" else None
+    drawn = space_drawn(kind)
+    converter = _converter(kind, space, drawn, device) if space != drawn else None
     height, width = reference.image.shape[:2]
     longest = max(width, height)
     scale = (size or min(longest, LONGEST_SIDE)) / longest
@@ -260,20 +261,33 @@ def renderer_for(
             f"the video is {LONGEST_SIDE} pixels long, which is less than the picture; pass --size "
             "for more",
         )
-    return LoadedRenderer(ready, space, reference, converter, remarks)
+    return LoadedRenderer(ready, space, reference, converter, remarks, drawn)
 
 
-def _converter(kind: str, device: str) -> Converter:
-    """What turns ``flame`` motion into ``arkit`` motion. InputError without FLAME."""
+def space_drawn(kind: str) -> str:
+    """The space in which ``portrait``, or a run of a trained renderer, moves pictures. Raises
+    InputError as :func:`check_renderer` does."""
+    from renderers.trained.run import read_config
+
+    return "arkit" if kind == "portrait" else str(read_config(Path(kind))["space"])
+
+
+def _converter(kind: str, space: str, drawn: str, device: str) -> Converter:
+    """What turns motion of ``space`` into that of ``drawn``. InputError without FLAME."""
     from dimcli.core.device import choose_device
     from dimcli.jobs.convert import Converter
     from weights.importing import find_imported
 
     if find_imported("flame") is None:
+        detour = {
+            "arkit": "--renderer portrait draws it as it is",
+            "flame": "then --renderer mesh shows it, too; a run of dim train-renderer --preset "
+            "paper --tracker emoca draws it as it is",
+        }[space]
         raise InputError(
-            f"--renderer {kind}: moves pictures by motion in the 'arkit' space, and this motion is "
-            "of 'flame'; `dim weights import flame generic_model.pkl` converts it on the way, and "
-            "--renderer mesh shows it on FLAME"
+            f"--renderer {kind}: moves pictures by motion in the '{drawn}' space, and this motion "
+            f"is of '{space}'; `dim weights import flame generic_model.pkl` converts it on the "
+            f"way; {detour}"
         )
     return Converter.of_imported(choose_device(device))
 
@@ -330,13 +344,15 @@ def as_high(picture: Picture, height: int) -> Picture:
 @dataclass(frozen=True)
 class LoadedRenderer:
     """A renderer of motion in ``space`` that is ready, the picture that it moves, if any, and
-    remarks worth telling; ``converter`` turns motion into the space that moves pictures."""
+    remarks worth telling; ``converter`` turns motion into the space ``drawn``, where that is
+    another."""
 
     renderer: Renderer
     space: str
     reference: Reference | None = None
     converter: Converter | None = None
     remarks: tuple[str, ...] = ()
+    drawn: str = "arkit"
 
     def shown(
         self, motion: Motion, pose: str = "relative", progress: Progress = silent
@@ -348,7 +364,7 @@ class LoadedRenderer:
         motion.require_space(self.space)
         if self.converter is None:
             return on_picture(motion, self.reference, pose)
-        found = self.converter.convert(motion, "arkit", progress=progress)
+        found = self.converter.convert(motion, self.drawn, progress=progress)
         motion, remarks = on_picture(found.motion, self.reference, pose)
         return motion, found.remarks + remarks
 
@@ -427,8 +443,9 @@ def on_picture(
 
     ``pose`` ``relative`` moves the face about the picture's own pose and expression (unless that is
     what the motion was made for already), ``absolute`` as the motion's numbers say. Neither turns
-    the picture further than it can be. Motion of the flame space, and without a picture, only
-    comes into its space's range. Raises InputError for another ``pose``.
+    the picture further than it can be. Motion of the flame space, in which nobody knows the
+    picture's own, and motion without a picture only come into their space's range. Raises
+    InputError for another ``pose``.
     """
     require_choice("--pose", pose, POSES)
     motion, remarks = drawable(motion)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dimcli.core.device import choose_device
+from dimcli.core.errors import InputError
 from dimcli.core.motion import EXPRESSION, MOTION_DIM, NUM_POSE, Floats, Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.tracking.checkpoints import find_checkpoint, load_exactly, read_tensors
@@ -90,6 +91,17 @@ def track_video(
         meta=facts,
     )
     return smooth_motion(motion) if smooth else motion
+
+
+def measure_picture(image: Picture, landmarks: Floats, encoder: FlameEncoder) -> Floats:
+    """Motion [56] in the ``flame`` space of the face with ``landmarks`` [478, 3] px in a picture
+    [H, W, 3]. Raises InputError where the encoder sees none in it."""
+    square = encoder.square(landmarks)
+    height, width = image.shape[:2]
+    row = _encode(encoder, [(square.crop(image), square)], (width, height), _Mean())[0, :MOTION_DIM]
+    if not np.isfinite(row).all():
+        raise InputError(f"{encoder.name} sees no face")
+    return row
 
 
 class _Mean:

@@ -6,6 +6,7 @@ Our own definitions of their encoders; the checkpoints are their authors', and t
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,6 +101,13 @@ class FlameEncoder(nn.Module, ABC):
         """Where to crop for a face with landmarks [478, 3] px."""
         points = landmarks[self.box, :2]
         return Square.around(points.min(axis=0), points.max(axis=0), self.scale)
+
+    def digest(self) -> str:
+        """Hash of its tensors: two files with the same ones are one checkpoint."""
+        digest = hashlib.sha256(self.name.encode())
+        for tensor in self.state_dict().values():
+            digest.update(tensor.cpu().contiguous().numpy())
+        return digest.hexdigest()
 
     @abstractmethod
     def forward(self, pictures: Tensor) -> FlameCodes:

@@ -209,7 +209,7 @@ COARSE = 64
 
 
 class TrainedRenderer:
-    """Renders motion in the ``arkit`` space for a person of a run. Implements ``base.Renderer``."""
+    """Renders motion in the run's space for a person of it. Implements ``base.Renderer``."""
 
     def __init__(self, run: RendererRun, size: tuple[int, int] | None = None) -> None:
         """``size``: width and height of the frames; the picture's own when None."""

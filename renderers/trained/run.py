@@ -23,6 +23,7 @@ from dimcli.core.config import from_dict
 from dimcli.core.documents import read_yaml
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output, write_text
+from dimcli.core.motion import SPACES
 from dimcli.core.tensors import read_arrays, read_tensors
 from renderers.base import Reference
 from renderers.trained.lite import LiteConfig, LiteNet
@@ -45,12 +46,14 @@ class Person:
 @dataclass(frozen=True)
 class RendererRun:
     """A trained renderer: ``network`` in eval mode, its ``kind`` (``lite`` or ``paper``), the side
-    of its ``size`` px square, and the ``people`` by name."""
+    of its ``size`` px square, the ``people`` by name, and the ``space`` of the motion that it
+    draws."""
 
     kind: str
     network: LiteNet | PIRenderer
     size: int
     people: dict[str, Person]
+    space: str = "arkit"
 
 
 def build(config: LiteConfig | PIRendererConfig, people: list[str]) -> nn.Module:
@@ -65,10 +68,12 @@ def write_config(
     config: LiteConfig | PIRendererConfig,
     people: list[str],
     training: dict[str, Any],
+    space: str = "arkit",
 ) -> None:
     """Write ``config.yaml``."""
     kind = "lite" if isinstance(config, LiteConfig) else "paper"
-    document = {"kind": KIND, "network": kind, kind: asdict(config), "people": people}
+    document = {"kind": KIND, "network": kind, "space": space, kind: asdict(config)}
+    document["people"] = people
     text = yaml.safe_dump({**document, "training": training}, sort_keys=False)
     write_text(directory / CONFIG, text)
 
@@ -93,7 +98,8 @@ def write_network(directory: Path, network: nn.Module) -> None:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """``config.yaml`` as it is. Raises InputError where it is not a renderer's."""
+    """``config.yaml`` as it is, with its space where it is of before there was a choice. Raises
+    InputError where it is not a renderer's."""
     path = directory / CONFIG
     how = "expected portrait, mesh, or a run of dim train-renderer"
     if not directory.is_dir():
@@ -107,6 +113,12 @@ def read_config(directory: Path) -> dict[str, Any]:
     named = isinstance(people, list) and people and all(isinstance(each, str) for each in people)
     if document.get("network") not in tuple(SECTIONS) or not named:
         raise InputError(f"{path}: expected network ({' or '.join(SECTIONS)}) and people")
+    spaces = SPACES if document["network"] == "paper" else ("arkit",)
+    if document.setdefault("space", "arkit") not in spaces:
+        raise InputError(
+            f"{path}: space is {document['space']!r}; expected {' or '.join(spaces)} with network "
+            f"{document['network']}"
+        )
     return document
 
 
@@ -140,7 +152,7 @@ def read_run(directory: Path, device: torch.device | None = None) -> RendererRun
     assert isinstance(network, LiteNet | PIRenderer)
     network = network.to(device or torch.device("cpu")).eval()
     size = people[names[0]].home.image.shape[0]
-    return RendererRun(document["network"], network, size, people)
+    return RendererRun(document["network"], network, size, people, document["space"])
 
 
 def load_network(network: nn.Module, path: Path) -> None:

@@ -12,8 +12,10 @@ import pytest
 from dimcli.core.motion import Motion
 from dimcli.data.store import ClipStore
 from dimcli.models.checkpoint import load_dim
+from dimcli.training.renderer.objective import PRESETS
 from tests import corpora, small_corpora
 from tests.cli.conftest import Dim
+from tests.renderer_clips import SMALL_PAPER
 
 SHORT = ("--preset", "tiny", "--device", "cpu")
 STEPS = ("--steps", "2", "--set", "training.validate_every=2", "--set", "training.batch_size=2")
@@ -86,8 +88,17 @@ def test_the_papers_experiment_runs_from_corpora_to_tables_and_a_video(
         assert "Published: Table" in page.read_text()
 
     clip = next((tmp_path / "vico" / "videos").iterdir())
+    generate = ("generate-listener", clip, "--weights", "dim", *smirk)
     picture = ("--ref", examples / "listener.png", "--size", 96, "--device", "cpu")
-    run("generate-listener", clip, "--weights", "dim", *smirk, *picture, "-o", "listener.mp4")
-    assert cv2.VideoCapture("listener.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == 12
+    run(*generate, *picture, "-o", "converted.mp4")
     run("render", "seen.npz", *picture, "-o", "seen.mp4")
-    assert cv2.VideoCapture("seen.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == 24
+
+    shutil.rmtree(tmp_path / "home")  # no FLAME: what follows draws the motion as it is
+    monkeypatch.setitem(PRESETS, "paper", SMALL_PAPER)
+    paper = ("--preset", "paper", "--steps", 2, "--device", "cpu")
+    run("train-renderer", "listener.mp4", *smirk, *paper, "-o", "face")
+    drawn = (*picture, "--renderer", "face")
+    run(*generate, *drawn, "-o", "drawn-listener.mp4")
+    run("render", "seen.npz", *drawn, "-o", "drawn.mp4")
+    for video, frames in (("converted", 12), ("drawn-listener", 12), ("seen", 24), ("drawn", 24)):
+        assert cv2.VideoCapture(f"{video}.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == frames

@@ -144,7 +144,7 @@ def test_a_trained_renderer_starts_from_what_it_was_trained_with(examples, monke
 
     monkeypatch.setattr("renderers.trained.renderer.TrainedRenderer", Trained)
     for name in ("read_config", "read_run"):
-        monkeypatch.setattr(f"renderers.trained.run.{name}", lambda *_: None)
+        monkeypatch.setattr(f"renderers.trained.run.{name}", lambda *_: {"space": "arkit"})
     load_renderer("a-run", examples / "listener.png")
     assert prepared[0].matte is None
 

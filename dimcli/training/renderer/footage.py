@@ -1,16 +1,18 @@
 """Films and pictures of one person, cut into shots that a renderer can be trained on.
 
 A shot is a continuous piece of film without a cut in it, or a single picture, cropped to a square
-about the face. Tracking is the slow part; it is kept in the user's folder under the hash of the
-file, so that it happens once.
+about the face. The built-in tracker finds the face; what drives the renderer is its motion, or that
+of EMOCA and its like, in the ``flame`` space. Tracking is the slow part; it is kept in the user's
+folder under the hash of the file, so that it happens once.
 """
 
 from __future__ import annotations
 
 import hashlib
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,10 +22,13 @@ import weights
 from dimcli.core.arrays import read_archive
 from dimcli.core.errors import InputError
 from dimcli.core.files import atomic_output
-from dimcli.core.motion import MOTION_DIM
+from dimcli.core.motion import MOTION_DIM, Motion
 from dimcli.core.progress import Progress, silent
 from dimcli.media import PICTURE_SUFFIXES, probe_video, read_frames, read_picture
 from renderers.trained.start import Crop
+
+if TYPE_CHECKING:
+    from dimcli.tracking.flame_encoders import FlameEncoder
 
 LEAST_S = 3.0
 """Film of less than this, in all shots together, is too short to learn a person from."""
@@ -79,7 +84,7 @@ class Footage:
 
     ``frames`` uint8 [T, S, S, 3]; ``landmarks`` float32 [T, 478, 3] px of the square; ``values``
     float32 [T, 56], arkit; ``valid`` bool [T], a face was seen; ``held_out`` bool [T], kept for
-    judging.
+    judging; ``driving`` float32 [T, 56], the motion that drives the renderer (None: ``values``).
     """
 
     frames: NDArray[np.uint8]
@@ -87,6 +92,7 @@ class Footage:
     values: NDArray[np.float32]
     valid: NDArray[np.bool_]
     held_out: NDArray[np.bool_]
+    driving: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -153,11 +159,7 @@ def track(clip: Path, region: Region | None = None, progress: Progress = silent)
     from dimcli.tracking.landmarks import TRACKER, track_face
 
     info = probe_video(clip)
-    digest = hashlib.sha256(f"{TRACKER} {region} 1".encode())
-    with clip.open("rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
-    kept = weights.user_folder() / "tracks" / f"{digest.hexdigest()[:32]}.npz"
+    kept = _kept(clip, f"{TRACKER} {region} 1")
     if kept.is_file():
         with suppress(InputError):  # one that is damaged is made again
             return Track.load(kept)
@@ -182,6 +184,33 @@ def track(clip: Path, region: Region | None = None, progress: Progress = silent)
     return result
 
 
+def driving_motion(
+    clip: Path, encoder: FlameEncoder, region: Region | None = None, progress: Progress = silent
+) -> Motion:
+    """The motion of ``clip`` in the ``flame`` space, or what is known of it. Raises InputError as
+    the tracker does."""
+    from dimcli.tracking.encoders import track_video
+
+    kept = _kept(clip, f"{encoder.digest()} {region} 1")
+    if kept.is_file():
+        with suppress(InputError):  # one that is damaged is made again
+            return Motion.load(kept)
+    found = track_video(clip, encoder, region=region, progress=progress)
+    with suppress(OSError, InputError):  # as above
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        found.save(kept, force=True)
+    return found
+
+
+def _kept(clip: Path, how: str) -> Path:
+    """Where what is tracked in ``clip`` is kept; ``how`` it is tracked tells one from another."""
+    digest = hashlib.sha256(how.encode())
+    with clip.open("rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return weights.user_folder() / "tracks" / f"{digest.hexdigest()[:32]}.npz"
+
+
 @dataclass(frozen=True)
 class Shots:
     """The shots of one source, and remarks worth telling."""
@@ -196,22 +225,33 @@ def read_shots(
     size: int = 256,
     held_out: float = 0.25,
     region: Region | None = None,
+    encoder: FlameEncoder | None = None,
     progress: Progress = silent,
 ) -> Shots:
     """The shots of a clip or a folder of pictures, the last ``held_out`` of it kept for judging.
 
-    Raises InputError where it is too short or shows no face.
+    ``encoder`` measures what drives the renderer, in the ``flame`` space (None: the built-in
+    tracker, in ``arkit``). Raises InputError where the source is too short or shows no face.
     """
     source = Path(source)
     if source.is_dir():
-        return _read_pictures(source, size, held_out, progress)
-    return _read_clip(source, size, held_out, region, progress)
+        return _read_pictures(source, size, held_out, encoder, progress)
+    return _read_clip(source, size, held_out, region, encoder, progress)
 
 
 def _read_clip(
-    clip: Path, size: int, held_out: float, region: Region | None, progress: Progress
+    clip: Path,
+    size: int,
+    held_out: float,
+    region: Region | None,
+    encoder: FlameEncoder | None,
+    progress: Progress,
 ) -> Shots:
     found = track(clip, region, progress)
+    driving = found.values
+    if encoder is not None:
+        measured = driving_motion(clip, encoder, region, progress)
+        driving, found = measured.values, replace(found, valid=found.valid & measured.valid)
     info = probe_video(clip)
     width, height = (info.width, info.height) if region is None else region[2:]
     remarks = []
@@ -257,6 +297,7 @@ def _read_clip(
                 values=found.values[part],
                 valid=found.valid[part],
                 held_out=np.arange(first, end) >= judged_from,
+                driving=driving[part],
             )
         )
     return Shots(shots, tuple(remarks))
@@ -278,7 +319,10 @@ def _bridged(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     return landmarks[known[np.searchsorted(known, np.arange(len(landmarks)), "right").clip(1) - 1]]
 
 
-def _read_pictures(folder: Path, size: int, held_out: float, progress: Progress) -> Shots:
+def _read_pictures(
+    folder: Path, size: int, held_out: float, encoder: FlameEncoder | None, progress: Progress
+) -> Shots:
+    from dimcli.tracking.encoders import measure_picture
     from dimcli.tracking.landmarks import observe_picture
 
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
@@ -290,6 +334,9 @@ def _read_pictures(folder: Path, size: int, held_out: float, progress: Progress)
         progress("tracking", number + 1, len(paths))
         try:
             seen = observe_picture(image)
+            driving = seen.values
+            if encoder is not None:
+                driving = measure_picture(image, seen.landmarks, encoder)
         except InputError:
             remarks.append(f"{path} shows no face; it was left out")
             continue
@@ -301,6 +348,7 @@ def _read_pictures(folder: Path, size: int, held_out: float, progress: Progress)
                 values=seen.values[None],
                 valid=np.ones(1, bool),
                 held_out=np.full(1, number >= len(paths) - judged),
+                driving=driving[None],
             )
         )
     if len(shots) < LEAST_PICTURES:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.progress import Progress, silent
 from dimcli.core.tensors import read_tensors
 from dimcli.models.checkpoint import STATE
+from dimcli.tracking.trackers import BUILT_IN, check_no_checkpoint, loaded_encoder, space_of
 from dimcli.training.loop import Progress as TrainingProgress
 from dimcli.training.loop import train
 from dimcli.training.renderer.card import preview, write_card, write_preview
@@ -48,15 +49,22 @@ from renderers.trained.pirenderer.networks import PIRenderer
 from renderers.trained.pirenderer.published import published_config, start_from_published
 from renderers.trained.start import as_tensor
 
+if TYPE_CHECKING:
+    from dimcli.tracking.flame_encoders import FlameEncoder
+
 JUDGED = 40
 """Held-out frames that the card's figures are of."""
 
 
 @dataclass(frozen=True)
 class RendererOptions:
-    """What ``dim train-renderer`` takes; None for what the preset says."""
+    """What ``dim train-renderer`` takes; None for what the preset says. The ``tracker`` (its
+    published ``checkpoint``, by default the imported one) measures the motion that drives the
+    renderer, and so says its space."""
 
     preset: str = "lite"
+    tracker: str = BUILT_IN
+    checkpoint: Path | None = None
     minutes: float | None = None
     steps: int | None = None
     seed: int | None = None
@@ -112,13 +120,17 @@ def train_renderer(
     network_config, config = _configured(options)
     device = choose_device(options.device)
     _check_run(run, options)
+    space = space_of(options.tracker)
+    encoder = None
+    if space == "flame":
+        encoder = loaded_encoder(options.tracker, options.checkpoint, options.device)
     begun = options.resume and (run / STATE).is_file()
     if begun:
         config = replace(config, loss=_loss_of(run))
     backbone = choose_backbone().to(device)
     with (
         run_folder(run),
-        _training_sets(people, run, network_config, options) as training_sets,
+        _training_sets(people, run, network_config, encoder, options) as training_sets,
     ):
         torch.manual_seed(config.seed)
         network = _started(network_config, training_sets, options)
@@ -128,11 +140,17 @@ def train_renderer(
             for name, training_set in training_sets.items()
         }
         runs.write_people(run, known)
-        description = {"preset": options.preset, **asdict(config), "sources": _names(people)}
+        description = {
+            "preset": options.preset,
+            "tracker": options.tracker,
+            "checkpoint": encoder and encoder.digest(),
+            **asdict(config),
+            "sources": _names(people),
+        }
         description = json.loads(json.dumps(description))
         if begun:
             _check_same(run, description)
-        runs.write_config(run, network_config, list(training_sets), description)
+        runs.write_config(run, network_config, list(training_sets), description, space)
         trainable = RendererTrainable(
             network.to(device),
             list(training_sets.values()),
@@ -166,6 +184,7 @@ def train_renderer(
         options.preset,
         [
             f"from {', '.join(str(path) for paths in people.values() for path in paths)}",
+            f"driven by motion in the `{space}` space, measured by `{options.tracker}`",
             f"{result.step} of {config.steps} steps, {taken / 60:.1f} minutes; the weights of step "
             f"{kept_step}",
         ],
@@ -198,6 +217,12 @@ def _configured(options: RendererOptions) -> tuple[Any, RendererTraining]:
     if not 0 <= options.held_out <= 0.5:
         raise InputError(f"--held-out {options.held_out}: expected 0 to 0.5")
     preset = PRESETS[options.preset]
+    check_no_checkpoint(options.tracker, options.checkpoint)
+    if space_of(options.tracker) != "arkit" and isinstance(preset.network, LiteConfig):
+        raise InputError(
+            f"--tracker {options.tracker}: --preset {options.preset} starts from the portrait, "
+            f"which the built-in tracker's motion moves; expected --preset paper"
+        )
     training = preset.training
     training = replace(
         training,
@@ -238,7 +263,8 @@ def _loss_of(run: Path) -> LossConfig:
 
 def _check_same(run: Path, description: dict[str, Any]) -> None:
     """Raise where a run that resumes was begun with other settings; its length may change."""
-    stored = runs.read_config(run)["training"]
+    before = {"tracker": BUILT_IN, "checkpoint": None}  # of runs from before others could be named
+    stored = before | runs.read_config(run)["training"]
     for key, value in description.items():
         if key not in ("steps", "minutes", "loss") and stored.get(key) != value:
             raise InputError(
@@ -252,7 +278,11 @@ def _names(people: dict[str, list[Path]]) -> dict[str, list[str]]:
 
 @contextmanager
 def _training_sets(
-    people: dict[str, list[Path]], run: Path, network: Any, options: RendererOptions
+    people: dict[str, list[Path]],
+    run: Path,
+    network: Any,
+    encoder: FlameEncoder | None,
+    options: RendererOptions,
 ) -> Iterator[dict[str, TrainingSet]]:
     """Everybody's training set, in files that go with the block."""
     size = network.size if isinstance(network, LiteConfig) else 256
@@ -265,6 +295,7 @@ def _training_sets(
                 size=size,
                 held_out=options.held_out,
                 region=options.region,
+                encoder=encoder,
                 progress=options.progress,
             )
             for remark in found.remarks:

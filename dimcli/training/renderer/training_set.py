@@ -144,7 +144,8 @@ class TrainingSet:
             start = starter(values, own)
             self._starts[frame], self._places[frame] = start.picture, start.place
             progress(f"preparing {person}", frame + 1, len(self.values))
-        self.coefficients = coefficients(self.values, shifts, self.size)
+        told = [shot.values if shot.driving is None else shot.driving for shot in shots]
+        self.coefficients = coefficients(np.concatenate(told), shifts, self.size)
         self._windows = windows(self.coefficients, self.shot)
 
     @property

@@ -15,12 +15,11 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.media import read_frames
 from dimcli.tracking.landmarks import observe_picture
-from dimcli.training.renderer.objective import PRESETS, LossConfig, Preset, RendererTraining
+from dimcli.training.renderer.objective import PRESETS, Preset
 from dimcli.training.renderer.run import Look, RendererOptions, named_sources, train_renderer
-from renderers.trained.pirenderer.networks import PIRendererConfig
 from renderers.trained.run import read_run
 from tests.cli.conftest import Dim, dim  # noqa: F401 - a fixture
-from tests.renderer_clips import somebody_else, talker, write_clip
+from tests.renderer_clips import SMALL_PAPER, somebody_else, talker, write_clip
 
 pytestmark = pytest.mark.slow
 
@@ -179,13 +178,7 @@ def test_a_stranger_is_warned_of_in_training_and_in_rendering(
 def test_the_papers_networks_train_in_the_same_loop_and_render(
     clips: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = PIRendererConfig(
-        latent=16, mapping_layers=1, warp_width=8, warp_down=3, warp_up=2, edit_width=8,
-        edit_layers=2, edit_blocks=1, widest=16,
-    )  # fmt: skip
-    loss = LossConfig(pixel=1.0, warp_pixel=1.0, warp=0.0, final=0.0, style=0.0)
-    training = RendererTraining(steps=2, batch_size=1, warp_only=1, validate_every=2, loss=loss)
-    monkeypatch.setitem(PRESETS, "paper", Preset(small, training))
+    monkeypatch.setitem(PRESETS, "paper", SMALL_PAPER)
     options = RendererOptions(preset="paper", held_out=0.1)
     result = train_renderer({"ann": [clips / "talk.mp4"]}, clips / "paper", options)
     assert result.step == 2
@@ -242,6 +235,8 @@ def test_bad_input_gives_the_promised_line(
         ([talk, "-o", "there"], "there: exists; give another --output, --resume or --force"),
         ([talk, "-o", talk / "run"], "talk.mp4: is a file; expected a folder"),
         ([talk, "-o", "r", "--preset", "x"], "--preset x: unknown; known: lite, paper, tiny"),
+        ([talk, "-o", "r", "--tracker", "emoca"], "--tracker emoca: --preset lite starts from the"),
+        ([talk, "-o", "r", "--checkpoint", "x"], "--checkpoint x: --tracker landmarks has its own"),
         ([talk, "-o", "r", "--held-out", 0.9], "--held-out 0.9: expected 0 to 0.5"),
         ([talk, "-o", "r", "--resume"], "r: nothing to resume"),
         (["nobody.mp4", "-o", "r"], "nobody.mp4: no such video file"),
