@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Generic, TypeVar
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[str, int, int | None], None]
 """Called as ``progress(stage, done, total)``; ``total`` is None while it isn't known."""
@@ -46,3 +49,19 @@ class Background(Generic[Result]):
         self._thread.join()
         self.raise_if_failed()
         return self._value  # type: ignore[return-value]
+
+
+WORKERS = 2
+
+
+def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """``work(item)`` of each of ``items``, in their order, which ``WORKERS`` threads do ahead: as
+    many results wait for the caller, and no more, however many items there are."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(WORKERS) as workers:
+        for item in items:
+            waiting.append(workers.submit(work, item))
+            if len(waiting) > WORKERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

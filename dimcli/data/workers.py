@@ -7,7 +7,6 @@ its own, by which :func:`dimcli.core.device.choose_device` chooses.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
@@ -138,6 +137,8 @@ def _dask() -> ModuleType:
 
 
 def _each_by_dask(calls: Sequence[Call[Result]], scheduler: str) -> Generator[Result]:
+    from asyncio import CancelledError
+
     dask = _dask()
     where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
     try:
@@ -166,7 +167,7 @@ def _each_by_dask(calls: Sequence[Call[Result]], scheduler: str) -> Generator[Re
         raise InputError(
             f"--scheduler {scheduler}: its workers lack {error.name}; install dim there as here"
         ) from None
-    except (asyncio.CancelledError, OSError):
+    except (CancelledError, OSError):
         raise DimError(
             f"the Dask scheduler at {scheduler} is gone; run the same command again"
         ) from None

@@ -141,9 +141,11 @@ def _is_trained(method: Method) -> bool:
 
 
 @cache
-def _import_all(folders: tuple[str, ...]) -> None:
+def _import(folders: tuple[str, ...], only: str | None = None) -> None:
+    """Import the methods' files, or ``only`` that of a name, if there is one."""
     for module in pkgutil.iter_modules(folders, "dimcli.models."):
-        importlib.import_module(f"{module.name}.method" if module.ispkg else module.name)
+        if only is None or module.name == f"dimcli.models.{only}":
+            importlib.import_module(f"{module.name}.method" if module.ispkg else module.name)
 
 
 def _place(item: tuple[str, Method]) -> tuple[bool, str]:
@@ -158,7 +160,7 @@ def methods(
 ) -> list[str]:
     """Names of the methods, those that are never trained first; only of those that generate
     ``role``, that are (not) trained, or that (do not) answer without training."""
-    _import_all(tuple(dimcli.models.__path__))
+    _import(tuple(dimcli.models.__path__))
     return [
         name
         for name, method in sorted(_METHODS.items(), key=_place)
@@ -181,11 +183,25 @@ def untrained(name: str, role: str) -> Method | None:
 
 def method_of_kind(kind: str) -> Method:
     """The method whose runs are of ``kind``. Raises InputError that lists the kinds."""
-    names = methods(trained=True)
-    known = {_METHODS[name].kind or name: _METHODS[name] for name in names}
-    known["vq"] = _METHODS["dim"]
-    require_choice("kind", kind, tuple(known))
+    if kind == "vq":
+        kind = "dim"
+    # the others need not be imported where the file is called like the kind
+    _import(tuple(dimcli.models.__path__), only=kind)
+    known = _by_kind()
+    if kind not in known:
+        _import(tuple(dimcli.models.__path__))
+        known = _by_kind()
+        require_choice("kind", kind, (*known, "vq"))
     return known[kind]
+
+
+def _by_kind() -> dict[str, Method]:
+    """The trained methods that were imported, by the kind of their runs."""
+    return {
+        method.kind or name: method
+        for name, method in sorted(_METHODS.items(), key=_place)
+        if _is_trained(method)
+    }
 
 
 def read_config(path: Path) -> RunConfig:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, Picture, Reals
+from dimcli.core.progress import ahead
 from renderers.base import Reference
 from renderers.heads.contours import EYES
 from renderers.portrait.background import (
@@ -150,8 +151,11 @@ class PortraitRenderer:
     def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
         """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order; [H, W,
         4] where they are transparent."""
-        for frame_values in np.asarray(values, np.float32):
-            yield self.draw(frame_values, self.place(frame_values))
+        values = np.asarray(values, np.float32)
+        # who asks for a frame at a time (a stream) needs no threads
+        yield from (ahead if len(values) > 1 else map)(
+            lambda frame: self.draw(frame, self.place(frame)), values
+        )
 
     @property
     def mesh(self) -> HeadMesh:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from dimcli.core.errors import InputError
 from dimcli.core.tensors import read_tensors, save_tensors
 from dimcli.data.store import ClipStore
 from dimcli.models.answers import load_predictor
-from dimcli.models.registry import methods
+from dimcli.models.registry import method_of_kind, methods
 from dimcli.training.methods import MethodOptions, train_method
 from dimcli.training.stages import train_vq
 from tests.stores import make_store
@@ -47,6 +49,21 @@ def test_a_run_without_its_training_data_is_refused_by_name(
     save_tensors(tensors, path)
     with pytest.raises(InputError, match=r"model\.safetensors: lacks features"):
         load_predictor(tmp_path / "run", store)
+
+
+def test_a_run_s_method_is_found_without_importing_the_others() -> None:
+    code = (
+        "import sys; from dimcli.models.registry import method_of_kind as of;"
+        "print(of('vq') is of('dim'), 'dimcli.models.codetalker' in sys.modules,"
+        "of('nearest').kind)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "nearest"]
+
+
+def test_a_kind_that_is_none_lists_every_kind() -> None:
+    with pytest.raises(InputError, match=r"^kind is 'mean'; .*codetalker.*nearest.*vq"):
+        method_of_kind("mean")
 
 
 def test_a_run_that_makes_no_listeners_is_refused(store: ClipStore, tmp_path: Path) -> None:

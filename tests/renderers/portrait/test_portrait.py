@@ -74,6 +74,16 @@ def test_the_same_motion_renders_to_the_same_bytes_whatever_came_before(face: Re
     assert np.array_equal(render(face, wanted)[0], render(face, frame(yaw=12), wanted)[1])
 
 
+def test_frames_drawn_beside_each_other_are_those_drawn_one_at_a_time(face: Reference) -> None:
+    frames = [frame(yaw=yaw, jaw=0.02 * yaw, eyeBlink=0.05 * yaw) for yaw in range(12)]
+    renderer = PortraitRenderer()
+    renderer.prepare(face)
+    alone = [next(iter(renderer.render(each[None]))) for each in frames]
+    for _ in range(3):
+        together = list(renderer.render(np.stack(frames)))
+        assert all(np.array_equal(*pair) for pair in zip(alone, together, strict=True))
+
+
 @pytest.mark.parametrize(
     ("turn", "axis", "sign"),
     [("yaw", 0, 1), ("pitch", 1, 1)],
