@@ -34,8 +34,6 @@ SPEED_LOWPASS_HZ = 6.0
 """Speeds are of low-passed motion, so that a tracker's noise does not count as movement."""
 STILL_SPEED = 1.5
 """Degrees a second under which a head counts as still."""
-LIPS, EYE_CORNERS = (13, 14), (33, 263)
-"""Landmarks (of MediaPipe's 478) at the middle of the inner lips, and at the outer eye corners."""
 OPENING = 0.03
 """A mouth opens where its lip gap is so far over the clip's own low,"""
 OPENING_SHORTEST_S = 0.1
@@ -91,7 +89,8 @@ class Behaviour:
 def measure(motion: Motion, lip_gap: Reals | None = None) -> Behaviour:
     """The figures of one motion in the ``arkit`` space; at least 2 s of it make sense.
 
-    ``lip_gap`` [T] (:func:`lip_gaps`) is what a video shows of the lips; without it those are NaN.
+    ``lip_gap`` [T] (:func:`dimcli.tracking.geometry.lip_gaps`) is what a video shows of the lips;
+    without it those are NaN.
     """
     motion.require_space("arkit")
     fps = motion.fps
@@ -127,15 +126,6 @@ def measure(motion: Motion, lip_gap: Reals | None = None) -> Behaviour:
         still_share=float((speed < STILL_SPEED).mean()),
         **_of_lips(np.full(1, np.nan) if lip_gap is None else lip_gap, fps),
     )
-
-
-def lip_gaps(landmarks: Reals) -> Reals:
-    """How far inner lips are apart over the distance of the outer eye corners: [T], of landmarks
-    [T, 478, 3] in pixels."""
-    upper, lower = (landmarks[:, index] for index in LIPS)
-    left, right = (landmarks[:, index] for index in EYE_CORNERS)
-    gap = np.linalg.norm(upper - lower, axis=1)
-    return np.asarray(gap / np.linalg.norm(left - right, axis=1), float)
 
 
 def _of_lips(gap: Reals, fps: float) -> dict[str, float]:

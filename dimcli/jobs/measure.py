@@ -13,7 +13,6 @@ from dimcli.core.errors import InputError, about
 from dimcli.core.files import atomic_output, check_output
 from dimcli.core.motion import Motion, Reals
 from dimcli.core.progress import Progress, silent
-from dimcli.evaluation.behaviour import lip_gaps
 from dimcli.evaluation.intervals import figures_of
 from dimcli.evaluation.measures.events import COLUMNS, PARTS, EventTally, describe
 from dimcli.evaluation.measures.family import Shares
@@ -21,6 +20,7 @@ from dimcli.evaluation.metrics import draw_clips
 from dimcli.evaluation.score_table import Row, ScoreTable
 from dimcli.evaluation.writing import to_csv
 from dimcli.jobs.batch import MOTIONS, VIDEOS
+from dimcli.tracking.geometry import lip_gaps
 from dimcli.tracking.landmarks import track_face
 
 SHORTEST_S = 2.0

@@ -14,6 +14,9 @@ from weights.canonical_face import NUM_MESH, CanonicalFace
 RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 """Landmarks of the outer eye corners (the subject's right and left)."""
 
+UPPER_LIP_INNER, LOWER_LIP_INNER = 13, 14
+"""Landmarks of the middle of the inner lips."""
+
 REGION_SCALE = 1.5
 """A region is this much larger than the face's box."""
 
@@ -134,3 +137,13 @@ def _procrustes(
     scale = np.einsum("tni,tni->t", fitted, target) / (centred * (source - source_centre)).sum()
     shift = target_centre - scale[:, None] * np.einsum("tij,j->ti", turn, source_centre)
     return turn, scale, shift
+
+
+def lip_gaps(landmarks: Floats) -> Floats:
+    """How far the inner lips are apart, over the distance of the outer eye corners: [T], of
+    landmarks [T, 478, 3] px."""
+
+    def distance(one: int, other: int) -> Floats:
+        return np.linalg.norm(landmarks[:, one] - landmarks[:, other], axis=1)
+
+    return distance(UPPER_LIP_INNER, LOWER_LIP_INNER) / distance(RIGHT_EYE_OUTER, LEFT_EYE_OUTER)

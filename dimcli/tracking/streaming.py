@@ -1,7 +1,6 @@
 """A face in pictures that come one at a time, with nothing known of those that follow.
 
-:mod:`dimcli.tracking.landmarks` knows a whole video: it fills gaps from both sides, and says of the
-whole clip whether its jaw is read off the lips. Here both are said from what has been seen so far.
+:mod:`dimcli.tracking.landmarks` knows a whole video, and fills gaps from both sides.
 """
 
 from __future__ import annotations
@@ -15,15 +14,11 @@ from dimcli.core.motion import HEAD, JAW, MOTION_DIM, Floats, Motion, Picture, s
 from dimcli.core.progress import Progress, silent
 from dimcli.tracking.following import Face, Follower
 from dimcli.tracking.landmarks import TRACKER, FaceVideo, measure, motion_values
-from dimcli.tracking.networks import JAW_OPEN, Bundle
-from dimcli.tracking.postprocessing import ignores_lips, jaw_open_of_lips
+from dimcli.tracking.networks import Bundle
 from weights.canonical_face import canonical_face
 
 LOST_S = 0.5
 """A face that is not seen stays where it was for so long; then nobody is there."""
-EVIDENCE_S, LEAST_EVIDENCE_S = 30.0, 4.0
-"""Whether the lips say how far the jaw is open is judged by so much of the past, at most and at
-least."""
 PICTURES_A_SECOND = 25.0
 """About; at other rates what is told in seconds is a little longer or shorter."""
 EARLY_S = 1e-4
@@ -35,9 +30,6 @@ class FaceStream:
 
     def __init__(self) -> None:
         self.follower = Follower(Bundle.shipped(), PICTURES_A_SECOND)
-        # jawOpen and the lip gap of each face
-        kept = round(EVIDENCE_S * PICTURES_A_SECOND)
-        self._jaws: deque[tuple[float, float]] = deque(maxlen=kept)
 
     def __call__(self, picture: Picture) -> Floats | None:
         """One frame of motion [56] in the ``arkit`` space, or None where no face is."""
@@ -50,13 +42,7 @@ class FaceStream:
         rotation, _, (gap,), blendshapes = np.split(
             measure([face], (width, height), canonical_face()), [3, 6, 7], axis=1
         )
-        jaw_open = blendshapes[:, JAW_OPEN]
-        self._jaws.append((float(jaw_open[0]), float(gap[0])))
-        if len(self._jaws) >= LEAST_EVIDENCE_S * PICTURES_A_SECOND:
-            opened, gaps = np.array(self._jaws, np.float32).T
-            if ignores_lips(opened, gaps, PICTURES_A_SECOND):
-                jaw_open = jaw_open_of_lips(gap)
-        return motion_values(rotation, blendshapes, jaw_open)[0]
+        return motion_values(rotation, blendshapes, gap)[0]
 
 
 class Watch:

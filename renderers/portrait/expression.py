@@ -18,7 +18,6 @@ from dimcli.core.motion import (
     JAW_OPEN_RAD,
     NUM_EXPRESSION,
     Reals,
-    expression_index,
 )
 from renderers.heads.contours import INNER_LIP_LOWER, INNER_LIP_UPPER, lips_apart
 from renderers.portrait.mesh import NUM_FACE, smoothstep
@@ -26,6 +25,8 @@ from weights.canonical_face import canonical_face
 
 NUM_UNITS = NUM_EXPRESSION + 1
 JAW_UNIT = NUM_EXPRESSION
+MOUTH_CLOSE = ARKIT_EXPRESSIONS.index("mouthClose")
+MIDDLE = len(INNER_LIP_UPPER) // 2
 
 LAYERED = ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide")
 """Units that the eye layers show instead of the mesh."""
@@ -34,18 +35,17 @@ SMILES = np.array([ARKIT_EXPRESSIONS.index(f"mouthSmile{side}") for side in ("Le
 CORNERS_ABOVE_CM = 0.03
 """Corners of a mouth that stops smiling stay this far above the middle of its lips' seam."""
 
-STILL_TALK = 0.12
-"""A mouth that is open with less than this of jaw, smile and lips is so at rest, and stays so."""
-
 CLOSED_GAP_CM = 0.03
+OPENED_CM = 0.05
+"""Lips that jaw and lips of a picture's own frame part by less are closed, however far they are."""
 
 JAW_LIFT, JAW_LIFT_BY, JAW_SHARE = 0.155, 0.03, 0.9
-"""The tracker's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw
-that starts to open opens this much more, half of it at that score, and by this share from there.
-The least scores get less: they are noise, and lips should not flutter."""
+"""ARKit's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw that
+starts to open opens this much more, half of it at that score, and by this share from there. The
+least scores get less: they are noise, and lips should not flutter."""
 
-BROAD_JAW, BROAD_JAW_LIFT = 0.4, 0.15
-"""What a broad face's jaw opens more, in share and at the start."""
+CLOSED_GAP = 0.01
+"""Gap of closed lips, over the distance of the outer eye corners: landmarks never quite meet."""
 
 CHIN_FROM_CM, CHIN_DROP = -5.5, 0.35
 """Below this height the jaw's unit drops by that share more: the open head's chin goes further back
@@ -55,8 +55,8 @@ LIP_ROUND = 0.11
 """How much more than the open head's the sides of a lower lip drop with the jaw."""
 
 JAW_WITH_SMILE = 0.45
-"""Share by which a full smile opens the jaw further: the tracker reads the jaw off the face's
-length against its width, and a smile makes it wide."""
+"""Share by which a full smile opens the jaw further: ARKit's score is less of a face that a smile
+makes wide."""
 
 
 @cache
@@ -114,31 +114,46 @@ def _symmetric(units: Reals) -> Reals:
     return (units + units[other][:, mirrored] * flip) / 2
 
 
-def jaw_unit(angle_rad: float, breadth: float = 0.0) -> float:
-    """Coefficient of the ``jawOpen`` unit for a jaw angle: more than its share at small ones, and
-    in broad faces (``breadth`` 0..1, see :func:`breadth_of`)."""
-    score = angle_rad / JAW_OPEN_RAD
-    lift = JAW_LIFT + BROAD_JAW_LIFT * breadth
+def jaw_unit(score: Reals) -> Reals:
+    """Coefficients of the ``jawOpen`` unit for scores [T] of a face that doesn't smile: more than
+    their share at small ones."""
     started = score**2 / (score**2 + JAW_LIFT_BY**2) * np.sign(score)
-    return (JAW_SHARE + BROAD_JAW * breadth) * score + lift * float(started)
+    return np.asarray(JAW_SHARE * score + JAW_LIFT * started, np.float32)
 
 
-def breadth_of(resting: Reals) -> float:
-    """How broad a face is, 0..1, of its landmarks [468, 3] in the head's frame: the tracker hardly
-    sees the jaw of one whose nose is less than 0.58 of its width from its chin."""
-    long = np.linalg.norm(resting[4, :2] - resting[152, :2])
-    wide = np.linalg.norm(resting[234, :2] - resting[454, :2])
-    return float(np.clip((0.58 - long / wide) / 0.06, 0, 1))
+def _between_eyes(points: Reals) -> float:
+    """Distance of the outer eye corners of ``points`` [468, 3]."""
+    return float(np.linalg.norm(points[263] - points[33]))
 
 
-def _talk(values: Reals) -> float:
-    """How much of what opens a mouth a frame's values hold: jaw, smile, raised and lowered lips."""
-    lips = [
-        values[expression_index(f"mouth{part}{side}")] * share / 2
-        for part, share in (("Smile", 0.5), ("UpperUp", 1.0), ("LowerDown", 1.0))
-        for side in ("Left", "Right")
-    ]
-    return float(2 * values[JAW.start] / JAW_OPEN_RAD + sum(lips))
+@cache
+def _partings() -> Reals:
+    """How far each unit at 1 draws the pairs of the inner lips apart: [51, 11] centimetres."""
+    return np.stack([lips_apart(unit) for unit in landmark_units()])
+
+
+def _parted(units: Reals) -> Reals:
+    """How far unit coefficients [T, 51] part the pairs of the inner lips, [T, 11] centimetres:
+    lips that are pressed are closed, and of lips that are apart none are pressed."""
+    lips = units.copy()
+    lips[:, [MOUTH_CLOSE, JAW_UNIT]] = 0
+    of_jaw = units - lips
+    return np.maximum(lips @ _partings(), 0) + of_jaw @ _partings()
+
+
+def jaw_open_of_lips(gaps: Reals, expression: Reals) -> Reals:
+    """``jawOpen`` [T] in 0..1 of a face whose lips are ``gaps`` [T] apart with ``expression`` [T,
+    50]: a portrait that moves so has the same gaps.
+
+    Gaps are those of the inner lips over the distance of the outer eye corners.
+    """
+    units = np.pad(expression, ((0, 0), (0, 1)))
+    apart = (gaps - CLOSED_GAP) * _between_eyes(canonical_face().vertices)
+    of_jaw = apart - _parted(units)[:, MIDDLE]
+    smile = expression[:, SMILES].mean(1)
+    unit = of_jaw / (_partings()[JAW_UNIT, MIDDLE] * (1 + JAW_WITH_SMILE * smile))
+    scores = np.linspace(0, 1, 1001, dtype=np.float32)
+    return np.interp(unit, jaw_unit(scores), scores).astype(np.float32)
 
 
 class FaceExpression:
@@ -148,12 +163,11 @@ class FaceExpression:
         """``own`` [56], the picture's motion frame; ``resting`` [468, 3] its landmarks in the
         head's frame, centimetres."""
         self._units = landmark_units().reshape(NUM_UNITS, -1)
-        self._breadth = breadth_of(resting)
+        self._wide = _between_eyes(resting) / _between_eyes(canonical_face().vertices)
         self._own = self._coefficients(own)
         self._resting = resting
         self._gap = lips_apart(resting)
-        self._own_part = lips_apart(self.own_offsets)
-        self._own_talk = _talk(own)
+        self._own_part = _parted(self._own[None])[0]
         self._upper, self._lower = _lip_shares()
         self._unsmile = self._smile_in(resting)
 
@@ -169,30 +183,27 @@ class FaceExpression:
     def _coefficients(self, values: Reals) -> Reals:
         """Unit coefficients [51]; a closed jaw leaves ``mouthClose`` nothing to close."""
         smile = float(values[EXPRESSION][SMILES].mean())
-        jaw = jaw_unit(float(values[JAW.start]), self._breadth) * (1 + JAW_WITH_SMILE * smile)
+        jaw = self._jaw_unit(values) * (1 + JAW_WITH_SMILE * smile)
         units = np.append(values[EXPRESSION], jaw)
-        close = expression_index("mouthClose") - EXPRESSION.start
-        units[close] = min(units[close], max(0.0, units[JAW_UNIT]))
+        units[MOUTH_CLOSE] = min(units[MOUTH_CLOSE], max(0.0, units[JAW_UNIT]))
         return units.astype(np.float32)
 
     def offsets(self, values: Reals) -> Reals:
         """Landmark offsets [468, 3] in centimetres, head's axes, for one frame's values [56].
 
-        Lips that the picture shows apart close when what parts them goes; lips never cross.
+        Lips are as far apart as the values say, beyond what they are in the picture; those that it
+        shows apart close in step with what parts them; and lips never cross.
         """
-        change = self._coefficients(values) - self._own
+        units = self._coefficients(values)
+        change = units - self._own
         change[SMILES] = np.where(
             change[SMILES] < 0, self._unsmile * change[SMILES], change[SMILES]
         )
         moved = (change @ self._units).reshape(NUM_FACE, 3)
-        parting = self._own_part + lips_apart(moved)
-        unexplained = np.maximum(self._gap - self._own_part, 0)
-        kept = 1.0
-        if self._own_talk > STILL_TALK:
-            kept = float(np.clip(_talk(values) / self._own_talk, 0, 1))
-        further = np.maximum(parting - self._own_part, 0)
-        wanted = parting + np.minimum(self._gap - self._own_part, 0)
-        wanted = wanted + np.hypot(further, unexplained * kept) - further
+        parted = _parted(units[None])[0]
+        left = parted / np.maximum(self._own_part, OPENED_CM)
+        closes = (self._own_part > OPENED_CM) & (left < 1)
+        wanted = np.where(closes, left * self._gap, self._gap + parted - self._own_part)
         wanted = np.maximum(wanted, np.minimum(self._gap, CLOSED_GAP_CM))
         missing = (wanted - (self._gap + lips_apart(moved))).astype(np.float32)
         closing = np.clip((self._gap - wanted) / np.maximum(self._gap, 0.05), 0, 1)
@@ -212,7 +223,12 @@ class FaceExpression:
     def jaw_drop(self, values: Reals) -> float:
         """How far the lower teeth are below the closed bite, centimetres."""
         open_jaw = self._units[JAW_UNIT].reshape(NUM_FACE, 3)[14, 1]
-        return float(-open_jaw) * jaw_unit(float(values[JAW.start]), self._breadth)
+        return float(-open_jaw) * self._jaw_unit(values)
+
+    def _jaw_unit(self, values: Reals) -> float:
+        """Coefficient of the jaw's unit, where no smile is. Lips open as far for the eyes' distance
+        in every face."""
+        return self._wide * float(jaw_unit(values[JAW.start] / JAW_OPEN_RAD))
 
 
 @cache

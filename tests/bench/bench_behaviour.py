@@ -19,10 +19,11 @@ from scipy.io import wavfile
 from dimcli import media
 from dimcli.audio import ACTIVITY, mel
 from dimcli.core.motion import Motion
-from dimcli.evaluation.behaviour import Behaviour, find_nods, lip_gaps, measure
+from dimcli.evaluation.behaviour import Behaviour, find_nods, measure
 from dimcli.jobs.extract import track
 from dimcli.jobs.generate import Listener, Models, Source, generate_videos
 from dimcli.models.config import find_run
+from dimcli.tracking.geometry import lip_gaps
 from dimcli.tracking.landmarks import track_face, track_video
 from tests.coupling import Coupling, couple, find_pauses, medians
 

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 
 from dimcli.core.motion import Motion
-from dimcli.evaluation.behaviour import lip_gaps
 from dimcli.evaluation.lips import lip_agreement
 from dimcli.jobs.render import load_renderer
 from dimcli.media import VideoWriter, probe_video, read_frames
+from dimcli.tracking.geometry import lip_gaps
 from dimcli.tracking.landmarks import track_face
 from dimcli.tracking.postprocessing import smooth_motion
 from tests.bench.bench_pictures import CLIPS, LEFT, REPOSITORY, pictures

@@ -1,71 +1,60 @@
-"""When the lips speak for the jaw."""
+"""The jaw that the tracker reads off the lips, and the lips that a portrait draws of it."""
 
 import numpy as np
 import pytest
 
-from dimcli.tracking.postprocessing import (
-    CLOSED_GAP,
-    JAW_OPEN_PER_GAP,
-    ignores_lips,
-    jaw_open_of_lips,
-    lip_gap,
+from dimcli.core.motion import ARKIT_EXPRESSIONS, JAW_OPEN_RAD, JAW_PITCH, MOTION_DIM
+from dimcli.tracking.geometry import lip_gaps
+from dimcli.tracking.landmarks import motion_values
+from dimcli.tracking.networks import BLENDSHAPES
+from renderers.portrait.expression import CLOSED_GAP, FaceExpression, jaw_open_of_lips
+from weights.canonical_face import canonical_face
+
+GAPS = np.linspace(0, 0.2, 21, dtype=np.float32)
+
+
+def drawn_gaps(values):
+    """The gaps [T] of the canonical face's lips with motion ``values`` [T, 56]."""
+    resting = canonical_face().vertices.astype(np.float32)
+    face = FaceExpression(np.zeros(MOTION_DIM, np.float32), resting)
+    posed = np.stack([resting + face.offsets(each) for each in values])
+    apart = (posed[:, 13, 1] - posed[:, 14, 1]) - (resting[13, 1] - resting[14, 1])
+    return apart / np.linalg.norm(resting[33] - resting[263])
+
+
+@pytest.mark.parametrize(
+    "shown", [{}, {"mouthSmile": 0.8}, {"mouthUpperUp": 0.3}, {"mouthPress": 0.4}]
 )
-
-FPS = 25
-
-
-@pytest.fixture
-def gaps():
-    """Lip gaps of ten seconds of speech: open and closed about four times a second."""
-    seconds = np.arange(10 * FPS) / FPS
-    return (0.01 + 0.1 * np.abs(np.sin(4 * np.pi * seconds))).astype(np.float32)
-
-
-def said_by(gaps):
-    return (gaps - CLOSED_GAP) * JAW_OPEN_PER_GAP
+def test_lips_are_drawn_as_far_apart_as_they_were_tracked(shown):
+    blendshapes = np.zeros((len(GAPS), len(BLENDSHAPES)), np.float32)
+    for name, share in shown.items():
+        blendshapes[:, [BLENDSHAPES.index(name + side) for side in ("Left", "Right")]] = share
+    values = motion_values(np.zeros((len(GAPS), 3), np.float32), blendshapes, GAPS)
+    lips = drawn_gaps(values)
+    wide = GAPS > 0.03
+    assert lips[wide] == pytest.approx(GAPS[wide] - CLOSED_GAP, abs=0.005)
+    assert (lips[GAPS <= CLOSED_GAP] < 0.02).all()
 
 
-def test_a_jaw_that_stays_shut_while_the_lips_move_is_not_believed(gaps):
-    assert ignores_lips(0.03 * said_by(gaps), gaps, FPS)
+def test_a_closed_mouth_on_an_open_jaw_stays_closed():
+    expression = np.zeros((1, len(ARKIT_EXPRESSIONS)), np.float32)
+    expression[:, ARKIT_EXPRESSIONS.index("mouthClose")] = 0.3
+    values = np.zeros((1, MOTION_DIM), np.float32)
+    values[:, JAW_PITCH] = jaw_open_of_lips(GAPS[:1], expression) * JAW_OPEN_RAD
+    values[:, 6:] = expression
+    assert values[0, JAW_PITCH] > 0
+    assert drawn_gaps(values) == pytest.approx(0, abs=0.01)
 
 
-@pytest.mark.parametrize("share", [0.5, 1.0, 1.5])
-def test_a_jaw_that_moves_with_the_lips_is_believed(gaps, share):
-    assert not ignores_lips(share * said_by(gaps), gaps, FPS)
-
-
-def test_a_jaw_that_follows_in_some_of_the_open_frames_is_believed(gaps):
-    jaw_open = np.zeros_like(gaps)
-    jaw_open[:60] = said_by(gaps)[:60]
-    assert not ignores_lips(jaw_open, gaps, FPS)
-
-
-def test_closed_lips_are_no_evidence():
-    gaps = np.full(250, 0.012, np.float32)
-    assert not ignores_lips(np.zeros(250, np.float32), gaps, FPS)
-
-
-def test_a_still_smile_that_shows_the_teeth_is_no_evidence():
-    gaps = np.full(250, 0.09, np.float32)
-    assert not ignores_lips(np.full(250, 0.01, np.float32), gaps, FPS)
-
-
-def test_a_single_open_frame_is_no_evidence():
-    gaps = np.full(250, 0.012, np.float32)
-    gaps[100] = 0.2
-    assert not ignores_lips(np.zeros(250, np.float32), gaps, FPS)
-
-
-def test_the_lips_say_between_shut_and_wide_open():
-    jaw_open = jaw_open_of_lips(np.array([0, CLOSED_GAP, 0.11, 5], np.float32))
-    assert jaw_open == pytest.approx([0, 0, 0.125, 1], abs=1e-6)
+def test_the_jaw_of_the_lips_is_between_shut_and_wide_open():
+    nothing = np.zeros((4, len(ARKIT_EXPRESSIONS)), np.float32)
+    jaw_open = jaw_open_of_lips(np.array([0, CLOSED_GAP, 0.1, 5], np.float32), nothing)
+    assert jaw_open[:2] == pytest.approx(0) and 0.05 < jaw_open[2] < 0.3 and jaw_open[3] == 1
 
 
 def test_the_lip_gap_does_not_depend_on_size_or_turning():
     rng = np.random.default_rng(0)
     landmarks = rng.normal(size=(3, 478, 3)).astype(np.float32)
-    turned = landmarks.copy()
-    angle = 0.7
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    turned[..., :2] = 3 * landmarks[..., :2] @ turn.T + (40, -20)
-    assert lip_gap(turned) == pytest.approx(lip_gap(landmarks), rel=1e-4)
+    axis = rng.normal(size=(3, 3))
+    turn, _ = np.linalg.qr(axis)
+    assert lip_gaps(3 * landmarks @ turn.T + 40) == pytest.approx(lip_gaps(landmarks), rel=1e-4)

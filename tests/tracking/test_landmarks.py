@@ -225,7 +225,6 @@ def test_a_broadcast_speaker_opens_the_jaw_although_the_network_is_deaf_to_it(cl
         lips = file["lip"]
     track = track_face(clips / "vico_d5s6u96knvkp.mp4", region=(0, 0, 256, 256))
     jaw_open = track.motion.column("jawOpen")
-    assert track.motion.meta["jaw"] == "lips"
     assert np.percentile(track.blendshapes[:, BLENDSHAPES.index("jawOpen")], 99) < 0.02
     assert 0.08 < np.percentile(jaw_open, 95) < 0.6
     assert correlation(jaw_open, lips) > 0.95
@@ -240,7 +239,6 @@ def test_a_clip_stretched_like_a_broadcast_crop_keeps_its_jaw(clips, tmp_path):
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", usual, "-vf", how, stretched]
     subprocess.run(list(map(str, command)), check=True)
     truth, track = track_video(usual), track_video(stretched)
-    assert (truth.meta["jaw"], track.meta["jaw"]) == ("jawOpen", "lips")
-    assert correlation(truth.column("jawOpen"), track.column("jawOpen")) > 0.7
+    assert correlation(truth.column("jawOpen"), track.column("jawOpen")) > 0.9
     wide = np.percentile(track.column("jawOpen"), 95) / np.percentile(truth.column("jawOpen"), 95)
     assert 0.4 < wide < 1.6

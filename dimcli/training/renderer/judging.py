@@ -16,8 +16,8 @@ from torch import nn
 
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Picture, expression_index
+from dimcli.tracking.geometry import lip_gaps
 from dimcli.tracking.landmarks import observe_picture
-from dimcli.tracking.postprocessing import lip_gap
 from dimcli.training.renderer.objective import PerceptualLoss, draw
 from dimcli.training.renderer.training_set import TrainingSet
 from renderers.heads.contours import FACE_OVAL
@@ -127,7 +127,7 @@ def eyes_and_mouth(pictures: Picture) -> NDArray[np.floating]:
             seen = observe_picture(np.ascontiguousarray(picture))
         except InputError:
             continue
-        found[place] = seen.values[sides].mean(), lip_gap(seen.landmarks[None])[0]
+        found[place] = seen.values[sides].mean(), lip_gaps(seen.landmarks[None])[0]
     return found
 
 
