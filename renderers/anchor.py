@@ -29,6 +29,7 @@ from dimcli.core.motion import (
     JAW,
     MOTION_DIM,
     NUM_POSE,
+    Motion,
     Reals,
     expression_index,
 )
@@ -108,6 +109,26 @@ def anchor(values: Reals, reference_values: Reals, rest: Reals | None = None) ->
     anchored[:, drawn] = own[drawn] * kept[:, None] + values[:, drawn] - rest[drawn]
     anchored[:, EXPRESSION] = np.clip(anchored[:, EXPRESSION], 0, 1)
     return anchored.astype(np.float32)
+
+
+def places(motion: Motion) -> Reals | None:
+    """Where a tracked head is in each frame beside its usual place, float32 [N, 3]: right and down
+    in sizes of its face, and the log of how much larger the face is. None for motion that was not
+    tracked in a video: it has no ``camera``, or that of another tracker.
+    """
+    width, height = (motion.meta.get(side) for side in ("width", "height"))
+    camera = motion.camera
+    if motion.space != "arkit" or camera is None:
+        return None
+    if not all(isinstance(side, int) and side > 0 for side in (width, height)):
+        return None
+    if not (camera[:, 2] > 0).all():
+        return None
+    usual = np.median(camera, axis=0)
+    sides = np.asarray([width, height], float)
+    way = (camera[:, :2] - usual[:2]) * sides / (usual[2] * sides.mean())
+    nearer = np.log(camera[:, 2:] / usual[2])
+    return np.asarray(np.hstack([way, nearer]), np.float32)
 
 
 def within_reach(values: Reals, reference_values: Reals) -> tuple[Reals, NDArray[np.bool_]]:

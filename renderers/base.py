@@ -94,6 +94,12 @@ class Renderer(Protocol):
         """Take in the picture; everything that does not depend on the motion happens here."""
         ...
 
-    def render(self, values: NDArray[np.float32]) -> Iterator[NDArray[np.uint8]]:
-        """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
+    def render(
+        self, values: NDArray[np.float32], places: NDArray[np.float32] | None = None
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order.
+
+        ``places`` [N, 3] (:func:`renderers.anchor.places`) says where the head leans; renderers
+        that keep heads in their place leave it out.
+        """
         ...

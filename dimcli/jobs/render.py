@@ -373,7 +373,14 @@ class LoadedRenderer:
 
         For ``pose`` see :func:`on_picture`. Raises InputError where the motion is in another space.
         """
-        return self.renderer.render(self.shown(motion, pose)[0].values)
+        shown, _ = self.shown(motion, pose)
+        return self.drawn_frames(shown)
+
+    def drawn_frames(self, shown: Motion) -> Iterator[Picture]:
+        """Frames of motion as :meth:`shown` gives it."""
+        from renderers.anchor import places
+
+        return self.renderer.render(shown.values, places(shown))
 
 
 def load_renderer(
@@ -430,7 +437,7 @@ def render(
         force_face=force_face,
     )
     shown, remarks = ready.shown(motion, pose, progress)
-    frames = ready.renderer.render(shown.values)
+    frames = ready.drawn_frames(shown)
     sound = Path(audio) if audio is not None else None
     remarks = ready.remarks + remarks
     return write_video(output, shown, frames, sound, force, progress, started, remarks)

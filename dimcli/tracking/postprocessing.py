@@ -93,7 +93,10 @@ def smooth_motion(motion: Motion) -> Motion:
     if motion.space == "arkit":
         values[:, EXPRESSION] = values[:, EXPRESSION].clip(0, 1)
         values[:, JAW_PITCH] = values[:, JAW_PITCH].clip(0)
-    return replace(motion, values=values)
+    camera, length = motion.camera, 2 * round(POSE_WINDOW_S * motion.fps / 2) + 1
+    if camera is not None and 3 < length <= len(motion):
+        camera = parabolas(camera, length)
+    return replace(motion, values=values, camera=camera)
 
 
 def parabolas(values: Floats, length: int) -> Floats:

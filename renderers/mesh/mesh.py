@@ -90,8 +90,9 @@ class MeshRenderer:
         turned = (vertices - axis) @ turns.transpose(0, 2, 1) + axis
         return turned.astype(np.float32, copy=False)
 
-    def render(self, values: Floats) -> Iterator[Picture]:
-        """Motion ``values`` [N, 56] of the head's space to pictures uint8 [H, W, 3], in order.
+    def render(self, values: Floats, places: Floats | None = None) -> Iterator[Picture]:
+        """Motion ``values`` [N, 56] of the head's space to pictures uint8 [H, W, 3], in order. The
+        head stays in its place.
 
         At most two chunks of frames are in memory at once.
         """

@@ -63,6 +63,10 @@ FLOW_BLUR = 1.1
 """Smoothing of the field, in samples: soft where a nose passes over a cheek, instead of jagged."""
 
 
+LEAN = (0.08, 0.06)
+"""A head leaves its place by less than this share of its face's size, and grows or shrinks by less
+than this: its shoulders stay where they are."""
+
 ROOM_CM = 6.0
 """How far beyond the picture a head that its border cuts off may look for itself."""
 
@@ -148,14 +152,19 @@ class PortraitRenderer:
             )
         return None
 
-    def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
+    def render(
+        self, values: NDArray[np.float32], places: NDArray[np.float32] | None = None
+    ) -> Iterator[Picture]:
         """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order; [H, W,
-        4] where they are transparent."""
+        4] where they are transparent. For ``places`` see :func:`renderers.anchor.places`."""
         values = np.asarray(values, np.float32)
+
+        def frame(index: int) -> Picture:
+            shift = None if places is None else self.shift(values[index], places[index])
+            return self.draw(values[index], self.place(values[index], shift))
+
         # who asks for a frame at a time (a stream) needs no threads
-        yield from (ahead if len(values) > 1 else map)(
-            lambda frame: self.draw(frame, self.place(frame)), values
-        )
+        yield from (ahead if len(values) > 1 else map)(frame, range(len(values)))
 
     @property
     def mesh(self) -> HeadMesh:
@@ -165,6 +174,18 @@ class PortraitRenderer:
     def place(self, values: Reals, shift: Shift | None = None) -> Placement:
         """Where one frame's ``values`` [56] put the mesh, moved by ``shift``."""
         return self._mesh.place(self._turn(values), self._expression.offsets(values), shift)
+
+    def shift(self, values: Reals, place: Reals) -> Shift:
+        """What brings the face of one frame's ``values`` [56] to a ``place`` [3] beside its own in
+        the picture: a face that turns has left it a little already. Large ways end smoothly."""
+        placed = self.place(values)
+        pivot = placed.pose.pivot[:2] * np.asarray([1, -1], np.float32)
+        (centre, size), (own, own_size) = face_box(placed.points), face_box(self._mesh.points)
+        nearer = np.log(own_size / size) + place[2]
+        scale = np.exp(LEAN[1] * np.tanh(nearer / LEAN[1]))
+        way = own + place[:2] * own_size - (pivot + scale * (centre - pivot))
+        right, down = LEAN[0] * own_size * np.tanh(way / own_size / LEAN[0])
+        return Shift(float(scale), float(right), float(down))
 
     def draw(self, values: Reals, placement: Placement) -> Picture:
         """The frame [H, W, 3 or 4] of ``values`` [56] that :meth:`place` has placed."""
@@ -319,6 +340,12 @@ STREAK_CM, STREAK_STEPS = 0.14, 18.0
 
 SPREAD = 2.8
 """Smoothing across folds and stretches, in samples."""
+
+
+def face_box(points: Reals) -> tuple[Reals, float]:
+    """Middle [2] of the box around the face in ``points`` [V, 2], and the mean of its sides."""
+    low, high = points[:NUM_FACE].min(0), points[:NUM_FACE].max(0)
+    return (low + high) / 2, float((high - low).mean())
 
 
 def smooth_folds(smooth: Reals, drawn: Reals, step: float) -> None:

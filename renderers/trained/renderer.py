@@ -240,8 +240,11 @@ class TrainedRenderer:
         self._draw = self._drawing(person, picture)
 
     @torch.inference_mode()
-    def render(self, values: NDArray[np.float32]) -> Iterator[Picture]:
-        """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order."""
+    def render(
+        self, values: NDArray[np.float32], places: NDArray[np.float32] | None = None
+    ) -> Iterator[Picture]:
+        """Frames [H, W, 3] uint8 RGB for motion ``values`` [N, 56], one at a time, in order; the
+        head stays in its place."""
         values = np.asarray(values, np.float32).reshape(-1, MOTION_DIM)
         around = self._windows(values, self._draw.place)
         for frame_values, window in zip(values, around, strict=True):

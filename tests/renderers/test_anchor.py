@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from dimcli.core.motion import EXPRESSION, HEAD, JAW, expression_index
-from renderers.anchor import ROLL_DEGREES, TURN_DEGREES, anchor, rest_of, within_reach
+from dimcli.core.motion import EXPRESSION, HEAD, JAW, Motion, expression_index
+from renderers.anchor import ROLL_DEGREES, TURN_DEGREES, anchor, places, rest_of, within_reach
 from tests.renderers.faces import frame
 
 
@@ -91,3 +91,21 @@ def test_small_turns_stay_and_large_ones_end_smoothly_where_a_picture_ends() -> 
         assert np.abs(angle).max() <= most + 1e-3
         away = np.abs(asked) != most
         assert np.array_equal(beyond[away], (np.abs(asked) > most)[away])
+
+
+def test_places_are_in_sizes_of_the_face_beside_the_usual_place() -> None:
+    camera = np.repeat(np.float32([[0.5, 0.4, 0.2]]), 5, 0)
+    camera[4] = 0.5 + 0.03, 0.4 - 0.05, 0.2 * np.e**0.1
+    meta = {"width": 1200, "height": 800}  # its face is 200 px large
+    tracked = Motion(np.stack([frame()] * 5), fps=25, camera=camera, meta=meta)
+    found = places(tracked)
+    assert found is not None
+    assert np.allclose(found[:4], 0)
+    assert np.allclose(found[4], [0.18, -0.2, 0.1], atol=1e-5)
+    for other in (
+        Motion(tracked.values, fps=25, meta=meta),
+        Motion(tracked.values, fps=25, camera=camera),
+        Motion(tracked.values, fps=25, camera=camera, meta={"width": "wide", "height": 0}),
+        Motion(tracked.values, fps=25, camera=0 * camera, meta=meta),
+    ):
+        assert places(other) is None

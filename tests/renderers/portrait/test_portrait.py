@@ -14,7 +14,7 @@ from dimcli.tracking.landmarks import observe_picture, track_video
 from renderers.base import Reference
 from renderers.heads.contours import EYES
 from renderers.portrait.eyes import eye_state, through
-from renderers.portrait.portrait import PortraitRenderer
+from renderers.portrait.portrait import LEAN, PortraitRenderer, face_box
 from tests.renderers.faces import (
     BROW_DOT,
     CORNER_DOT,
@@ -48,11 +48,35 @@ def face() -> Reference:
     return drawn_face()
 
 
-@pytest.mark.parametrize(
+OWN = pytest.mark.parametrize(
     "own",
     [{}, {"yaw": 8, "pitch": -5, "mouthSmile": 0.4, "eyeBlink": 0.2, "jaw": 0.1}],
     ids=["neutral", "posed"],
 )
+
+
+def test_a_head_leans_as_it_was_tracked_and_never_far(face: Reference) -> None:
+    renderer = PortraitRenderer()
+    renderer.prepare(face)
+    values = frame(yaw=6, pitch=-4, jaw=0.1)
+    own, size = face_box(renderer.mesh.points)
+    for place in ([0.03, 0, 0], [0, -0.03, 0], [0, 0, 0.02], [-0.02, 0.02, -0.02]):
+        shift = renderer.shift(values, np.asarray(place, np.float32))
+        found, found_size = face_box(renderer.place(values, shift).points)
+        assert (found - own) / size == pytest.approx(place[:2], abs=0.006)
+        assert np.log(found_size / size) == pytest.approx(place[2], abs=0.006)
+    far = renderer.shift(values, np.asarray([9, -9, 9], np.float32))
+    assert np.abs([far.right, far.down]).max() <= LEAN[0] * size + 1e-3
+    assert np.log(far.scale) <= LEAN[1] + 1e-6
+    still, leant = renderer.render(
+        np.stack([values, values]), np.asarray([[0, 0, 0], [0.05, 0, 0]], np.float32)
+    )
+    moved = centre_of(leant, NOSE_DOT) - centre_of(still, NOSE_DOT)
+    assert moved[0] == pytest.approx(0.05 * size, rel=0.25)
+    assert np.array_equal(still[-4:], leant[-4:])  # shoulders stay
+
+
+@OWN
 def test_the_reference_s_own_motion_gives_the_picture_back(own: dict[str, float]) -> None:
     face = drawn_face(**own)
     assert psnr(render(face, face.values)[0], face.image) >= 50
