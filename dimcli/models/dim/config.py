@@ -415,7 +415,7 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         GenerationConfig(
             steps=6, temperature=0.9, nod_temperature=0.85, turn_temperature=1.3,
             mouth_temperature=1.1, overlap_s=1.28,
-            hold_degrees=1.0, hold_expression=0.03, smile_lift=0.15,
+            hold_degrees=1.2, hold_expression=0.03, smile_lift=0.15,
         ),
     ),
     "live": (
@@ -424,7 +424,7 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _LIVE_STAGES,
         GenerationConfig(
             temperature=0.9, nod_temperature=0.85, mouth_temperature=0.8, history_weight=0.6,
-            hold_degrees=1.0, hold_expression=0.05, smile_lift=0.15,
+            hold_degrees=1.2, hold_expression=0.05, smile_lift=0.15,
         ),
     ),
     "speaker": (
