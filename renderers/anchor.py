@@ -48,6 +48,10 @@ ASIDE = (0.2, 0.35)
 """Where eyes look past the camera by less than the first, a picture's gaze is kept, and from the
 second on it is brought back to the camera."""
 
+LONGEST_PX, FAR_OFF = 1 << 20, 10.0
+"""What a motion file says beyond these of its video's sides, and of a face's place in its own
+sizes, is no video's."""
+
 ABSOLUTE = ("mouthSmile",)
 BLINK = ("eyeBlink",)
 WITH_SMILE = ("mouthUpperUp", "mouthLowerDown", "mouthStretch", "mouthDimple", "cheekSquint")
@@ -120,7 +124,7 @@ def places(motion: Motion) -> Reals | None:
     camera = motion.camera
     if motion.space != "arkit" or camera is None:
         return None
-    if not all(isinstance(side, int) and side > 0 for side in (width, height)):
+    if not all(isinstance(side, int) and 0 < side < LONGEST_PX for side in (width, height)):
         return None
     if not (camera[:, 2] > 0).all():
         return None
@@ -128,7 +132,7 @@ def places(motion: Motion) -> Reals | None:
     sides = np.asarray([width, height], float)
     way = (camera[:, :2] - usual[:2]) * sides / (usual[2] * sides.mean())
     nearer = np.log(camera[:, 2:] / usual[2])
-    return np.asarray(np.hstack([way, nearer]), np.float32)
+    return np.asarray(np.hstack([way, nearer]).clip(-FAR_OFF, FAR_OFF), np.float32)
 
 
 def within_reach(values: Reals, reference_values: Reals) -> tuple[Reals, NDArray[np.bool_]]:

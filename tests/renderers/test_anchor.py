@@ -106,6 +106,11 @@ def test_places_are_in_sizes_of_the_face_beside_the_usual_place() -> None:
         Motion(tracked.values, fps=25, meta=meta),
         Motion(tracked.values, fps=25, camera=camera),
         Motion(tracked.values, fps=25, camera=camera, meta={"width": "wide", "height": 0}),
+        Motion(tracked.values, fps=25, camera=camera, meta={"width": 10**400, "height": 800}),
         Motion(tracked.values, fps=25, camera=0 * camera, meta=meta),
     ):
         assert places(other) is None
+    camera[4, :2] = 1e38
+    far = places(Motion(tracked.values, fps=25, camera=camera, meta=meta))
+    assert far is not None
+    assert np.abs(far).max() == 10
