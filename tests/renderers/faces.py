@@ -13,6 +13,7 @@ from renderers.heads.contours import (
     OUTER_LIP_LOWER,
     OUTER_LIP_UPPER,
 )
+from renderers.portrait.expression import FaceExpression
 from weights.canonical_face import canonical_face
 
 SKIN, HAIR, WALL = (214, 170, 150), (90, 60, 40), (120, 140, 160)
@@ -22,6 +23,16 @@ NOSE_DOT, BROW_DOT, CORNER_DOT = (0, 255, 0), (255, 0, 255), (255, 255, 0)
 WIDTH, HEIGHT, SCALE = 360, 400, 12.0
 CENTRE = (180.0, 190.0)
 IRIS_CM = 0.58
+
+
+def drawn_gaps(values: np.ndarray) -> np.ndarray:
+    """How far motion ``values`` [T, 56] part the canonical face's lips, over the distance of the
+    outer eye corners: [T], 0 where they are closed."""
+    resting = canonical_face().vertices.astype(np.float32)
+    face = FaceExpression(np.zeros(MOTION_DIM, np.float32), resting)
+    posed = np.stack([resting + face.offsets(each) for each in values])
+    apart = (posed[:, 13, 1] - posed[:, 14, 1]) - (resting[13, 1] - resting[14, 1])
+    return apart / np.linalg.norm(resting[33] - resting[263])
 
 
 def frame(**channels: float) -> np.ndarray:

@@ -7,19 +7,10 @@ from dimcli.core.motion import ARKIT_EXPRESSIONS, JAW_OPEN_RAD, JAW_PITCH, MOTIO
 from dimcli.tracking.geometry import lip_gaps
 from dimcli.tracking.landmarks import motion_values
 from dimcli.tracking.networks import BLENDSHAPES
-from renderers.portrait.expression import CLOSED_GAP, FaceExpression, jaw_open_of_lips
-from weights.canonical_face import canonical_face
+from renderers.portrait.expression import CLOSED_GAP, jaw_open_of_lips
+from tests.renderers.faces import drawn_gaps
 
 GAPS = np.linspace(0, 0.2, 21, dtype=np.float32)
-
-
-def drawn_gaps(values):
-    """The gaps [T] of the canonical face's lips with motion ``values`` [T, 56]."""
-    resting = canonical_face().vertices.astype(np.float32)
-    face = FaceExpression(np.zeros(MOTION_DIM, np.float32), resting)
-    posed = np.stack([resting + face.offsets(each) for each in values])
-    apart = (posed[:, 13, 1] - posed[:, 14, 1]) - (resting[13, 1] - resting[14, 1])
-    return apart / np.linalg.norm(resting[33] - resting[263])
 
 
 @pytest.mark.parametrize(
