@@ -1,9 +1,11 @@
 """Make a trained listener's folder of ``weights/``: its weights in 16 bits, its settings, its card.
 
 python -m tests.bench behaviour > behaviour.md       # DIM_WEIGHTS=RUN, DIM_CLIPS=real clips
-python -m examples.recipes.build_listener_card RUN DATA behaviour.md -o weights/listener-small
+python -m tests.bench timing > timing.md             # DIM_DATA=DATA, DIM_TIMING_CLIPS=240
+python -m examples.recipes.build_listener_card RUN DATA behaviour.md timing.md \\
+    -o weights/listener-small
 
-For ``listener-live`` the benchmark runs twice (DIM_ONLINE=1, then DIM_VOICE=1, too), and
+For ``listener-live`` both take DIM_ONLINE=1, the first runs again with DIM_VOICE=1, too, and
 ``--voice voice.md`` gives what it printed of a voice alone. Every figure of the card is measured
 here or by the benchmark; ``listener_card.md`` has the prose, ``listener_cards.yaml`` what differs.
 """
@@ -146,6 +148,7 @@ def main(
     run: Path,
     data: Path,
     behaviour: Path,
+    timing: Path,
     output: Annotated[Path, typer.Option("-o")] = Path("weights/listener-small"),
     voice: Annotated[Path | None, typer.Option()] = None,
 ) -> None:
@@ -158,6 +161,8 @@ def main(
         "clips": found["clips"],
         "scores": table(found["methods"]),
         "nods": nods(found["families"][0]["figures"]),
+        "timing": measured(timing),
+        "recipe": ClipStore(data).info.made_by["recipe_version"],
         "behaviour": beside(measured(behaviour), measured(voice)) if voice else measured(behaviour),
         "found": "",
     }

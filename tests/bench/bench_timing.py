@@ -1,29 +1,32 @@
 """When listeners do what they do, beside the rule that they learned from, on synthetic dyads.
 
 ``python -m tests.bench timing``, with DIM_DATA=<synthetic data set>; without, a small held-out one.
-Histograms, in events a minute, of nods and long blinks about the ends of the speaker's speech; the
-lag of head movement after the speaker's; smiles after smiles. DIM_WEIGHTS says whose, DIM_ONLINE=1
-lets them answer as a stream; those that can are also given the voice alone.
+Histograms, in events a minute, of nods, long blinks and openings of the mouth about the ends of the
+speaker's speech; the lag of head movement after the speaker's; smiles after smiles; glances away.
+DIM_WEIGHTS says whose, DIM_ONLINE=1 lets them answer as a stream; those that can are also given the
+voice alone.
 """
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from dimcli.audio import ACTIVITY
 from dimcli.core.motion import Motion
-from dimcli.data.clip import Stimulus
+from dimcli.data.clip import Clip, Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.behaviour import find_nods, smile_of
 from dimcli.jobs.evaluate import open_store
 from dimcli.models.answers import load_predictor
 from dimcli.models.config import find_run
-from dimcli.models.registry import read_config, untrained
+from dimcli.models.registry import read_config
+from dimcli.models.simple import Oracle
 from tests.coupling import find_pauses, smile_starts
 from weights import DEFAULT_LISTENER
 
@@ -35,7 +38,13 @@ EDGES = np.round(np.arange(-1.2, 1.81, 0.3), 1)
 LAGS_S = np.arange(-0.4, 2.01, 0.2)
 MIMICRY_HZ = (0.2, 1.1)
 """Where Hale and others (2020) found heads to follow heads."""
+MIRRORED = np.array([1.0, -1.0, -1.0])
+"""Who mirrors a lean to one side of the picture leans to the other side of their own: yaw and roll
+change sign."""
 LONG_BLINK_S = 0.3
+OPENED, AWAY = 0.01, 0.08
+"""jawOpen, and a side look or a look down over the clip's median, from which the mouth is open and
+eyes are away."""
 
 Floats = NDArray[np.floating]
 
@@ -57,18 +66,40 @@ def long_blinks(motion: Motion) -> Floats:
     return peaks / motion.fps
 
 
+def episodes(track: Floats, level: float, fps: float) -> tuple[Floats, Floats]:
+    """Starts and lengths (s) of the stretches in which ``track`` [T] is above ``level``."""
+    edges = np.diff((track > level).astype(int), prepend=0, append=0)
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    inside = starts > 0
+    return starts[inside] / fps, (ends - starts)[inside] / fps
+
+
+def looking_away(motion: Motion) -> Floats:
+    """How far the eyes are from where they mostly look: [T]; in a blink, as before and after it."""
+    names = ("eyeLookInLeft", "eyeLookOutLeft", "eyeLookDownLeft")
+    tracks = np.stack([motion.column(name) for name in names])
+    away: Floats = (tracks - np.median(tracks, axis=1, keepdims=True)).max(axis=0)
+    lids = motion.column("eyeBlinkLeft")
+    blinking = binary_dilation(lids > np.median(lids) + 0.05, iterations=2)
+    frames = np.arange(len(away))
+    seen: Floats = np.interp(frames, frames[~blinking], away[~blinking])
+    return seen
+
+
 def follows(listener: Motion, speaker: Motion) -> Floats:
-    """Correlation of the listener's head with the speaker's earlier one, at LAGS_S: mean of
-    pitch and yaw in the band of mimicry."""
+    """Correlation of the listener's head with the speaker's earlier one in the mirror, at LAGS_S:
+    mean of pitch, yaw and roll in the band of mimicry."""
     band = butter(2, MIMICRY_HZ, "bandpass", fs=listener.fps, output="sos")
-    own, other = (sosfiltfilt(band, motion.head[:, :2], axis=0) for motion in (listener, speaker))
+    own, other = (sosfiltfilt(band, motion.head, axis=0) for motion in (listener, speaker))
+    other = other * MIRRORED
     found = []
     for lag in np.round(LAGS_S * listener.fps).astype(int):
         if lag >= 0:
             late, early = own[lag:], other[: len(other) - lag]
         else:
             late, early = own[:lag], other[-lag:]
-        found.append(np.mean([np.corrcoef(late[:, a], early[:, a])[0, 1] for a in (0, 1)]))
+        with np.errstate(invalid="ignore"):  # an axis may be held still for a whole clip
+            found.append(np.nanmean([np.corrcoef(late[:, a], early[:, a])[0, 1] for a in range(3)]))
     return np.array(found)
 
 
@@ -83,44 +114,79 @@ def smiles_answered(listener: Motion, speaker: Motion) -> Floats:
     return np.array(found)
 
 
-def measure(store: ClipStore, answer: Callable[[Stimulus], Motion] | None) -> list[str]:
-    """One column of the table; the truth without ``answer``."""
-    nods, blinks, lags, smiles, overlap = [], [], [], [], []
-    ends_in_all = 0
+@dataclass
+class Seen:
+    """What was seen of one listener, clip after clip."""
+
+    nods: list[Floats] = field(default_factory=list)
+    blinks: list[Floats] = field(default_factory=list)
+    openings: list[Floats] = field(default_factory=list)
+    lags: list[Floats] = field(default_factory=list)
+    smiles: list[Floats] = field(default_factory=list)
+    away: list[Floats] = field(default_factory=list)
+    nods_in_speech: list[bool] = field(default_factory=list)
+    openings_in_speech: list[bool] = field(default_factory=list)
+    ends: int = 0
+    minutes: float = 0.0
+
+    def add(self, listener: Motion, clip: Clip) -> None:
+        """One clip."""
+        fps, active = listener.fps, clip.speaker_audio[:, ACTIVITY]
+        ends = find_pauses(active, fps)
+        starts = np.array([nod.start for nod in find_nods(np.degrees(listener.head[:, 0]), fps)])
+        opened, _ = episodes(listener.column("jawOpen"), OPENED, fps)
+        self.nods.append(latencies(starts, ends))
+        self.blinks.append(latencies(long_blinks(listener), ends))
+        self.openings.append(latencies(opened, ends))
+        for times, kept in ((starts, self.nods_in_speech), (opened, self.openings_in_speech)):
+            frames = np.minimum((np.asarray(times) * fps).astype(int), len(active) - 1)
+            kept.extend((active[frames] >= 0.5).tolist() if len(times) else [])
+        self.lags.append(follows(listener, clip.speaker))
+        self.smiles.append(smiles_answered(listener, clip.speaker))
+        self.away.append(episodes(looking_away(listener), AWAY, fps)[1])
+        self.ends += len(ends)
+        self.minutes += len(listener) / fps / 60.0
+
+    def cells(self) -> list[str]:
+        """One column of the table."""
+        per_end = 60 / (self.ends * (EDGES[1] - EDGES[0]))
+        rows = [
+            " ".join(f"{n * per_end:.1f}" for n in np.histogram(np.concatenate(part), EDGES)[0])
+            for part in (self.nods, self.blinks, self.openings)
+        ]
+        lag = np.nanmean(self.lags, 0)
+        smiles, away = np.concatenate(self.smiles), np.concatenate(self.away)
+        return [
+            *rows,
+            *(
+                f"{100 * sum(part) / max(len(part), 1):.0f} % of {len(part)}"
+                for part in (self.nods_in_speech, self.openings_in_speech)
+            ),
+            f"{LAGS_S[lag.argmax()]:.1f} s (r {lag.max():.2f})",
+            f"{np.median(smiles):.1f} s of {len(smiles)}" if len(smiles) else "none",
+            f"{len(away) / self.minutes:.1f}, of {np.median(away) if len(away) else 0:.1f} s",
+        ]
+
+
+def measure(store: ClipStore, answer: Callable[[Stimulus], Motion] | None) -> Seen:
+    """What is seen of a listener; of the true one without ``answer``."""
+    seen = Seen()
     for record in store.clips("test")[:CLIPS]:
         clip = store.load(record)
         listener = clip.listener if answer is None else answer(clip.stimulus())
-        active = clip.speaker_audio[:, ACTIVITY]
-        ends = find_pauses(active, listener.fps)
-        starts = np.array([nod.start for nod in find_nods(np.degrees(listener.head[:, 0]), 25.0)])
-        nods.append(latencies(starts, ends))
-        blinks.append(latencies(long_blinks(listener), ends))
-        speaking = active[np.minimum((starts * listener.fps).astype(int), len(active) - 1)] >= 0.5
-        overlap.extend(speaking if len(starts) else [])
-        lags.append(follows(listener, clip.speaker))
-        smiles.append(smiles_answered(listener, clip.speaker))
-        ends_in_all += len(ends)
-    rate = 60 / (ends_in_all * (EDGES[1] - EDGES[0]))
-    rows = [
-        " ".join(f"{count * rate:5.1f}" for count in np.histogram(np.concatenate(part), EDGES)[0])
-        for part in (nods, blinks)
-    ]
-    lag = np.nanmean(lags, 0)
-    answered = np.concatenate(smiles)
-    return [
-        *rows,
-        f"{100 * np.mean(overlap):.0f} %",
-        f"{LAGS_S[lag.argmax()]:.1f} s (r {lag.max():.2f})",
-        f"{np.median(answered):.1f} s of {len(answered)}" if len(answered) else "none",
-    ]
+        seen.add(listener, clip)
+    return seen
 
 
 NAMES = (
-    f"nods a minute from {EDGES[0]} s before the end of speech to {EDGES[-1]} s after it",
+    f"nods a minute from {-EDGES[0]} s before the end of speech to {EDGES[-1]} s after it",
     "long blinks a minute, the same",
+    "openings of the mouth a minute, the same",
     "nods that start while the speaker speaks",
+    "openings of the mouth that do",
     "lag of head movement",
     "rise of the smile after a smile begins, median",
+    "glances away a minute",
 )
 
 
@@ -128,24 +194,24 @@ def main() -> None:
     data = os.environ.get("DIM_DATA")
     store = open_store("synthetic", Path(data) if data else None)
     trained = load_predictor(WEIGHTS, store, online=ONLINE)
-    oracle = untrained("oracle", "listener")
-    assert oracle is not None
-    assert oracle.untrained is not None
-    rule = oracle.untrained(store, "listener")
+    oracle = Oracle.fit(store)
+
+    def seen(answer: Callable[[Stimulus], Motion] | None) -> list[str]:
+        return measure(store, answer).cells()
+
     columns = {
-        "truth": measure(store, None),
-        "oracle": measure(store, lambda stimulus: rule.predict(stimulus, 0)),
-        Path(WEIGHTS).name: measure(store, lambda stimulus: trained.predict(stimulus, 0)),
+        "truth": seen(None),
+        "oracle": seen(lambda stimulus: oracle.predict(stimulus, 0)),
+        Path(WEIGHTS).name: seen(lambda stimulus: trained.predict(stimulus, 0)),
     }
     if read_config(find_run(WEIGHTS) / "config.yaml").face_optional:
-        columns["voice alone"] = measure(
-            store, lambda stimulus: trained.predict(replace(stimulus, speaker=None), 0)
+        columns["voice alone"] = seen(
+            lambda stimulus: trained.predict(replace(stimulus, speaker=None), 0)
         )
-    print("bins of 0.3 s")
-    for index, name in enumerate(NAMES):
-        print(name)
-        for column, cells in columns.items():
-            print(f"  {column:<16}{cells[index]}")
+    print(f"{store.root.name}: the first {CLIPS} test clips; histograms in bins of 0.3 s\n")
+    lines = [["", *columns], ["---"] * (1 + len(columns))]
+    lines += [[name, *row] for name, *row in zip(NAMES, *columns.values(), strict=True)]
+    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
 
 
 if __name__ == "__main__":
