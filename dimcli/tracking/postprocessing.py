@@ -76,13 +76,15 @@ def smooth_motion(motion: Motion) -> Motion:
     """The same motion through Savitzky-Golay filters (second order, zero phase).
 
     Windows are as short as what they must keep: blinks 0.12 s, expression 0.2 s, head 0.28 s. The
-    jaw stays as it is: lips close for two frames, and any window takes a tenth of fast speech.
+    jaw that the lips say stays as it is: they close for two frames, and any window takes a tenth of
+    fast speech.
     Clips shorter than a window keep their values.
     """
     values = motion.values.copy()
     windows = np.full(MOTION_DIM, EXPRESSION_WINDOW_S)
-    windows[HEAD], windows[JAW] = POSE_WINDOW_S, 0
+    windows[HEAD] = POSE_WINDOW_S
     if motion.space == "arkit":
+        windows[JAW] = 0
         for name in ("eyeBlinkLeft", "eyeBlinkRight"):
             windows[expression_index(name)] = BLINK_WINDOW_S
     for seconds in np.unique(windows):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import savgol_filter
 
-from dimcli.core.motion import MOTION_DIM, Motion, expression_index
+from dimcli.core.motion import JAW_PITCH, MOTION_DIM, Motion, expression_index
 from dimcli.tracking.postprocessing import parabolas, smooth_motion
 
 
@@ -61,3 +61,10 @@ def test_the_filter_is_scipy_s_to_its_ends(length, frames):
     values = np.random.default_rng(0).normal(size=(frames, 4)).astype(np.float32)
     expected = savgol_filter(values, length, 2, axis=0)
     assert np.allclose(parabolas(values, length), expected, atol=1e-5)
+
+
+def test_the_jaw_that_the_lips_say_keeps_every_closure_and_an_encoder_s_is_smoothed():
+    jaw = np.where(np.arange(50) % 10 < 2, 0, 0.1)
+    lips, encoder = (motion_of(JAW_PITCH, jaw, 25, space=space) for space in ("arkit", "flame"))
+    assert np.array_equal(smooth_motion(lips).values, lips.values)
+    assert smooth_motion(encoder).values[20:22, JAW_PITCH].min() > 0.01
