@@ -1,4 +1,5 @@
-"""How a listener goes with a speaker: nods at pauses, smiles after smiles, and medians over clips.
+"""How a listener goes with a speaker: nods at pauses; smiles after smiles, laughs after laughs and
+heads after heads; and medians over clips.
 
 Only tests and benchmarks measure this.
 """
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
+from scipy.signal import butter, find_peaks, hilbert, sosfiltfilt
 
 from dimcli.core.motion import Motion
 from dimcli.evaluation.behaviour import (
@@ -26,6 +27,18 @@ Floats = NDArray[np.floating[Any]]
 
 SMILE_RISE = 0.2
 """A smile begins where the next seconds' mean lies this far above the last second's."""
+LAGS_S = np.round(np.arange(-0.4, 2.01, 0.2), 1)
+MIMICRY_HZ = (0.2, 1.1)
+"""Where Hale and others (2020) found heads to follow heads."""
+POSTURE_HZ = (0.0, 0.2)
+MIRRORED = np.array([1.0, -1.0, -1.0])
+"""Who mirrors a lean to one side of the picture leans to the other side of their own: yaw and roll
+change sign."""
+LAUGH_HZ = (3.8, 6.0)
+LAUGH_JAW = 0.009
+"""Amplitude of jawOpen's oscillation in the band of a laugh's notes from which it is a laugh,"""
+LAUGH_S = 0.4
+"""if it lasts as long as this."""
 
 
 @dataclass(frozen=True)
@@ -102,3 +115,37 @@ def medians(measured: list[Behaviour]) -> Behaviour:
     return Behaviour(
         **{name: finite_median([getattr(one, name) for one in measured]) for name in names}
     )
+
+
+def follows(
+    listener: Motion,
+    speaker: Motion,
+    band_hz: tuple[float, float] = MIMICRY_HZ,
+    part: slice = slice(None),
+) -> Floats:
+    """Correlation of the listener's head with the speaker's earlier one in the mirror, at LAGS_S:
+    mean of pitch, yaw and roll in the band, over a ``part`` of the frames."""
+    low, high = band_hz
+    kind, corners = ("bandpass", band_hz) if low else ("lowpass", high)
+    band = butter(2, corners, kind, fs=listener.fps, output="sos")
+    own, other = (sosfiltfilt(band, motion.head, axis=0)[part] for motion in (listener, speaker))
+    other = other * MIRRORED
+    found = []
+    for lag in np.round(LAGS_S * listener.fps).astype(int):
+        if lag >= 0:
+            late, early = own[lag:], other[: len(other) - lag]
+        else:
+            late, early = own[:lag], other[-lag:]
+        with np.errstate(invalid="ignore"):  # an axis may be held still for a whole clip
+            found.append(np.nanmean([np.corrcoef(late[:, a], early[:, a])[0, 1] for a in range(3)]))
+    return np.array(found)
+
+
+def find_laughs(motion: Motion) -> Floats:
+    """Starts (s) of laughs: where the jaw opens and closes as fast as in laughter, for a while."""
+    jaw = motion.column("jawOpen")
+    band = butter(2, LAUGH_HZ, "bandpass", fs=motion.fps, output="sos")
+    strong = np.abs(hilbert(sosfiltfilt(band, jaw))) > LAUGH_JAW
+    edges = np.diff(strong.astype(int), prepend=0, append=0)
+    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    return starts[ends - starts >= LAUGH_S * motion.fps] / motion.fps

@@ -124,6 +124,8 @@ class GenerationConfig(Section, section="generation"):
     come where they are likely, and fewer elsewhere."""
     turn_temperature: Annotated[float, Range(0.01, 100)] = 1.0
     """The same for those of turns and tilts (yaw and roll)."""
+    lids_temperature: Annotated[float, Range(0.01, 100)] = 1.0
+    """The same for those of the lids: above 1 blinks come more often, where they were rare."""
     mouth_temperature: Annotated[float, Range(0.01, 100)] = 1.0
     """The same for those of the mouth: below 1 smiles change less, above 1 more."""
     history_weight: Annotated[float, Range(0, 1)] = 1.0

@@ -2,7 +2,8 @@
 
 ``python -m tests.bench timing``, with DIM_DATA=<synthetic data set>; without, a small held-out one.
 Histograms, in events a minute, of nods, long blinks and openings of the mouth about the ends of the
-speaker's speech; the lag of head movement after the speaker's; smiles after smiles; glances away.
+speaker's speech; the lags of the head's posture and movement after the speaker's; smiles after
+smiles and laughs after laughs; glances away.
 DIM_WEIGHTS says whose, DIM_ONLINE=1 lets them answer as a stream; those that can are also given the
 voice alone.
 """
@@ -15,19 +16,28 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import find_peaks
 
 from dimcli.audio import ACTIVITY
 from dimcli.core.motion import Motion
 from dimcli.data.clip import Clip, Stimulus
 from dimcli.data.store import ClipStore
+from dimcli.data.synthetic.synthetic import Recipe, conversation_events, conversation_index
 from dimcli.evaluation.behaviour import find_nods, smile_of
 from dimcli.jobs.evaluate import open_store
 from dimcli.models.answers import load_predictor
 from dimcli.models.config import find_run
 from dimcli.models.registry import read_config
 from dimcli.models.simple import Oracle
-from tests.coupling import find_pauses, smile_starts
+from tests.coupling import (
+    LAGS_S,
+    MIMICRY_HZ,
+    POSTURE_HZ,
+    find_laughs,
+    find_pauses,
+    follows,
+    smile_starts,
+)
 from weights import DEFAULT_LISTENER
 
 WEIGHTS = os.environ.get("DIM_WEIGHTS", DEFAULT_LISTENER)
@@ -35,12 +45,8 @@ ONLINE = os.environ.get("DIM_ONLINE") == "1"
 CLIPS = int(os.environ.get("DIM_TIMING_CLIPS", "60"))
 EDGES = np.round(np.arange(-1.2, 1.81, 0.3), 1)
 """Bins of latencies in seconds from the end of speech."""
-LAGS_S = np.arange(-0.4, 2.01, 0.2)
-MIMICRY_HZ = (0.2, 1.1)
-"""Where Hale and others (2020) found heads to follow heads."""
-MIRRORED = np.array([1.0, -1.0, -1.0])
-"""Who mirrors a lean to one side of the picture leans to the other side of their own: yaw and roll
-change sign."""
+LAUGH_ANSWER_S = 2.5
+"""A listener's laugh that begins this long after the start of a speaker's answers it."""
 LONG_BLINK_S = 0.3
 OPENED, AWAY = 0.01, 0.08
 """jawOpen, and a side look or a look down over the clip's median, from which the mouth is open and
@@ -86,23 +92,6 @@ def looking_away(motion: Motion) -> Floats:
     return seen
 
 
-def follows(listener: Motion, speaker: Motion) -> Floats:
-    """Correlation of the listener's head with the speaker's earlier one in the mirror, at LAGS_S:
-    mean of pitch, yaw and roll in the band of mimicry."""
-    band = butter(2, MIMICRY_HZ, "bandpass", fs=listener.fps, output="sos")
-    own, other = (sosfiltfilt(band, motion.head, axis=0) for motion in (listener, speaker))
-    other = other * MIRRORED
-    found = []
-    for lag in np.round(LAGS_S * listener.fps).astype(int):
-        if lag >= 0:
-            late, early = own[lag:], other[: len(other) - lag]
-        else:
-            late, early = own[:lag], other[-lag:]
-        with np.errstate(invalid="ignore"):  # an axis may be held still for a whole clip
-            found.append(np.nanmean([np.corrcoef(late[:, a], early[:, a])[0, 1] for a in range(3)]))
-    return np.array(found)
-
-
 def smiles_answered(listener: Motion, speaker: Motion) -> Floats:
     """Seconds from each start of a speaker's smile to the listener's steepest rise within 3 s."""
     rise = np.diff(smile_of(listener), prepend=smile_of(listener)[0])
@@ -122,6 +111,10 @@ class Seen:
     blinks: list[Floats] = field(default_factory=list)
     openings: list[Floats] = field(default_factory=list)
     lags: list[Floats] = field(default_factory=list)
+    posture_lags: list[Floats] = field(default_factory=list)
+    laughs_answered: list[float] = field(default_factory=list)
+    laughs: int = 0
+    own_laughs: int = 0
     smiles: list[Floats] = field(default_factory=list)
     away: list[Floats] = field(default_factory=list)
     nods_in_speech: list[bool] = field(default_factory=list)
@@ -129,8 +122,8 @@ class Seen:
     ends: int = 0
     minutes: float = 0.0
 
-    def add(self, listener: Motion, clip: Clip) -> None:
-        """One clip."""
+    def add(self, listener: Motion, clip: Clip, laughs: Floats) -> None:
+        """One clip, and when the speaker laughs (s from its start)."""
         fps, active = listener.fps, clip.speaker_audio[:, ACTIVITY]
         ends = find_pauses(active, fps)
         starts = np.array([nod.start for nod in find_nods(np.degrees(listener.head[:, 0]), fps)])
@@ -141,11 +134,23 @@ class Seen:
         for times, kept in ((starts, self.nods_in_speech), (opened, self.openings_in_speech)):
             frames = np.minimum((np.asarray(times) * fps).astype(int), len(active) - 1)
             kept.extend((active[frames] >= 0.5).tolist() if len(times) else [])
-        self.lags.append(follows(listener, clip.speaker))
+        self.lags.append(follows(listener, clip.speaker, MIMICRY_HZ))
+        self.posture_lags.append(follows(listener, clip.speaker, POSTURE_HZ))
+        self._add_laughs(find_laughs(listener), laughs, len(listener) / fps)
         self.smiles.append(smiles_answered(listener, clip.speaker))
         self.away.append(episodes(looking_away(listener), AWAY, fps)[1])
         self.ends += len(ends)
         self.minutes += len(listener) / fps / 60.0
+
+    def _add_laughs(self, own: Floats, laughs: Floats, seconds: float) -> None:
+        """Starts of the listener's ``own`` laughs, as answers to the speaker's or without one."""
+        after = own[:, None] - laughs[None]
+        after[(after < 0) | (after > LAUGH_ANSWER_S)] = np.inf
+        self.own_laughs += int(np.isinf(after).all(axis=1).sum())
+        whole = (laughs >= 0) & (laughs < seconds - LAUGH_ANSWER_S)
+        first = after[:, whole].min(axis=0, initial=np.inf)
+        self.laughs += len(first)
+        self.laughs_answered.extend(first[np.isfinite(first)])
 
     def cells(self) -> list[str]:
         """One column of the table."""
@@ -154,7 +159,6 @@ class Seen:
             " ".join(f"{n * per_end:.1f}" for n in np.histogram(np.concatenate(part), EDGES)[0])
             for part in (self.nods, self.blinks, self.openings)
         ]
-        lag = np.nanmean(self.lags, 0)
         smiles, away = np.concatenate(self.smiles), np.concatenate(self.away)
         return [
             *rows,
@@ -162,19 +166,27 @@ class Seen:
                 f"{100 * sum(part) / max(len(part), 1):.0f} % of {len(part)}"
                 for part in (self.nods_in_speech, self.openings_in_speech)
             ),
-            f"{LAGS_S[lag.argmax()]:.1f} s (r {lag.max():.2f})",
+            *(
+                f"{LAGS_S[lag.argmax()]:.1f} s (r {lag.max():.2f})"
+                for lag in (np.nanmean(part, 0) for part in (self.posture_lags, self.lags))
+            ),
             f"{np.median(smiles):.1f} s of {len(smiles)}" if len(smiles) else "none",
+            f"{100 * len(self.laughs_answered) / max(self.laughs, 1):.0f} % of {self.laughs}"
+            + (f", after {np.median(self.laughs_answered):.1f} s" if self.laughs_answered else ""),
+            f"{self.own_laughs / self.minutes:.2f}",
             f"{len(away) / self.minutes:.1f}, of {np.median(away) if len(away) else 0:.1f} s",
         ]
 
 
-def measure(store: ClipStore, answer: Callable[[Stimulus], Motion] | None) -> Seen:
+def measure(store: ClipStore, recipe: Recipe, answer: Callable[[Stimulus], Motion] | None) -> Seen:
     """What is seen of a listener; of the true one without ``answer``."""
     seen = Seen()
     for record in store.clips("test")[:CLIPS]:
         clip = store.load(record)
+        laughs = conversation_events(recipe, conversation_index(record.conversation)).laughs[:, 0]
+        laughs = laughs - record.start / store.info.fps
         listener = clip.listener if answer is None else answer(clip.stimulus())
-        seen.add(listener, clip)
+        seen.add(listener, clip, laughs)
     return seen
 
 
@@ -184,8 +196,11 @@ NAMES = (
     "openings of the mouth a minute, the same",
     "nods that start while the speaker speaks",
     "openings of the mouth that do",
-    "lag of head movement",
+    "lag of the head's posture (under 0.2 Hz)",
+    "lag of its movement (0.2 to 1.1 Hz)",
     "rise of the smile after a smile begins, median",
+    "laughs answered, and when",
+    "laughs without a speaker's, a minute",
     "glances away a minute",
 )
 
@@ -197,7 +212,7 @@ def main() -> None:
     oracle = Oracle.fit(store)
 
     def seen(answer: Callable[[Stimulus], Motion] | None) -> list[str]:
-        return measure(store, answer).cells()
+        return measure(store, oracle.recipe, answer).cells()
 
     columns = {
         "truth": seen(None),

@@ -1,9 +1,9 @@
 """The synthetic listener: a stochastic rule from a speaker's hidden events to listener motion.
 
-Nods follow pauses, smiles follow smiles, posture follows posture, each with a latency; blinks,
-gaze and drift are the listener's own. :func:`listener_motion` with the true events and a new seed
-is the oracle: a draw from the exact conditional distribution, which no predictor can beat by more
-than chance on distribution metrics (:class:`dimcli.models.simple.Oracle`).
+Nods follow pauses, smiles follow smiles, laughs follow laughs, heads follow heads, each with a
+latency; blinks, gaze and drift are the listener's own. :func:`listener_motion` with the true events
+and a new seed is the oracle: a draw from the exact conditional distribution, which no predictor can
+beat by more than chance on distribution metrics (:class:`dimcli.models.simple.Oracle`).
 
 Where the speaker reacts to the listener (:mod:`dimcli.data.synthetic.reactions`), that is the
 distribution given the reactions too: a pause that ended soon was one with a nod, most likely. The
@@ -21,9 +21,11 @@ import numpy as np
 
 from dimcli.core.motion import HEAD, JAW, JAW_OPEN_RAD
 from dimcli.data.synthetic.faces import add_lids, add_looks, add_smile, clip_to_range
+from dimcli.data.synthetic.laughter import add_laughs, answering_laughs, laughing
 from dimcli.data.synthetic.reactions import ALONE, LED, Answers, Dyad
 from dimcli.data.synthetic.rule import (
     FACE,
+    LAUGH,
     LISTENER,
     LISTENER_ATTITUDES,
     LISTENER_REST,
@@ -44,8 +46,12 @@ from dimcli.data.synthetic.signals import (
     poisson_times,
     renewal_times,
     smooth_noise,
+    smoothed,
 )
 from dimcli.data.synthetic.speaker_events import SpeakerEvents
+
+STILL = 1e-6
+"""A head that moves less than this share of a movement stands still."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +106,13 @@ def listener_motion(events: SpeakerEvents, random: Random, rule: ListenerRule) -
     nods = draw_nods(events, random, rule, traits, answers)
     pitch, envelope = nod_tracks(nods, frames, fps)
     _head(values, events, random, rule, traits, pitch)
+    laughs = answering_laughs(random, events.laughs, events.attitude, rule)
     smile = _smile(events, random, rule, traits, envelope)
+    smile = _soft_smile(smile + rule.laugh_smile * laughing(laughs, frames, fps))
     add_smile(values, smile, random.normal(0.0, LISTENER.smile_tilt))
     _brows(values, events, random, rule, envelope)
     _mouth(values, events, random, rule, traits)
+    add_laughs(values, laughs, fps, random.uniform(*rule.laugh_jaw))
     _eyes(values, events, random, rule, traits, nods, answers)
     clip_to_range(values)
     return values
@@ -180,8 +189,8 @@ def _head(
     traits: Traits,
     nod_degrees: Floats,
 ) -> None:
-    """Own drift and sway, the speaker's drift followed, all of it held still now and then; and nods
-    that leak into yaw and roll."""
+    """Own posture that is held and changed by turns; the speaker's, followed all the time, and the
+    speaker's livelier movement, followed while the head moves; nods that leak into yaw and roll."""
     fps = events.fps
     frames = len(values)
     drift = smooth_noise(random, frames, fps, (LISTENER.drift_low_hz, rule.drift_hz), columns=3)
@@ -191,37 +200,56 @@ def _head(
     # As in a mirror: the speaker's lean to one side of the picture is answered to the other side
     # of the listener's picture, so yaw and roll change sign and pitch does not.
     limit = rule.posture_limit_degrees
-    mirrored = limit * np.tanh(events.drift / limit) * np.array([1.0, -1.0, -1.0])
-    follow = np.array(rule.posture_mimicry_gain) * delayed(mirrored, fps, rule.posture_delay_s)
+    posture = limit * np.tanh(events.drift / limit) * np.array(rule.posture_mimicry_gain)
+    livelier = events.sway * np.array(rule.sway_mimicry_gain)
+    posture, livelier = (
+        delayed(track * np.array([1.0, -1.0, -1.0]), fps, rule.mimicry_delay_s)
+        for track in (posture, livelier)
+    )
     if events.dyad:
-        follow = follow * events.dyad.posture_growth(np.arange(frames) / fps)[:, None]
+        posture = posture * events.dyad.posture_growth(np.arange(frames) / fps)[:, None]
     lively = events.animation ** (LISTENER.sway_power * rule.nod_animation_power)
-    degrees = _held((drift + sway * lively) * traits.head + follow, random, fps, rule)
+    moving = _moving(random, frames, fps, rule)
+    moved = _held(drift, moving) * traits.head + posture
+    degrees = moved + moving[:, None] * (sway * lively * traits.head + livelier)
     degrees = degrees + random.normal(0.0, rule.rest_degrees, 3)
     degrees[:, 0] += nod_degrees
     degrees[:, 1:] += nod_degrees[:, None] * random.normal(0.0, LISTENER.nod_leak, 2)
     values[:, HEAD] += np.radians(degrees).astype(np.float32)
 
 
-def _held(degrees: Track, random: Random, fps: float, rule: ListenerRule) -> Track:
-    """Angles [T, 3] whose time stands still for moments and then catches up."""
-    frames = len(degrees)
-    pace = np.ones(frames)
-    for time in renewal_times(random, frames / fps, rule.holds_a_minute, rule.hold_s[1]):
-        first, count = round(float(time) * fps), round(random.uniform(*rule.hold_s) * fps)
-        pace[first : first + count] = 0.0
-        # what was waited for is made up for within as long again
-        pace[first + count : first + 2 * count] = 2.0
-    taps = np.hanning(max(3, round(LISTENER.hold_flank_s * fps)) + 2)
-    pace = np.convolve(np.pad(pace, len(taps), mode="edge"), taps / taps.sum(), "same")
-    when = np.cumsum(pace[len(taps) : len(taps) + frames]) - 1.0
-    return np.stack([np.interp(when, np.arange(frames), column) for column in degrees.T], axis=1)
+def _moving(random: Random, frames: int, fps: float, rule: ListenerRule) -> Floats:
+    """Where the head moves and where it holds still: float32 [T], from 0 (still) to 1."""
+    count = 2 + int(frames / fps / LISTENER.shortest_turn_s)
+    hold, move = (
+        np.maximum(lognormals(random, pair, count), LISTENER.shortest_turn_s)
+        for pair in (rule.hold_s_lognormal, rule.move_s_lognormal)
+    )
+    # somewhere within the first hold and movement
+    ends = np.cumsum(np.stack([hold, move], axis=1).reshape(-1))
+    ends -= random.uniform(0.0, ends[1])
+    moves = np.searchsorted(ends, np.arange(frames) / fps, side="right") % 2
+    taps = np.hanning(2 * round(LISTENER.move_flank_s * fps / 2.0) + 3)[1:-1]
+    return smoothed(moves.astype(float), taps / taps.sum()).astype(np.float32)
+
+
+def _held(track: Track, moving: Floats) -> Track:
+    """``track`` [T, C] that stands still while the head does (``moving`` [T]): each movement goes
+    to what the track has in the middle of the next hold."""
+    still = moving < STILL
+    edges = np.flatnonzero(np.diff(still.astype(int), prepend=0, append=0))
+    middles = (edges[0::2] + edges[1::2]) // 2
+    pace = np.cumsum(np.where(still, 0.0, moving))
+    at = np.array([0, *middles.tolist(), len(track) - 1])
+    places, first = np.unique(pace[at], return_index=True)
+    columns = [np.interp(pace, places, column[at[first]]) for column in track.T]
+    return np.stack(columns, axis=1)
 
 
 def _smile(
     events: SpeakerEvents, random: Random, rule: ListenerRule, traits: Traits, envelope: Floats
 ) -> Floats:
-    """Own level and wander, the speaker's smiles copied late, a little more on nods: [T]."""
+    """Own level and wander, answers to the speaker's smiles and laughs, more on nods: [T]."""
     fps = events.fps
     frames = len(envelope)
     level = rule.smile_own[events.attitude] + traits.smile
@@ -231,23 +259,30 @@ def _smile(
     if events.reactions:
         share = events.reactions.own_smiles
         kinds = events.reactions.dyad.draw_smile_kinds(random, events.smiles, share)
-    for index, (start, length, peak) in enumerate(events.smiles):
-        if kinds is None:
+    peaks = np.full(len(events.laughs), LAUGH.smile_peak)
+    laughs = np.concatenate([events.laughs[:, :2], peaks[:, None]], axis=1)
+    for index, (start, length, peak) in enumerate(np.concatenate([events.smiles, laughs])):
+        if kinds is None or index >= len(kinds):
             alone = random.random() > rule.smile_mimicry_chance[events.attitude]
+            led = False
         else:
-            alone = kinds[index] == ALONE
+            alone, led = kinds[index] == ALONE, kinds[index] == LED
         if alone:
             continue
         gain = random.uniform(*rule.smile_mimicry_gain)
         delay = lognormal(random, rule.smile_delay_s_lognormal)
-        begin = float(start) + (-delay if kinds is not None and kinds[index] == LED else delay)
+        begin = float(start) + (-delay if led else delay)
         lasts = float(length) + random.uniform(*LISTENER.smile_extra_s)
         flanks = LISTENER.smile_rise_s, min(LISTENER.smile_fall_s, lasts / 2)
         size = gain * float(peak)
         add_episode(copied, fps, begin, length_s=lasts, size=size, flanks_s=flanks)
     if events.dyad:
         copied += _unanswered_smiles(events.dyad, random, frames, fps)
-    smile = level + wander + copied + rule.smile_nod * envelope
+    return (level + wander + copied + rule.smile_nod * envelope).astype(np.float32)
+
+
+def _soft_smile(smile: Floats) -> Floats:
+    """``smile`` [T] from 0 on, and saturating as trackers' smiles do."""
     high, soft = LISTENER.smile_soft_from, LISTENER.smile_soft_range
     return np.where(
         smile > high, high + soft * np.tanh((smile - high) / soft), np.maximum(smile, 0.0)

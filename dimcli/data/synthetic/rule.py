@@ -2,9 +2,9 @@
 
 :class:`SpeakerRule`, :class:`ListenerRule` and :class:`ReactionRule` hold what a recipe can change;
 its fingerprint covers them. The smaller numbers (flanks of episodes, corners of noise, further
-chances and spreads) stand in :class:`FaceNumbers`, :class:`SpeakerNumbers` and
-:class:`ListenerNumbers`, and the dictionaries say what faces show at rest and couple. The
-fingerprint does not cover those: whoever changes one raises ``RECIPE_VERSION``.
+chances and spreads) stand in :class:`FaceNumbers`, :class:`SpeakerNumbers`,
+:class:`ListenerNumbers` and :class:`LaughNumbers`, and the dictionaries say what faces show at rest
+and couple. The fingerprint does not cover those: whoever changes one raises ``RECIPE_VERSION``.
 
 Sources by short name:
 
@@ -39,6 +39,8 @@ Sources by short name:
 - HC13: Heerey and Crossley 2013, people return most of their partners' smiles, real ones early.
 - O24: Obayashi et al. 2024, speakers smile more as their listener smiles more, at the same times.
 - S16: Schultz et al. 2016, rates of speech come nearer to each other over a conversation.
+- P93: Provine 1993 and Provine and Yong 1991, laughs come where phrases end; their notes follow
+  each other by 0.21 s, each weaker than the last; speakers laugh more than listeners.
 - G19: Golland, Mevorach and Levit-Binnun 2019, how smiles go together is particular to a pair.
 - chosen: no source; a plain value that keeps the measured totals.
 
@@ -105,6 +107,12 @@ class SpeakerRule:
     tracker_gain_sigma: float = 0.5
     # Spread of the log of how lively a speaker is; scales beats, brows and drift (chosen)
     animation_sigma: float = 0.42
+    # Laughs as phrases end (P93). People who chat laugh about once a minute; most of these laugh
+    # more, without which the listeners who learn from them would hardly ever see one answered
+    laughs_a_minute: Pair = (0.2, 5.0)
+    laugh_s: Pair = (0.6, 1.4)  # Their length (P93: 3 to 7 notes)
+    laugh_smile: Pair = (0.6, 0.9)  # mouthSmile of a laughing speaker (chosen)
+    laugh_jaw: Pair = (0.12, 0.3)  # jawOpen of a note (chosen)
 
 
 @dataclass(frozen=True)
@@ -112,7 +120,7 @@ class ListenerRule:
     """How a synthetic listener reacts to a synthetic speaker."""
 
     pause_for_nod_s: float = 0.25  # Pauses of at least this much can draw a nod (M08)
-    nod_at_pause: float = 0.95  # Chance of a nod there for a lively, willing pair (M08, WT00)
+    nod_at_pause: float = 1.0  # Chance of a nod there for a lively, willing pair (M08, WT00)
     # The same at a pause inside a thought (WT00: a low pitch region is part of the cue)
     nod_thinking_pause: float = 0.4
     # Mean and spread from the end of speech (WT00: 0.7 s from the cue, which comes before the end;
@@ -124,7 +132,7 @@ class ListenerRule:
     nod_at_stress: float = 0.06
     nods_elsewhere_a_minute: float = 2.0  # Nods with no visible cause (real total: 18 a minute)
     # Peak to peak (real: 2.8 as tracked, smoothed by the camera)
-    nod_degrees_lognormal: Pair = (4.0, 0.3)
+    nod_degrees_lognormal: Pair = (4.2, 0.3)
     nod_hz_lognormal: Pair = (2.25, 0.17)  # Real 2.0; H85: 1.8-3.7
     nod_cycles: tuple[float, ...] = (0.28, 0.42, 0.21, 0.09)  # Chances of 1, 2, 3, 4 cycles (H85)
     # Share of nods that are fast and small (HL20), their rate, size and chances of 2 to 5 cycles
@@ -170,14 +178,17 @@ class ListenerRule:
     # Livelier part of the same (real head speed 5.9 degrees a second)
     sway_degrees: tuple[float, float, float] = (0.15, 0.4, 0.36)
     sway_hz: Pair = (0.25, 1.1)  # Its band (chosen)
-    # Heads hold still now and then and catch up (real: under 1.5 degrees a second 0.21 of the time)
-    holds_a_minute: float = 26.0  # Chosen
-    hold_s: Pair = (0.4, 1.6)  # Chosen
+    # Heads hold still and move by turns, for so long (real: under 1.5 degrees a second 0.21 of the
+    # time, with nods and the camera's noise)
+    hold_s_lognormal: Pair = (2.0, 0.6)  # Chosen
+    move_s_lognormal: Pair = (0.6, 0.4)  # Chosen
     # Share of the speaker's slow pitch, yaw, roll that is followed (CB99)
     posture_mimicry_gain: tuple[float, float, float] = (0.55, 0.46, 0.68)
     # Following saturates here: nobody mirrors a speaker who turns away (chosen)
     posture_limit_degrees: float = 4.0
-    posture_delay_s: float = 0.6  # HL20
+    # The same of livelier movement, followed while the head moves (HL20)
+    sway_mimicry_gain: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mimicry_delay_s: float = 0.6  # HL20
     # Spread of the listener's own rest about zero (small: the portrait brings its own)
     rest_degrees: float = 0.15
     brow_at_emphasis: float = 0.3  # Chance to follow the speaker's brow raise (CB99)
@@ -196,6 +207,12 @@ class ListenerRule:
     blinks_sigma: float = 0.2
     head_sigma: float = 0.25
     smile_sigma: float = 0.16
+    # Chance to join in a speaker's laugh, by attitude (P93: listeners laugh less than speakers)
+    laugh_chance: tuple[float, float, float] = (0.27, 0.4, 0.07)
+    laugh_delay_s_lognormal: Pair = (0.8, 0.3)  # From its start (real conversations: 0.8 s)
+    laugh_s: Pair = (0.6, 1.2)  # A listener's is shorter (chosen)
+    laugh_smile: float = 0.25  # mouthSmile it adds to the smile that answers the laugh (chosen)
+    laugh_jaw: Pair = (0.04, 0.08)  # jawOpen of a note: teeth show, the mouth stays small (chosen)
     # browDown a disapproving listener adds (ViCo's negative attitude; size chosen)
     negative_brow_down: float = 0.12
     # Factor on nod chances, by attitude (ViCo)
@@ -378,7 +395,8 @@ class ListenerNumbers:
     nodding_flanks_s: Pair = (0.4, 0.6)  # Its onset and offset
     nod_leak: float = 0.08  # Spread of how much of nods shows in yaw and roll
     drift_low_hz: float = 0.04  # Lower corner of the drift's spectrum
-    hold_flank_s: float = 0.25  # How softly a hold begins and ends
+    shortest_turn_s: float = 0.3  # No hold and no movement is shorter
+    move_flank_s: float = 0.25  # How softly a movement begins and ends
     sway_power: float = 0.5  # Sway goes with animation to this share of the power that nods have
 
     smile_tilt: float = 0.04  # Spread of how much more one side smiles
@@ -419,7 +437,27 @@ class ListenerNumbers:
     blinks_own_a_minute: float = 8.0  # Fewest blinks that come with nothing else
 
 
-FACE, SPEAKER, LISTENER = FaceNumbers(), SpeakerNumbers(), ListenerNumbers()
+@dataclass(frozen=True)
+class LaughNumbers:
+    """What speakers' and listeners' laughs have alike (chosen, where no source is named)."""
+
+    hz: Pair = (4.3, 5.3)  # Notes a second (P93)
+    fading: float = 0.5  # How much weaker the last note is than the first (P93)
+    smile_lead_s: float = 0.2  # How long before a laugh its smile begins
+    smile_extra_s: float = 1.4  # How much longer it lasts
+    smile_flanks_s: Pair = (0.35, 1.0)  # Its onset and offset
+    smile_peak: float = 0.5  # A laugh is answered as a smile of this size is
+    squint: float = 0.12  # eyeSquint beside that of the smile
+    lower_down: float = 0.6  # mouthLowerDown a unit of jawOpen; the next likewise
+    upper_up: float = 0.4
+    bob_degrees: float = 0.7  # How far the head goes down with a note
+    semitones: Pair = (6.0, 12.0)  # Pitch of a laugh above the voice's floor
+    fall_semitones: float = 4.0  # How much lower it ends
+    loud_db: Pair = (-8.0, 0.0)  # Its loudness, as a stressed syllable's at most
+    breath: float = 0.12  # Breath in and between notes, of their loudness
+
+
+FACE, SPEAKER, LISTENER, LAUGH = FaceNumbers(), SpeakerNumbers(), ListenerNumbers(), LaughNumbers()
 
 
 LISTENER_ATTITUDES = ("neutral", "positive", "negative")

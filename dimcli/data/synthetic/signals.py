@@ -127,6 +127,12 @@ def add_episode(
     track[first:last] += size * (0.5 - 0.5 * np.cos(np.pi * np.clip(phase, 0.0, 1.0)))
 
 
+def smoothed(track: Track, taps: Track) -> Track:
+    """``track`` [T] filtered by an odd number of ``taps``, with nothing beyond its ends: [T]."""
+    first = len(taps) // 2
+    return np.convolve(track, taps)[first : first + len(track)]
+
+
 def delayed(track: Track, fps: float, delay_s: float) -> Track:
     """``track`` [T, ...] moved later by ``delay_s``; its first value is held."""
     shift = min(round(delay_s * fps), len(track))

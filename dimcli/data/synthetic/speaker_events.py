@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dimcli.core.motion import Doubles
 from dimcli.data.synthetic.reactions import Dyad, Reactions, draw_looks
 from dimcli.data.synthetic.rule import (
     ATTITUDE_SHARES,
+    LAUGH,
     SPEAKER,
     ListenerRule,
     Pair,
@@ -31,9 +33,10 @@ class SpeakerEvents:
 
     ``pauses`` [P, 2] start and end of silences; ``thinking`` bool [P], pauses inside a thought;
     ``syllables``; ``beats`` [B] times of head beats; ``smiles`` [S, 3] start, length, peak;
-    ``brow_raises`` [R]; ``breaths`` [K]; ``drift`` [T, 3] slow pitch, yaw, roll about the rest;
-    ``animation`` liveliness about 1; ``attitude`` index into LISTENER_ATTITUDES; ``fps`` is that of
-    ``drift``. ``reactions`` are those of a speaker who reacts to the listener.
+    ``brow_raises`` [R]; ``breaths`` [K]; ``laughs`` [L, 3] start, length, notes a second; ``drift``
+    [T, 3] slow pitch, yaw, roll about the rest and ``sway`` [T, 3] livelier ones; ``animation``
+    liveliness about 1; ``attitude`` index into LISTENER_ATTITUDES; ``fps`` is that of ``drift``
+    and ``sway``. ``reactions`` are those of a speaker who reacts to the listener.
     """
 
     duration_s: float
@@ -47,7 +50,9 @@ class SpeakerEvents:
     smiles: Floats
     brow_raises: Floats
     breaths: Floats
+    laughs: Floats
     drift: Floats
+    sway: Floats
     reactions: Reactions | None = None
 
     @property
@@ -73,7 +78,9 @@ def draw_events(
     if dyad:
         lively = dyad.person(rule.animation_sigma * dyad.liveliness, lively)
     animation = float(np.exp(lively))
-    syllables, pauses, thinking, reactions = _draw_turns(random, duration_s, rule, dyad)
+    turns = _draw_turns(random, duration_s, rule, dyad)
+    syllables, pauses, thinking = turns.syllables, turns.pauses, turns.thinking
+    reactions = turns.reactions
     stressed = syllables.start[syllables.stress > SPEAKER.strong_stress]
     beat_rate = random.uniform(*rule.beats_a_minute) * np.sqrt(animation)
     beat_rate = np.clip(beat_rate, *SPEAKER.beats_limits_a_minute)
@@ -97,7 +104,8 @@ def draw_events(
         raised = random.random(len(starts)) < reactions.dyad.rule.repair_brows
         raises = np.sort(np.append(raises, starts[raised]))
     breaths = draw_breaths(random, pauses)
-    drift = draw_drift(random, round(duration_s * fps), fps) * np.array(rule.drift_degrees)
+    frames = round(duration_s * fps)
+    drift = draw_drift(random, frames, fps) * np.array(rule.drift_degrees)
     return SpeakerEvents(
         duration_s=duration_s,
         fps=fps,
@@ -110,7 +118,9 @@ def draw_events(
         smiles=smiles,
         brow_raises=raises,
         breaths=breaths,
+        laughs=turns.laughs,
         drift=(drift * np.sqrt(animation)).astype(np.float32),
+        sway=draw_sway(random, frames, fps, rule, animation),
         reactions=reactions,
     )
 
@@ -135,10 +145,26 @@ def draw_drift(random: Random, frames: int, fps: float) -> Floats:
     return smooth_noise(random, frames, fps, SPEAKER.drift_hz, columns=3)
 
 
-def _draw_turns(
-    random: Random, duration_s: float, rule: SpeakerRule, dyad: Dyad | None
-) -> tuple[Syllables, Floats, NDArray[np.bool_], Reactions | None]:
-    """Phrases of syllables and the pauses between them, and what there is of a listener in both."""
+def draw_sway(
+    random: Random, frames: int, fps: float, rule: SpeakerRule, animation: float
+) -> Floats:
+    """Livelier pitch, yaw and roll of a speaker of such ``animation``, in degrees: [T, 3]."""
+    sway = smooth_noise(random, frames, fps, SPEAKER.sway_hz, columns=3)
+    return (sway * np.array(rule.sway_degrees) * np.sqrt(animation)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Turns:
+    syllables: Syllables
+    pauses: Floats
+    thinking: NDArray[np.bool_]
+    laughs: Floats
+    reactions: Reactions | None
+
+
+def _draw_turns(random: Random, duration_s: float, rule: SpeakerRule, dyad: Dyad | None) -> _Turns:
+    """Phrases of syllables, laughs that end them, the pauses between them, and what there is of a
+    listener in them."""
     count = int(duration_s / SPEAKER.draw_every_s) + SPEAKER.spare_draws
     speech = np.clip(
         lognormals(random, rule.utterance_s_lognormal, count), *rule.utterance_limits_s
@@ -150,15 +176,22 @@ def _draw_turns(
     thinking = random.random(count) < rule.thinking_pause_share
     reactions = dyad.draw_pauses(random, thinking, silence)[1] if dyad else None
     silence = reactions.lasts_s if reactions else silence
+    laugh_s = _draw_laughs(random, rule, thinking, (speech + silence).mean())
+    speech = speech + laugh_s
     edges = np.cumsum(np.stack([speech, silence], axis=1).reshape(-1)) - before
     ends, starts = edges[0::2], edges[1::2]
     inside = ends < duration_s - SPEAKER.last_pause_s
     phrase_starts = np.concatenate([[0.0], starts])[: inside.sum() + 1]
     phrase_ends = np.minimum(ends, duration_s)[: inside.sum() + 1]
     parts: list[NDArray[np.bool_]] = []
+    laughs: list[tuple[float, float, float]] = []
     own = random.normal(0.0, SPEAKER.tempo_sigma)
     again = np.append(False, reactions.repaired if reactions else np.zeros(count, bool))
-    for index, (begin, end) in enumerate(zip(phrase_starts, phrase_ends, strict=False)):
+    for index, (begin, until) in enumerate(zip(phrase_starts, phrase_ends, strict=False)):
+        laugh = laugh_s[index] if index < inside.sum() else 0.0
+        if 0.0 < laugh < until - begin:
+            laughs.append((until - laugh, laugh, random.uniform(*LAUGH.hz)))
+        end = until - laugh
         if end - begin < SPEAKER.shortest_phrase_s:
             continue
         log_tempo = dyad.log_tempo(SPEAKER.tempo_sigma, own, begin) if dyad else own
@@ -205,4 +238,20 @@ def _draw_turns(
         looking, lasts_s = reactions.looking[inside], reactions.lasts_s[inside]
         repaired = reactions.repaired[inside]
         reactions = replace(reactions, looking=looking, lasts_s=lasts_s, repaired=repaired)
-    return syllables, pauses.astype(np.float32), thinking[inside], reactions
+    return _Turns(
+        syllables=syllables,
+        pauses=pauses.astype(np.float32),
+        thinking=thinking[inside],
+        laughs=np.array(laughs, np.float32).reshape(-1, 3),
+        reactions=reactions,
+    )
+
+
+def _draw_laughs(
+    random: Random, rule: SpeakerRule, thinking: NDArray[np.bool_], phrase_s: float
+) -> Doubles:
+    """How long the speaker laughs at the end of each phrase, with its pause of ``phrase_s`` on
+    average: [P], mostly 0."""
+    chance = random.uniform(*rule.laughs_a_minute) * phrase_s / 60.0
+    lengths = random.uniform(*rule.laugh_s, len(thinking))
+    return np.where((random.random(len(thinking)) < chance) & ~thinking, lengths, 0.0)

@@ -20,6 +20,7 @@ from dimcli.core.motion import (
     NUM_EXPRESSION,
 )
 from dimcli.data.synthetic.faces import add_lids, add_looks, add_smile, clip_to_range
+from dimcli.data.synthetic.laughter import add_laughs, laughing
 from dimcli.data.synthetic.rule import SPEAKER, SPEAKER_REST_SPREAD, SPEAKER_WANDER, SpeakerRule
 from dimcli.data.synthetic.signals import (
     Floats,
@@ -32,6 +33,7 @@ from dimcli.data.synthetic.signals import (
     lognormal,
     renewal_times,
     smooth_noise,
+    smoothed,
 )
 from dimcli.data.synthetic.speaker_events import SpeakerEvents
 from dimcli.data.synthetic.speech import MOUTH_OPENING, RATE, ROUNDING, Voice, synthesise
@@ -40,7 +42,10 @@ from dimcli.data.synthetic.speech import MOUTH_OPENING, RATE, ROUNDING, Voice, s
 def speaker_sound(events: SpeakerEvents, random: Random) -> tuple[Floats, int]:
     """The speaker's sound in a random voice and recording: float32 [N], and its rate in Hz."""
     voice = Voice.draw(random)
-    return synthesise(events.syllables, voice, events.breaths, events.duration_s, random), RATE
+    sound = synthesise(
+        events.syllables, voice, events.breaths, events.duration_s, random, laughs=events.laughs
+    )
+    return sound, RATE
 
 
 def speaker_motion(
@@ -67,7 +72,10 @@ def speaker_motion(
     _wander(values, events, random, rule)
     if mouth is None:
         _mouth(values, events, random, rule)
-    add_smile(values, smile_track(events, frames), random.normal(0.0, SPEAKER.smile_tilt))
+    laughing_smile = random.uniform(*rule.laugh_smile) * laughing(events.laughs, frames, fps)
+    smile = np.maximum(smile_track(events, frames), laughing_smile)
+    add_smile(values, smile, random.normal(0.0, SPEAKER.smile_tilt))
+    add_laughs(values, events.laughs, fps, random.uniform(*rule.laugh_jaw))
     head_degrees = _head(values, events, random, rule)
     _eyes(values, events, random, rule, head_degrees)
     for time in events.brow_raises:
@@ -114,7 +122,7 @@ def _wander(values: Floats, events: SpeakerEvents, random: Random, rule: Speaker
     time = np.arange(frames) / fps
     talking = _inside(time, events.syllables.start, events.syllables.end)
     taps = np.full(SPEAKER.talking_frames, 1.0 / SPEAKER.talking_frames)
-    talking = np.convolve(talking, taps, mode="same").astype(np.float32)
+    talking = smoothed(talking, taps).astype(np.float32)
     columns = len(SPEAKER_WANDER)
     slow, quick = (
         smooth_noise(random, frames, fps, band_hz, columns)
@@ -155,7 +163,7 @@ def _mouth(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerR
         talk = talk * _inside(time, syllables.start, syllables.end)
     else:
         talk = np.zeros(frames)
-    talk = np.convolve(talk, SPEAKER.jaw_taps, mode="same")
+    talk = smoothed(talk, np.array(SPEAKER.jaw_taps))
     wander = smooth_noise(random, frames, fps, SPEAKER.jaw_wander_hz)[:, 0]
     slow = np.exp(SPEAKER.jaw_wander * wander)
     opened = talk * slow + ajar
@@ -203,9 +211,7 @@ def _head(values: Floats, events: SpeakerEvents, random: Random, rule: SpeakerRu
     fps = events.fps
     frames = len(values)
     lively = events.animation
-    sway = smooth_noise(random, frames, fps, SPEAKER.sway_hz, columns=3)
-    sway = sway * np.array(rule.sway_degrees)
-    degrees = events.drift + sway * np.sqrt(lively)
+    degrees = events.drift + events.sway
     beat = np.zeros(frames, np.float32)
     for time in events.beats:
         size = lognormal(random, rule.beat_degrees_lognormal) * np.sqrt(lively)

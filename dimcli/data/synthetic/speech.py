@@ -7,12 +7,14 @@ listener reacts to: syllables, stress, phrase ends, pauses, voices, rooms and mi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.motion import Floats
+from dimcli.data.synthetic.laughter import laugh_notes
+from dimcli.data.synthetic.rule import LAUGH
 
 RATE = 16000
 """Samples a second of everything this module makes."""
@@ -100,14 +102,19 @@ def synthesise(
     breaths: Floats,
     duration_s: float,
     random: np.random.Generator,
+    *,
+    laughs: Floats | None = None,
 ) -> Floats:
     """The sound of ``syllables``: float32 [duration_s * 16000], peak under 1.
 
-    ``breaths`` [B] are times of audible breaths, in seconds.
+    ``breaths`` [B] are times of audible breaths, in seconds; ``laughs`` [L, 3] start, length and
+    notes a second of laughs.
     """
     samples = round(duration_s * RATE)
     hops = samples // HOP + 3
     tracks = _control_tracks(syllables, voice, breaths, hops, random)
+    if laughs is not None and len(laughs):
+        tracks = _with_laughs(tracks, laughs, voice, random)
     source = _voiced_source(tracks.pitch_hz, samples + WINDOW, random)
     noise = random.standard_normal(samples + WINDOW, dtype=np.float32)
     voiced_shape, noise_shape = _spectral_shapes(tracks, voice)
@@ -183,6 +190,25 @@ def _control_tracks(
         fricative_hz=fricative_hz,
         formants_hz=(formants * voice.formant_scale).astype(np.float32),
     )
+
+
+def _with_laughs(
+    tracks: _Tracks, laughs: Floats, voice: Voice, random: np.random.Generator
+) -> _Tracks:
+    """``tracks`` with ``laughs`` [L, 3] in them: breathy notes of an open, high voice."""
+    times = np.arange(len(tracks.voiced)) * HOP / RATE
+    pitch, formants = tracks.pitch_hz.copy(), tracks.formants_hz.copy()
+    voiced, aspirated = tracks.voiced.copy(), tracks.aspirated.copy()
+    for start, length, hz in laughs:
+        within = (times >= start) & (times < start + length)
+        notes = laugh_notes(np.array([[start, length, hz]]), times)[within]
+        loud = 10.0 ** (random.uniform(*LAUGH.loud_db) / 20.0)
+        fall = LAUGH.fall_semitones * (times[within] - start) / length
+        pitch[within] = voice.pitch_hz * 2.0 ** ((random.uniform(*LAUGH.semitones) - fall) / 12.0)
+        formants[within] = VOWELS_HZ[0] * voice.formant_scale
+        voiced[within] = loud * notes
+        aspirated[within] = LAUGH.breath * loud
+    return replace(tracks, pitch_hz=pitch, voiced=voiced, aspirated=aspirated, formants_hz=formants)
 
 
 def _onset_hops(kind: str, closure: int) -> int:

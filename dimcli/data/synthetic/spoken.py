@@ -141,7 +141,7 @@ def spoken(root: Path, options: SpokenOptions = SpokenOptions()) -> Corpus:
     )
 
 
-RULE_VERSION = 3
+RULE_VERSION = 4
 """Goes up whenever the same speech would give other motion."""
 
 

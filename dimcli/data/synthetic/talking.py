@@ -17,6 +17,7 @@ from dimcli.data.synthetic.speaker_events import (
     draw_breaths,
     draw_drift,
     draw_smiles,
+    draw_sway,
 )
 from dimcli.data.synthetic.speaker_rule import speaker_motion
 from dimcli.data.synthetic.speech import Syllables
@@ -118,7 +119,9 @@ def speech_events(
         smiles=smiles,
         brow_raises=np.maximum(start - 0.15, 0.0)[_chosen(random, accent**2, raises)],
         breaths=breaths,
+        laughs=np.zeros((0, 3), np.float32),
         drift=(0.6 * drift * np.array(rule.drift_degrees) * np.sqrt(animation)).astype(np.float32),
+        sway=draw_sway(random, frames, fps, rule, animation),
     )
 
 

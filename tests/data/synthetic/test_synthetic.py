@@ -10,6 +10,7 @@ from dimcli.audio import ACTIVITY
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.store import ClipStore
+from dimcli.data.synthetic.rule import ListenerRule
 from dimcli.data.synthetic.synthetic import (
     Conversation,
     Recipe,
@@ -21,7 +22,7 @@ from dimcli.data.synthetic.synthetic import (
 )
 from dimcli.data.workers import Engine
 from dimcli.evaluation.behaviour import measure
-from tests.coupling import couple, medians
+from tests.coupling import LAGS_S, MIMICRY_HZ, POSTURE_HZ, couple, follows, medians
 
 SHORT = Recipe(seed=3, conversation_s=6.0, clip_s=3.0)
 
@@ -121,6 +122,27 @@ def test_a_wrong_speaker_does_not_explain_the_nods(conversations: list[Conversat
         ratios.append((coupled.nods_at_pauses, coupled.nods_elsewhere))
     at, elsewhere = np.mean(ratios, axis=0)
     assert at < 1.4 * elsewhere
+
+
+@pytest.mark.parametrize("band_hz", [POSTURE_HZ, MIMICRY_HZ])
+@pytest.mark.parametrize("part", [slice(0, 750), slice(750, None)], ids=["first", "second"])
+def test_heads_follow_heads_late_all_through_a_conversation(
+    conversations: list[Conversation], band_hz: tuple[float, float], part: slice
+) -> None:
+    late = ListenerRule().mimicry_delay_s
+    found = np.mean(
+        [follows(listener(one), speaker(one), band_hz, part) for one in conversations], axis=0
+    )
+    assert abs(LAGS_S[found.argmax()] - late) < 0.3
+    assert found.max() > 0.2
+
+
+def test_heads_hold_still_and_move_by_turns(conversations: list[Conversation]) -> None:
+    # roll, which nods hardly move
+    roll = np.stack([np.degrees(one.listener[:, 2]) for one in conversations])
+    speed = np.abs(np.gradient(roll, axis=1)) * 25.0
+    assert 0.6 < np.mean(speed < 1.5) < 0.95
+    assert np.quantile(speed, 0.95) > 2.5
 
 
 def test_lips_follow_loudness_only_loosely(conversations: list[Conversation]) -> None:

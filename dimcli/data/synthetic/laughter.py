@@ -1,0 +1,66 @@
+"""Laughter, of speakers as their phrases end and of listeners who join in: what is seen of it.
+
+A laugh is a row of start (s), length (s) and notes a second; the sound has the same notes
+(:func:`dimcli.data.synthetic.speech.synthesise`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dimcli.core.motion import HEAD, JAW, JAW_OPEN_RAD
+from dimcli.data.synthetic.rule import LAUGH, ListenerRule
+from dimcli.data.synthetic.signals import Floats, Random, add, add_episode, lognormal
+
+
+def laugh_notes(laughs: Floats, times_s: NDArray[np.floating[Any]]) -> Floats:
+    """The notes of ``laughs`` [L, 3] at ``times_s`` [T]: float32 [T], 1 where a note is loudest.
+
+    Each note is weaker than the one before (P93).
+    """
+    track = np.zeros(len(times_s), np.float32)
+    for start, length, hz in laughs:
+        since = times_s - start
+        note = 0.5 - 0.5 * np.cos(2.0 * np.pi * hz * since)
+        weaker = 1.0 - LAUGH.fading * since / length
+        track += np.where((since >= 0) & (since < length), note * weaker, 0.0).astype(np.float32)
+    return track
+
+
+def laughing(laughs: Floats, frames: int, fps: float) -> Floats:
+    """How much of a laughing face there is, about and after ``laughs`` [L, 3]: [T] in 0..1."""
+    track = np.zeros(frames, np.float32)
+    for start, length, _ in laughs:
+        begin, lasts = float(start) - LAUGH.smile_lead_s, float(length) + LAUGH.smile_extra_s
+        flanks = LAUGH.smile_flanks_s
+        add_episode(track, fps, begin, length_s=lasts, size=1.0, flanks_s=flanks)
+    return np.minimum(track, 1.0)
+
+
+def add_laughs(values: Floats, laughs: Floats, fps: float, jaw: float) -> None:
+    """Add to ``values`` [T, 56], in place, what ``laughs`` [L, 3] move beside the smile: a jaw that
+    opens by ``jaw`` (of jawOpen) with each note, the lips about it, narrow eyes and a head that
+    shakes along."""
+    notes = laugh_notes(laughs, np.arange(len(values)) / fps)
+    values[:, JAW.start] += JAW_OPEN_RAD * jaw * notes
+    add(values, "mouthLowerDown", LAUGH.lower_down * jaw * notes)
+    add(values, "mouthUpperUp", LAUGH.upper_up * jaw * notes)
+    add(values, "eyeSquint", LAUGH.squint * laughing(laughs, len(values), fps))
+    values[:, HEAD.start] += np.radians(LAUGH.bob_degrees) * notes
+
+
+def answering_laughs(random: Random, laughs: Floats, attitude: int, rule: ListenerRule) -> Floats:
+    """The laughs of a listener of ``attitude`` (an index) who hears ``laughs`` [L, 3]: [M, 3]."""
+    joined = laughs[random.random(len(laughs)) < rule.laugh_chance[attitude]]
+    own = [
+        (
+            start + lognormal(random, rule.laugh_delay_s_lognormal),
+            random.uniform(*rule.laugh_s),
+            random.uniform(*LAUGH.hz),
+        )
+        for start in joined[:, 0].tolist()
+    ]
+    return np.array(own, np.float32).reshape(-1, 3)
