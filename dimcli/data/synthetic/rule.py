@@ -173,7 +173,7 @@ class ListenerRule:
     gaze_shifts_a_minute: Pair = (2.6, 5.6)  # IF
     gaze_away_s_lognormal: Pair = (0.9, 0.5)  # IF
     # Own slow posture drift: pitch, yaw, roll (real totals 1.5, 1.1, 1.0)
-    drift_degrees: tuple[float, float, float] = (0.75, 0.6, 0.6)
+    drift_degrees: tuple[float, float, float] = (0.75, 0.85, 0.65)
     drift_hz: float = 0.22  # Corner of the drift's spectrum (chosen)
     # Livelier part of the same (real head speed 5.9 degrees a second)
     sway_degrees: tuple[float, float, float] = (0.15, 0.4, 0.36)
