@@ -413,9 +413,9 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SMALL_DIM,
         _SMALL_STAGES,
         GenerationConfig(
-            steps=6, temperature=0.9, nod_temperature=0.85, turn_temperature=1.3,
-            mouth_temperature=1.1, overlap_s=1.28,
-            hold_degrees=1.2, hold_expression=0.03, smile_lift=0.15,
+            steps=6, temperature=0.9, nod_temperature=0.85, turn_temperature=0.9,
+            lids_temperature=0.75, overlap_s=1.28,
+            hold_degrees=1.2, hold_expression=0.03, smile_lift=0.22,
         ),
     ),
     "live": (
@@ -423,8 +423,8 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _LIVE_DIM,
         _LIVE_STAGES,
         GenerationConfig(
-            temperature=0.9, nod_temperature=0.85, mouth_temperature=0.8, history_weight=0.6,
-            hold_degrees=1.2, hold_expression=0.05, smile_lift=0.15,
+            temperature=0.9, nod_temperature=0.75, turn_temperature=1.25, lids_temperature=0.78,
+            history_weight=0.6, hold_degrees=1.1, hold_expression=0.05, smile_lift=0.15,
         ),
     ),
     "speaker": (
