@@ -43,7 +43,7 @@ def speaker_sound(events: SpeakerEvents, random: Random) -> tuple[Floats, int]:
     """The speaker's sound in a random voice and recording: float32 [N], and its rate in Hz."""
     voice = Voice.draw(random)
     sound = synthesise(
-        events.syllables, voice, events.breaths, events.duration_s, random, laughs=events.laughs
+        events.syllables, voice, events.breaths, events.laughs, events.duration_s, random
     )
     return sound, RATE
 

@@ -100,10 +100,9 @@ def synthesise(
     syllables: Syllables,
     voice: Voice,
     breaths: Floats,
+    laughs: Floats,
     duration_s: float,
     random: np.random.Generator,
-    *,
-    laughs: Floats | None = None,
 ) -> Floats:
     """The sound of ``syllables``: float32 [duration_s * 16000], peak under 1.
 
@@ -113,8 +112,7 @@ def synthesise(
     samples = round(duration_s * RATE)
     hops = samples // HOP + 3
     tracks = _control_tracks(syllables, voice, breaths, hops, random)
-    if laughs is not None and len(laughs):
-        tracks = _with_laughs(tracks, laughs, voice, random)
+    tracks = _with_laughs(tracks, laughs, voice, random)
     source = _voiced_source(tracks.pitch_hz, samples + WINDOW, random)
     noise = random.standard_normal(samples + WINDOW, dtype=np.float32)
     voiced_shape, noise_shape = _spectral_shapes(tracks, voice)
@@ -199,14 +197,14 @@ def _with_laughs(
     times = np.arange(len(tracks.voiced)) * HOP / RATE
     pitch, formants = tracks.pitch_hz.copy(), tracks.formants_hz.copy()
     voiced, aspirated = tracks.voiced.copy(), tracks.aspirated.copy()
-    for start, length, hz in laughs:
+    notes = laugh_notes(laughs, times)
+    for start, length, _ in laughs:
         within = (times >= start) & (times < start + length)
-        notes = laugh_notes(np.array([[start, length, hz]]), times)[within]
         loud = 10.0 ** (random.uniform(*LAUGH.loud_db) / 20.0)
         fall = LAUGH.fall_semitones * (times[within] - start) / length
         pitch[within] = voice.pitch_hz * 2.0 ** ((random.uniform(*LAUGH.semitones) - fall) / 12.0)
         formants[within] = VOWELS_HZ[0] * voice.formant_scale
-        voiced[within] = loud * notes
+        voiced[within] = loud * notes[within]
         aspirated[within] = LAUGH.breath * loud
     return replace(tracks, pitch_hz=pitch, voiced=voiced, aspirated=aspirated, formants_hz=formants)
 

@@ -12,7 +12,7 @@ import yaml
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Floats, expression_index
 from dimcli.data.store import ClipStore
-from dimcli.data.synthetic.listener_rule import draw_traits
+from dimcli.data.synthetic.listener_traits import draw_traits
 from dimcli.data.synthetic.reactions import ALONE, Dyad, choose
 from dimcli.data.synthetic.rule import ListenerRule, ReactionRule
 from dimcli.data.synthetic.speaker_events import SpeakerEvents

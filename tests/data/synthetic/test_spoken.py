@@ -44,7 +44,8 @@ def say(path: Path, seed: int) -> None:
         lips_close=closed,
     )
     voice = Voice.draw(random)
-    sound = synthesise(syllables, voice, np.zeros(0, np.float32), SECONDS, random)
+    breaths, laughs = np.zeros(0, np.float32), np.zeros((0, 3), np.float32)
+    sound = synthesise(syllables, voice, breaths, laughs, SECONDS, random)
     path.parent.mkdir(parents=True, exist_ok=True)
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
