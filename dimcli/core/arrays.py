@@ -25,7 +25,7 @@ from dimcli.core.files import existing_file
 
 _BROKEN = (
     *(ValueError, TypeError, OSError, EOFError, AttributeError, MemoryError, RuntimeError),
-    *(LookupError, ArithmeticError, SyntaxError, NotImplementedError),
+    *(LookupError, ArithmeticError, SyntaxError),
     *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
 """What numpy and zipfile raise on a file that is no archive of arrays, or a broken one."""
