@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, find_peaks, hilbert, sosfiltfilt
+from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from dimcli.core.motion import Motion
 from dimcli.evaluation.behaviour import (
@@ -34,9 +34,9 @@ POSTURE_HZ = (0.0, 0.2)
 MIRRORED = np.array([1.0, -1.0, -1.0])
 """Who mirrors a lean to one side of the picture leans to the other side of their own: yaw and roll
 change sign."""
-LAUGH_HZ = (3.8, 6.0)
-LAUGH_JAW = 0.009
-"""Amplitude of jawOpen's oscillation in the band of a laugh's notes from which it is a laugh,"""
+LAUGH_HZ = 2.0
+LAUGH_JAW = 0.17
+"""jawOpen, its trembling filtered away, from which it is a laugh,"""
 LAUGH_S = 0.4
 """if it lasts as long as this."""
 
@@ -142,10 +142,10 @@ def follows(
 
 
 def find_laughs(motion: Motion) -> Floats:
-    """Starts (s) of laughs: where the jaw opens and closes as fast as in laughter, for a while."""
-    jaw = motion.column("jawOpen")
-    band = butter(2, LAUGH_HZ, "bandpass", fs=motion.fps, output="sos")
-    strong = np.abs(hilbert(sosfiltfilt(band, jaw))) > LAUGH_JAW
-    edges = np.diff(strong.astype(int), prepend=0, append=0)
+    """Starts (s) of a listener's laughs: where the mouth is further and longer open than for
+    anything else that listeners do."""
+    low = butter(2, LAUGH_HZ, "lowpass", fs=motion.fps, output="sos")
+    wide = sosfiltfilt(low, motion.column("jawOpen")) > LAUGH_JAW
+    edges = np.diff(wide.astype(int), prepend=0, append=0)
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     return starts[ends - starts >= LAUGH_S * motion.fps] / motion.fps

@@ -126,6 +126,8 @@ class GenerationConfig(Section, section="generation"):
     """The same for those of turns and tilts (yaw and roll)."""
     lids_temperature: Annotated[float, Range(0.01, 100)] = 1.0
     """The same for those of the lids: below 1 there are fewer blinks, above 1 more."""
+    gaze_temperature: Annotated[float, Range(0.01, 100)] = 1.0
+    """The same for those of the gaze: below 1 there are fewer glances away, above 1 more."""
     mouth_temperature: Annotated[float, Range(0.01, 100)] = 1.0
     """The same for those of the mouth: below 1 smiles change less, above 1 more."""
     history_weight: Annotated[float, Range(0, 1)] = 1.0

@@ -39,11 +39,6 @@ CLOSED_GAP_CM = 0.03
 OPENED_CM = 0.05
 """Lips that jaw and lips of a picture's own frame part by less are closed, however far they are."""
 
-JAW_LIFT, JAW_LIFT_BY, JAW_SHARE = 0.155, 0.03, 0.9
-"""ARKit's ``jawOpen`` starts late: lips are 0.9 cm apart at 0.05, 1.3 cm at 0.2. So a jaw that
-starts to open opens this much more, half of it at that score, and by this share from there. The
-least scores get less: they are noise, and lips should not flutter."""
-
 CLOSED_GAP = 0.01
 """Gap of closed lips, over the distance of the outer eye corners: landmarks never quite meet."""
 
@@ -114,13 +109,6 @@ def _symmetric(units: Reals) -> Reals:
     return (units + units[other][:, mirrored] * flip) / 2
 
 
-def jaw_unit(score: Reals) -> Reals:
-    """Coefficients of the ``jawOpen`` unit for scores [T] of a face that doesn't smile: more than
-    their share at small ones."""
-    started = score**2 / (score**2 + JAW_LIFT_BY**2) * np.sign(score)
-    return np.asarray(JAW_SHARE * score + JAW_LIFT * started, np.float32)
-
-
 def _between_eyes(points: Reals) -> float:
     """Distance of the outer eye corners of ``points`` [468, 3]."""
     return float(np.linalg.norm(points[263] - points[33]))
@@ -152,8 +140,7 @@ def jaw_open_of_lips(gaps: Reals, expression: Reals) -> Reals:
     of_jaw = apart - _parted(units)[:, MIDDLE]
     smile = expression[:, SMILES].mean(1)
     unit = of_jaw / (_partings()[JAW_UNIT, MIDDLE] * (1 + JAW_WITH_SMILE * smile))
-    scores = np.linspace(0, 1, 1001, dtype=np.float32)
-    return np.interp(unit, jaw_unit(scores), scores).astype(np.float32)
+    return np.clip(unit, 0, 1).astype(np.float32)
 
 
 class FaceExpression:
@@ -228,7 +215,7 @@ class FaceExpression:
     def _jaw_unit(self, values: Reals) -> float:
         """Coefficient of the jaw's unit, where no smile is. Lips open as far for the eyes' distance
         in every face."""
-        return self._wide * float(jaw_unit(values[JAW.start] / JAW_OPEN_RAD))
+        return self._wide * float(values[JAW.start] / JAW_OPEN_RAD)
 
 
 @cache

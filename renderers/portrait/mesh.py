@@ -321,7 +321,7 @@ def _seen_as_pitch(values: Reals) -> float:
     """Turn about x, radians, that the tracker sees in a frame's smile, jaw and blink."""
     return float(
         SMILE_AS_PITCH_RAD * values[SMILES].mean()
-        + JAW_AS_PITCH_RAD * np.tanh(values[JAW.start] / (0.15 * JAW_OPEN_RAD))
+        + JAW_AS_PITCH_RAD * np.tanh(values[JAW.start] / (0.3 * JAW_OPEN_RAD))
         + BLINK_AS_PITCH_RAD * values[BLINKS].mean()
     )
 

@@ -48,7 +48,7 @@ EDGES = np.round(np.arange(-1.2, 1.81, 0.3), 1)
 LAUGH_ANSWER_S = 2.5
 """A listener's laugh that begins this long after the start of a speaker's answers it."""
 LONG_BLINK_S = 0.3
-OPENED, AWAY = 0.01, 0.08
+OPENED, AWAY = 0.05, 0.08
 """jawOpen, and a side look or a look down over the clip's median, from which the mouth is open and
 eyes are away."""
 

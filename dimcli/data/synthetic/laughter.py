@@ -42,25 +42,33 @@ def laughing(laughs: Floats, frames: int, fps: float) -> Floats:
 
 def add_laughs(values: Floats, laughs: Floats, fps: float, jaw: float) -> None:
     """Add to ``values`` [T, 56], in place, what ``laughs`` [L, 3] move beside the smile: a jaw that
-    opens by ``jaw`` (of jawOpen) with each note, the lips about it, narrow eyes and a head that
-    shakes along."""
+    is open by ``jaw`` (of jawOpen) and trembles with the notes, the lips about it, narrow eyes and
+    a head that shakes along."""
     notes = laugh_notes(laughs, np.arange(len(values)) / fps)
-    values[:, JAW.start] += JAW_OPEN_RAD * jaw * notes
-    add(values, "mouthLowerDown", LAUGH.lower_down * jaw * notes)
-    add(values, "mouthUpperUp", LAUGH.upper_up * jaw * notes)
+    opened = np.zeros(len(values), np.float32)
+    for start, length, _ in laughs.tolist():
+        flanks = LAUGH.jaw_flanks_s
+        add_episode(opened, fps, start, length_s=length, size=1.0, flanks_s=flanks)
+    opened = jaw * np.minimum(opened, 1.0) * (1.0 - LAUGH.shaking * (1.0 - notes))
+    values[:, JAW.start] += JAW_OPEN_RAD * opened
+    add(values, "mouthLowerDown", LAUGH.lower_down * opened)
+    add(values, "mouthUpperUp", LAUGH.upper_up * opened)
     add(values, "eyeSquint", LAUGH.squint * laughing(laughs, len(values), fps))
     values[:, HEAD.start] += np.radians(LAUGH.bob_degrees) * notes
 
 
-def answering_laughs(random: Random, laughs: Floats, attitude: int, rule: ListenerRule) -> Floats:
-    """The laughs of a listener of ``attitude`` (an index) who hears ``laughs`` [L, 3]: [M, 3]."""
-    joined = laughs[random.random(len(laughs)) < rule.laugh_chance[attitude]]
+def answering_laughs(
+    random: Random, laughs: Floats, attitude: int, rule: ListenerRule
+) -> tuple[Floats, Floats]:
+    """The laughs [M, 3] of a listener of ``attitude`` (an index) who hears ``laughs`` [L, 3], and
+    those of the speaker's that the listener doesn't join, [L - M, 3]."""
+    joins = random.random(len(laughs)) < rule.laugh_chance[attitude]
     own = [
         (
             start + lognormal(random, rule.laugh_delay_s_lognormal),
             random.uniform(*rule.laugh_s),
             random.uniform(*LAUGH.hz),
         )
-        for start in joined[:, 0].tolist()
+        for start in laughs[joins, 0].tolist()
     ]
-    return np.array(own, np.float32).reshape(-1, 3)
+    return np.array(own, np.float32).reshape(-1, 3), laughs[~joins]

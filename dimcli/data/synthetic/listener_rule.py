@@ -62,8 +62,8 @@ def listener_motion(events: SpeakerEvents, random: Random, rule: ListenerRule) -
     nods = draw_nods(events, random, rule, traits, answers)
     pitch, envelope = nod_tracks(nods, frames, fps)
     add_head(values, events, random, rule, traits, pitch)
-    laughs = answering_laughs(random, events.laughs, events.attitude, rule)
-    smile = _smile(events, random, rule, traits, envelope)
+    laughs, smiled_at = answering_laughs(random, events.laughs, events.attitude, rule)
+    smile = _smile(events, smiled_at, random, rule, traits, envelope)
     smile = _soft_smile(smile + rule.laugh_smile * laughing(laughs, frames, fps))
     add_smile(values, smile, random.normal(0.0, LISTENER.smile_tilt))
     _brows(values, events, random, rule, envelope)
@@ -75,9 +75,15 @@ def listener_motion(events: SpeakerEvents, random: Random, rule: ListenerRule) -
 
 
 def _smile(
-    events: SpeakerEvents, random: Random, rule: ListenerRule, traits: Traits, envelope: Floats
+    events: SpeakerEvents,
+    laughs: Floats,
+    random: Random,
+    rule: ListenerRule,
+    traits: Traits,
+    envelope: Floats,
 ) -> Floats:
-    """Own level and wander, answers to the speaker's smiles and laughs, more on nods: [T]."""
+    """Own level and wander, answers to the speaker's smiles and ``laughs`` [L, 3], more on nods:
+    [T]."""
     fps = events.fps
     frames = len(envelope)
     level = rule.smile_own[events.attitude] + traits.smile
@@ -87,9 +93,8 @@ def _smile(
     if events.reactions:
         share = events.reactions.own_smiles
         kinds = events.reactions.dyad.draw_smile_kinds(random, events.smiles, share)
-    peaks = np.full(len(events.laughs), LAUGH.smile_peak)
-    laughs = np.concatenate([events.laughs[:, :2], peaks[:, None]], axis=1)
-    for index, (start, length, peak) in enumerate(np.concatenate([events.smiles, laughs])):
+    as_smiles = np.insert(laughs[:, :2], 2, LAUGH.smile_peak, axis=1)
+    for index, (start, length, peak) in enumerate(np.concatenate([events.smiles, as_smiles])):
         if kinds is not None and index < len(kinds):
             kind = int(kinds[index])
         else:

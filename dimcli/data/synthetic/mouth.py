@@ -40,14 +40,15 @@ AFTER_S = {"opening": 0.04, "shape": 0.055}
 """The same after a phone."""
 CORE = 0.3
 """Share of a phone's length over which it is fully dominant, about its middle."""
-LEAVING_REST_S = 0.24
-"""The mouth leaves its rest so long before the sound (Schwartz and Savariaux 2014)."""
+LEAVING_REST_S = 0.1
+"""The mouth leaves its rest so long before the first phone: with what lips lead by, half open about
+0.1 s before the sound (Schwartz and Savariaux 2014: they open 20-200 ms before it)."""
 TO_REST_S = 0.2
 """The mouth comes to rest so long after the sound."""
 FLANK_S = 0.06
 SEALED_S = 0.025
 """Lips are together at least this long on either side of a closure's middle: always in a frame."""
-LARGEST_JAW = 0.6
+LARGEST_JAW = 0.8
 """``jawOpen`` of the widest spoken vowel."""
 RELEASE = 0.65
 """Stops are shut for this share of their time; the rest is burst and breath."""
@@ -158,7 +159,7 @@ def add_mouth(values: Floats, controls: Floats, fps: float, style: MouthStyle) -
 
     ``controls`` are :func:`mouth_controls`. Sizes are those of real talkers as our tracker sees
     them: with ``opening`` 1 the inner lips are apart by about a tenth of the distance between the
-    outer eye corners in the mean and a quarter at most.
+    outer eye corners in the mean and a third at most.
     """
     time = np.arange(len(values)) / fps
     grid = np.arange(len(controls)) * STEP_S
@@ -168,8 +169,8 @@ def add_mouth(values: Floats, controls: Floats, fps: float, style: MouthStyle) -
     free = (1.0 - seal) * (1.0 - 0.75 * tuck)
     # protruded lips are pursed: on real talkers rounding says more about the gap than the jaw does
     pursed = np.minimum(round_ + 0.7 * funnel, 1.0)
-    opened = _limited(style.opening * 0.62 * style.jaw * jaw) * (1.0 - 0.45 * pursed)
-    apart = style.opening * 0.55 * lips * (1.0 - 0.85 * pursed)
+    opened = _limited(style.opening * style.jaw * jaw) * (1.0 - 0.45 * pursed)
+    apart = style.opening * 0.75 * lips * (1.0 - 0.85 * pursed)
     round_, funnel = style.rounding * round_, style.rounding * funnel
     spread = style.spreading * spread
     shut_jaw = opened * (1.0 - 0.8 * seal) * (1.0 - 0.5 * tuck)
@@ -180,8 +181,8 @@ def add_mouth(values: Floats, controls: Floats, fps: float, style: MouthStyle) -
             values[:, full] *= 1.0 - seal
     add(values, "mouthLowerDown", apart * free)
     add(values, "mouthUpperUp", 0.6 * apart * free)
-    add(values, "mouthPucker", 0.9 * round_ * (1.0 - 0.4 * seal))
-    add(values, "mouthFunnel", 0.3 * funnel * free)
+    add(values, "mouthPucker", 1.1 * round_ * (1.0 - 0.4 * seal))
+    add(values, "mouthFunnel", 0.5 * funnel * free)
     add(values, "mouthStretch", 0.22 * spread * (1.0 - 0.5 * seal))
     add(values, "mouthDimple", 0.06 * spread)
     add(values, "mouthSmile", 0.08 * spread)
@@ -195,7 +196,7 @@ def add_mouth(values: Floats, controls: Floats, fps: float, style: MouthStyle) -
 
 
 def _limited(jaw: Floats) -> Floats:
-    """Jaws open by so much and no further when talking (real: 95 % under 0.27-0.39)."""
+    """Jaws open by so much and no further when talking (real: 95 % under 0.18-0.53)."""
     return LARGEST_JAW * np.tanh(jaw / LARGEST_JAW)
 
 

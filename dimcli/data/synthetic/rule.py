@@ -41,6 +41,8 @@ Sources by short name:
 - S16: Schultz et al. 2016, rates of speech come nearer to each other over a conversation.
 - P93: Provine 1993 and Provine and Yong 1991, laughs come where phrases end; their notes follow
   each other by 0.21 s, each weaker than the last; speakers laugh more than listeners.
+- RE01: Ruch and Ekman 2001, through a laugh the jaw is dropped and the lips are apart; on that
+  opening there is a faster trembling.
 - G19: Golland, Mevorach and Levit-Binnun 2019, how smiles go together is particular to a pair.
 - chosen: no source; a plain value that keeps the measured totals.
 
@@ -73,8 +75,8 @@ class SpeakerRule:
     # Pitch falls from here along a phrase, to its floor at the end (chosen)
     pitch_start_semitones: Pair = (6.0, 10.0)
     rising_end_share: float = 0.2  # Phrases that end high: questions, lists (chosen)
-    # jawOpen on a fully open stressed vowel; trackers differ by crop (real: 95 % at 0.27-0.39)
-    jaw_gain_lognormal: Pair = (0.36, 0.4)
+    # jawOpen on a fully open stressed vowel; trackers differ by crop (real: 95 % at 0.18-0.53)
+    jaw_gain_lognormal: Pair = (0.36, 0.45)
     # Speakers whose jaw the tracker hardly sees, as on tight crops (real)
     jaw_lost_share: float = 0.15
     jaw_lost_gain: float = 0.15  # How much is left of their jaw (real)
@@ -112,7 +114,7 @@ class SpeakerRule:
     laughs_a_minute: Pair = (0.2, 5.0)
     laugh_s: Pair = (0.6, 1.4)  # Their length (P93: 3 to 7 notes)
     laugh_smile: Pair = (0.6, 0.9)  # mouthSmile of a laughing speaker (chosen)
-    laugh_jaw: Pair = (0.12, 0.3)  # jawOpen of a note (chosen)
+    laugh_jaw: Pair = (0.35, 0.6)  # jawOpen of its first note (chosen)
 
 
 @dataclass(frozen=True)
@@ -196,11 +198,11 @@ class ListenerRule:
     vocal_at_pause: float = 0.2
     # Mean and spread from the end of speech: half begin while it still goes on (IF)
     vocal_latency_s: Pair = (0.05, 0.41)
-    vocal_jaw: Pair = (0.03, 0.055)  # jawOpen of it (real: lips part by 0.08 eye widths)
+    vocal_jaw: Pair = (0.17, 0.26)  # jawOpen of it (real: lips part by 0.08 eye widths)
     # Lips that part for a moment (real: 6 openings a minute in all, of 0.4 s)
     parted_lips_a_minute: float = 2.0
     parted_lips_s: Pair = (0.4, 0.8)  # Real
-    parted_jaw: Pair = (0.02, 0.045)  # jawOpen of it (real: lips part by 0.08 eye widths)
+    parted_jaw: Pair = (0.14, 0.24)  # jawOpen of it (real: lips part by 0.08 eye widths)
     # Spread of the log of how much one listener nods, blinks, moves the head, and of the listener's
     # own smile (Blomsma et al. 2024: people differ more than occasions; sizes real)
     nods_sigma: float = 0.35
@@ -210,9 +212,10 @@ class ListenerRule:
     # Chance to join in a speaker's laugh, by attitude (P93: listeners laugh less than speakers)
     laugh_chance: tuple[float, float, float] = (0.27, 0.4, 0.07)
     laugh_delay_s_lognormal: Pair = (0.8, 0.3)  # From its start (real conversations: 0.8 s)
-    laugh_s: Pair = (0.6, 1.2)  # A listener's is shorter (chosen)
-    laugh_smile: float = 0.25  # mouthSmile it adds to the smile that answers the laugh (chosen)
-    laugh_jaw: Pair = (0.04, 0.08)  # jawOpen of a note: teeth show, the mouth stays small (chosen)
+    laugh_s: Pair = (0.8, 1.4)  # P93: 3 to 7 notes
+    laugh_smile: float = 0.45  # mouthSmile it adds to the listener's own (chosen)
+    # jawOpen of its first note: teeth show, the mouth stays smaller than a speaker's (chosen)
+    laugh_jaw: Pair = (0.32, 0.48)
     # browDown a disapproving listener adds (ViCo's negative attitude; size chosen)
     negative_brow_down: float = 0.12
     # Factor on nod chances, by attitude (ViCo)
@@ -422,11 +425,11 @@ class ListenerNumbers:
     vocal_s: Pair = (0.35, 0.55)  # Length of a spoken back-channel (IF: 0.35 s)
     vocal_flanks_s: Pair = (0.12, 0.15)  # Its onset and offset
     parted_flanks_s: Pair = (0.15, 0.2)  # Onset and offset of parted lips
-    lower_down: float = 0.5  # mouthLowerDown a unit of jawOpen; the next likewise
-    upper_up: float = 0.25
+    lower_down: float = 0.15  # mouthLowerDown a unit of jawOpen (real: 0.01); the next likewise
+    upper_up: float = 0.1
     mouth_wander_hz: Pair = (0.05, 0.5)  # Band of the wander of pressed lips and raised chin
     press_wander: float = 0.03  # Spread of mouthPress
-    press_open: float = 0.8  # mouthPress that a unit of jawOpen takes away
+    press_open: float = 0.2  # mouthPress that a unit of jawOpen takes away
     shrug_wander: float = 0.02  # Spread of mouthShrugLower
 
     gaze_shortest_s: float = 1.0  # Refractory time of gaze shifts
@@ -446,10 +449,13 @@ class LaughNumbers:
     smile_lead_s: float = 0.2  # How long before a laugh its smile begins
     smile_extra_s: float = 1.4  # How much longer it lasts
     smile_flanks_s: Pair = (0.35, 1.0)  # Its onset and offset
-    smile_peak: float = 0.5  # A laugh is answered as a smile of this size is
+    smile_peak: float = 0.5  # Who doesn't join a laugh answers it as a smile of this size
     squint: float = 0.12  # eyeSquint beside that of the smile
-    lower_down: float = 0.6  # mouthLowerDown a unit of jawOpen; the next likewise
-    upper_up: float = 0.4
+    # How much of the jaw's opening shakes with the notes; the rest is held (RE01)
+    shaking: float = 0.35
+    jaw_flanks_s: Pair = (0.12, 0.3)  # Onset and offset of the opening
+    lower_down: float = 0.25  # mouthLowerDown a unit of jawOpen; the next likewise
+    upper_up: float = 0.2
     bob_degrees: float = 0.7  # How far the head goes down with a note
     semitones: Pair = (6.0, 12.0)  # Pitch of a laugh above the voice's floor
     fall_semitones: float = 4.0  # How much lower it ends

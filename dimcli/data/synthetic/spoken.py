@@ -141,7 +141,7 @@ def spoken(root: Path, options: SpokenOptions = SpokenOptions()) -> Corpus:
     )
 
 
-RULE_VERSION = 4
+RULE_VERSION = 5
 """Goes up whenever the same speech would give other motion."""
 
 

@@ -33,7 +33,7 @@ from dimcli.data.writer import StoreWriter, split_conversations
 
 Progress = Callable[[int, int], None]
 
-RECIPE_VERSION = 4
+RECIPE_VERSION = 5
 """Goes up whenever the same seed would give other data."""
 _EVENTS, _SPEAKER, _SOUND, _LISTENER = range(4)
 

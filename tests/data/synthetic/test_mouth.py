@@ -106,6 +106,18 @@ def test_a_mouth_rests_in_pauses_of_0_4_s_and_more_but_not_inside_words() -> Non
     assert opening[-3:].max() < CLOSED
 
 
+@pytest.mark.parametrize("first", ["ɑ", "h ɑ", "t ɛ"])
+def test_after_a_silence_the_mouth_is_half_open_a_little_before_the_sound(first: str) -> None:
+    segments, duration = spoken(f"{first} ɑ ɑ", lead_s=1.0)
+    values = empty_motion(round(duration * 100.0))
+    add_mouth(values, mouth_controls(segments, duration, MouthStyle()), 100.0, MouthStyle())
+    opening = lip_opening(Motion(values.clip(0, 1), fps=100.0, space="arkit"))
+    at_onset = opening[95:115].max()
+    half_open = float(np.argmax(opening > at_onset / 2)) / 100.0
+    assert 0.02 < 1.0 - half_open < 0.15
+    assert opening[:75].max() < 0.1 * at_onset
+
+
 def test_nothing_said_is_a_mouth_at_rest() -> None:
     still = mouth_of(segments_of([], 2.0), 2.0, MouthStyle())
     assert np.abs(still.values).max() == 0.0

@@ -32,7 +32,7 @@ REACTING = replace(PLAIN, reaction=ReactionRule())
 SMILE = [expression_index(f"mouthSmile{side}") for side in ("Left", "Right")]
 LOOKS = [expression_index(f"eyeLook{way}") for way in ("InLeft", "OutLeft", "InRight", "OutRight")]
 CONVERSATIONS = 24
-GOLDEN = [905.813, 124.996, 73.2257, 68.2799, 6354.9]
+GOLDEN = [905.813, 124.996, 73.2257, 68.292, 6370.04]
 """Sums over a conversation without reactions."""
 
 
@@ -128,7 +128,7 @@ def nods_by_length(conversations: list[Drawn], *, redrawn: bool) -> tuple[float,
 
 
 def test_without_reactions_the_data_are_what_they_were() -> None:
-    assert replace(PLAIN, seed=21).fingerprint() == "0beaee0b9066c165"
+    assert replace(PLAIN, seed=21).fingerprint() == "95ad07e2c1f5fd94"
     assert REACTING.fingerprint() != PLAIN.fingerprint()
     events = conversation_events(replace(PLAIN, seed=21), 2)
     listener = redraw_listener(replace(PLAIN, seed=21), 2, draw=0)
