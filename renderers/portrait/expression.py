@@ -49,10 +49,6 @@ than down, and in a picture only the drop is seen."""
 LIP_ROUND = 0.11
 """How much more than the open head's the sides of a lower lip drop with the jaw."""
 
-JAW_WITH_SMILE = 0.45
-"""Share by which a full smile opens the jaw further: ARKit's score is less of a face that a smile
-makes wide."""
-
 
 @cache
 def landmark_units() -> Reals:
@@ -138,9 +134,7 @@ def jaw_open_of_lips(gaps: Reals, expression: Reals) -> Reals:
     units = np.pad(expression, ((0, 0), (0, 1)))
     apart = (gaps - CLOSED_GAP) * _between_eyes(canonical_face().vertices)
     of_jaw = apart - _parted(units)[:, MIDDLE]
-    smile = expression[:, SMILES].mean(1)
-    unit = of_jaw / (_partings()[JAW_UNIT, MIDDLE] * (1 + JAW_WITH_SMILE * smile))
-    return np.clip(unit, 0, 1).astype(np.float32)
+    return np.clip(of_jaw / _partings()[JAW_UNIT, MIDDLE], 0, 1).astype(np.float32)
 
 
 class FaceExpression:
@@ -169,9 +163,7 @@ class FaceExpression:
 
     def _coefficients(self, values: Reals) -> Reals:
         """Unit coefficients [51]; a closed jaw leaves ``mouthClose`` nothing to close."""
-        smile = float(values[EXPRESSION][SMILES].mean())
-        jaw = self._jaw_unit(values) * (1 + JAW_WITH_SMILE * smile)
-        units = np.append(values[EXPRESSION], jaw)
+        units = np.append(values[EXPRESSION], self._jaw_unit(values))
         units[MOUTH_CLOSE] = min(units[MOUTH_CLOSE], max(0.0, units[JAW_UNIT]))
         return units.astype(np.float32)
 
@@ -213,8 +205,7 @@ class FaceExpression:
         return float(-open_jaw) * self._jaw_unit(values)
 
     def _jaw_unit(self, values: Reals) -> float:
-        """Coefficient of the jaw's unit, where no smile is. Lips open as far for the eyes' distance
-        in every face."""
+        """Coefficient of the jaw's unit. Lips open as far for the eyes' distance in every face."""
         return self._wide * float(values[JAW.start] / JAW_OPEN_RAD)
 
 
