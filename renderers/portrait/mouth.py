@@ -181,6 +181,10 @@ RIM = np.concatenate([INNER_LIP_UPPER, INNER_LIP_LOWER[-2:0:-1]])
 SHOWS_INSIDE_CM = 0.25
 """Lips that are this far apart in the picture show a mouth whose inside is worth keeping."""
 
+RIM_CM, LIP_RIM_CM = 0.06, 0.3
+"""The opening's outermost centimetres are not used; nor is what looks like lip further in, which
+would stay behind as a line when the lips leave."""
+
 TEETH_BEHIND_CM, OWN_BEHIND_CM = 0.9, 0.4
 """How far behind the lips the invented teeth are, and those that the picture shows."""
 
@@ -217,6 +221,11 @@ def fit_lips(image: Picture, landmarks: Reals) -> Reals:
     return fitted
 
 
+def _apart(colours: Reals, colour: Reals) -> Reals:
+    """How far ``colours`` [..., 3] are from ``colour`` [3]: [...]."""
+    return np.asarray(np.linalg.norm(colours - colour, axis=-1), np.float32)
+
+
 class Mouth:
     """The mouth of the reference picture."""
 
@@ -251,14 +260,16 @@ class Mouth:
         patch = sampled(image, np.stack(place, -1), cv2.INTER_NEAREST)
         inside = np.zeros(patch.shape[:2], np.uint8)
         cv2.fillPoly(inside, [np.round(rim - low - 0.5).astype(np.int32)], 1)
-        inset = max(1, round(0.06 * self._mesh.scale))
-        source = cv2.erode(inside, np.ones((3, 3), np.uint8), iterations=inset)
-        if source.sum() < 12:
+        core, deep = (self._inset(inside, length) for length in (RIM_CM, LIP_RIM_CM))
+        without_lip = core * np.maximum(deep, 1 - self._like_lip(patch, inside, core))
+        if without_lip.sum() < 12:
             self.shows_inside = False
             return
-        painted = cv2.inpaint(patch, 1 - source, 3, cv2.INPAINT_TELEA)
-        seen = np.where(inside[..., None] > 0, patch, painted)
-        self._own = (seen.astype(np.float32), painted.astype(np.float32))
+        near, far = (
+            cv2.inpaint(patch, 1 - source, 3, cv2.INPAINT_TELEA).astype(np.float32)
+            for source in (core, without_lip)
+        )
+        self._own = (np.where(inside[..., None] > 0, patch, near), far)
         self._own_corner = low.astype(np.float32)
         rows = np.arange(size[1], dtype=np.float32)[:, None] + low[1]
         columns = np.arange(size[0], dtype=np.float32) + low[0]
@@ -267,9 +278,28 @@ class Mouth:
         level = np.interp(columns, floor[:, 0], floor[:, 1])
         soft = 0.12 * self._mesh.scale
         self._own_share = (
-            1 - smoothstep(rows - level, 0.2 * soft, 1.5 * soft),
-            1 - smoothstep(rows - level, -soft, 0.5 * soft),
+            1 - smoothstep(rows - level, soft, 3.0 * soft),
+            1 - smoothstep(rows - level, -soft, soft),
         )
+
+    def _inset(self, inside: Picture, length: float) -> Picture:
+        """The mask ``inside`` [h, w] of 0 and 1 without its outer ``length`` centimetres."""
+        steps = max(1, round(length * self._mesh.scale))
+        return cv2.erode(inside, np.ones((3, 3), np.uint8), iterations=steps)
+
+    def _like_lip(self, patch: Picture, inside: Picture, core: Picture) -> Picture:
+        """Where [h, w] the ``patch`` is nearer in colour to the lips around it than to its core and,
+        however bright, than to teeth; and what mixes with that."""
+        square = np.ones((3, 3), np.uint8)
+        around = cv2.dilate(inside, square, iterations=3) - inside
+        lip, own = (np.median(patch[mask > 0], axis=0) for mask in (around, core))
+        tint, lip_tint, tooth_tint = (
+            colour / np.maximum(np.linalg.norm(colour, axis=-1, keepdims=True), 1)
+            for colour in (patch.astype(np.float32), lip, self._colours.teeth)
+        )
+        like = _apart(patch, lip) < _apart(patch, own)
+        like &= _apart(tint, lip_tint) < _apart(tint, tooth_tint)
+        return cv2.dilate(like.astype(np.uint8), square, iterations=2)
 
     def opening(self, offsets: Reals) -> float:
         """How much of the painted inside a frame with landmark ``offsets`` [468, 3] cm needs."""

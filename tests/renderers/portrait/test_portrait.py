@@ -13,7 +13,7 @@ from dimcli.media import VideoWriter, read_picture
 from dimcli.tracking.geometry import lip_gaps
 from dimcli.tracking.landmarks import observe_picture, track_face
 from renderers.base import Reference
-from renderers.heads.contours import EYES
+from renderers.heads.contours import EYES, INNER_LIP_LOWER
 from renderers.portrait.eyes import eye_state, through
 from renderers.portrait.portrait import LEAN, PortraitRenderer, face_box
 from tests.renderers.faces import (
@@ -192,6 +192,19 @@ def test_an_open_mouth_shows_teeth_below_the_upper_lip_and_a_tongue_above_the_lo
     tongue = (red - green)[bottom]
     assert tongue.max() > 40
     assert ((red + green + blue)[top].min()) < 200
+
+
+def test_lips_that_open_further_than_in_the_picture_leave_no_lip_behind() -> None:
+    face = drawn_face(teeth_gap_cm=1.4, jaw=0.3)
+    picture = face.image.copy()
+    picture[near(picture, TOOTH)] = 40, 15, 15
+    rim = np.zeros(picture.shape[:2], np.uint8)
+    lower = np.round(face.landmarks[INNER_LIP_LOWER, :2]).astype(np.int32)
+    cv2.polylines(rim, [lower], False, 1, 5)
+    picture[rim > 0] = LIP  # tracked lips lie a little on the lip
+    lips = near(render(replace(face, image=picture), frame(jaw=0.8))[0][MOUTH], LIP, 30)
+    column = lips[:, lips.shape[1] // 2].astype(int)
+    assert (np.diff(column) == 1).sum() + column[0] == 2
 
 
 def test_a_closed_lid_has_the_colour_of_the_skin_around_it(face: Reference) -> None:
