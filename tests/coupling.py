@@ -34,10 +34,10 @@ POSTURE_HZ = (0.0, 0.2)
 MIRRORED = np.array([1.0, -1.0, -1.0])
 """Who mirrors a lean to one side of the picture leans to the other side of their own: yaw and roll
 change sign."""
-LAUGH_HZ = 2.0
+TREMBLING_FROM_HZ = 2.0
 LAUGH_JAW = 0.17
 """jawOpen, its trembling filtered away, from which it is a laugh,"""
-LAUGH_S = 0.4
+LAUGH_S = 0.5
 """if it lasts as long as this."""
 
 
@@ -143,8 +143,8 @@ def follows(
 
 def find_laughs(motion: Motion) -> Floats:
     """Starts (s) of a listener's laughs: where the mouth is further and longer open than for
-    anything else that listeners do."""
-    low = butter(2, LAUGH_HZ, "lowpass", fs=motion.fps, output="sos")
+    nearly anything else that listeners do."""
+    low = butter(2, TREMBLING_FROM_HZ, "lowpass", fs=motion.fps, output="sos")
     wide = sosfiltfilt(low, motion.column("jawOpen")) > LAUGH_JAW
     edges = np.diff(wide.astype(int), prepend=0, append=0)
     starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)

@@ -13,7 +13,7 @@ HAND_OVER_S = 0.48
 MOUTH_HAND_OVER_S = 0.2
 """How long its mouth takes."""
 LISTENING_JAW = 0.25
-"""How much of a listener's mouth movement is kept: who does not have the turn is quiet."""
+"""How much of a listener's jaw is kept: who does not have the turn is quiet."""
 
 
 def reach(fps: float) -> int:

@@ -43,6 +43,8 @@ from renderers.portrait.expression import jaw_open_of_lips
 from weights.canonical_face import CanonicalFace, canonical_face
 
 TRACKER = "mediapipe-face-landmarker"
+TRACKER_VERSION = 2
+"""Goes up whenever the same video would give other motion."""
 
 LARGE_PICTURE = 1500
 """Longer side in pixels from which a face that was not found may only have been too small."""

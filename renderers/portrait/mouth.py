@@ -261,7 +261,9 @@ class Mouth:
         inside = np.zeros(patch.shape[:2], np.uint8)
         cv2.fillPoly(inside, [np.round(rim - low - 0.5).astype(np.int32)], 1)
         core, deep = (self._inset(inside, length) for length in (RIM_CM, LIP_RIM_CM))
-        without_lip = core * np.maximum(deep, 1 - self._like_lip(patch, inside, core))
+        without_lip = core.copy()
+        if core.any():
+            without_lip *= np.maximum(deep, 1 - self._like_lip(patch, inside, core))
         if without_lip.sum() < 12:
             self.shows_inside = False
             return
@@ -288,8 +290,8 @@ class Mouth:
         return cv2.erode(inside, np.ones((3, 3), np.uint8), iterations=steps)
 
     def _like_lip(self, patch: Picture, inside: Picture, core: Picture) -> Picture:
-        """Where [h, w] the ``patch`` is nearer in colour to the lips around it than to its core and,
-        however bright, than to teeth; and what mixes with that."""
+        """Where [h, w] the ``patch`` is nearer in colour to the lips around it than to its core,
+        and in tint than to teeth; with what mixes with that."""
         square = np.ones((3, 3), np.uint8)
         around = cv2.dilate(inside, square, iterations=3) - inside
         lip, own = (np.median(patch[mask > 0], axis=0) for mask in (around, core))

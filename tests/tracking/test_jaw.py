@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dimcli.core.motion import ARKIT_EXPRESSIONS, JAW_OPEN_RAD, JAW_PITCH, MOTION_DIM
+from dimcli.core.motion import ARKIT_EXPRESSIONS, JAW_OPEN_RAD, JAW_PITCH, MOTION_DIM, Motion
+from dimcli.evaluation.lips import lip_opening
 from dimcli.tracking.geometry import lip_gaps
 from dimcli.tracking.landmarks import motion_values
 from dimcli.tracking.networks import BLENDSHAPES
@@ -41,6 +42,18 @@ def test_the_jaw_of_the_lips_is_between_shut_and_wide_open():
     nothing = np.zeros((4, len(ARKIT_EXPRESSIONS)), np.float32)
     jaw_open = jaw_open_of_lips(np.array([0, CLOSED_GAP, 0.1, 5], np.float32), nothing)
     assert jaw_open[:2] == pytest.approx(0) and 0.05 < jaw_open[2] < 0.3 and jaw_open[3] == 1
+
+
+def test_the_jaw_is_in_proportion_to_the_gap_and_the_open_head_agrees():
+    gaps = np.array([0.05, 0.1, 0.2], np.float32)
+    nothing = np.zeros((len(gaps), len(ARKIT_EXPRESSIONS)), np.float32)
+    jaw_open = jaw_open_of_lips(CLOSED_GAP + gaps, nothing)
+    np.testing.assert_allclose(jaw_open / jaw_open[0], [1, 2, 4], rtol=1e-3)
+    values = np.zeros((len(gaps), MOTION_DIM), np.float32)
+    values[:, JAW_PITCH] = jaw_open * JAW_OPEN_RAD
+    opening = lip_opening(Motion(values, fps=25.0, space="arkit"))
+    assert drawn_gaps(values) == pytest.approx(gaps, abs=0.005)
+    assert opening == pytest.approx(gaps, abs=0.02)
 
 
 def test_the_lip_gap_does_not_depend_on_size_or_turning():

@@ -35,8 +35,8 @@ STORED, HALF = "store", "float16"
 """The setting of a corpus whose audio features are kept in 16 bits."""
 TRACK = "audio_track"
 """The setting of a corpus of which another sound track is read than the files' default."""
-RECIPE_VERSION = 2
-"""Goes up whenever the same corpus and settings would give other data."""
+RECIPE_VERSION = 3
+"""Goes up whenever the same corpus and settings would give other data, the tracker's, too."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimcli.core.motion import HEAD, JAW, JAW_OPEN_RAD
-from dimcli.data.synthetic.rule import LAUGH, ListenerRule
+from dimcli.data.synthetic.rule import LAUGH, ListenerRule, Pair
 from dimcli.data.synthetic.signals import Floats, Random, add, add_episode, lognormal
 
 
@@ -32,11 +32,15 @@ def laugh_notes(laughs: Floats, times_s: NDArray[np.floating[Any]]) -> Floats:
 
 def laughing(laughs: Floats, frames: int, fps: float) -> Floats:
     """How much of a laughing face there is, about and after ``laughs`` [L, 3]: [T] in 0..1."""
+    about = laughs[:, :2] + [-LAUGH.smile_lead_s, LAUGH.smile_extra_s]
+    return _during(about, frames, fps, LAUGH.smile_flanks_s)
+
+
+def _during(spans: Floats, frames: int, fps: float, flanks_s: Pair) -> Floats:
+    """1 through ``spans`` [L, 2] (start and length, s) but for their flanks, 0 elsewhere: [T]."""
     track = np.zeros(frames, np.float32)
-    for start, length, _ in laughs:
-        begin, lasts = float(start) - LAUGH.smile_lead_s, float(length) + LAUGH.smile_extra_s
-        flanks = LAUGH.smile_flanks_s
-        add_episode(track, fps, begin, length_s=lasts, size=1.0, flanks_s=flanks)
+    for start, length in spans.tolist():
+        add_episode(track, fps, start, length_s=length, size=1.0, flanks_s=flanks_s)
     return np.minimum(track, 1.0)
 
 
@@ -45,11 +49,8 @@ def add_laughs(values: Floats, laughs: Floats, fps: float, jaw: float) -> None:
     is open by ``jaw`` (of jawOpen) and trembles with the notes, the lips about it, narrow eyes and
     a head that shakes along."""
     notes = laugh_notes(laughs, np.arange(len(values)) / fps)
-    opened = np.zeros(len(values), np.float32)
-    for start, length, _ in laughs.tolist():
-        flanks = LAUGH.jaw_flanks_s
-        add_episode(opened, fps, start, length_s=length, size=1.0, flanks_s=flanks)
-    opened = jaw * np.minimum(opened, 1.0) * (1.0 - LAUGH.shaking * (1.0 - notes))
+    opened = _during(laughs[:, :2], len(values), fps, LAUGH.jaw_flanks_s)
+    opened = jaw * opened * (1.0 - LAUGH.shaking * (1.0 - notes))
     values[:, JAW.start] += JAW_OPEN_RAD * opened
     add(values, "mouthLowerDown", LAUGH.lower_down * opened)
     add(values, "mouthUpperUp", LAUGH.upper_up * opened)
@@ -61,7 +62,7 @@ def answering_laughs(
     random: Random, laughs: Floats, attitude: int, rule: ListenerRule
 ) -> tuple[Floats, Floats]:
     """The laughs [M, 3] of a listener of ``attitude`` (an index) who hears ``laughs`` [L, 3], and
-    those of the speaker's that the listener doesn't join, [L - M, 3]."""
+    those of the speaker's without the listener's joining in, [L - M, 3]."""
     joins = random.random(len(laughs)) < rule.laugh_chance[attitude]
     own = [
         (

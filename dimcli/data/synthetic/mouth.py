@@ -49,7 +49,7 @@ FLANK_S = 0.06
 SEALED_S = 0.025
 """Lips are together at least this long on either side of a closure's middle: always in a frame."""
 LARGEST_JAW = 0.8
-"""``jawOpen`` of the widest spoken vowel."""
+"""``jawOpen`` that spoken vowels come near and stay below."""
 RELEASE = 0.65
 """Stops are shut for this share of their time; the rest is burst and breath."""
 
@@ -159,7 +159,7 @@ def add_mouth(values: Floats, controls: Floats, fps: float, style: MouthStyle) -
 
     ``controls`` are :func:`mouth_controls`. Sizes are those of real talkers as our tracker sees
     them: with ``opening`` 1 the inner lips are apart by about a tenth of the distance between the
-    outer eye corners in the mean and a third at most.
+    outer eye corners in the mean of speech and a third at most.
     """
     time = np.arange(len(values)) / fps
     grid = np.arange(len(controls)) * STEP_S

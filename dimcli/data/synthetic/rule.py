@@ -42,7 +42,7 @@ Sources by short name:
 - P93: Provine 1993 and Provine and Yong 1991, laughs come where phrases end; their notes follow
   each other by 0.21 s, each weaker than the last; speakers laugh more than listeners.
 - RE01: Ruch and Ekman 2001, through a laugh the jaw is dropped and the lips are apart; on that
-  opening there is a faster trembling.
+  opening rides a quick tremble.
 - G19: Golland, Mevorach and Levit-Binnun 2019, how smiles go together is particular to a pair.
 - chosen: no source; a plain value that keeps the measured totals.
 
@@ -75,11 +75,11 @@ class SpeakerRule:
     # Pitch falls from here along a phrase, to its floor at the end (chosen)
     pitch_start_semitones: Pair = (6.0, 10.0)
     rising_end_share: float = 0.2  # Phrases that end high: questions, lists (chosen)
-    # jawOpen on a fully open stressed vowel; trackers differ by crop (real: 95 % at 0.18-0.53)
+    # jawOpen on a fully open stressed vowel; people differ (real: 95 % at 0.18-0.53)
     jaw_gain_lognormal: Pair = (0.36, 0.45)
-    # Speakers whose jaw the tracker hardly sees, as on tight crops (real)
+    # Speakers who hardly open their mouths, or whose tracker hardly sees it (chosen)
     jaw_lost_share: float = 0.15
-    jaw_lost_gain: float = 0.15  # How much is left of their jaw (real)
+    jaw_lost_gain: float = 0.15  # How much is left of their jaw (chosen)
     # Spread of the log of opening beside loudness: lips follow loudness at r = 0.2-0.5 (real)
     jaw_mismatch: float = 0.95
     blinks_a_minute: Pair = (27.0, 48.0)  # Real
@@ -425,7 +425,7 @@ class ListenerNumbers:
     vocal_s: Pair = (0.35, 0.55)  # Length of a spoken back-channel (IF: 0.35 s)
     vocal_flanks_s: Pair = (0.12, 0.15)  # Its onset and offset
     parted_flanks_s: Pair = (0.15, 0.2)  # Onset and offset of parted lips
-    lower_down: float = 0.15  # mouthLowerDown a unit of jawOpen (real: 0.01); the next likewise
+    lower_down: float = 0.15  # mouthLowerDown a unit of jawOpen (chosen); the next likewise
     upper_up: float = 0.1
     mouth_wander_hz: Pair = (0.05, 0.5)  # Band of the wander of pressed lips and raised chin
     press_wander: float = 0.03  # Spread of mouthPress
@@ -449,7 +449,7 @@ class LaughNumbers:
     smile_lead_s: float = 0.2  # How long before a laugh its smile begins
     smile_extra_s: float = 1.4  # How much longer it lasts
     smile_flanks_s: Pair = (0.35, 1.0)  # Its onset and offset
-    smile_peak: float = 0.5  # Who doesn't join a laugh answers it as a smile of this size
+    smile_peak: float = 0.5  # Who doesn't join in answers a laugh as a smile of this size
     squint: float = 0.12  # eyeSquint beside that of the smile
     # How much of the jaw's opening shakes with the notes; the rest is held (RE01)
     shaking: float = 0.35

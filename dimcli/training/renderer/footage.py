@@ -156,10 +156,10 @@ def find_cuts(small: NDArray[np.floating]) -> NDArray[np.int64]:
 
 def track(clip: Path, region: Region | None = None, progress: Progress = silent) -> Track:
     """Track ``clip``, or read what is known of it. Raises InputError as the tracker does."""
-    from dimcli.tracking.landmarks import TRACKER, track_face
+    from dimcli.tracking.landmarks import TRACKER, TRACKER_VERSION, track_face
 
     info = probe_video(clip)
-    kept = _kept(clip, f"{TRACKER} {region} 1")
+    kept = _kept(clip, f"{TRACKER} {region} {TRACKER_VERSION}")
     if kept.is_file():
         with suppress(InputError):  # one that is damaged is made again
             return Track.load(kept)

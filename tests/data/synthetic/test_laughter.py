@@ -84,6 +84,16 @@ def test_a_laugh_is_heard_and_seen_in_the_same_notes(laughing: list[Made]) -> No
     assert np.median(together) > 0.6
 
 
+def test_mouths_stay_open_through_a_laugh(laughing: list[Made]) -> None:
+    held = []
+    for one in laughing:
+        jaw = one.speaker.column("jawOpen")
+        for start, length, hz in one.events.laughs:
+            notes = jaw[int((start + 0.5 / hz) * 25) : int((start + length - 1.0 / hz) * 25) + 1]
+            held.append(notes.min() / notes.max())
+    assert np.median(held) > 0.5
+
+
 def test_laughing_speakers_smile(laughing: list[Made]) -> None:
     rises = []
     for one in laughing:

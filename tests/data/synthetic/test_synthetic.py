@@ -10,7 +10,7 @@ from dimcli.audio import ACTIVITY
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion
 from dimcli.data.store import ClipStore
-from dimcli.data.synthetic.rule import ListenerRule
+from dimcli.data.synthetic.rule import ListenerRule, SpeakerRule
 from dimcli.data.synthetic.synthetic import (
     Conversation,
     Recipe,
@@ -22,6 +22,7 @@ from dimcli.data.synthetic.synthetic import (
 )
 from dimcli.data.workers import Engine
 from dimcli.evaluation.behaviour import measure
+from dimcli.evaluation.lips import lip_opening
 from tests.coupling import LAGS_S, MIMICRY_HZ, POSTURE_HZ, couple, follows, medians
 
 SHORT = Recipe(seed=3, conversation_s=6.0, clip_s=3.0)
@@ -151,6 +152,18 @@ def test_lips_follow_loudness_only_loosely(conversations: list[Conversation]) ->
         loudness = np.sqrt((one.sound.reshape(len(one.speaker), -1) ** 2).mean(axis=1))
         found.append(np.corrcoef(loudness, one.speaker[:, 3])[0, 1])
     assert 0.1 < np.median(found) < 0.45
+
+
+def test_mouths_open_as_far_as_real_ones() -> None:
+    """Listeners' by 0.08 of the distance between the eyes, speakers' to a jaw of 0.18 to 0.53."""
+    quiet = Recipe(seed=21, speaker=replace(SpeakerRule(), laughs_a_minute=(0.0, 0.0)))
+    made = [make_conversation(quiet, index) for index in range(8)]
+    openings = np.concatenate([lip_opening(listener(one)) for one in made])
+    edges = np.flatnonzero(np.diff((openings > 0.03).astype(int)))
+    heights = [part.max() for part in np.split(openings, edges + 1) if part.max() > 0.03]
+    assert 0.06 < np.median(heights) < 0.1
+    widest = [np.percentile(speaker(one).column("jawOpen"), 95) for one in made]
+    assert 0.18 < np.median(widest) < 0.53
 
 
 def test_both_eyes_blink_together(conversations: list[Conversation]) -> None:
