@@ -221,7 +221,7 @@ def fit_lips(image: Picture, landmarks: Reals) -> Reals:
     return fitted
 
 
-def _apart(colours: Reals, colour: Reals) -> Reals:
+def _apart(colours: Reals | Picture, colour: Reals) -> Reals:
     """How far ``colours`` [..., 3] are from ``colour`` [3]: [...]."""
     return np.asarray(np.linalg.norm(colours - colour, axis=-1), np.float32)
 

@@ -36,7 +36,7 @@ def laughing(laughs: Floats, frames: int, fps: float) -> Floats:
     return _during(about, frames, fps, LAUGH.smile_flanks_s)
 
 
-def _during(spans: Floats, frames: int, fps: float, flanks_s: Pair) -> Floats:
+def _during(spans: NDArray[np.floating[Any]], frames: int, fps: float, flanks_s: Pair) -> Floats:
     """1 through ``spans`` [L, 2] (start and length, s) but for their flanks, 0 elsewhere: [T]."""
     track = np.zeros(frames, np.float32)
     for start, length in spans.tolist():
