@@ -10,7 +10,15 @@ from dimcli.core.errors import InputError
 from dimcli.core.motion import expression_index
 from dimcli.data.synthetic.signals import add_blink, add_nod
 from dimcli.data.traits import TRAITS, traits_said
-from dimcli.models.dim.traits import LARGEST, LEAST_SPREAD, People, fitted, told, traits_of
+from dimcli.models.dim.traits import (
+    LARGEST,
+    LEAST_SPREAD,
+    People,
+    drawn_person,
+    fitted,
+    told,
+    traits_of,
+)
 
 FPS = 25.0
 FRAMES = 160
@@ -71,6 +79,21 @@ def test_what_people_differ_in_is_told_from_what_moments_differ_in():
         [window(nod_at=0.5, nod_degrees=float(np.exp(random.normal()))) for _ in range(60)]
     )
     assert fitted(moments, torch.zeros(60), FPS).spread[TRAITS.index("nods")] < 0.7
+
+
+def test_few_seeds_show_how_people_differ_and_many_are_normal():
+    state = torch.get_rng_state()
+    people = torch.stack([drawn_person(seed) for seed in range(1024)])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert people.mean(dim=0).abs().max() < 0.01
+    assert (people.std(dim=0) - 1).abs().max() < 0.01
+    assert (torch.corrcoef(people.T) - torch.eye(len(TRAITS))).abs().max() < 0.05
+    quarters = (torch.special.ndtr(people) * 4).long()
+    for four in quarters.split(4)[:20]:
+        assert all(sorted(trait.tolist()) == [0, 1, 2, 3] for trait in four.T)
+    assert people[0].abs().max() < 0.4
+    far = torch.stack([drawn_person(seed * 10**12) for seed in range(1, 200)])
+    assert far.isfinite().all() and far.mean(dim=0).abs().max() < 0.3
 
 
 def test_a_seed_is_a_person_and_what_is_said_holds():
