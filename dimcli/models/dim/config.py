@@ -332,7 +332,7 @@ _SPEAKER_DIM = replace(
     audio_width=96, speaker_inputs="codes", listener_inputs="motion", mouth="expected",
     motion_weight=4.0, motion_share=1.0, attitudes=False, traits=False, styles=True,
     speaker_centering=False, modality_dropout=0.0, band_warp=0.12, audio_kernel=5,
-    mouth_residual=True, lips_weight=1.0, closed_weight=2.0,
+    mouth_residual=True, lips_weight=1.0, closed_weight=8.0,
 )  # fmt: skip
 _SMALL_STAGES = {
     "train-vq": TrainingConfig(
@@ -413,9 +413,9 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SMALL_DIM,
         _SMALL_STAGES,
         GenerationConfig(
-            steps=6, temperature=0.9, nod_temperature=0.85, turn_temperature=0.9,
-            lids_temperature=0.75, overlap_s=1.28,
-            hold_degrees=1.2, hold_expression=0.03, smile_lift=0.22,
+            steps=6, temperature=0.9, nod_temperature=1.05, turn_temperature=0.95,
+            lids_temperature=0.58, overlap_s=1.28,
+            hold_degrees=1.2, hold_expression=0.03, smile_lift=0.2,
         ),
     ),
     "live": (
@@ -423,8 +423,9 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _LIVE_DIM,
         _LIVE_STAGES,
         GenerationConfig(
-            temperature=0.9, nod_temperature=0.75, turn_temperature=1.25, lids_temperature=0.78,
-            history_weight=0.6, hold_degrees=1.1, hold_expression=0.05, smile_lift=0.15,
+            temperature=0.9, nod_temperature=1.1, turn_temperature=1.5, lids_temperature=0.85,
+            gaze_temperature=0.6, mouth_temperature=0.7,
+            history_weight=0.6, hold_degrees=1.1, hold_expression=0.05, smile_lift=0.12,
         ),
     ),
     "speaker": (
