@@ -6,7 +6,7 @@ Only tests and benchmarks measure this.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,31 @@ def couple(listener: Motion, speaker: Motion, active: Floats) -> Coupling:
     )
 
 
+@dataclass
+class PauseNods:
+    """Nods counted by their middle, 0.25 to 1.25 s after a pause begins and elsewhere, pooled."""
+
+    counts: Floats = field(default_factory=lambda: np.zeros(2))
+    minutes: Floats = field(default_factory=lambda: np.zeros(2))
+
+    def add(self, listener: Motion, active: Floats) -> None:
+        """Count one video's nods; ``active`` [T] says whether the speaker speaks."""
+        near = np.zeros(len(listener), bool)
+        for pause in find_pauses(active, listener.fps):
+            near[round((pause + 0.25) * listener.fps) : round((pause + 1.25) * listener.fps)] = True
+        for nod in find_nods(np.degrees(listener.head[:, 0]), listener.fps):
+            middle = min(int((nod.start + nod.end) / 2 * listener.fps), len(near) - 1)
+            self.counts[0 if near[middle] else 1] += 1
+        self.minutes += np.array([near.sum(), (~near).sum()]) / listener.fps / 60
+
+    def __str__(self) -> str:
+        rates = self.counts / np.maximum(self.minutes, 1e-9)
+        return (
+            f"{rates[0]:.1f} a minute after pauses ({self.counts[0]:.0f} nods), "
+            f"{rates[1]:.1f} elsewhere ({self.counts[1]:.0f})"
+        )
+
+
 def smile_starts(motion: Motion) -> Floats:
     """Times (s) of lasting rises of the smile by :data:`SMILE_RISE` or more: where each peaks.
 
@@ -111,7 +136,7 @@ def _change_after(track: Floats, fps: float) -> Floats:
 
 def medians(measured: list[Behaviour]) -> Behaviour:
     """The median of each figure over clips, NaNs left out."""
-    names = [field.name for field in fields(Behaviour)]
+    names = [each.name for each in fields(Behaviour)]
     return Behaviour(
         **{name: finite_median([getattr(one, name) for one in measured]) for name in names}
     )

@@ -19,13 +19,13 @@ from scipy.io import wavfile
 from dimcli import media
 from dimcli.audio import ACTIVITY, mel
 from dimcli.core.motion import Motion
-from dimcli.evaluation.behaviour import Behaviour, find_nods, measure
+from dimcli.evaluation.behaviour import Behaviour, measure
 from dimcli.jobs.extract import track
 from dimcli.jobs.generate import Listener, Models, Source, generate_videos
 from dimcli.models.config import find_run
 from dimcli.tracking.geometry import lip_gaps
 from dimcli.tracking.landmarks import track_face, track_video
-from tests.coupling import Coupling, couple, find_pauses, medians
+from tests.coupling import Coupling, PauseNods, couple, medians
 
 REPOSITORY = Path(__file__).parents[2]
 CLIPS = Path(os.environ.get("DIM_CLIPS", REPOSITORY.parent / "shared" / "clips"))
@@ -67,31 +67,6 @@ def activity(clip: Path, motion: Motion) -> np.ndarray:
     """Whether the speaker speaks, a number a frame of ``motion``."""
     samples = media.read_audio(clip, 16000)
     return mel(samples, 16000, motion.fps, len(motion))[:, ACTIVITY]
-
-
-@dataclass
-class PauseNods:
-    """Nods counted by their middle, 0.25 to 1.25 s after a pause begins and elsewhere, pooled."""
-
-    counts: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    minutes: np.ndarray = field(default_factory=lambda: np.zeros(2))
-
-    def add(self, listener: Motion, active: np.ndarray) -> None:
-        """Count one video's nods; ``active`` [T] says whether the speaker speaks."""
-        near = np.zeros(len(listener), bool)
-        for pause in find_pauses(active, listener.fps):
-            near[round((pause + 0.25) * listener.fps) : round((pause + 1.25) * listener.fps)] = True
-        for nod in find_nods(np.degrees(listener.head[:, 0]), listener.fps):
-            middle = min(int((nod.start + nod.end) / 2 * listener.fps), len(near) - 1)
-            self.counts[0 if near[middle] else 1] += 1
-        self.minutes += np.array([near.sum(), (~near).sum()]) / listener.fps / 60
-
-    def __str__(self) -> str:
-        rates = self.counts / np.maximum(self.minutes, 1e-9)
-        return (
-            f"{rates[0]:.1f} a minute after pauses ({self.counts[0]:.0f} nods), "
-            f"{rates[1]:.1f} elsewhere ({self.counts[1]:.0f})"
-        )
 
 
 @dataclass

@@ -19,7 +19,7 @@ from dimcli.evaluation.lips import lip_agreement
 from dimcli.jobs.render import load_renderer
 from dimcli.media import VideoWriter, probe_video, read_frames
 from dimcli.tracking.geometry import lip_gaps
-from dimcli.tracking.landmarks import track_face
+from dimcli.tracking.landmarks import FaceTrack, track_face
 from dimcli.tracking.postprocessing import smooth_motion
 from tests.bench.bench_pictures import CLIPS, LEFT, REPOSITORY, pictures
 
@@ -27,13 +27,17 @@ OTHERS = int(os.environ.get("DIM_OTHERS", "2"))
 SIZE = 512
 
 
-def compare(motion: Motion, real: np.ndarray, picture: Path, folder: Path) -> np.ndarray:
-    """r, lag, gain and ratio of standard deviations of lips [T] that are drawn on ``picture``."""
-    path = folder / "drawn.mp4"
+def drawn_and_tracked(motion: Motion, picture: Path, path: Path) -> FaceTrack:
+    """What the tracker sees of ``motion`` on a ``picture``, in a video at ``path``."""
     with VideoWriter(path, fps=motion.fps, force=True) as writer:
         for frame in load_renderer("portrait", picture, size=SIZE).frames(motion):
             writer.write(frame)
-    track = track_face(path, keep_landmarks=True)
+    return track_face(path, keep_landmarks=True)
+
+
+def compare(motion: Motion, real: np.ndarray, picture: Path, folder: Path) -> np.ndarray:
+    """r, lag, gain and ratio of standard deviations of lips [T] that are drawn on ``picture``."""
+    track = drawn_and_tracked(motion, picture, folder / "drawn.mp4")
     count = min(len(real), len(track.motion))
     assert track.landmarks is not None
     drawn, real = lip_gaps(track.landmarks)[:count], real[:count]

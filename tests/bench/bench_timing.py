@@ -5,10 +5,12 @@ Histograms, in events a minute, of nods, long blinks and openings of the mouth a
 speaker's speech; the lags of the head's posture and movement after the speaker's; smiles after
 smiles and laughs after laughs; glances away.
 DIM_WEIGHTS says whose, DIM_ONLINE=1 lets them answer as a stream; those that can are also given the
-voice alone.
+voice alone. DIM_DRAWN=<n> draws the answers to the first n clips on the picture of a made-up person
+and counts the nods that the tracker sees there, too (about 15 s a clip and listener).
 """
 
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,10 +31,13 @@ from dimcli.models.answers import load_predictor
 from dimcli.models.config import find_run
 from dimcli.models.registry import read_config
 from dimcli.models.simple import Oracle
+from tests.bench.bench_lips import drawn_and_tracked
+from tests.bench.bench_pictures import REPOSITORY
 from tests.coupling import (
     LAGS_S,
     MIMICRY_HZ,
     POSTURE_HZ,
+    PauseNods,
     find_laughs,
     find_pauses,
     follows,
@@ -43,6 +48,8 @@ from weights import DEFAULT_LISTENER
 WEIGHTS = os.environ.get("DIM_WEIGHTS", DEFAULT_LISTENER)
 ONLINE = os.environ.get("DIM_ONLINE") == "1"
 CLIPS = int(os.environ.get("DIM_TIMING_CLIPS", "60"))
+DRAWN = int(os.environ.get("DIM_DRAWN", "0"))
+PICTURE = REPOSITORY / "examples" / "listener.png"
 EDGES = np.round(np.arange(-1.2, 1.81, 0.3), 1)
 """Bins of latencies in seconds from the end of speech."""
 LAUGH_ANSWER_S = 2.5
@@ -119,6 +126,8 @@ class Seen:
     away: list[Floats] = field(default_factory=list)
     nods_in_speech: list[bool] = field(default_factory=list)
     openings_in_speech: list[bool] = field(default_factory=list)
+    at_pauses: PauseNods = field(default_factory=PauseNods)
+    at_pauses_on_video: PauseNods = field(default_factory=PauseNods)
     ends: int = 0
     minutes: float = 0.0
 
@@ -134,6 +143,7 @@ class Seen:
         for times, kept in ((starts, self.nods_in_speech), (opened, self.openings_in_speech)):
             frames = np.minimum((np.asarray(times) * fps).astype(int), len(active) - 1)
             kept.extend((active[frames] >= 0.5).tolist() if len(times) else [])
+        self.at_pauses.add(listener, active)
         self.lags.append(follows(listener, clip.speaker, MIMICRY_HZ))
         self.posture_lags.append(follows(listener, clip.speaker, POSTURE_HZ))
         self._add_laughs(find_laughs(listener), laughs, len(listener) / fps)
@@ -141,6 +151,12 @@ class Seen:
         self.away.append(episodes(looking_away(listener), AWAY, fps)[1])
         self.ends += len(ends)
         self.minutes += len(listener) / fps / 60.0
+
+    def draw(self, listener: Motion, clip: Clip) -> None:
+        """Count the nods of a clip's listener in a video."""
+        with tempfile.TemporaryDirectory() as folder:
+            video = drawn_and_tracked(listener, PICTURE, Path(folder) / "drawn.mp4").motion
+        self.at_pauses_on_video.add(video, clip.speaker_audio[:, ACTIVITY])
 
     def _add_laughs(self, own: Floats, laughs: Floats, seconds: float) -> None:
         """Starts of the listener's ``own`` laughs, as answers to the speaker's or without one."""
@@ -162,6 +178,8 @@ class Seen:
         smiles, away = np.concatenate(self.smiles), np.concatenate(self.away)
         return [
             *rows,
+            str(self.at_pauses),
+            str(self.at_pauses_on_video) if DRAWN else "not drawn",
             *(
                 f"{100 * sum(part) / max(len(part), 1):.0f} % of {len(part)}"
                 for part in (self.nods_in_speech, self.openings_in_speech)
@@ -181,12 +199,14 @@ class Seen:
 def measure(store: ClipStore, recipe: Recipe, answer: Callable[[Stimulus], Motion] | None) -> Seen:
     """What is seen of a listener; of the true one without ``answer``."""
     seen = Seen()
-    for record in store.clips("test")[:CLIPS]:
+    for index, record in enumerate(store.clips("test")[:CLIPS]):
         clip = store.load(record)
         laughs = conversation_events(recipe, conversation_index(record.conversation)).laughs[:, 0]
         laughs = laughs - record.start / store.info.fps
         listener = clip.listener if answer is None else answer(clip.stimulus())
         seen.add(listener, clip, laughs)
+        if index < DRAWN:
+            seen.draw(listener, clip)
     return seen
 
 
@@ -194,6 +214,8 @@ NAMES = (
     f"nods a minute from {-EDGES[0]} s before the end of speech to {EDGES[-1]} s after it",
     "long blinks a minute, the same",
     "openings of the mouth a minute, the same",
+    "nods a minute",
+    "the same in videos",
     "nods that start while the speaker speaks",
     "openings of the mouth that do",
     "lag of the head's posture (under 0.2 Hz)",
