@@ -332,7 +332,7 @@ _SPEAKER_DIM = replace(
     audio_width=96, speaker_inputs="codes", listener_inputs="motion", mouth="expected",
     motion_weight=4.0, motion_share=1.0, attitudes=False, traits=False, styles=True,
     speaker_centering=False, modality_dropout=0.0, band_warp=0.12, audio_kernel=5,
-    mouth_residual=True, lips_weight=1.0, closed_weight=8.0,
+    mouth_residual=True, lips_weight=1.0, closed_weight=2.0,
 )  # fmt: skip
 _SMALL_STAGES = {
     "train-vq": TrainingConfig(
@@ -378,7 +378,7 @@ _SPEAKER_STAGES = {
     "pretrain": replace(_SMALL_STAGES["pretrain"], window_s=3.84),
     "finetune": replace(
         _SMALL_STAGES["finetune"],
-        steps=12_500,
+        steps=25_000,
         window_s=3.84,
         learning_rate=3e-3,
         ramp_steps=300,
@@ -433,7 +433,7 @@ _PRESETS: dict[str, tuple[VQConfig, DIMConfig, dict[str, TrainingConfig], Genera
         _SPEAKER_DIM,
         _SPEAKER_STAGES,
         GenerationConfig(
-            steps=6, temperature=0.9, sharpening=0.4, offsets=2, window_s=3.84, overlap_s=0.96
+            steps=6, temperature=0.9, sharpening=0.7, offsets=2, window_s=3.84, overlap_s=0.96
         ),
     ),
     "table": (
