@@ -1,11 +1,17 @@
 """Make ``listener.webp``, the README's moving picture, and ``old_and_new.mp4``: two speakers, each
-with the listener of an earlier run and the bundled one on their right.
+with the listener of an earlier version and today's on their right.
 
-python -m examples.recipes.build_moving_pictures --old RUN
+git worktree add EARLIER 2c37b85^
+python -m examples.recipes.build_moving_pictures --old EARLIER
+
+The earlier version is a checkout of its own, and not a run alone: what its motion's numbers meant, its
+code knows.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +25,7 @@ from dimcli.core.motion import Picture
 from dimcli.jobs.generate import generate_videos
 from dimcli.jobs.visualize import write_label
 from dimcli.media import VideoWriter, read_frames
-from weights import DEFAULT_LISTENER, path
+from weights import path
 
 HERE = Path(__file__).parent.parent
 SIDE, SECONDS, FPS = 256, 8.0, 25
@@ -39,11 +45,12 @@ def frames_of(video: Path) -> list[Picture]:
     ]
 
 
-def listener(speaker: Path, weights: str, folder: Path, seed: int = SEED) -> Path:
-    """The video of the listener of ``weights`` to ``speaker``."""
+def listener(speaker: Path, checkout: Path, folder: Path) -> Path:
+    """The video of a ``checkout``'s bundled listener to ``speaker``, made by its own code."""
     output = folder / "listener.mp4"
-    picture = HERE / "listener.png"
-    generate_videos("listener", speaker, picture, output, weights=weights, seed=seed, force=True)
+    command = [sys.executable, "-m", "dimcli", "generate-listener", str(speaker)]
+    command += ["--ref", str(HERE / "listener.png"), "-o", str(output), "--seed", str(SEED)]
+    subprocess.run([*command, "--force"], cwd=checkout, check=True)
     return output
 
 
@@ -56,7 +63,7 @@ def second_speaker(folder: Path) -> Path:
     return output
 
 
-def main(old: Annotated[Path, typer.Option(help="Run of the earlier listener.")]) -> None:
+def main(old: Annotated[Path, typer.Option(help="Checkout of the earlier version.")]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         speakers = [HERE / "speaker.mp4", second_speaker(folder)]
@@ -64,8 +71,8 @@ def main(old: Annotated[Path, typer.Option(help="Run of the earlier listener.")]
         for speaker in speakers:
             columns = {
                 "speaker": frames_of(speaker),
-                "before": frames_of(listener(speaker, str(old), folder)),
-                "now": frames_of(listener(speaker, DEFAULT_LISTENER, folder)),
+                "before": frames_of(listener(speaker, old, folder)),
+                "now": frames_of(listener(speaker, HERE.parent, folder)),
             }
             rows.append(columns)
             if speaker == speakers[0]:
