@@ -1,11 +1,11 @@
 """Make ``listener.webp``, the README's moving picture, and ``old_and_new.mp4``: two speakers, each
 with the listener of an earlier version and today's on their right.
 
-git worktree add EARLIER 2c37b85^
-python -m examples.recipes.build_moving_pictures --old EARLIER
+    git worktree add EARLIER 2c37b85^
+    python -m examples.recipes.build_moving_pictures --old EARLIER
 
-The earlier version is a checkout of its own, and not a run alone: what its motion's numbers meant, its
-code knows.
+The earlier version is a checkout of its own, and not a run alone: its code knows what the numbers
+of its motion meant.
 """
 
 from __future__ import annotations
