@@ -18,6 +18,9 @@ REST_S = 0.24
 """What has stayed within its play for so long, and has caught up, holds again."""
 CAUGHT_UP = 0.3
 """So close to its motion, in shares of the play, what moves has caught up."""
+YIELD = 0.2
+"""What holds still goes this share of its motion's way: a face that does not move at all is a
+picture."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,9 @@ class Hold:
 
     The play of the head is ``degrees`` about each axis, that of expression ``expression``; at 0 a
     channel follows always, as the jaw does. What follows has the whole size of its motion: a nod
-    loses nothing but its first moment. The rest is where it is at ``fps`` frames a second: ``at``
-    and ``before`` [56], now and a frame ago, ``moving`` [56], and the ``recent`` [<=K, 56] motion.
+    loses nothing but its first moment. What holds sways a little with its motion. The rest is
+    where it is at ``fps`` frames a second: ``at`` and ``before`` [56], now and a frame ago,
+    ``moving`` [56], and the ``recent`` [<=K, 56] motion.
     """
 
     degrees: float
@@ -62,6 +66,7 @@ class Hold:
             recent = np.concatenate([recent, wanted[None]])[-frames:]
             rests = (np.ptp(recent, axis=0) < play) & (np.abs(at - wanted) < CAUGHT_UP * play)
             moving = moving & ~(rests & (len(recent) == frames))
-            held[frame] = np.where(play > 0, (at + before) / 2, wanted)  # setting off is soft
+            soft = (at + before) / 2  # setting off is
+            held[frame] = np.where(play > 0, soft + YIELD * (wanted - soft), wanted)
             before = at
         return held, replace(self, at=at, before=before, moving=moving, recent=recent)
