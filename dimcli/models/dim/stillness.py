@@ -18,7 +18,7 @@ REST_S = 0.24
 """What has stayed within its play for so long, and has caught up, holds again."""
 CAUGHT_UP = 0.3
 """So close to its motion, in shares of the play, what moves has caught up."""
-YIELD = 0.2
+YIELD = 0.1
 """What holds still goes this share of its motion's way: a face that does not move at all is a
 picture."""
 
