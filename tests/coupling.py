@@ -15,11 +15,11 @@ from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from dimcli.core.motion import Motion
 from dimcli.evaluation.behaviour import (
-    PAUSE_WINDOW_S,
     Behaviour,
+    answer_figures,
     find_nods,
-    find_pauses,
     finite_median,
+    near_pauses,
     smile_of,
 )
 
@@ -39,6 +39,8 @@ LAUGH_JAW = 0.17
 """jawOpen, its trembling filtered away, from which it is a laugh,"""
 LAUGH_S = 0.5
 """if it lasts as long as this."""
+AFTER_PAUSE_S = (0.25, 1.25)
+"""The middle of a nod so long after a pause begins is a nod after it."""
 
 
 @dataclass(frozen=True)
@@ -65,23 +67,14 @@ def couple(listener: Motion, speaker: Motion, active: Floats) -> Coupling:
 
     All three have one length and rate.
     """
-    fps = listener.fps
-    seconds = len(listener) / fps
-    starts = np.array([nod.start for nod in find_nods(np.degrees(listener.head[:, 0]), fps)])
-    near = np.zeros(len(listener), bool)
-    for pause in find_pauses(active, fps):
-        first = max(round((pause + PAUSE_WINDOW_S[0]) * fps), 0)
-        near[first : round((pause + PAUSE_WINDOW_S[1]) * fps)] = True
-    at = near[np.minimum((starts * fps).astype(int), len(near) - 1)] if len(starts) else near[:0]
-    minutes_near = near.mean() * seconds / 60.0
-    minutes_far = (1.0 - near.mean()) * seconds / 60.0
+    fps, nods = listener.fps, answer_figures(listener, None, active)
     smile = smile_of(listener)
     rises = smile_starts(speaker)
     change = _change_after(smile, fps)
     index = np.minimum((rises * fps).astype(int), len(change) - 1)
     return Coupling(
-        nods_at_pauses=at.sum() / minutes_near if minutes_near else float("nan"),
-        nods_elsewhere=(~at).sum() / minutes_far if minutes_far else float("nan"),
+        nods_at_pauses=nods["nods_at_pauses_a_minute"],
+        nods_elsewhere=nods["nods_elsewhere_a_minute"],
         smile_after_smile=float(change[index].mean()) if len(rises) else float("nan"),
         smile_by_chance=float(change.mean()) if len(change) else float("nan"),
     )
@@ -89,16 +82,14 @@ def couple(listener: Motion, speaker: Motion, active: Floats) -> Coupling:
 
 @dataclass
 class PauseNods:
-    """Nods counted by their middle, 0.25 to 1.25 s after a pause begins and elsewhere, pooled."""
+    """Nods counted by their middle, within AFTER_PAUSE_S of a pause and elsewhere, pooled."""
 
     counts: Floats = field(default_factory=lambda: np.zeros(2))
     minutes: Floats = field(default_factory=lambda: np.zeros(2))
 
     def add(self, listener: Motion, active: Floats) -> None:
         """Count one video's nods; ``active`` [T] says whether the speaker speaks."""
-        near = np.zeros(len(listener), bool)
-        for pause in find_pauses(active, listener.fps):
-            near[round((pause + 0.25) * listener.fps) : round((pause + 1.25) * listener.fps)] = True
+        near = near_pauses(active, listener.fps, AFTER_PAUSE_S)
         for nod in find_nods(np.degrees(listener.head[:, 0]), listener.fps):
             middle = min(int((nod.start + nod.end) / 2 * listener.fps), len(near) - 1)
             self.counts[0 if near[middle] else 1] += 1

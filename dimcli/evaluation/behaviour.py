@@ -14,7 +14,7 @@ import numpy as np
 from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from dimcli.core.masks import runs
-from dimcli.core.motion import EXPRESSION, HEAD, JAW_OPEN_RAD, Motion, Reals
+from dimcli.core.motion import EXPRESSION, HEAD, JAW_OPEN_RAD, Bools, Motion, Reals
 from dimcli.data.clip import Predictor
 from dimcli.data.store import ClipStore
 from dimcli.evaluation.scores import CONFIDENCE, TRUTH
@@ -187,11 +187,7 @@ def answer_figures(
         return found | dict.fromkeys(
             ("nods_at_pauses_a_minute", "nods_elsewhere_a_minute", "nod_after_pause_s"), nothing
         )
-    pauses = find_pauses(active, fps)
-    near = np.zeros(len(listener), bool)
-    for pause in pauses:
-        first = max(round((pause + PAUSE_WINDOW_S[0]) * fps), 0)
-        near[first : round((pause + PAUSE_WINDOW_S[1]) * fps)] = True
+    pauses, near = find_pauses(active, fps), near_pauses(active, fps)
     at = near[np.minimum((starts * fps).astype(int), len(near) - 1)]
     minutes = [frames / fps / 60 for frames in (near.sum(), (~near).sum())]
     rates = [
@@ -225,6 +221,15 @@ def find_pauses(active: Reals, fps: float, shortest_s: float = PAUSE_SHORTEST_S)
     starts, ends = edges[0::2], edges[1::2]
     keep = ((ends - starts) >= shortest_s * fps) & (starts > 0)
     return starts[keep] / fps
+
+
+def near_pauses(active: Reals, fps: float, window_s: tuple[float, float] = PAUSE_WINDOW_S) -> Bools:
+    """Which frames lie in ``window_s`` from the start of a pause: [T]."""
+    near = np.zeros(len(active), bool)
+    for pause in find_pauses(active, fps):
+        first, last = (max(round((pause + edge) * fps), 0) for edge in window_s)
+        near[first:last] = True
+    return near
 
 
 @dataclass(frozen=True)

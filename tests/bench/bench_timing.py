@@ -6,7 +6,7 @@ speaker's speech; the lags of the head's posture and movement after the speaker'
 smiles and laughs after laughs; glances away.
 DIM_WEIGHTS says whose, DIM_ONLINE=1 lets them answer as a stream; those that can are also given the
 voice alone. DIM_DRAWN=<n> draws the answers to the first n clips on the picture of a made-up person
-and counts the nods that the tracker sees there, too (about 15 s a clip and listener).
+and counts the nods that the tracker sees there, too (about 6 s a clip and listener).
 """
 
 import os
@@ -25,7 +25,7 @@ from dimcli.core.motion import Motion
 from dimcli.data.clip import Clip, Stimulus
 from dimcli.data.store import ClipStore
 from dimcli.data.synthetic.synthetic import Recipe, conversation_events, conversation_index
-from dimcli.evaluation.behaviour import find_nods, smile_of
+from dimcli.evaluation.behaviour import find_nods, find_pauses, smile_of
 from dimcli.jobs.evaluate import open_store
 from dimcli.models.answers import load_predictor
 from dimcli.models.config import find_run
@@ -39,7 +39,6 @@ from tests.coupling import (
     POSTURE_HZ,
     PauseNods,
     find_laughs,
-    find_pauses,
     follows,
     smile_starts,
 )

@@ -6,10 +6,16 @@ import pytest
 from dimcli.core.errors import InputError
 from dimcli.core.motion import Motion, expression_index
 from dimcli.data.synthetic.signals import add_blink, add_episode, add_nod
-from dimcli.evaluation.behaviour import Behaviour, answer_figures, gaze_figures, measure
+from dimcli.evaluation.behaviour import (
+    Behaviour,
+    answer_figures,
+    find_pauses,
+    gaze_figures,
+    measure,
+)
 from dimcli.evaluation.measures.events import median_over
 from dimcli.tracking.geometry import lip_gaps
-from tests.coupling import couple, find_pauses, medians
+from tests.coupling import couple, medians
 
 FPS = 25.0
 FRAMES = 1500
