@@ -66,7 +66,7 @@ class Hold:
             recent = np.concatenate([recent, wanted[None]])[-frames:]
             rests = (np.ptp(recent, axis=0) < play) & (np.abs(at - wanted) < CAUGHT_UP * play)
             moving = moving & ~(rests & (len(recent) == frames))
-            soft = (at + before) / 2  # setting off is
+            soft = (at + before) / 2  # so that it sets off gradually
             held[frame] = np.where(play > 0, soft + YIELD * (wanted - soft), wanted)
             before = at
         return held, replace(self, at=at, before=before, moving=moving, recent=recent)
